@@ -85,7 +85,10 @@ def main() -> None:
         # The space is not drawn from; this one asks for no contribution scores.
         space="quick",
         training=TrainingConfig(
-            epochs=EPOCHS, batch_size=BATCH, learning_rate=1e-4, precision=arguments.precision
+            epochs=EPOCHS,
+            batch_size=BATCH,
+            learning_rate=1e-4,
+            precision=arguments.precision or "auto",
         ),
         parallel=PARALLEL,
         reuse=not arguments.no_reuse,

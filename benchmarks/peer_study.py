@@ -4,8 +4,9 @@
 
 transformers.Trainer with a callback that freezes, under Ray Tune with OptunaSearch: 2 workers of
 one CPU each that are kept from trial to trial, data tokenised once and shared through Ray's object
-store, batches grouped by length, evaluation after each epoch, no checkpoints, bf16 where the CPU
-computes in it. progsearch gives only the rows, the model's folder and the list of runs.
+store, evaluation after each epoch, no checkpoints; precision (fp32) and batches (shuffled) as
+transformers has them by default. With ``--tuned`` batches are grouped by length and computed in
+bf16 where the CPU has it. progsearch gives only the rows, the model's folder and the list of runs.
 
 Prints JSON: seconds, CPU-seconds of the trials and of this process, optimizer steps, and each run.
 """
@@ -112,6 +113,7 @@ def train(
     folder: str,
     n_labels: int,
     stages: dict[str, list[dict[str, Any]]],
+    tuned: bool,
     bf16: bool,
 ) -> None:
     """One trial."""
@@ -132,7 +134,7 @@ def train(
             learning_rate=config["learning_rate"],
             weight_decay=0.01,
             warmup_steps=0.1,
-            train_sampling_strategy="group_by_length",
+            train_sampling_strategy="group_by_length" if tuned else "random",
             bf16=bf16,
             seed=SEED,
             eval_strategy="epoch",
@@ -168,9 +170,10 @@ def main() -> None:
     started = time.perf_counter()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
+    parser.add_argument("--tuned", action="store_true")
     arguments = parser.parse_args()
     bf16 = arguments.precision == "bf16"
-    if arguments.precision == "auto":
+    if arguments.tuned and arguments.precision in (None, "auto"):
         bf16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
     runs = points(arguments.schedules)
     stages = {name: schedule.to_dicts() for name, schedule in schedules().items()}
@@ -188,6 +191,7 @@ def main() -> None:
                 folder=resolve_model(MODEL),
                 n_labels=task.n_labels,
                 stages=stages,
+                tuned=arguments.tuned,
                 bf16=bf16,
             ),
             tune_config=tune.TuneConfig(

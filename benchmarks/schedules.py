@@ -1,12 +1,9 @@
 """What both sides of `study.py` run: 6 schedules at each of 4 learning rates, on which data.
 
-The schedules are points of the default space (`progtuning`) for 6 blocks, written as it draws
-them: two with embeddings always trained, two in the first stage only, two never; 1, 1, 2, 2, 3 and
-4 stages; one in any order. They were chosen to look like a study of random draws and its
-baselines, not to share: 5.6 % of all steps are the beginning of another run (full fine-tuning and
-the paper's schedule have the first epoch in common) against 6.5 % in such a study, 25 % of block
-passes are below all that is trained against 26 %, and 54 % of full fine-tuning's parameters are
-updated against 51 %. `sharing.py` measures these.
+Five of the six begin with an epoch in which everything is trained, as progressive fine-tuning
+does, and freeze then; one has its lowest blocks frozen throughout. All are points of the default
+space (`progtuning`) for 6 blocks. A third of all steps are the beginning of another run. Random
+draws from that space have less in common: `sharing.py` counts both.
 
 The runs come in a fixed shuffled order, as a sampler would draw them.
 """
@@ -30,41 +27,25 @@ PARALLEL = 2
 LEARNING_RATES = (5e-5, 1e-4, 2e-4, 4e-4)
 MRPC_ROWS = 1200
 
+_FREEZING = {"embeddings": "first_stage", "curve": "linear", "whole_epochs": True}
+# The comments say how many blocks are frozen in each of the 3 epochs; embeddings go with them.
 SETTINGS: dict[str, dict[str, Any]] = {
+    # 0 0 0
     "full": {"n_stages": 1, "embeddings": "always", "curve": "parts"},
-    "progtuning-3": {"n_stages": 3, "embeddings": "always", "curve": "parts"},
-    # 2 blocks frozen, then 4.
-    "two-then-four": {
-        "n_stages": 2,
-        "embeddings": "first_stage",
-        "curve": "linear",
-        "initial_freeze": 0.375,
-        "further_freeze": 0.5,
-    },
-    # 0, 1, 3 and 4 blocks frozen.
-    "step-by-step": {
-        "n_stages": 4,
-        "embeddings": "never",
-        "curve": "linear",
-        "initial_freeze": 0.0,
-        "further_freeze": 0.75,
-    },
-    # 5 blocks frozen throughout.
-    "last-quarter": {
+    # 0 0 4
+    "late": _FREEZING | {"n_stages": 2, "stage_growth": 0.5, "further_freeze": 0.75},
+    # 0 0 6
+    "late-head": _FREEZING | {"n_stages": 2, "stage_growth": 0.5, "further_freeze": 1.0},
+    # 0 4 4
+    "early": _FREEZING | {"n_stages": 2, "stage_growth": 2.0, "further_freeze": 0.75},
+    # 0 3 6
+    "steady": _FREEZING | {"n_stages": 3, "further_freeze": 1.0},
+    # 4 4 4
+    "throughout": {
         "n_stages": 1,
         "embeddings": "never",
         "curve": "linear",
-        "initial_freeze": 0.875,
-    },
-    # The upper half of the blocks, then the lower one.
-    "taking-turns": {
-        "n_stages": 2,
-        "embeddings": "first_stage",
-        "curve": "linear",
-        "initial_freeze": 0.5,
-        "mode": "any_order",
-        "rotate": True,
-        "metric": "depth",
+        "initial_freeze": 0.75,
     },
 }
 
@@ -72,7 +53,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def schedules() -> dict[str, Schedule]:
     """The 6 schedules by name."""
     return {
-        name: choice_of(settings, TrainingConfig()).spec.schedule(N_BLOCKS, range(N_BLOCKS))
+        name: choice_of(settings, TrainingConfig()).spec.schedule(N_BLOCKS, epochs=EPOCHS)
         for name, settings in SETTINGS.items()
     }
 
@@ -90,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help="folder of MRPC's train.tsv and dev.tsv")
     parser.add_argument("--schedules", type=int, default=24, help="how many of the 24 runs")
     parser.add_argument("--max-train-samples", type=int, help=f"MRPC: {MRPC_ROWS} by default")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"))
 
 
 def task_of(arguments: argparse.Namespace) -> TaskConfig:

@@ -87,7 +87,7 @@ def draw_runs(space: Space, seed: int, scores: dict[str, tuple[float, ...]]) -> 
     while len(runs) < BUDGET:
         choice = choice_of(draws.draw().values, default)
         try:
-            schedule = choice.spec.schedule(N_BLOCKS, scores.get(choice.spec.metric))
+            schedule = choice.spec.schedule(N_BLOCKS, scores.get(choice.spec.metric), EPOCHS)
         except ScheduleError:
             continue
         runs[choice.training.learning_rate, schedule.key()] = schedule

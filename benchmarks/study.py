@@ -1,16 +1,19 @@
-"""One study of 24 fixed runs four ways: what a user would write today, and progsearch.
+"""One study of 24 fixed runs five ways: what a user would write today, and progsearch.
 
     python benchmarks/study.py [--task mrpc --data-dir GLUE/MRPC] [--repeats 3] [--json]
 
-- ``peer``: `peer_study.py`, transformers.Trainer with a freezing callback under Ray Tune;
+- ``peer``: `peer_study.py`, transformers.Trainer with a freezing callback under Ray Tune, with
+  Trainer's defaults: fp32, shuffled batches;
+- ``tuned``: the same with batches grouped by length and, where the CPU has it, bf16;
 - ``plain``: `own_study.py` without reuse of trained prefixes and without the prefix cache;
 - ``cached``: with the prefix cache;
 - ``everything``: with both, as `progsearch run` does.
 
-The runs are those of `schedules.py`. All four train on the same rows with the same batch size,
-learning rates, precision and evaluations, in two workers of one CPU each. Each way is a process of
-its own with an empty cache folder; its time is that of the whole process, from starting Python to
-the last result. CPU-seconds are those of all its processes, Ray's included, sampled every second.
+The runs are those of `schedules.py`. All five train on the same rows with the same batch size,
+learning rates and evaluations, in two workers of one CPU each; all but ``peer`` in one precision,
+unless ``--precision`` gives it to all. Each way is a process of its own with an empty cache
+folder; its time is that of the whole process, from starting Python to the last result.
+CPU-seconds are those of all its processes, Ray's included, sampled every second.
 
 Writes ``benchmarks/results/study.json`` and prints a table. Finished ways are kept in that file
 and not run again, so that the script may be stopped and started.
@@ -39,10 +42,13 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "study.json"
 WAYS = {
     "peer": ["peer_study.py"],
+    "tuned": ["peer_study.py", "--tuned"],
     "plain": ["own_study.py", "--no-reuse", "--no-prefix-cache"],
     "cached": ["own_study.py", "--no-reuse"],
     "everything": ["own_study.py"],
 }
+
+OTHERS = ("peer", "tuned", "plain")
 
 Run = dict[str, Any]
 
@@ -82,7 +88,7 @@ def run_way(way: str, options: list[str]) -> Run:
     script, *flags = WAYS[way]
     with tempfile.TemporaryDirectory() as folder:
         cache, studies = Path(folder, "cache"), Path(folder, "studies")
-        if way != "peer":
+        if script == "own_study.py":
             flags += ["--studies-dir", str(studies)]
         started = time.perf_counter()
         process = subprocess.Popen(
@@ -141,7 +147,7 @@ def summary(runs: list[Run]) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"way": way}
         for key in ("seconds", "cpu_seconds", "steps", "bytes_stored"):
             entry[key] = statistics.median(run[key] for run in group)
-        for other in ("peer", "plain"):
+        for other in OTHERS:
             pairs = [
                 (by_repeat[run["repeat"], other], run)
                 for run in group
@@ -174,13 +180,13 @@ def _differences(other: Run, run: Run) -> dict[str, float]:
 def markdown(table: list[dict[str, Any]]) -> str:
     """The summary as tables: medians, ratios as median (smallest to largest), fronts."""
     lines = [
-        "| way | seconds | × peer | × plain | CPU-seconds | steps | stored | hypervolume |",
-        "|---|---|---|---|---|---|---|---|",
+        "| way | seconds | × peer | × tuned | × plain | CPU-seconds | steps | stored | volume |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for entry in table:
         ratios = [
             "{median:.2f} ({min:.2f} to {max:.2f})".format(**entry[key]) if key in entry else ""
-            for key in ("peer_ratio", "plain_ratio")
+            for key in (f"{other}_ratio" for other in OTHERS)
         ]
         lines.append(
             f"| {entry['way']} | {entry['seconds']:.0f} | {' | '.join(ratios)} "
@@ -194,7 +200,7 @@ def markdown(table: list[dict[str, Any]]) -> str:
             for p in entry["front"]
         )
         lines.append(f"\nFront, {entry['way']}: {front}")
-        for other in ("peer", "plain"):
+        for other in OTHERS:
             if other != entry["way"] and f"{other}_accuracy" in entry:
                 lines.append(
                     "Accuracy of the same runs against {}: mean {mean_difference:+.4f}, "
@@ -215,7 +221,8 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
         "task": arguments.task,
         "max_train_samples": task_of(arguments).max_train_samples,
         "schedules": arguments.schedules,
-        "precision": resolve_precision(arguments.precision, torch.device("cpu")),
+        "precision": arguments.precision
+        or f"{resolve_precision('auto', torch.device('cpu'))}, peer fp32",
         "torch": torch.__version__,
     }
 
@@ -231,7 +238,8 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = settings_of(arguments)
     options = ["--task", arguments.task, "--schedules", str(arguments.schedules)]
-    options += ["--precision", settings["precision"]]
+    if arguments.precision:
+        options += ["--precision", arguments.precision]
     if arguments.data_dir:
         options += ["--data-dir", arguments.data_dir]
     if settings["max_train_samples"]:

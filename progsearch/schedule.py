@@ -235,6 +235,8 @@ class ScheduleSpec:
     Attributes:
         n_stages: Number of stages, 1..6.
         stage_growth: Length of a stage over the length of the stage before; 1 is equal lengths.
+        whole_epochs: Stage ends are moved to ends of epochs, each stage keeping at least one
+            epoch; where a run has fewer epochs than stages, they stay where they are.
         initial_freeze: Freeze ratio of the first stage, in [0, 1].
         final_freeze: Freeze ratio of the last stage, in [initial_freeze, 1].
         curve: How the ratio moves between them: ``linear``; ``cubic``, fast at first, as in
@@ -257,6 +259,7 @@ class ScheduleSpec:
 
     n_stages: int = 3
     stage_growth: float = 1.0
+    whole_epochs: bool = False
     initial_freeze: float = 0.0
     final_freeze: float = 2 / 3
     curve: Curve = "parts"
@@ -316,13 +319,16 @@ class ScheduleSpec:
                 shape = [t / last for t in range(last + 1)]
         return [low + (high - low) * x for x in shape]
 
-    def schedule(self, n_blocks: int, scores: Sequence[float] | None = None) -> Schedule:
+    def schedule(
+        self, n_blocks: int, scores: Sequence[float] | None = None, epochs: int | None = None
+    ) -> Schedule:
         """The schedule for a model of ``n_blocks`` blocks.
 
         Args:
             n_blocks: Number of Transformer blocks.
             scores: One contribution per block, higher means more worth training; needed where
                 `uses_scores`.
+            epochs: Epochs of the run; needed with ``whole_epochs``.
 
         Raises:
             ScheduleError: Scores are needed and missing, not finite or of another length, or
@@ -337,7 +343,7 @@ class ScheduleSpec:
             order.sort(key=lambda block: scores[block])
         counts = self._frozen_counts(n_blocks, [scores[block] for block in order])
         stages = []
-        for t, (start, end) in enumerate(self._bounds()):
+        for t, (start, end) in enumerate(self._bounds(epochs)):
             shift = t * max(1, n_blocks - counts[t]) if self.rotate else 0
             frozen = {order[(i - shift) % n_blocks] for i in range(counts[t])}
             stages.append(
@@ -351,10 +357,15 @@ class ScheduleSpec:
             )
         return Schedule(n_blocks, tuple(stages))
 
-    def _bounds(self) -> list[tuple[float, float]]:
+    def _bounds(self, epochs: int | None) -> list[tuple[float, float]]:
         lengths = [self.stage_growth**t for t in range(self.n_stages)]
         total = sum(lengths)
-        ends = [sum(lengths[: t + 1]) / total for t in range(self.n_stages - 1)] + [1.0]
+        ends = [sum(lengths[: t + 1]) / total for t in range(self.n_stages - 1)]
+        if self.whole_epochs:
+            if epochs is None:
+                raise ScheduleError("epochs must be given: the spec asks for whole_epochs")
+            ends = _at_epochs(ends, epochs)
+        ends.append(1.0)
         return list(zip([0.0, *ends[:-1]], ends, strict=True))
 
     def _frozen_counts(self, n_blocks: int, scores_in_order: Sequence[float]) -> list[int]:
@@ -380,6 +391,18 @@ class ScheduleSpec:
             else 0
             for ratio in self.ratios()
         ]
+
+
+def _at_epochs(ends: Sequence[float], epochs: int) -> list[float]:
+    """Inner stage ends moved to ends of epochs, such that every stage keeps at least one."""
+    if epochs <= len(ends):
+        return list(ends)
+    moved: list[int] = []
+    for index, end in enumerate(ends):
+        earliest = moved[-1] + 1 if moved else 1
+        latest = epochs - (len(ends) - index)
+        moved.append(max(earliest, min(latest, round(end * epochs))))
+    return [epoch / epochs for epoch in moved]
 
 
 def _checked_scores(scores: Sequence[float] | None, n_blocks: int) -> Sequence[float]:

@@ -359,6 +359,33 @@ def test_equal_scores_freeze_the_lower_block_first():
 
 
 @pytest.mark.parametrize(
+    "n_stages, growth, epochs, expected",
+    [
+        (2, 0.5, 3, [2, 1]),
+        (2, 2.0, 3, [1, 2]),
+        (3, 0.5, 3, [1, 1, 1]),
+        (3, 10.0, 4, [1, 1, 2]),
+        (3, 0.1, 4, [2, 1, 1]),
+        (3, 2.0, 7, [1, 2, 4]),
+    ],
+)
+def test_whole_epochs(n_stages, growth, epochs, expected):
+    spec = ScheduleSpec(n_stages=n_stages, stage_growth=growth, whole_epochs=True)
+    lengths = [(s.end - s.start) * epochs for s in spec.schedule(6, epochs=epochs).stages]
+    assert lengths == pytest.approx(expected)
+
+
+def test_fewer_epochs_than_stages_leave_the_ends_where_they_are():
+    spec = ScheduleSpec(n_stages=3, whole_epochs=True)
+    assert spec.schedule(6, epochs=2) == ScheduleSpec(n_stages=3).schedule(6)
+
+
+def test_whole_epochs_need_the_number_of_epochs():
+    with pytest.raises(ScheduleError, match="epochs must be given"):
+        ScheduleSpec(whole_epochs=True).schedule(6)
+
+
+@pytest.mark.parametrize(
     ("scores", "frozen"),
     [
         # The first three blocks hold 0.4 of the contribution, the fourth would make it 0.7.

@@ -75,7 +75,8 @@ def candidate(
         scores = subject.contributions[spec.metric]
         contribution = ContributionConfig(metric=spec.metric, scores=scores)
     if schedule is None:
-        schedule = spec.schedule(subject.n_blocks, contribution.scores if contribution else None)
+        scores = contribution.scores if contribution else None
+        schedule = spec.schedule(subject.n_blocks, scores, training.epochs)
     model_cost = subject.costs[method_key(method)]
     if not model_cost.embeddings.trainable:
         # Whether a schedule trains embeddings of which LoRA trains nothing makes no difference.

@@ -14,6 +14,7 @@ from progsearch.schedule import ScheduleSpec
 SCHEDULE: dict[str, type] = {
     "n_stages": int,
     "stage_growth": float,
+    "whole_epochs": bool,
     "curve": str,
     "initial_freeze": float,
     "further_freeze": float,

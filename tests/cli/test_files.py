@@ -18,7 +18,7 @@ def _here(tmp_path, monkeypatch):
     ("kind", "some"),
     [
         ("tasks", {"bbc-headlines", "mrpc", "stsb"}),
-        ("spaces", {"progtuning", "paper", "peft", "quick"}),
+        ("spaces", {"progtuning", "paper", "peft", "quick", "wide"}),
         ("metrics", {"depth", "fisher", "solo"}),
         ("methods", {"full", "lora", "bitfit", "adapter"}),
         ("models", {"minilm-l6"}),

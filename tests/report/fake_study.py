@@ -135,7 +135,7 @@ class FakeStudy:
             spec = ScheduleSpec(
                 final_freeze=0.85, **{k: v for k, v in params.items() if k != "learning_rate"}
             )
-            schedule = spec.schedule(self.n_blocks, self.scores[params["metric"]])
+            schedule = spec.schedule(self.n_blocks, self.scores[params["metric"]], epochs=3)
             cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
             metric = 0.70 + 0.1 * math.tanh(5 * cost.updated_parameters) + draw.gauss(0, 0.012)
             self.complete(

@@ -35,23 +35,32 @@ def test_every_point_of_a_built_in_space_is_a_schedule(name):
         spec = choice_of(values, TrainingConfig()).spec
         if spec.n_stages <= 6 and spec.metric in (None, *space.metrics()):
             scores = range(12) if spec.uses_scores else None
-            assert spec.schedule(12, scores).stages
+            assert spec.schedule(12, scores, epochs=3).stages
         else:
             raise AssertionError(values)
 
 
 def test_built_in_spaces_are_named_and_described():
-    assert [name for name, _ in space_names()] == ["paper", "peft", "progtuning", "quick"]
+    assert [name for name, _ in space_names()] == ["paper", "peft", "progtuning", "quick", "wide"]
     assert all(description for _, description in space_names())
 
 
-def test_the_default_space_holds_the_whole_family():
-    space = Space.load("progtuning")
+def test_the_wide_space_holds_the_whole_family():
+    space = Space.load("wide")
     assert space.possible("n_stages") == [1, 2, 3, 4, 5, 6]
     assert space.possible("embeddings") == ["always", "first_stage", "never"]
     assert set(space.possible("curve")) == {"parts", "linear", "cubic", "step"}
     assert len(space.possible("learning_rate")) <= 4
     assert [method.name for method in space.methods()] == ["full"]
+
+
+def test_stages_of_the_default_space_end_where_epochs_end():
+    space = Space.load("progtuning")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(50):
+        choice = choice_of(space.suggest(study.ask()), TrainingConfig(epochs=3))
+        schedule = choice.spec.schedule(6, range(6), epochs=3)
+        assert all((3 * s.end) == pytest.approx(round(3 * s.end)) for s in schedule.stages)
 
 
 def test_a_dimension_is_drawn_only_under_its_conditions():
