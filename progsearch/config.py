@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from progsearch.errors import ConfigError
+from progsearch.limits import Limits
 
 MethodName = Literal["full", "lora", "bitfit", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -123,6 +124,10 @@ class Recipe(Config):
     sampler: SamplerName = "tpe"
     budget: int = Field(default=30, ge=1)
     time_limit: float | None = Field(default=None, gt=0, description="seconds")
+    max_gpu_hours: float | None = Field(default=None, gt=0)
+    patience: int | None = Field(default=None, ge=1, description="searched trials")
+    max_updated: float | None = Field(default=None, gt=0, le=1)
+    min_metric: float | None = Field(default=None, le=1)
     parallel: int | None = Field(default=None, ge=1)
     gpus_per_trial: float | None = Field(default=None, ge=0)
     address: str | None = None
@@ -141,6 +146,11 @@ class Recipe(Config):
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError("the same objective is given twice")
         return self
+
+    @property
+    def limits(self) -> Limits:
+        """What a schedule must keep to in order to be chosen."""
+        return Limits(self.max_updated, self.min_metric)
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

@@ -32,12 +32,11 @@ def export(
     from progsearch.cli.results import trial_line
     from progsearch.export import config_of, write_config
     from progsearch.report.data import study_report
-    from progsearch.report.front import pick as pick_trial
     from progsearch.search.study import open_study
 
     options.check_target(out, "--out", replace=force)
     found = open_study(study, studies_dir, read_only=True).study
     report = study_report(found)
-    trial = pick_trial(report.trials, pick)
+    trial = report.pick(pick)
     write_config(config_of(trial, found.user_attrs), out)
     typer.echo(f"{out}: {trial_line(report, trial)}")

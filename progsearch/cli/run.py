@@ -65,6 +65,28 @@ def run(
     time: Annotated[
         str | None, typer.Option(metavar="2h|30m|90s", help="Stop after this time.")
     ] = None,
+    max_gpu_hours: Annotated[
+        float | None,
+        typer.Option(metavar="H", help="Stop once trials have held GPUs for so many hours."),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Stop once N searched trials in a row made the front no better."
+        ),
+    ] = None,
+    max_updated: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Search only schedules that update at most this share of full fine-tuning's "
+            "parameters, such as 0.5.",
+        ),
+    ] = None,
+    min_metric: Annotated[
+        float | None,
+        typer.Option(metavar="VALUE", help="Choose only schedules whose metric is at least this."),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(metavar="N", help=f"Epochs of every trial (default {_TRAINING.epochs})."),

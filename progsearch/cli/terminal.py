@@ -31,7 +31,9 @@ from progsearch.search.view import Ending, View
 _ENDINGS: dict[Ending, str] = {
     "budget": "all trials of the budget are done",
     "exhausted": "the search space has no schedule left that was not tried",
+    "plateau": "the last trials made the front no better (--patience)",
     "time limit": "the time is up",
+    "GPU hours": "the GPU hours are used up",
     "interrupted": "stopped",
 }
 

@@ -16,7 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.config import Recipe, parse
-from progsearch.report.front import directions, front_of, hypervolume, usable
+from progsearch.report.front import directions, front_of, hypervolume, pick, usable
 from progsearch.search.progress import is_interrupted
 
 NOTE = (
@@ -41,7 +41,8 @@ class StudyReport:
         parameters: Parameters of the model.
         contributions: One score per block for each contribution metric that was used.
         trials: All trials in the order they were asked.
-        front: The trials that no other one beats, best metric first.
+        front: The trials within the recipe's limits that no other such trial beats, best metric
+            first.
         planned: The names of the baselines that the study is to have.
         sessions: When the search ran, for how many seconds and how many trials.
     """
@@ -101,6 +102,15 @@ class StudyReport:
         return usable(self.trials)
 
     @cached_property
+    def allowed(self) -> list[FrozenTrial]:
+        """The trials with a result that keep to the recipe's limits."""
+        return [trial for trial in self.usable if self.recipe.limits.allow(trial)]
+
+    def pick(self, how: str) -> FrozenTrial:
+        """The trial that a rule chooses within the recipe's limits; see `front.pick`."""
+        return pick(self.trials, how, self.recipe.limits)
+
+    @cached_property
     def reference(self) -> list[float] | None:
         """The corner the hypervolume is measured from; None before the first result.
 
@@ -127,7 +137,7 @@ class StudyReport:
         def scaled(values: Sequence[float]) -> list[float]:
             return [value / unit for value, unit in zip(values, scale, strict=True)]
 
-        values = [scaled(t.values) for t in usable(self.usable if trials is None else trials)]
+        values = [scaled(t.values) for t in usable(self.allowed if trials is None else trials)]
         return hypervolume(values, scaled(self.reference), directions(len(scale)))
 
     @property
@@ -183,7 +193,7 @@ def study_report(study: optuna.Study) -> StudyReport:
         parameters=model.get("parameters", 0),
         contributions=attrs.get("contributions", {}),
         trials=trials,
-        front=front_of(trials),
+        front=front_of([t for t in usable(trials) if recipe.limits.allow(t)]),
         planned=frozenset(attrs.get("baselines", [])),
         sessions=attrs.get("sessions", []),
     )

@@ -13,10 +13,12 @@ from typing import Literal
 from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.errors import StudyError
+from progsearch.limits import Limits
 
 Direction = Literal["maximize", "minimize"]
 Values = Sequence[float | None] | None
 
+_NO_LIMITS = Limits()
 _CHEAPEST = re.compile(r"cheapest@(\d+(?:\.\d*)?|\.\d+)(pt)?")
 
 
@@ -135,7 +137,7 @@ def front_of(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return sorted((complete[i] for i in indices), key=lambda trial: -trial.values[0])
 
 
-def pick(trials: Sequence[FrozenTrial], how: str) -> FrozenTrial:
+def pick(trials: Sequence[FrozenTrial], how: str, limits: Limits = _NO_LIMITS) -> FrozenTrial:
     """One trial, chosen by a rule or named.
 
     Args:
@@ -144,36 +146,50 @@ def pick(trials: Sequence[FrozenTrial], how: str) -> FrozenTrial:
             ``cheapest@1pt``: the cheapest trial whose metric is at most 0.01 (one percentage
             point) below that of the baseline ``full``, or of the best trial where that baseline
             is missing. Else a trial's number or a baseline's name.
+        limits: What the rules choose from must keep to; a trial that is named need not.
 
     Raises:
-        StudyError: ``how`` is none of these, no trial has finished, or the trial that is named
-            does not exist or has no result.
+        StudyError: ``how`` is none of these, no trial has finished or keeps to the limits, or
+            the trial that is named does not exist or has no result.
     """
-    front = front_of(trials)
-    if not front:
+    complete = usable(trials)
+    if not complete:
         raise StudyError(
             "no trial of this study has finished with a result, so there is nothing to pick from; "
             "`progsearch report` shows why trials failed"
         )
+    is_rule = how in ("best", "knee") or how.startswith("cheapest")
+    allowed = [trial for trial in complete if limits.allow(trial)]
+    if not is_rule:
+        return _named(trials, how)
+    if not allowed:
+        raise StudyError(
+            f"no trial of this study has {limits}, so no rule can pick one; search on with "
+            "`progsearch resume STUDY --budget N`, or pick a trial by its number"
+        )
+    front = front_of(allowed)
     if how == "best":
         return front[0]
     if how == "knee":
         return front[knee([t.values for t in front], directions(len(front[0].values)))]
-    if how.startswith("cheapest"):
-        return _cheapest(usable(trials), best=front[0], how=how)
-    return _named(trials, how)
+    full = next((t for t in complete if t.user_attrs.get("name") == "full"), front[0])
+    return _cheapest(allowed, full, how)
 
 
-def _cheapest(trials: Sequence[FrozenTrial], best: FrozenTrial, how: str) -> FrozenTrial:
+def _cheapest(trials: Sequence[FrozenTrial], full: FrozenTrial, how: str) -> FrozenTrial:
     match = _CHEAPEST.fullmatch(how)
     if match is None:
         raise StudyError(
             f"{how!r} does not say how much may be lost; write cheapest@0.01 or cheapest@1pt"
         )
     drop = float(match[1]) * (0.01 if match[2] else 1.0)
-    full = next((t for t in trials if t.user_attrs.get("name") == "full"), best)
     # The slack is for values that are written 0.80 and held as 0.7999999.
     enough = [t for t in trials if t.values[0] >= full.values[0] - drop - 1e-9]
+    if not enough:
+        raise StudyError(
+            f"no trial within the limits loses at most {drop:g} to full fine-tuning; allow a "
+            "larger drop"
+        )
     return min(enough, key=lambda t: (_costs(t), -t.values[0], t.number))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from html import escape
 
 from optuna.trial import FrozenTrial
 
+from progsearch.errors import StudyError
 from progsearch.report.data import StudyReport
-from progsearch.report.front import pick
 from progsearch.report.rows import Row, rows, rules, trial_name
 from progsearch.report.words import count, duration, percent, value_in_words
 
@@ -40,6 +41,8 @@ def facts(report: StudyReport) -> str:
         items["Started"] = f"{min(started):%d %b %Y}"
     if report.parameters:
         items["Model"] = f"{count(report.parameters)} parameters, {report.n_blocks} blocks"
+    if limits := str(report.recipe.limits):
+        items["Limits"] = limits
     if report.majority is not None:
         items["Constant prediction"] = f"{report.majority:.4f}"
     return "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in items.items())
@@ -55,8 +58,11 @@ def cards(report: StudyReport) -> str:
         "knee": "Knee of the front",
         "cheapest@1pt": f"Cheapest within 1 pt {within}",
     }
-    shown = (*rules(report), "cheapest@1pt")
-    chosen = {titles[how]: pick(report.trials, how) for how in shown}
+    chosen = {}
+    for how in (*rules(report), "cheapest@1pt"):
+        # Limits may leave nothing that is as good.
+        with contextlib.suppress(StudyError):
+            chosen[titles[how]] = report.pick(how)
     if report.full:
         chosen = {"Full fine-tuning": report.full, **chosen}
     return "".join(_card(report, title, trial) for title, trial in chosen.items())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial
 
 from progsearch.report.data import StudyReport
-from progsearch.report.front import pick
 from progsearch.report.words import count, duration, in_words, learning_rate, percent, signed, size
 
 
@@ -48,9 +47,7 @@ def rules(report: StudyReport) -> tuple[str, ...]:
 
 def rows(report: StudyReport) -> list[Row]:
     """The front, best metric first, then the baselines that are not on it."""
-    if not report.front:
-        return []
-    picks = {how: pick(report.trials, how).number for how in rules(report)}
+    picks = {how: report.pick(how).number for how in rules(report)} if report.front else {}
     on_front = {trial.number for trial in report.front}
     rest = [t for t in report.usable if "name" in t.user_attrs and t.number not in on_front]
     return [

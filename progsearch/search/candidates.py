@@ -72,8 +72,9 @@ def candidate(
     contribution = None
     if schedule is None and spec.uses_scores:
         assert spec.metric is not None, "a spec that uses scores names their metric"
-        scores = subject.contributions[spec.metric]
-        contribution = ContributionConfig(metric=spec.metric, scores=scores)
+        contribution = ContributionConfig(
+            metric=spec.metric, scores=subject.contributions[spec.metric]
+        )
     if schedule is None:
         scores = contribution.scores if contribution else None
         schedule = spec.schedule(subject.n_blocks, scores, training.epochs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from progsearch.config import SamplerName
 from progsearch.search.space import Space
@@ -95,9 +95,20 @@ class Draws:
         """A point that is not trained, or whose training failed."""
         self._study.tell(number, state=TrialState.FAIL)
 
-    def tell(self, number: int, values: Sequence[float]) -> None:
-        """The result of a point."""
+    def tell(
+        self, number: int, values: Sequence[float], violations: Mapping[str, float] | None = None
+    ) -> None:
+        """The result of a point, and by how much it misses each limit (see `Limits`)."""
+        set_constraints(self._study, number, violations or {})
         self._study.tell(number, list(values))
+
+
+def set_constraints(study: Study, number: int, violations: Mapping[str, float]) -> None:
+    """Tell a study by how much an unfinished trial misses each limit."""
+    if violations:
+        trial = Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
+        for name, violation in violations.items():
+            trial.set_constraint(name, violation)
 
 
 def make_sampler(name: SamplerName, seed: int) -> BaseSampler:

@@ -15,7 +15,7 @@ from progsearch.errors import Interrupted, NothingUsable, StudyError
 from progsearch.search.candidates import baselines
 from progsearch.search.draws import Draws
 from progsearch.search.examine import examine
-from progsearch.search.halt import Halt, WorkerWatch
+from progsearch.search.halt import GpuClock, Halt, WorkerWatch
 from progsearch.search.logs import study_log
 from progsearch.search.machines import Machines, machines
 from progsearch.search.progress import Session, interrupt_running, left
@@ -132,6 +132,8 @@ def _run(
 ) -> None:
     """Run trials until the budget, the space, the time or the user's patience is exhausted."""
     recipe = folder.recipe
+    if recipe.max_gpu_hours is not None:
+        halt.gpus = GpuClock(recipe.max_gpu_hours, fit.gpus_per_trial)
     first, left_out = baselines(space.default(recipe.training), recipe, subject)
     for sentence in left_out:
         view.note(sentence)

@@ -23,12 +23,16 @@ class Halt(Stopper):  # type: ignore[misc]
 
     Args:
         seconds: Until its time is up; None where it has all the time.
+
+    Attributes:
+        gpus: The GPUs that its trials use, where their hours are limited.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._interrupted = False
         self.workers_gone = False
+        self.gpus: GpuClock | None = None
 
     @property
     def ending(self) -> Ending | None:
@@ -37,6 +41,8 @@ class Halt(Stopper):  # type: ignore[misc]
             return "interrupted"
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "time limit"
+        if self.gpus is not None and self.gpus.is_up:
+            return "GPU hours"
         return None
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -68,6 +74,36 @@ class Halt(Stopper):  # type: ignore[misc]
         finally:
             for kind, handler in before.items():
                 signal.signal(kind, handler)
+
+
+class GpuClock:
+    """Counts the time that trials hold GPUs.
+
+    Args:
+        hours: How many GPU hours there are.
+        per_trial: GPUs of a trial; a fraction where several share one.
+    """
+
+    def __init__(self, hours: float, per_trial: float) -> None:
+        self._seconds = hours * 3600
+        self._per_trial = per_trial
+        self._since: dict[str, float] = {}
+        self._spent = 0.0
+
+    def start(self, trial_id: str) -> None:
+        """A trial got its GPUs."""
+        self._since[trial_id] = time.monotonic()
+
+    def stop(self, trial_id: str) -> None:
+        """A trial gave them back."""
+        self._spent += self._per_trial * (time.monotonic() - self._since.pop(trial_id))
+
+    @property
+    def is_up(self) -> bool:
+        """Whether all hours are used, those of the running trials so far included."""
+        now = time.monotonic()
+        running = sum(now - since for since in self._since.values())
+        return self._spent + self._per_trial * running >= self._seconds
 
 
 class WorkerWatch(Callback):  # type: ignore[misc]

@@ -140,5 +140,9 @@ def _fit(recipe: Recipe) -> Machines:
         raise ConfigError(
             "gpus_per_trial", [("", f"{per_trial:g} GPUs were asked for and {gpus:g} are there")]
         )
+    if recipe.max_gpu_hours is not None and not per_trial:
+        raise ConfigError(
+            "max_gpu_hours", [("", "this search uses no GPU; limit its time with --time instead")]
+        )
     slots = min(cpus, int(gpus / per_trial)) if per_trial else cpus
     return Machines(recipe.parallel or max(1, slots), per_trial)

@@ -13,9 +13,10 @@ from ray.tune.search import Searcher
 from progsearch.config import RunConfig, parse
 from progsearch.errors import ScheduleError
 from progsearch.search.candidates import Candidate, candidate
-from progsearch.search.draws import Draw, Draws
+from progsearch.search.draws import Draw, Draws, set_constraints
 from progsearch.search.halt import Halt
-from progsearch.search.progress import Session, n_searched, to_retry
+from progsearch.search.plateau import is_plateau
+from progsearch.search.progress import Session, is_interrupted, n_searched, to_retry
 from progsearch.search.settings import choice_of
 from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
@@ -103,6 +104,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         # Drawn, but kept back while a running trial makes steps that they need, too.
         self._held: list[tuple[Draw, Candidate]] = []
         recipe = folder.recipe
+        # Patience begins anew with each session, so that a search that ran out of it can go on.
+        self._first = len(self._study.get_trials(deepcopy=False))
         self._worker_settings = {
             "log": str(folder.log),
             "reuse": recipe.reuse,
@@ -123,6 +126,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if started is None:
             return str(Searcher.FINISHED)
         self._running[trial_id] = started
+        if self._halt.gpus is not None:
+            self._halt.gpus.start(trial_id)
         trial = self._trial(started.number)
         self._view.trial_started(trial)
         run = parse(RunConfig, trial.user_attrs["run"], f"trial {trial.number}")
@@ -138,7 +143,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         """Tell how a trial ended; a worker's death is told by `worker_died`."""
         if error:
             return
-        running = self._running.pop(trial_id)
+        running = self._release(trial_id)
         report: Report | None = (result or {}).get("report")
         if report is None or (report.result is None and report.failure is None):
             self._end(running, TrialState.PRUNED, reason="stopped by the scheduler")
@@ -150,9 +155,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def worker_died(self, trial_id: str, reason: str) -> None:
         """A trial's worker process is gone."""
-        running = self._running.pop(trial_id)
+        running = self._release(trial_id)
         if self._halt.ending is None:
             self._end(running, TrialState.FAIL, reason=reason)
+
+    def _release(self, trial_id: str) -> _Running:
+        if self._halt.gpus is not None:
+            self._halt.gpus.stop(trial_id)
+        return self._running.pop(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study holds all there is."""
@@ -179,12 +189,30 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if n_searched(trials) >= self._folder.recipe.budget:
             self.ending = "budget"
             return None
+        if self._is_plateau(trials):
+            self.ending = "plateau"
+            return None
         drawn = self._next_point({trial.user_attrs["key"] for trial in trials})
         if drawn is None:
             self.ending = "exhausted"
             return None
         draw, new = drawn
         return self._add(new.attributes(), draw, draw.number, new.segments)
+
+    def _is_plateau(self, trials: list[FrozenTrial]) -> bool:
+        patience = self._folder.recipe.patience
+        limits = self._folder.recipe.limits
+        recent = [
+            trial
+            for trial in trials[self._first :]
+            if trial.state.is_finished()
+            and "name" not in trial.user_attrs
+            and not is_interrupted(trial)
+        ]
+        if patience is None or len(recent) < patience:
+            return False
+        allowed = [t for t in trials if t.state == TrialState.COMPLETE and limits.allow(t)]
+        return is_plateau(allowed, recent[-patience:], self._subject.majority)
 
     def _would_wait(self, new: Candidate) -> bool:
         return self._folder.recipe.reuse and any(
@@ -216,7 +244,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             except ScheduleError as error:
                 _log.info("a point does not fit the model: %s", error)
             else:
-                if new.key not in known:
+                affordable = recipe.limits.affordable(new.cost.updated_parameters)
+                if affordable and new.key not in known:
                     return draw, new
             self._draws.throw_away(draw.number)
         return None
@@ -274,14 +303,20 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._folder.set_trial_attr(running.number, "records", running.records)
         if reason is not None:
             self._folder.set_trial_attr(running.number, "reason", reason)
+        violations = {} if values is None else self._violations(running.number, values)
+        set_constraints(self._study, running.number, violations)
         self._study.tell(running.number, values, state)
         if running.point is not None:
             if values is None:
                 self._draws.throw_away(running.point)
             else:
-                self._draws.tell(running.point, values)
+                self._draws.tell(running.point, values, violations)
         self._session.count_trial()
         self._view.trial_finished(self._trial(running.number))
+
+    def _violations(self, number: int, values: list[float]) -> dict[str, float]:
+        updated = self._trial(number).user_attrs["costs"]["updated_parameters"]
+        return self._folder.recipe.limits.violations(values[0], updated)
 
     def _trial(self, number: int) -> FrozenTrial:
         return self._study.get_trials(deepcopy=False)[number]

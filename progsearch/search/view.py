@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
     from progsearch.search.study import StudyFolder
 
-Ending = Literal["budget", "exhausted", "time limit", "interrupted"]
-"""Why a search ended: its budget is spent, its space has no schedule left that was not tried,
-its time is up, or someone stopped it."""
+Ending = Literal["budget", "exhausted", "plateau", "time limit", "GPU hours", "interrupted"]
+"""Why a search ended: its budget is spent, its space has no schedule left that was not tried, its
+last trials made the front no better, its time or its GPU hours are up, or someone stopped it."""
 
 
 class View:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
 from progsearch.errors import StudyError
+from progsearch.limits import Limits
 from progsearch.report.front import front_of, hypervolume, knee, non_dominated, pick
 from tests.report.fake_study import FakeStudy
 
@@ -236,3 +237,16 @@ def test_fronts_and_configs_need_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_rules_pick_within_the_limits():
+    trials = trials_of((0.9, 1.0), (0.85, 0.4), (0.7, 0.1), names={0: "full"})
+    for trial in trials:
+        trial.set_user_attr("costs", {"updated_parameters": trial.values[1]})
+    assert pick(trials, "best", Limits(max_updated=0.5)).number == 1
+    assert pick(trials, "cheapest@0.5", Limits(min_metric=0.8)).number == 1
+    assert pick(trials, "2", Limits(min_metric=0.8)).number == 2  # named, so taken
+    with pytest.raises(StudyError, match="at most 5 % updated parameters"):
+        pick(trials, "knee", Limits(max_updated=0.05))
+    with pytest.raises(StudyError, match="allow a larger drop"):
+        pick(trials, "cheapest@1pt", Limits(max_updated=0.5))

@@ -52,6 +52,7 @@ def subject(space, n_blocks=6):
 
 class NoHalt:
     ending = None
+    gpus = None
 
 
 class Watcher(View):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from progsearch.search.halt import Halt, WorkerWatch
+from progsearch.search.halt import GpuClock, Halt, WorkerWatch
 
 
 def test_a_search_ends_when_its_time_is_up():
@@ -98,3 +98,18 @@ def test_a_dead_worker_is_reported_with_what_is_known(tmp_path, error, reason):
     WorkerWatch(Halt(None), lambda *words: told.append(words)).on_trial_error(0, [], trial)
     assert told[0][0] == "a"
     assert told[0][1].endswith(reason)
+
+
+def test_gpu_hours_count_running_and_ended_trials(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    halt = Halt(None)
+    halt.gpus = GpuClock(hours=1.0, per_trial=0.5)
+    halt.gpus.start("a")
+    now[0] += 3600
+    halt.gpus.stop("a")  # half an hour of a GPU
+    halt.gpus.start("b")
+    now[0] += 3599
+    assert halt.ending is None
+    now[0] += 1
+    assert halt.ending == "GPU hours"

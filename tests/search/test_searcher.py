@@ -328,3 +328,42 @@ def test_without_reuse_nothing_is_kept_back(tmp_path):
     searcher.suggest("a")
     searcher.suggest("b")
     assert names(folder) == ["full", "progtuning-3"]
+
+
+def test_schedules_over_the_limit_are_never_trained(tmp_path):
+    folder, searcher = start(tmp_path, space="progtuning", budget=12, max_updated=0.5)
+    run_all(searcher)
+    searched = [t for t in folder.study.trials if "name" not in t.user_attrs]
+    updated = [t.user_attrs["costs"]["updated_parameters"] for t in searched]
+    assert len(updated) == 12
+    assert max(updated) <= 0.5
+
+
+def test_the_sampler_and_the_study_learn_how_far_a_limit_is_missed(tmp_path):
+    folder, searcher = start(tmp_path, budget=2, min_metric=0.99)
+    run_all(searcher)
+    for trial in folder.study.trials:
+        assert trial.constraints == {"min_metric": pytest.approx(0.99 - trial.values[0])}
+    learnt = [t.constraints for t in searcher._draws._study.trials if t.values]
+    assert [set(constraints) for constraints in learnt] == [{"min_metric"}] * 2
+
+
+def test_patience_ends_a_search_that_finds_nothing_better(tmp_path):
+    folder, searcher = start(tmp_path, space="progtuning", budget=50, patience=4)
+    for index in range(100):
+        config = searcher.suggest(f"t{index}")
+        if config == searcher.FINISHED:
+            break
+        searched = "name" not in folder.study.trials[config["number"]].user_attrs
+        # Nothing that is drawn beats always giving the same answer.
+        accuracy = 0.4 if searched else accuracy_of(config["run"])
+        searcher.on_trial_complete(f"t{index}", finished(accuracy))
+    assert searcher.ending == "plateau"
+    assert names(folder).count(None) == 4
+
+
+def test_patience_begins_anew_when_a_search_goes_on(tmp_path):
+    folder, searcher = start(tmp_path, budget=4, patience=3)
+    run_all(searcher)
+    again = searcher_of(folder, Space.load("quick"))
+    assert not again._is_plateau(folder.study.get_trials())

@@ -19,7 +19,6 @@ from progsearch.report.figures.style import (
     axis_of,
     hover,
 )
-from progsearch.report.front import pick
 from progsearch.report.rows import trial_name
 
 Point = tuple[float, float]
@@ -164,7 +163,7 @@ def _front_by_interest(report: StudyReport) -> list[FrozenTrial]:
     """The front's searched trials, the picks first: labels without room are left out."""
     if not report.front:
         return []
-    picks = [pick(report.trials, how) for how in ("knee", "best")]
+    picks = [report.pick(how) for how in ("knee", "best")]
     order = list({trial.number: trial for trial in [*picks, *report.front]}.values())
     return [trial for trial in order if "name" not in trial.user_attrs]
 

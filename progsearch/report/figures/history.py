@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate
 
 import plotly.graph_objects as go
@@ -51,7 +51,7 @@ def history_figure(report: StudyReport) -> go.Figure:
         )
     figure.add_scatter(
         x=numbers,
-        y=[report.hypervolume(front) for front in _fronts(trials)],
+        y=[report.hypervolume(front) for front in _fronts(report)],
         mode="lines",
         line={"shape": "hv", "color": FRONT, "width": 2},
         name="hypervolume",
@@ -67,9 +67,10 @@ def history_figure(report: StudyReport) -> go.Figure:
     return figure
 
 
-def _fronts(trials: Sequence[FrozenTrial]) -> Iterator[list[FrozenTrial]]:
-    """The front after each trial."""
+def _fronts(report: StudyReport) -> Iterator[list[FrozenTrial]]:
+    """The front after each trial with a result."""
     front: list[FrozenTrial] = []
-    for trial in trials:
-        front = front_of([*front, trial])
+    for trial in report.usable:
+        if trial in report.allowed:
+            front = front_of([*front, trial])
         yield front

@@ -1,0 +1,51 @@
+"""What a schedule must keep to in order to be chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on two values of a trial, whether they are objectives or not.
+
+    Attributes:
+        max_updated: The most updated parameters, as a fraction of full fine-tuning's.
+        min_metric: The least value of the task's metric.
+    """
+
+    max_updated: float | None = None
+    min_metric: float | None = None
+
+    def affordable(self, updated_parameters: float) -> bool:
+        """Whether a run that updates so many parameters may be chosen; known before it starts."""
+        return self.max_updated is None or updated_parameters <= self.max_updated
+
+    def violations(self, metric: float, updated_parameters: float) -> dict[str, float]:
+        """By how much a run misses each limit; zero or less where it keeps to it."""
+        found = {}
+        if self.max_updated is not None:
+            found["max_updated"] = updated_parameters - self.max_updated
+        if self.min_metric is not None:
+            found["min_metric"] = self.min_metric - metric
+        return found
+
+    def allow(self, trial: FrozenTrial) -> bool:
+        """Whether a trial with values keeps to all limits."""
+        if self == Limits():
+            return True
+        updated = trial.user_attrs["costs"]["updated_parameters"]
+        violations = self.violations(trial.values[0], updated)
+        return all(violation <= 0 for violation in violations.values())
+
+    def __str__(self) -> str:
+        parts = []
+        if self.max_updated is not None:
+            parts.append(f"at most {100 * self.max_updated:g} % updated parameters")
+        if self.min_metric is not None:
+            parts.append(f"a metric of at least {self.min_metric:g}")
+        return " and ".join(parts)
