@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.config import Recipe, parse
 from progsearch.report.front import directions, front_of, hypervolume, pick, usable
-from progsearch.search.progress import is_interrupted
+from progsearch.search.progress import is_interrupted, is_searched
 
 NOTE = (
     "Every trial was trained with one seed, and the front was chosen on the same {split} data "
@@ -78,13 +78,7 @@ class StudyReport:
     @property
     def searched(self) -> list[FrozenTrial]:
         """The drawn trials that are done: what is spent of the budget."""
-        return [
-            trial
-            for trial in self.trials
-            if "name" not in trial.user_attrs
-            and trial.state.is_finished()
-            and not is_interrupted(trial)
-        ]
+        return [t for t in self.trials if t.state.is_finished() and is_searched(t)]
 
     @property
     def failed(self) -> list[FrozenTrial]:

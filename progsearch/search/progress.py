@@ -22,9 +22,14 @@ def is_interrupted(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and trial.user_attrs.get("reason") == INTERRUPTED
 
 
+def is_searched(trial: FrozenTrial) -> bool:
+    """Whether the trial counts for the budget: neither baselines nor interrupted trials do."""
+    return "name" not in trial.user_attrs and not is_interrupted(trial)
+
+
 def n_searched(trials: Sequence[FrozenTrial]) -> int:
-    """How much of the budget is spent: neither baselines nor interrupted trials count."""
-    return sum("name" not in t.user_attrs and not is_interrupted(t) for t in trials)
+    """How much of the budget is spent."""
+    return sum(map(is_searched, trials))
 
 
 def to_retry(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -16,7 +16,7 @@ from progsearch.search.candidates import Candidate, candidate
 from progsearch.search.draws import Draw, Draws, set_constraints
 from progsearch.search.halt import Halt
 from progsearch.search.plateau import is_plateau
-from progsearch.search.progress import Session, is_interrupted, n_searched, to_retry
+from progsearch.search.progress import Session, is_searched, n_searched, to_retry
 from progsearch.search.settings import choice_of
 from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
@@ -200,16 +200,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         return self._add(new.attributes(), draw, draw.number, new.segments)
 
     def _is_plateau(self, trials: list[FrozenTrial]) -> bool:
-        patience = self._folder.recipe.patience
-        limits = self._folder.recipe.limits
-        recent = [
-            trial
-            for trial in trials[self._first :]
-            if trial.state.is_finished()
-            and "name" not in trial.user_attrs
-            and not is_interrupted(trial)
-        ]
-        if patience is None or len(recent) < patience:
+        patience, limits = self._folder.recipe.patience, self._folder.recipe.limits
+        if patience is None:
+            return False
+        recent = [t for t in trials[self._first :] if t.state.is_finished() and is_searched(t)]
+        if len(recent) < patience:
             return False
         allowed = [t for t in trials if t.state == TrialState.COMPLETE and limits.allow(t)]
         return is_plateau(allowed, recent[-patience:], self._subject.majority)

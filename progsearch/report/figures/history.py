@@ -71,6 +71,6 @@ def _fronts(report: StudyReport) -> Iterator[list[FrozenTrial]]:
     """The front after each trial with a result."""
     front: list[FrozenTrial] = []
     for trial in report.usable:
-        if trial in report.allowed:
+        if report.recipe.limits.allow(trial):
             front = front_of([*front, trial])
         yield front
