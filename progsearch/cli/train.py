@@ -42,7 +42,9 @@ def train(
         )
     from progsearch.report.words import in_words, percent
     from progsearch.training import TrainingRun, save_run
+    from progsearch.training.memory import keep_freed_memory
 
+    keep_freed_memory()
     run = TrainingRun(config)
     stages = run.schedule.to_dicts()
     show = not (json or quiet)

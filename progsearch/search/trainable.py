@@ -46,6 +46,9 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         log_to(config["log"])
         import torch
 
+        from progsearch.training.memory import keep_freed_memory
+
+        keep_freed_memory()
         # As many trials as cores, so each keeps to one.
         torch.set_num_threads(1)
         self.reset_config(config)
