@@ -96,7 +96,7 @@ def write_table(every: list[Point], subject: Subject, path: Path) -> int:
 
     finished = read_runs(path)
     rows = [
-        _row(point, finished[point.candidate.key, seed])
+        row_of(point, finished[point.candidate.key, seed])
         for point in every
         for seed in SEEDS
         if (point.candidate.key, seed) in finished
@@ -112,7 +112,8 @@ def write_table(every: list[Point], subject: Subject, path: Path) -> int:
     return len(rows)
 
 
-def _row(point: Point, run: dict[str, Any]) -> dict[str, Any]:
+def row_of(point: Point, run: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table: a point and one of its finished runs."""
     made = point.candidate
     return {
         "baseline": point.baseline,
