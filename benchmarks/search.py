@@ -6,9 +6,9 @@ Repeat r sees the accuracies of seed r % 2 of the table and searches with seed r
 time. The hypervolume of (accuracy, updated parameters) counts from the corner (accuracy of the
 majority class, 1.0), and only trials that ran to their end count.
 
-A search of progsearch begins with baselines, two of which are no points of the space and lie on
-every front. So all other strategies begin with them, too; with ``--baselines own`` they do not,
-and what is compared then is mostly whether a search has these two runs.
+A search of progsearch begins with four baselines. One of them, head-only, is no point of the space
+and lies on every front, so all other strategies begin with them, too; with ``--baselines own``
+they do not, and what is compared then is mostly whether a search knows of these runs.
 
 ``steps_ratio_to_random``: the steps that a strategy trains until its hypervolume is what random
 search has after 50 whole trials (the mean over its repeats on that seed), over the steps of those
