@@ -18,7 +18,8 @@ from progsearch.limits import Limits
 MethodName = Literal["full", "lora", "bitfit", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
-SamplerName = Literal["tpe", "nsga2", "gp", "random"]
+SamplerName = Literal["tpe", "nsga2", "gp", "random", "grid"]
+SchedulerName = Literal["dominance", "mo-asha", "none"]
 
 METHODS: dict[MethodName, str] = {
     "full": "every parameter",
@@ -122,6 +123,8 @@ class Recipe(Config):
     )
     training: TrainingConfig = TrainingConfig()
     sampler: SamplerName = "tpe"
+    candidates: int | None = Field(default=None, ge=1, description="points drawn for each trial")
+    scheduler: SchedulerName = "dominance"
     budget: int = Field(default=30, ge=1)
     time_limit: float | None = Field(default=None, gt=0, description="seconds")
     max_gpu_hours: float | None = Field(default=None, gt=0)

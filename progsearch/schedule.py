@@ -153,6 +153,10 @@ class Schedule:
             first = max(first, end)
         return spans
 
+    def stage_at(self, step: int, total_steps: int) -> Stage:
+        """The stage that optimizer step ``step`` (counted from 0) belongs to."""
+        return next(stage for first, end, stage in self.spans(total_steps) if step < end)
+
     @property
     def is_monotone(self) -> bool:
         """Whether a part, once frozen, stays frozen."""

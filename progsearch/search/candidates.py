@@ -26,6 +26,7 @@ class Candidate:
         cost: What it costs.
         key: Equal for candidates that come to the same training.
         segments: End step and key of each segment; equal keys are the same work.
+        flops: FLOPs of each segment.
     """
 
     schedule: Schedule
@@ -33,6 +34,7 @@ class Candidate:
     cost: RunCost
     key: str
     segments: tuple[tuple[int, str], ...]
+    flops: tuple[float, ...]
 
     def would_wait(self, segments: Iterable[tuple[int, str]], done: int) -> bool:
         """Whether this run needs steps that another is just making or about to make.
@@ -51,6 +53,7 @@ class Candidate:
             "key": self.key,
             "run": plain(self.run),
             "costs": self.cost.to_dict(),
+            "segments": [list(segment) for segment in self.segments],
         }
 
 
@@ -97,12 +100,17 @@ def candidate(
     ends = segment_ends(schedule, total_steps, epoch)
     root = (method.own_fields(), training.model_dump())
     keys = segment_keys(root, schedule, total_steps, ends)
+    flops = [
+        (end - first) * model_cost.flops_in(schedule.stage_at(first, total_steps))
+        for first, end in zip([0, *ends], ends, strict=False)
+    ]
     return Candidate(
         schedule=schedule,
         run=run,
         cost=model_cost.of(schedule, training.epochs, subject.examples, total_steps),
         key=keys[-1],
         segments=tuple(zip(ends, keys, strict=True)),
+        flops=tuple(part * subject.examples / epoch for part in flops),
     )
 
 

@@ -19,6 +19,7 @@ from progsearch.search.halt import GpuClock, Halt, WorkerWatch
 from progsearch.search.logs import study_log
 from progsearch.search.machines import Machines, machines
 from progsearch.search.progress import Session, interrupt_running, left
+from progsearch.search.scheduler import JudgeScheduler
 from progsearch.search.searcher import StudySearcher
 from progsearch.search.space import Space, SpaceConfig
 from progsearch.search.study import (
@@ -162,6 +163,7 @@ def _run(
                 name=f"session-{session.number}",
                 storage_path=str(folder.ray),
                 search_alg=searcher,
+                scheduler=JudgeScheduler(searcher.stops),
                 num_samples=-1,
                 resources_per_trial=tune.PlacementGroupFactory(
                     [{"CPU": 1, "GPU": fit.gpus_per_trial}]

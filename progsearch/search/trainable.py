@@ -29,11 +29,13 @@ class Report:
 
     Attributes:
         record: The epoch's `Record`, as a dict.
+        spent: The run so far: timings, steps_trained and peak_memory.
         result: The finished run: metrics, timings, steps_trained and peak_memory.
         failure: Why the run cannot go on.
     """
 
     record: dict[str, Any] | None = None
+    spent: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     failure: str | None = None
 
@@ -83,19 +85,11 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             self._records = self._run.records()
         record = next(self._records)
         if record.step < self._run.total_steps:
-            return Report(record=record.to_dict())
+            return Report(record=record.to_dict(), spent=self._run.spent())
         for _ in self._records:
             pass
-        result = self._run.result()
-        return Report(
-            record=record.to_dict(),
-            result={
-                "metrics": result.metrics,
-                "timings": result.timings,
-                "steps_trained": result.steps_trained,
-                "peak_memory": result.peak_memory,
-            },
-        )
+        metrics = self._run.result().metrics
+        return Report(record.to_dict(), result={"metrics": metrics, **self._run.spent()})
 
     def _start(self, config: dict[str, Any]) -> TrainingRun:
         from progsearch.training import Store, TrainingRun

@@ -264,13 +264,19 @@ class TrainingRun:
         logits = self._engine.predict(split, precision).numpy()
         return self.task.evaluate(logits, split.labels.numpy())
 
+    def spent(self) -> dict[str, Any]:
+        """Timings, steps_trained and peak_memory so far; see `RunResult`."""
+        return {
+            "timings": self._timings(),
+            "steps_trained": self._steps_trained,
+            "peak_memory": max(segment.peak_memory for segment in self._segments),
+        }
+
     def result(self) -> RunResult:
         """The result, once `records` is exhausted."""
         return RunResult(
             metrics=self._records[-1].metrics,
             records=tuple(self._records),
-            timings=self._timings(),
-            steps_trained=self._steps_trained,
-            peak_memory=max(segment.peak_memory for segment in self._segments),
             cost=self.cost,
+            **self.spent(),
         )
