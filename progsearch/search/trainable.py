@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from progsearch.config import RunConfig
+from progsearch.config import RunConfig, plain
 from progsearch.errors import TrialFailed
 from progsearch.search.logs import log_to
 
@@ -29,7 +29,8 @@ class Report:
 
     Attributes:
         record: The epoch's `Record`, as a dict.
-        result: The finished run: metrics, timings, steps_trained and peak_memory.
+        result: The finished run: metrics, timings, steps_trained and peak_memory; with schedule,
+            run and costs where blocks were chosen on the way.
         failure: Why the run cannot go on.
     """
 
@@ -84,15 +85,21 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         for _ in self._records:
             pass
         result = self._run.result()
-        return Report(
-            record=record.to_dict(),
-            result={
-                "metrics": result.metrics,
-                "timings": result.timings,
-                "steps_trained": result.steps_trained,
-                "peak_memory": result.peak_memory,
-            },
-        )
+        found = {
+            "metrics": result.metrics,
+            "timings": result.timings,
+            "steps_trained": result.steps_trained,
+            "peak_memory": result.peak_memory,
+        }
+        trained = self._run.config
+        if trained != self._config["run"]:
+            # Blocks were chosen on the way: the trial is to say what was trained.
+            found |= {
+                "schedule": self._run.schedule.to_dicts(),
+                "run": plain(trained),
+                "costs": result.cost.to_dict(),
+            }
+        return Report(record=record.to_dict(), result=found)
 
     def _start(self, config: dict[str, Any]) -> TrainingRun:
         from progsearch.training import Store, TrainingRun

@@ -132,7 +132,7 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
     config = config_of(files, method=method)
     run = TrainingRun(config)
     finish(run)
-    metrics = save_run(run, config, tmp_path / "out")
+    metrics = save_run(run, tmp_path / "out")
     assert set(metrics) == {"accuracy", "f1", "test_accuracy", "test_f1"}
     model = load_trained(tmp_path / "out")
     split = run.task.validation
