@@ -200,6 +200,9 @@ class Engine:
             kind, _, name = key.partition(":")
             if kind != "weight":
                 self._optimizer.state[parameters[name]][kind] = value.to(self._device)
+        if self._prefix:
+            # What was frozen here may have been trained on the way that was skipped.
+            self._prefix.set_depth(0)
         self.step = step
 
     def trained_names(self, first: int, end: int) -> frozenset[str]:
