@@ -90,10 +90,20 @@ class StageConfig(Config):
 
 
 class ContributionConfig(Config):
-    """The block scores a schedule was made from."""
+    """The block scores a schedule was made from.
+
+    Attributes:
+        metric: What blocks are scored by.
+        scores: Those of the pre-trained model.
+        rescore: Whether the blocks of each later stage are still to be chosen, by new scores
+            when it begins; as many are trained as the stage holds.
+        rescored: The scores that blocks were chosen by in this way, in the order of the stages.
+    """
 
     metric: str
     scores: tuple[float, ...]
+    rescore: bool = False
+    rescored: tuple[tuple[float, ...], ...] | None = None
 
 
 class RunConfig(Config):

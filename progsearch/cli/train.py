@@ -62,7 +62,7 @@ def train(
                 )
     except TrialFailed as failure:
         raise NothingUsable(f"the training of {file} failed: {failure}") from None
-    metrics = save_run(run, config, output_dir)
+    metrics = save_run(run, output_dir)
     if json:
         print_json({"output_dir": str(output_dir), "metrics": metrics})
     else:

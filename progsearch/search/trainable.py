@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from progsearch.config import RunConfig
+from progsearch.config import RunConfig, plain
 from progsearch.errors import TrialFailed
 from progsearch.search.logs import log_to
 
@@ -30,7 +30,8 @@ class Report:
     Attributes:
         record: The epoch's `Record`, as a dict.
         spent: The run so far: timings, steps_trained and peak_memory.
-        result: The finished run: metrics, timings, steps_trained and peak_memory.
+        result: The finished run: metrics, timings, steps_trained and peak_memory; with schedule,
+            run and costs where blocks were chosen on the way.
         failure: Why the run cannot go on.
     """
 
@@ -88,8 +89,16 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             return Report(record=record.to_dict(), spent=self._run.spent())
         for _ in self._records:
             pass
-        metrics = self._run.result().metrics
-        return Report(record.to_dict(), result={"metrics": metrics, **self._run.spent()})
+        found = {"metrics": self._run.result().metrics, **self._run.spent()}
+        trained = self._run.config
+        if trained != self._config["run"]:
+            # Blocks were chosen on the way: the trial is to say what was trained.
+            found |= {
+                "schedule": self._run.schedule.to_dicts(),
+                "run": plain(trained),
+                "costs": self._run.cost.to_dict(),
+            }
+        return Report(record=record.to_dict(), result=found)
 
     def _start(self, config: dict[str, Any]) -> TrainingRun:
         from progsearch.training import Store, TrainingRun
