@@ -68,6 +68,7 @@ class RunResult:
         steps_trained: Optimizer steps that this run made itself; the others were reused.
         peak_memory: Bytes: allocated on the GPU, or resident in the process on a CPU.
         cost: What the schedule costs.
+        test_metrics: The task's metrics on its test data, where the run was to score it.
     """
 
     metrics: dict[str, float]
@@ -76,6 +77,7 @@ class RunResult:
     steps_trained: int
     peak_memory: int
     cost: RunCost
+    test_metrics: dict[str, float] | None
 
 
 class TrainingRun:
@@ -87,6 +89,8 @@ class TrainingRun:
         store: Trained segments to start from and to add to. A run that is found there whole is
             not trained at all, so its model stays untrained: leave it out to get the model.
         prefix_cache: Whether the output of frozen blocks is kept.
+        test: Whether the task's labelled test data, where it has any, is scored after the last
+            step. A stored end of the run without that score is trained again.
 
     Raises:
         ProgsearchError: The model, the task or the schedule cannot be used, or do not fit.
@@ -105,6 +109,7 @@ class TrainingRun:
         device: str | None = None,
         store: Store | None = None,
         prefix_cache: bool = True,
+        test: bool = False,
     ) -> None:
         started = time.perf_counter()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -142,6 +147,7 @@ class TrainingRun:
             self.schedule, config.training.epochs, len(self.task.train), self.total_steps
         )
         self._store = store
+        self._test = self.task.test if test else None
         self._root = (
             *start,
             self.task.fingerprint,
@@ -179,9 +185,15 @@ class TrainingRun:
     def _reuse(self, key: str) -> Segment | None:
         assert self._store is not None
         segment = get_segment(self._store, key)
+        if segment is not None and self._lacks_test(segment):
+            return None
         if segment is not None:
             self._saved_seconds += segment.train_seconds + segment.evaluate_seconds
         return segment
+
+    def _lacks_test(self, segment: Segment) -> bool:
+        at_end = segment.step == self.total_steps
+        return at_end and self._test is not None and segment.test_metrics is None
 
     def _train(self, key: str, parent: str | None, end: int) -> Segment:
         if self._store is None:
@@ -218,6 +230,8 @@ class TrainingRun:
             trained = time.perf_counter()
             at_epoch_end = end % self._engine.steps_per_epoch == 0
             metrics = self.evaluate(self.task.validation) if at_epoch_end else None
+            evaluated = time.perf_counter()
+            test_metrics = self._score_test() if end == self.total_steps else None
         except torch.OutOfMemoryError as error:
             raise TrialFailed(f"out of GPU memory at step {self._engine.step}: {error}") from error
         except MemoryError as error:
@@ -230,9 +244,16 @@ class TrainingRun:
             step=end,
             metrics=metrics,
             train_seconds=trained - started,
-            evaluate_seconds=time.perf_counter() - trained,
+            evaluate_seconds=evaluated - trained,
             peak_memory=self._engine.memory.peak,
+            test_metrics=test_metrics,
         )
+
+    def _score_test(self) -> dict[str, float] | None:
+        if self._test is None:
+            return None
+        # With a precision it passes the prefix cache by, which is not worth filling for one pass.
+        return self.evaluate(self._test, self._engine.precision)
 
     def _record(self, step: int, metrics: dict[str, float]) -> Record:
         timings = self._timings()
@@ -273,4 +294,5 @@ class TrainingRun:
             steps_trained=self._steps_trained,
             peak_memory=max(segment.peak_memory for segment in self._segments),
             cost=self.cost,
+            test_metrics=self._segments[-1].test_metrics if self._test is not None else None,
         )

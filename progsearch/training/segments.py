@@ -32,6 +32,7 @@ class Segment:
         train_seconds: What training it took.
         evaluate_seconds: What evaluating it took.
         peak_memory: The most bytes held meanwhile.
+        test_metrics: The metrics on the test data; only at a run's end, where they were asked for.
     """
 
     parent: str | None
@@ -40,6 +41,7 @@ class Segment:
     train_seconds: float
     evaluate_seconds: float
     peak_memory: int
+    test_metrics: dict[str, float] | None = None
 
 
 def get_segment(store: Store, key: str) -> Segment | None:
