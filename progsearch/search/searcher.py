@@ -20,7 +20,7 @@ from progsearch.search.progress import Session, is_searched, n_searched, to_retr
 from progsearch.search.settings import choice_of
 from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
-from progsearch.search.trainable import Report
+from progsearch.search.trainable import Report, worker_settings
 from progsearch.search.view import Ending, View
 
 # How often a point that is known, or does not fit the model, is drawn again: first from the
@@ -103,15 +103,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._running: dict[str, _Running] = {}
         # Drawn, but kept back while a running trial makes steps that they need, too.
         self._held: list[tuple[Draw, Candidate]] = []
-        recipe = folder.recipe
         # Patience begins anew with each session, so that a search that ran out of it can go on.
         self._first = len(self._study.get_trials(deepcopy=False))
-        self._worker_settings = {
-            "log": str(folder.log),
-            "reuse": recipe.reuse,
-            "reuse_budget": recipe.reuse_budget,
-            "prefix_cache": recipe.prefix_cache,
-        }
+        self._worker_settings = worker_settings(folder, test=False)
 
     # -- what Ray Tune asks and tells --------------------------------------------------------
 

@@ -18,6 +18,7 @@ from progsearch.errors import TrialFailed
 from progsearch.search.logs import log_to
 
 if TYPE_CHECKING:
+    from progsearch.search.study import StudyFolder
     from progsearch.training import Record, TrainingRun
 
 _log = logging.getLogger(__name__)
@@ -29,13 +30,31 @@ class Report:
 
     Attributes:
         record: The epoch's `Record`, as a dict.
-        result: The finished run: metrics, timings, steps_trained and peak_memory.
+        result: The finished run: metrics, timings, steps_trained, peak_memory and, where test
+            data were scored, test_metrics.
         failure: Why the run cannot go on.
     """
 
     record: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     failure: str | None = None
+
+
+def worker_settings(folder: StudyFolder, *, test: bool) -> dict[str, Any]:
+    """What the workers of a study are told beside the run.
+
+    Args:
+        folder: The study.
+        test: Whether each run is scored on test data at its end, where there are any.
+    """
+    recipe = folder.recipe
+    return {
+        "log": str(folder.log),
+        "reuse": recipe.reuse,
+        "reuse_budget": recipe.reuse_budget,
+        "prefix_cache": recipe.prefix_cache,
+        "test": test,
+    }
 
 
 class TrialWorker(Trainable):  # type: ignore[misc]
@@ -84,6 +103,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         for _ in self._records:
             pass
         result = self._run.result()
+        test = {} if result.test_metrics is None else {"test_metrics": result.test_metrics}
         return Report(
             record=record.to_dict(),
             result={
@@ -91,6 +111,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
                 "timings": result.timings,
                 "steps_trained": result.steps_trained,
                 "peak_memory": result.peak_memory,
+                **test,
             },
         )
 
@@ -102,7 +123,9 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             gib = config["reuse_budget"]
             store = Store(budget=None if gib is None else int(gib * 2**30))
         run: RunConfig = config["run"]
-        return TrainingRun(run, store=store, prefix_cache=config["prefix_cache"])
+        return TrainingRun(
+            run, store=store, prefix_cache=config["prefix_cache"], test=config["test"]
+        )
 
     def _drop(self) -> None:
         """Give the memory of the finished run back, for trials that share the GPU."""
