@@ -123,11 +123,12 @@ class Confirmed:
         sentences = [
             "The front and the baselines were trained again on seeds that the search did not "
             f"use: {seeds_in_words(self.seeds)}.",
-            f"± is the standard deviation over seeds, the interval behind it a {CONFIDENCE:.0%} "
+            f"± is the standard deviation over seeds, the interval with it a {CONFIDENCE:.0%} "
             "bootstrap interval of the mean, which is too narrow where seeds are few.",
             "Differences to full fine-tuning are paired over seeds, with a "
             f"{CONFIDENCE:.0%} t interval.",
         ]
+        untested = any(s.to_full is not None and s.p is None for s in self.schedules)
         if self.n_tested:
             sentences.append(
                 f"Non-inferior: a one-sided paired t-test rejects at {ALPHA:.0%}, after Holm's "
@@ -135,10 +136,15 @@ class Confirmed:
                 f"lost. Inferior: the whole interval lies below \N{MINUS SIGN}{points}. "
                 "Inconclusive: these seeds show neither."
             )
-        else:
+        if untested:
             sentences.append(
-                "Nothing was tested: that needs at least 2 seeds whose differences to full "
-                "fine-tuning are not all the same."
+                "Without a p nothing was tested: a test needs at least 2 seeds on which no run "
+                "failed and whose differences to full fine-tuning are not all the same."
+            )
+        if any(schedule.better_than_paper is not None for schedule in self.schedules):
+            sentences.append(
+                "Beats paper: a better mean on every objective than the paper's schedule of 3 "
+                "stages (progtuning-3), not tested."
             )
         sentences.append(
             "Intervals and tests cover what the seed changes, not what other data would. The "
@@ -156,7 +162,7 @@ class Confirmed:
             "margin": self.margin,
             "confidence": CONFIDENCE,
             "alpha": ALPHA,
-            "test": "one-sided paired t-test over seeds",
+            "verdict_by": "one-sided paired t-test over seeds",
             "correction": "Holm",
             "n_tested": self.n_tested,
             "note": self.note,

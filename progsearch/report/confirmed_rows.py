@@ -36,9 +36,9 @@ def _cells(
         "seeds": seeds,
         report.metric.replace("_", " "): _mean(schedule.summary),
         "to full": _difference(schedule.to_full),
-        "p": "" if schedule.corrected_p is None else _p(schedule.corrected_p),
+        "p (Holm)": "" if schedule.corrected_p is None else _p(schedule.corrected_p),
         "verdict": schedule.verdict or "",
-        "beats progtuning-3": better,
+        "beats paper": better,
     }
     if confirmed.has_test:
         cells["test"] = "" if schedule.test is None else _mean(schedule.test)
@@ -47,10 +47,13 @@ def _cells(
 
 
 def _mean(found: Summary) -> str:
-    if found.sd is None or found.interval is None:
-        return f"{found.mean:.4f}"
-    low, high = found.interval
-    return f"{found.mean:.4f} ± {found.sd:.4f} [{low:.4f}, {high:.4f}]"
+    text = f"{found.mean:.4f}"
+    if found.sd is not None:
+        text += f" ± {found.sd:.4f}"
+    if found.interval is not None:
+        low, high = found.interval
+        text += f" [{low:.4f}, {high:.4f}]"
+    return text
 
 
 def _difference(found: Difference | None) -> str:

@@ -109,7 +109,8 @@ def confirmed_table(report: StudyReport, confirmed: Confirmed) -> str:
     titles = list(all_rows[0].cells) if all_rows else []
     kinds = ["number"] * len(titles)
     head = "".join(f'<th class="number">{escape(title)}</th>' for title in titles)
-    body = "".join(_row(row, kinds) for row in all_rows)
+    # Intervals go below what they are of, or the table would be too wide.
+    body = "".join(_row(row, kinds) for row in all_rows).replace(" [", "<br>[")
     body += "".join(
         f'<tr><td class="name">{escape(trial_name(trial))}</td>'
         f'<td colspan="{len(titles)}">no run has a result: {escape(reason)}</td></tr>'

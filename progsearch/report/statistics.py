@@ -31,7 +31,8 @@ class Summary:
         n: How many.
         mean: Their mean.
         sd: Their standard deviation (n - 1 in the denominator); None for a single value.
-        interval: Bootstrap interval of the mean; None for a single value.
+        interval: Bootstrap interval of the mean; None where the values show no spread: a single
+            one, or all the same.
     """
 
     n: int
@@ -48,13 +49,14 @@ def summary(values: Sequence[float]) -> Summary:
     normal ones it holds the true mean in 84 % of cases.
     """
     array = np.asarray(values, dtype=float)
+    mean = float(array.mean())
     if len(array) < 2:
-        return Summary(len(array), float(array.mean()), None, None)
+        return Summary(len(array), mean, None, None)
+    if np.ptp(array) < _EQUAL:
+        return Summary(len(array), mean, 0.0, None)
     draws = np.random.default_rng(0).integers(0, len(array), (_RESAMPLES, len(array)))
     low, high = np.quantile(array[draws].mean(axis=1), _tails(CONFIDENCE))
-    return Summary(
-        len(array), float(array.mean()), float(array.std(ddof=1)), (float(low), float(high))
-    )
+    return Summary(len(array), mean, float(array.std(ddof=1)), (float(low), float(high)))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ def test_one_value_has_no_spread():
     assert (found.n, found.mean, found.sd, found.interval) == (1, 0.8, None, None)
 
 
+def test_equal_values_show_no_interval():
+    found = summary([0.7, 0.1 + 0.6, 0.7])
+    assert (found.n, found.sd, found.interval) == (3, 0.0, None)
+
+
 @pytest.mark.parametrize("values", [OTHER, POOR])
 @pytest.mark.parametrize("margin", [0.005, 0.01, 0.1])
 def test_the_paired_difference_is_scipys_t_test(values, margin):
