@@ -22,7 +22,7 @@ from progsearch.search.progress import STOPPED, Session, is_searched, n_searched
 from progsearch.search.settings import choice_of
 from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
-from progsearch.search.trainable import Report
+from progsearch.search.trainable import Report, worker_settings
 from progsearch.search.view import Ending, View
 
 # How often a point that is known, or does not fit the model, is drawn again: first from the
@@ -117,12 +117,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._knowledge.learn(trial)
         # Patience begins anew with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
-        self._worker_settings = {
-            "log": str(folder.log),
-            "reuse": recipe.reuse,
-            "reuse_budget": recipe.reuse_budget,
-            "prefix_cache": recipe.prefix_cache,
-        }
+        self._worker_settings = worker_settings(folder, test=False)
 
     # -- what Ray Tune asks and tells --------------------------------------------------------
 

@@ -18,6 +18,7 @@ from progsearch.errors import TrialFailed
 from progsearch.search.logs import log_to
 
 if TYPE_CHECKING:
+    from progsearch.search.study import StudyFolder
     from progsearch.training import Record, TrainingRun
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class Report:
         record: The epoch's `Record`, as a dict.
         spent: The run so far: timings, steps_trained and peak_memory.
         result: The finished run: metrics, timings, steps_trained and peak_memory; with schedule,
-            run and costs where blocks were chosen on the way.
+            run and costs where blocks were chosen on the way, and test_metrics where test data
+            were scored.
         failure: Why the run cannot go on.
     """
 
@@ -39,6 +41,23 @@ class Report:
     spent: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     failure: str | None = None
+
+
+def worker_settings(folder: StudyFolder, *, test: bool) -> dict[str, Any]:
+    """What the workers of a study are told beside the run.
+
+    Args:
+        folder: The study.
+        test: Whether each run is scored on test data at its end, where there are any.
+    """
+    recipe = folder.recipe
+    return {
+        "log": str(folder.log),
+        "reuse": recipe.reuse,
+        "reuse_budget": recipe.reuse_budget,
+        "prefix_cache": recipe.prefix_cache,
+        "test": test,
+    }
 
 
 class TrialWorker(Trainable):  # type: ignore[misc]
@@ -89,14 +108,17 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             return Report(record=record.to_dict(), spent=self._run.spent())
         for _ in self._records:
             pass
-        found = {"metrics": self._run.result().metrics, **self._run.spent()}
+        result = self._run.result()
+        found = {"metrics": result.metrics, **self._run.spent()}
+        if result.test_metrics is not None:
+            found["test_metrics"] = result.test_metrics
         trained = self._run.config
         if trained != self._config["run"]:
             # Blocks were chosen on the way: the trial is to say what was trained.
             found |= {
                 "schedule": self._run.schedule.to_dicts(),
                 "run": plain(trained),
-                "costs": self._run.cost.to_dict(),
+                "costs": result.cost.to_dict(),
             }
         return Report(record=record.to_dict(), result=found)
 
@@ -108,7 +130,9 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             gib = config["reuse_budget"]
             store = Store(budget=None if gib is None else int(gib * 2**30))
         run: RunConfig = config["run"]
-        return TrainingRun(run, store=store, prefix_cache=config["prefix_cache"])
+        return TrainingRun(
+            run, store=store, prefix_cache=config["prefix_cache"], test=config["test"]
+        )
 
     def _drop(self) -> None:
         """Give the memory of the finished run back, for trials that share the GPU."""

@@ -71,6 +71,7 @@ class RunResult:
         steps_trained: Optimizer steps that this run made itself; the others were reused.
         peak_memory: Bytes: allocated on the GPU, or resident in the process on a CPU.
         cost: What the schedule costs.
+        test_metrics: The task's metrics on its test data, where the run was to score it.
     """
 
     metrics: dict[str, float]
@@ -79,6 +80,7 @@ class RunResult:
     steps_trained: int
     peak_memory: int
     cost: RunCost
+    test_metrics: dict[str, float] | None
 
 
 class TrainingRun:
@@ -91,6 +93,8 @@ class TrainingRun:
         store: Trained segments to start from and to add to. A run that is found there whole is
             not trained at all, so its model stays untrained: leave it out to get the model.
         prefix_cache: Whether the output of frozen blocks is kept.
+        test: Whether the task's labelled test data, where it has any, is scored after the last
+            step. A stored end of the run without that score is trained again.
 
     Attributes:
         schedule: The stages; of one that is not begun yet, the blocks may still change.
@@ -112,6 +116,7 @@ class TrainingRun:
         device: str | None = None,
         store: Store | None = None,
         prefix_cache: bool = True,
+        test: bool = False,
     ) -> None:
         started = time.perf_counter()
         self._config = config
@@ -152,6 +157,7 @@ class TrainingRun:
             metric = config.contribution.metric
             self._rescoring = Rescoring(metric, self.model, anatomy, self.task.train, seed, store)
         self._store = store
+        self._test = self.task.test if test else None
         self._root = (
             *start,
             self.task.fingerprint,
@@ -196,10 +202,16 @@ class TrainingRun:
     def _reuse(self, key: str) -> Segment | None:
         assert self._store is not None
         segment = get_segment(self._store, key)
+        if segment is not None and self._lacks_test(segment):
+            return None
         if segment is not None:
             self._saved_seconds += segment.train_seconds - self._last.train_seconds
             self._saved_seconds += segment.evaluate_seconds - self._last.evaluate_seconds
         return segment
+
+    def _lacks_test(self, segment: Segment) -> bool:
+        at_end = segment.step == self.total_steps
+        return at_end and self._test is not None and segment.test_metrics is None
 
     def _train(self, key: str, parent: str | None, end: int) -> Segment:
         if self._store is None:
@@ -246,6 +258,8 @@ class TrainingRun:
             trained = time.perf_counter()
             at_epoch_end = end % self._engine.steps_per_epoch == 0
             metrics = self.evaluate(self.task.validation) if at_epoch_end else None
+            evaluated = time.perf_counter()
+            test_metrics = self._score_test() if end == self.total_steps else None
         if metrics is not None and not math.isfinite(metrics[self.task.metric]):
             raise TrialFailed(f"{self.task.metric} is not a number at step {end}")
         return Segment(
@@ -253,9 +267,16 @@ class TrainingRun:
             step=end,
             metrics=metrics,
             train_seconds=before.train_seconds + trained - started,
-            evaluate_seconds=before.evaluate_seconds + time.perf_counter() - trained,
+            evaluate_seconds=before.evaluate_seconds + evaluated - trained,
             peak_memory=max(before.peak_memory, self._engine.memory.peak),
+            test_metrics=test_metrics,
         )
+
+    def _score_test(self) -> dict[str, float] | None:
+        if self._test is None:
+            return None
+        # With a precision it passes the prefix cache by, which is not worth filling for one pass.
+        return self.evaluate(self._test, self._engine.precision)
 
     def _advance(self, step: int) -> None:
         first = self._engine.step
@@ -340,5 +361,6 @@ class TrainingRun:
             metrics=self._records[-1].metrics,
             records=tuple(self._records),
             cost=self.cost,
+            test_metrics=self._last.test_metrics if self._test is not None else None,
             **self.spent(),
         )

@@ -36,6 +36,7 @@ class Segment:
         train_seconds: What training up to its end took.
         evaluate_seconds: What the evaluations up to its end took.
         peak_memory: The most bytes held meanwhile.
+        test_metrics: The metrics on the test data; only at a run's end, where they were asked for.
     """
 
     parent: str | None
@@ -44,6 +45,7 @@ class Segment:
     train_seconds: float
     evaluate_seconds: float
     peak_memory: int
+    test_metrics: dict[str, float] | None = None
 
 
 def get_segment(store: Store, key: str) -> Segment | None:

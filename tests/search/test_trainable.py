@@ -7,7 +7,7 @@ from tests.search.tiny_task import tiny_recipe
 def reports_of(run):
     """What a worker tells of a run, without Ray around it."""
     worker = object.__new__(TrialWorker)
-    worker.reset_config({"run": run, "reuse": False, "prefix_cache": True})
+    worker.reset_config({"run": run, "reuse": False, "prefix_cache": True, "test": False})
     steps = [worker.step()]
     while not steps[-1]["done"]:
         steps.append(worker.step())

@@ -66,6 +66,31 @@ def test_a_run_that_is_known_whole_is_not_trained(files, tmp_path):
     assert repeated.timings["saved"] > 0
 
 
+def test_test_data_is_scored_where_asked_and_kept_with_the_end_of_the_run(files, tmp_path):
+    store = Store(tmp_path, budget=10**9)
+    _, unasked = finish(TrainingRun(config_of(files), store=store))
+    assert unasked.test_metrics is None
+    # The stored end has no score, so it is trained again, and nothing before it.
+    run = TrainingRun(config_of(files), store=store, test=True)
+    _, result = finish(run)
+    assert result.steps_trained == run.total_steps // 3
+    assert result.metrics == unasked.metrics
+    split = run.task.test
+    with torch.no_grad():
+        logits = run.model.eval()(**split.batch(range(len(split)))).logits
+    assert result.test_metrics == run.task.evaluate(logits.numpy(), split.labels.numpy())
+    # Known whole, so not trained: the score is the stored one, not that of an untrained model.
+    _, again = finish(TrainingRun(config_of(files), store=store, test=True))
+    assert (again.steps_trained, again.test_metrics) == (0, result.test_metrics)
+    assert finish(TrainingRun(config_of(files), store=store))[1].test_metrics is None
+
+
+def test_a_task_without_test_data_has_no_test_score(files):
+    model, task = files
+    config = config_of((model, task.model_copy(update={"test_file": None})), epochs=1)
+    assert finish(TrainingRun(config, test=True))[1].test_metrics is None
+
+
 def test_another_learning_rate_shares_nothing(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
     finish(TrainingRun(config_of(files), store=store))

@@ -1,8 +1,15 @@
 """Figures of a study, one file each."""
 
+from progsearch.report.figures.confirmed import confirmed_figure
 from progsearch.report.figures.contributions import contribution_figure
 from progsearch.report.figures.front import front_figure
 from progsearch.report.figures.history import history_figure
 from progsearch.report.figures.schedules import schedule_map
 
-__all__ = ["contribution_figure", "front_figure", "history_figure", "schedule_map"]
+__all__ = [
+    "confirmed_figure",
+    "contribution_figure",
+    "front_figure",
+    "history_figure",
+    "schedule_map",
+]
