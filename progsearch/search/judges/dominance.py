@@ -63,7 +63,7 @@ def foretell(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | Non
         return None
     now, final = np.asarray(pairs).T
     spread = now - now.mean()
-    squares = float(spread @ spread)
+    squares = float(spread @ spread) if np.ptp(now) > 0 else 0.0
     offset = trial.metrics[fraction] - float(now.mean())
     if squares == 0 and offset != 0:
         return None

@@ -48,7 +48,9 @@ def test_few_trials_say_nothing():
 
 
 def test_trials_beyond_the_limits_are_no_rivals_and_a_limit_is_one():
-    beyond = [finished(n, 0.1, 0.8, 0.9 + NOISE[n], allowed=False) for n in range(5)]
+    beyond = [
+        finished(n, 0.1, 0.5 + n / 10, 0.6 + n / 10 + NOISE[n], allowed=False) for n in range(5)
+    ]
     assert not Dominance().stops(running(1.0, 0.5), beyond)
     assert Dominance().stops(running(1.0, 0.5), beyond, least_metric=0.95)
 
