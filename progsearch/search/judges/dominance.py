@@ -62,9 +62,10 @@ def foretell(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | Non
     if len(pairs) < _FEWEST:
         return None
     now, final = np.asarray(pairs).T
-    spread = now - now.mean()
-    squares = float(spread @ spread) if np.ptp(now) > 0 else 0.0
-    offset = trial.metrics[fraction] - float(now.mean())
+    centre = float(now.mean()) if np.ptp(now) > 0 else float(now[0])
+    spread = now - centre
+    squares = float(spread @ spread)
+    offset = trial.metrics[fraction] - centre
     if squares == 0 and offset != 0:
         return None
     slope = float(spread @ (final - final.mean())) / squares if squares > 0 else 0.0
