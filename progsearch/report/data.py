@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.config import Recipe, parse
 from progsearch.report.front import directions, front_of, hypervolume, pick, usable
+from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
 from progsearch.search.progress import is_interrupted, is_searched
 
@@ -96,6 +97,12 @@ class StudyReport:
         """How many optimizer steps the trials found trained."""
         return Reuse.of(self.trials)
 
+    @cached_property
+    def importance(self) -> Importance:
+        """Which dimensions of the space set the best trials apart."""
+        drawn = [trial for trial in self.usable if is_searched(trial) and trial.params]
+        return importance_of(drawn, self.objectives)
+
     @property
     def full(self) -> FrozenTrial | None:
         """The full fine-tuning baseline, where it has a result."""
@@ -171,6 +178,7 @@ class StudyReport:
             "hypervolume": {"value": self.hypervolume(), "reference": self.reference},
             "timings": {"seconds": self.seconds, "work": dict(work), "sessions": self.sessions},
             "reuse": self.reuse.to_dict(),
+            "importance": self.importance.to_dict(),
             "contributions": self.contributions,
             "n_blocks": self.n_blocks,
             "parameters": self.parameters,

@@ -24,7 +24,7 @@ def test_the_page_is_one_file_with_plotly_in_it_once(html):
     own = without_plotly(html)
     assert len(own) < 200_000
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", own)
-    assert own.count("Plotly.newPlot") == 4
+    assert own.count("Plotly.newPlot") == 5
 
 
 def test_the_page_tells_what_was_searched_and_what_the_numbers_are_worth(html):
@@ -64,7 +64,7 @@ def test_names_cannot_break_the_page():
 )
 def test_any_number_of_objectives_makes_a_page(objectives):
     own = without_plotly(page(study_report(fake_study(objectives=objectives))))
-    assert own.count("Plotly.newPlot") == 4
+    assert own.count("Plotly.newPlot") == 5
 
 
 def test_a_study_without_results_makes_a_page():
