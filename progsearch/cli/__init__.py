@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import (
+    confirm,
     contributions,
     cp,
     dashboard,
@@ -39,6 +40,7 @@ app.command("run")(run.run)
 app.command("resume")(resume.resume)
 app.command("status")(status.status)
 app.command("report")(report.report)
+app.command("confirm")(confirm.confirm)
 app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("contributions")(contributions.contributions)

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.cli import options
 from progsearch.cli.tables import console, front_table
+from progsearch.confirm.kept import read_kept
 from progsearch.report import stopped
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.html import write_page
@@ -20,7 +21,7 @@ from progsearch.search.study import StudyFolder
 
 def write_report(folder: StudyFolder) -> StudyReport:
     """Write ``report.html`` and ``report.json`` into the study's folder."""
-    report = study_report(folder.study)
+    report = study_report(folder.study, read_kept(folder.path))
     write_page(report, folder.path / "report.html")
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
     (folder.path / "report.json").write_text(text + "\n", encoding="utf-8")

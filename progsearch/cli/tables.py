@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from progsearch.report.confirmed import Confirmed
+from progsearch.report.confirmed_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import rows
 
@@ -34,6 +36,18 @@ def front_table(report: StudyReport) -> Table:
     for row in shown:
         name = " ".join([row.name, *(f"({tag})" for tag in row.tags)])
         table.add_row(name, *row.cells.values(), style=None if row.on_front else "dim")
+    return table
+
+
+def confirmed_table(report: StudyReport, confirmed: Confirmed) -> Table:
+    """The schedules on new seeds; those that are not on the front dim."""
+    shown = confirmed_rows(report, confirmed)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("schedule")
+    for column in shown[0].cells if shown else ():
+        table.add_column(column, justify="left" if column == "verdict" else "right")
+    for row in shown:
+        table.add_row(row.name, *row.cells.values(), style=None if row.on_front else "dim")
     return table
 
 

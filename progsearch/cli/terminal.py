@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -195,6 +195,11 @@ class LiveView(LineView):
             words.append(f"{self.n_stopped} stopped early")
         if self.n_failed:
             words.append(f"{self.n_failed} failed")
-        line = Table.grid(padding=(0, 1))
-        line.add_row(ProgressBar(total=self.n_trials, completed=done, width=30), " · ".join(words))
-        return line
+        return progress_line(done, self.n_trials, words)
+
+
+def progress_line(done: float, total: int, words: Sequence[str]) -> Table:
+    """A bar with words behind it."""
+    line = Table.grid(padding=(0, 1))
+    line.add_row(ProgressBar(total=total, completed=done, width=30), " · ".join(words))
+    return line

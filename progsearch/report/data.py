@@ -16,6 +16,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.config import Recipe, parse
+from progsearch.confirm.kept import KeptRuns
+from progsearch.report.compare import confirmed
+from progsearch.report.confirmed import Confirmed
 from progsearch.report.front import directions, front_of, hypervolume, pick, usable
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
@@ -47,6 +50,7 @@ class StudyReport:
             first.
         planned: The names of the baselines that the study is to have.
         sessions: When the search ran, for how many seconds and how many trials.
+        kept: Runs of its schedules on new seeds; None where it was not confirmed.
     """
 
     study: str
@@ -61,6 +65,7 @@ class StudyReport:
     front: list[FrozenTrial]
     planned: frozenset[str]
     sessions: list[dict[str, Any]]
+    kept: KeptRuns | None = None
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -123,6 +128,11 @@ class StudyReport:
         return pick(self.trials, how, self.recipe.limits)
 
     @cached_property
+    def confirmed(self) -> Confirmed | None:
+        """What the runs on new seeds say; None where there are none."""
+        return None if self.kept is None else confirmed(self, self.kept)
+
+    @cached_property
     def reference(self) -> list[float] | None:
         """The corner the hypervolume is measured from; None before the first result.
 
@@ -176,6 +186,7 @@ class StudyReport:
             "front": [trial_dict(trial) for trial in self.front],
             "trials": [trial_dict(trial) for trial in self.trials],
             "hypervolume": {"value": self.hypervolume(), "reference": self.reference},
+            "confirmed": self.confirmed and self.confirmed.to_dict(),
             "timings": {"seconds": self.seconds, "work": dict(work), "sessions": self.sessions},
             "reuse": self.reuse.to_dict(),
             "importance": self.importance.to_dict(),
@@ -187,8 +198,12 @@ class StudyReport:
         return {key: finite(value) for key, value in data.items()}
 
 
-def study_report(study: optuna.Study) -> StudyReport:
+def study_report(study: optuna.Study, kept: KeptRuns | None = None) -> StudyReport:
     """The report of a study as it stands, running or finished.
+
+    Args:
+        study: The study.
+        kept: Runs of its schedules on new seeds, where there are any.
 
     Raises:
         ConfigError: The study does not hold a recipe that this version understands.
@@ -210,6 +225,7 @@ def study_report(study: optuna.Study) -> StudyReport:
         front=front_of([t for t in usable(trials) if recipe.limits.allow(t)]),
         planned=frozenset(attrs.get("baselines", [])),
         sessions=attrs.get("sessions", []),
+        kept=kept,
     )
 
 

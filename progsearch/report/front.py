@@ -19,7 +19,7 @@ Direction = Literal["maximize", "minimize"]
 Values = Sequence[float | None] | None
 
 _NO_LIMITS = Limits()
-_CHEAPEST = re.compile(r"cheapest@(\d+(?:\.\d*)?|\.\d+)(pt)?")
+_DROP = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(pt)?")
 
 
 def directions(n_objectives: int) -> list[Direction]:
@@ -176,13 +176,18 @@ def pick(trials: Sequence[FrozenTrial], how: str, limits: Limits = _NO_LIMITS) -
     return _cheapest(allowed, full, how)
 
 
+def drop_of(text: str) -> float | None:
+    """How much of a metric ``0.01`` or ``1pt`` (one percentage point) is; None for other words."""
+    match = _DROP.fullmatch(text)
+    return None if match is None else float(match[1]) * (0.01 if match[2] else 1.0)
+
+
 def _cheapest(trials: Sequence[FrozenTrial], full: FrozenTrial, how: str) -> FrozenTrial:
-    match = _CHEAPEST.fullmatch(how)
-    if match is None:
+    drop = drop_of(how.removeprefix("cheapest@"))
+    if drop is None:
         raise StudyError(
             f"{how!r} does not say how much may be lost; write cheapest@0.01 or cheapest@1pt"
         )
-    drop = float(match[1]) * (0.01 if match[2] else 1.0)
     # The slack is for values that are written 0.80 and held as 0.7999999.
     enough = [t for t in trials if t.values[0] >= full.values[0] - drop - 1e-9]
     if not enough:

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from progsearch import __version__
 from progsearch.report import figures, html_parts
+from progsearch.report.confirmed import Confirmed
 from progsearch.report.data import StudyReport
 
 _ABOUT_FRONT = {
@@ -76,6 +77,16 @@ def _sections(report: StudyReport) -> list[str]:
     return sections
 
 
+def _confirmed(report: StudyReport, confirmed: Confirmed) -> str:
+    seeds = len(confirmed.seeds)
+    return _section(
+        f"Confirmed on {seeds} new {'seed' if seeds == 1 else 'seeds'}",
+        confirmed.note,
+        (_figure(figures.confirmed_figure(report, confirmed)) if confirmed.schedules else "")
+        + html_parts.confirmed_table(report, confirmed),
+    )
+
+
 def _results(report: StudyReport) -> list[str]:
     return [
         _section(
@@ -84,6 +95,7 @@ def _results(report: StudyReport) -> list[str]:
             "fine-tuning. " + _ABOUT_FRONT[len(report.objectives)],
             _figure(figures.front_figure(report)) + html_parts.table(report),
         ),
+        *([_confirmed(report, report.confirmed)] if report.confirmed else []),
         _section("What these numbers do not say", report.note),
         _section(
             "Use a schedule",

@@ -10,6 +10,8 @@ from optuna.trial import FrozenTrial
 
 from progsearch.errors import StudyError
 from progsearch.report import stopped
+from progsearch.report.confirmed import Confirmed
+from progsearch.report.confirmed_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import Row, rows, rules, trial_name
 from progsearch.report.words import (
@@ -113,6 +115,25 @@ def table(report: StudyReport) -> str:
     return (
         f'<div class="scroll"><table><thead><tr><th>trial</th>{head}</tr></thead>'
         f"<tbody>{front}{beaten}</tbody></table></div>"
+    )
+
+
+def confirmed_table(report: StudyReport, confirmed: Confirmed) -> str:
+    """The schedules on new seeds, and those that have no result there."""
+    all_rows = confirmed_rows(report, confirmed)
+    titles = list(all_rows[0].cells) if all_rows else []
+    kinds = ["number"] * len(titles)
+    head = "".join(f'<th class="number">{escape(title)}</th>' for title in titles)
+    # Intervals go below what they are of, or the table would be too wide.
+    body = "".join(_row(row, kinds) for row in all_rows).replace(" [", "<br>[")
+    body += "".join(
+        f'<tr><td class="name">{escape(trial_name(trial))}</td>'
+        f'<td colspan="{len(titles)}">no run has a result: {escape(reason)}</td></tr>'
+        for trial, reason in confirmed.failed
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr><th>schedule</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

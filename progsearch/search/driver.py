@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.trial import TrialState
-from ray import tune
 
 from progsearch import __version__
 from progsearch.config import Recipe, parse, plain
@@ -15,10 +14,11 @@ from progsearch.errors import Interrupted, NothingUsable, StudyError
 from progsearch.search.candidates import baselines
 from progsearch.search.draws import Draws
 from progsearch.search.examine import examine
-from progsearch.search.halt import GpuClock, Halt, WorkerWatch
+from progsearch.search.halt import GpuClock, Halt
 from progsearch.search.logs import study_log
 from progsearch.search.machines import Machines, machines
 from progsearch.search.progress import Session, interrupt_running, left
+from progsearch.search.scheduler import JudgeScheduler
 from progsearch.search.searcher import StudySearcher
 from progsearch.search.space import Space, SpaceConfig
 from progsearch.search.study import (
@@ -29,7 +29,7 @@ from progsearch.search.study import (
     open_study,
 )
 from progsearch.search.subject import Subject
-from progsearch.search.trainable import TrialWorker
+from progsearch.search.tuning import run_trials
 from progsearch.search.view import View
 
 
@@ -97,7 +97,7 @@ def _examine(recipe: Recipe, space: Space, fit: Machines, view: View) -> Subject
     if metrics := space.metrics():
         work += f", scoring blocks by {', '.join(metrics)}"
     view.preparing(work)
-    subject = examine(recipe, space, fit.gpus_per_trial)
+    subject = examine(recipe, space.methods(), space.metrics(), fit.gpus_per_trial)
     for remark in subject.remarks:
         view.note(remark)
     return subject
@@ -156,24 +156,15 @@ def _run(
         view=view,
     )
     try:
-        with halt.on_signals():
-            tune.run(
-                TrialWorker,
-                name=f"session-{session.number}",
-                storage_path=str(folder.ray),
-                search_alg=searcher,
-                num_samples=-1,
-                resources_per_trial=tune.PlacementGroupFactory(
-                    [{"CPU": 1, "GPU": fit.gpus_per_trial}]
-                ),
-                reuse_actors=True,
-                stop=halt,
-                callbacks=[WorkerWatch(halt, searcher.worker_died)],
-                raise_on_failed_trial=False,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-                verbose=0,
-            )
+        run_trials(
+            searcher,
+            f"session-{session.number}",
+            folder,
+            fit,
+            halt,
+            searcher.worker_died,
+            JudgeScheduler(searcher.stops),
+        )
     except KeyboardInterrupt:
         raise _interrupted(folder) from None
     finally:
@@ -184,10 +175,6 @@ def _run(
     view.finished(ending)
     if ending == "interrupted":
         raise _interrupted(folder)
-
-
-def _trial_name(trial: tune.experiment.Trial) -> str:
-    return f"trial-{trial.config['number']}"
 
 
 def _checked(folder: StudyFolder) -> StudyFolder:

@@ -11,11 +11,12 @@ import ray
 from progsearch.cache import content_key
 from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import ModelError, ProgsearchError
-from progsearch.search.space import Space
 from progsearch.search.subject import Subject, method_key
 
 
-def examine(recipe: Recipe, space: Space, gpus: float) -> Subject:
+def examine(
+    recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str], gpus: float
+) -> Subject:
     """What a search must know of the recipe's model and task.
 
     Found out by a Ray worker, which has the hardware that the machine of the driver may lack;
@@ -23,7 +24,8 @@ def examine(recipe: Recipe, space: Space, gpus: float) -> Subject:
 
     Args:
         recipe: What is searched.
-        space: Says which methods and contribution metrics are needed.
+        methods: Those that trials may use.
+        metrics: The contribution metrics that trials may need.
         gpus: GPUs of one trial.
 
     Raises:
@@ -31,9 +33,7 @@ def examine(recipe: Recipe, space: Space, gpus: float) -> Subject:
     """
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_examine)
     try:
-        found: Subject | ProgsearchError = ray.get(
-            task.remote(recipe, space.methods(), space.metrics())
-        )
+        found: Subject | ProgsearchError = ray.get(task.remote(recipe, methods, metrics))
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise ModelError(
             f"the process that loaded {recipe.model} was killed; is there enough memory for it?"

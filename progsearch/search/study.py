@@ -94,8 +94,7 @@ class StudyFolder:
         with _lock(self.path) as free:
             if not free:
                 raise StudyError(
-                    f"study {self.name} is being searched by another process; wait for it or "
-                    "stop it"
+                    f"study {self.name} is in use by another process; wait for it or stop it"
                 )
             yield
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from progsearch.config import RunConfig
+from progsearch.config import RunConfig, plain
 from progsearch.errors import TrialFailed
 from progsearch.search.logs import log_to
 
 if TYPE_CHECKING:
+    from progsearch.search.study import StudyFolder
     from progsearch.training import Record, TrainingRun
 
 _log = logging.getLogger(__name__)
@@ -29,13 +30,34 @@ class Report:
 
     Attributes:
         record: The epoch's `Record`, as a dict.
-        result: The finished run: metrics, timings, steps_trained and peak_memory.
+        spent: The run so far: timings, steps_trained and peak_memory.
+        result: The finished run: metrics, timings, steps_trained and peak_memory; with schedule,
+            run and costs where blocks were chosen on the way, and test_metrics where test data
+            were scored.
         failure: Why the run cannot go on.
     """
 
     record: dict[str, Any] | None = None
+    spent: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     failure: str | None = None
+
+
+def worker_settings(folder: StudyFolder, *, test: bool) -> dict[str, Any]:
+    """What the workers of a study are told beside the run.
+
+    Args:
+        folder: The study.
+        test: Whether each run is scored on test data at its end, where there are any.
+    """
+    recipe = folder.recipe
+    return {
+        "log": str(folder.log),
+        "reuse": recipe.reuse,
+        "reuse_budget": recipe.reuse_budget,
+        "prefix_cache": recipe.prefix_cache,
+        "test": test,
+    }
 
 
 class TrialWorker(Trainable):  # type: ignore[misc]
@@ -46,6 +68,9 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         log_to(config["log"])
         import torch
 
+        from progsearch.training.memory import keep_freed_memory
+
+        keep_freed_memory()
         # As many trials as cores, so each keeps to one.
         torch.set_num_threads(1)
         self.reset_config(config)
@@ -80,19 +105,22 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             self._records = self._run.records()
         record = next(self._records)
         if record.step < self._run.total_steps:
-            return Report(record=record.to_dict())
+            return Report(record=record.to_dict(), spent=self._run.spent())
         for _ in self._records:
             pass
         result = self._run.result()
-        return Report(
-            record=record.to_dict(),
-            result={
-                "metrics": result.metrics,
-                "timings": result.timings,
-                "steps_trained": result.steps_trained,
-                "peak_memory": result.peak_memory,
-            },
-        )
+        found = {"metrics": result.metrics, **self._run.spent()}
+        if result.test_metrics is not None:
+            found["test_metrics"] = result.test_metrics
+        trained = self._run.config
+        if trained != self._config["run"]:
+            # Blocks were chosen on the way: the trial is to say what was trained.
+            found |= {
+                "schedule": self._run.schedule.to_dicts(),
+                "run": plain(trained),
+                "costs": result.cost.to_dict(),
+            }
+        return Report(record=record.to_dict(), result=found)
 
     def _start(self, config: dict[str, Any]) -> TrainingRun:
         from progsearch.training import Store, TrainingRun
@@ -102,7 +130,9 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             gib = config["reuse_budget"]
             store = Store(budget=None if gib is None else int(gib * 2**30))
         run: RunConfig = config["run"]
-        return TrainingRun(run, store=store, prefix_cache=config["prefix_cache"])
+        return TrainingRun(
+            run, store=store, prefix_cache=config["prefix_cache"], test=config["test"]
+        )
 
     def _drop(self) -> None:
         """Give the memory of the finished run back, for trials that share the GPU."""

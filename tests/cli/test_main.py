@@ -32,8 +32,8 @@ def test_version(progsearch):
 def test_every_command_explains_itself(progsearch):
     overview = progsearch("--help").stdout
     for command in (
-        "run", "resume", "status", "report", "export", "train", "contributions", "dashboard",
-        "ls", "cp", "validate",
+        "run", "resume", "status", "report", "confirm", "export", "train", "contributions",
+        "dashboard", "ls", "cp", "validate",
     ):  # fmt: skip
         assert f"\n  {command} " in overview
         assert progsearch(command, "-h").stdout.startswith(f"Usage: progsearch {command} ")

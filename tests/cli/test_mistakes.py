@@ -73,6 +73,30 @@ def test_resume_with_budget_0(refused):
     assert "--budget" in refused("resume", "any", "--budget", 0)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seeds", 0),
+        ("--parallel", 0),
+        ("--margin", "soon"),
+        ("--margin", "0"),
+        ("--margin", "1"),
+        ("--margin", "-1pt"),
+    ],
+)
+def test_impossible_confirmations(refused, option, value):
+    arguments = {"--seeds": 2} | {option: value}
+    message = refused("confirm", "any", *[f"{o}={v}" for o, v in arguments.items()])
+    assert message.startswith(f"Error: {option}: must be ")
+    assert str(value) in message
+
+
+def test_a_study_without_a_result_cannot_be_confirmed(refused, tmp_path):
+    create_study(Recipe(task=TaskConfig(name="bbc-headlines"), study="mine"), tmp_path / "studies")
+    message = refused("confirm", "mine", "--seeds", 2)
+    assert "nothing to confirm" in message and "`progsearch resume mine`" in message
+
+
 def test_missing_data_column(refused, tmp_path):
     train = write_csv(tmp_path / "train.csv", [("text", "label"), ("good", "1"), ("bad", "0")])
     message = refused("run", "--train-file", train, "--label-column", "stars")
@@ -95,6 +119,10 @@ def test_a_study_name_taken(refused, tmp_path):
 @pytest.mark.parametrize("command", ["resume", "status", "report", "dashboard"])
 def test_a_study_that_is_not_there(refused, command):
     assert "there is no study 'nowhere'" in refused(command, "nowhere")
+
+
+def test_confirming_a_study_that_is_not_there(refused):
+    assert "there is no study 'nowhere'" in refused("confirm", "nowhere", "--seeds", 2)
 
 
 def test_no_file(refused):

@@ -6,8 +6,10 @@ import optuna
 import pytest
 
 from progsearch.cli.results import command
+from progsearch.confirm.kept import write_kept
 from progsearch.export import read_config
 from progsearch.search.study import create_study
+from tests.report.fake_runs import fake_runs
 from tests.report.fake_study import FakeStudy
 
 
@@ -47,6 +49,26 @@ def test_report_writes_page_and_data(progsearch, study):
     printed = json.loads(progsearch("report", "fake", "--json").stdout)
     assert printed == json.loads((study.path / "report.json").read_text())
     assert len(printed["trials"]) == 9
+
+
+def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsearch, study):
+    assert json.loads(progsearch("report", "fake", "--json").stdout)["confirmed"] is None
+    write_kept(study.path, fake_runs(study.study, n_seeds=3))
+    outcome = progsearch("confirm", "fake", "--seeds", 2, "--margin", "0.5pt")
+    assert outcome.code == 0
+    assert "on 2 new seeds (1, 2): 0 runs to train" in outcome.stderr
+    lines = outcome.stdout.splitlines()
+    assert any(line.split()[:1] == ["progtuning-3"] for line in lines)
+    assert "0.5 pt or more are lost" in outcome.stdout
+    assert lines[-1] == f"report: {study.path}/report.html"
+    # All seeds that are there count, and the margin is the one last asked for.
+    printed = json.loads(progsearch("report", "fake", "--json").stdout)["confirmed"]
+    assert printed["seeds"] == [1, 2, 3]
+    assert printed["margin"] == 0.005
+    assert "Confirmed on 3 new seeds" in (study.path / "report.html").read_text()
+    as_json = progsearch("confirm", "fake", "--seeds", 3, "--margin", "0.005", "--json", "--quiet")
+    assert json.loads(as_json.stdout)["confirmed"] == printed
+    assert as_json.stderr == ""
 
 
 def test_report_opens_the_page_only_when_asked(progsearch, study, monkeypatch):

@@ -3,9 +3,11 @@ import re
 import pytest
 from optuna.trial import TrialState
 
+from progsearch.confirm.kept import KeptRun, KeptRuns
 from progsearch.report.data import study_report
 from progsearch.report.html import page, write_page
 from progsearch.schedule import Schedule
+from tests.report.fake_runs import fake_runs
 from tests.report.fake_study import FakeStudy, fake_study
 
 
@@ -85,3 +87,25 @@ def test_the_page_is_written(tmp_path):
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE html>")
     assert text.rstrip().endswith("</html>")
+
+
+def test_confirmed_schedules_have_a_section_with_figure_and_table():
+    study = fake_study()
+    kept = fake_runs(study)
+    failed = KeptRun(trial=1, seed=6, reason="the loss is <nan>")
+    own = without_plotly(page(study_report(study, kept.having(failed))))
+    assert own.count("Plotly.newPlot") == 6
+    section = own[own.index("<h2>Confirmed on 6 new seeds</h2>") :]
+    section = section[: section.index("</section>")]
+    assert "1 pt or more are lost" in section
+    assert section.count("<tr") == 1 + 12
+    assert "non-inferior" in section and "inferior" in section
+    assert "5, 1 failed" in section
+
+
+def test_a_confirmation_that_failed_says_why():
+    study = fake_study()
+    kept = KeptRuns(margin=0.01, runs=(KeptRun(trial=0, seed=1, reason="the loss is <nan>"),))
+    own = without_plotly(page(study_report(study, kept)))
+    assert own.count("Plotly.newPlot") == 5
+    assert "no run has a result: the loss is &lt;nan&gt;" in own

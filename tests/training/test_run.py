@@ -2,51 +2,11 @@ import pytest
 import torch
 
 from progsearch import Schedule
-from progsearch.config import MethodConfig, RunConfig, TaskConfig, TrainingConfig
 from progsearch.errors import ScheduleError, TrialFailed
 from progsearch.training import TrainingRun
 from progsearch.training.save import load_trained, save_run
 from progsearch.training.store import Store
-from tests.tiny import save_tiny
-from tests.training.runs import changed, three_stages, weights
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A tiny model folder and a task that a bag of words can learn."""
-    folder = tmp_path_factory.mktemp("tiny")
-    model = save_tiny(folder / "model")
-    generator = torch.Generator().manual_seed(0)
-    for name, rows in (("train", 48), ("validation", 24), ("test", 24)):
-        lines = ["text,label"]
-        for _ in range(rows):
-            label = int(torch.randint(2, (), generator=generator))
-            length = int(torch.randint(2, 6, (), generator=generator))
-            lines.append(" ".join([("bad", "good")[label]] * length) + f",{label}")
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    task = TaskConfig(
-        name="tiny",
-        **{f"{n}_file": str(folder / f"{n}.csv") for n in ("train", "validation", "test")},
-    )
-    return str(model), task
-
-
-def config_of(files, schedule=None, method="full", **training):
-    model, task = files
-    settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
-    return RunConfig(
-        progsearch_version="0",
-        model=model,
-        task=task,
-        method=MethodConfig(name=method),
-        training=TrainingConfig(**settings | training),
-        stages=(schedule or three_stages(3)).to_dicts(),
-    )
-
-
-def finish(run):
-    records = list(run.records())
-    return records, run.result()
+from tests.training.runs import changed, config_of, finish, three_stages, weights
 
 
 def test_a_run_learns_and_reports_each_epoch(files):
@@ -106,6 +66,31 @@ def test_a_run_that_is_known_whole_is_not_trained(files, tmp_path):
     assert repeated.timings["saved"] > 0
 
 
+def test_test_data_is_scored_where_asked_and_kept_with_the_end_of_the_run(files, tmp_path):
+    store = Store(tmp_path, budget=10**9)
+    _, unasked = finish(TrainingRun(config_of(files), store=store))
+    assert unasked.test_metrics is None
+    # The stored end has no score, so it is trained again, and nothing before it.
+    run = TrainingRun(config_of(files), store=store, test=True)
+    _, result = finish(run)
+    assert result.steps_trained == run.total_steps // 3
+    assert result.metrics == unasked.metrics
+    split = run.task.test
+    with torch.no_grad():
+        logits = run.model.eval()(**split.batch(range(len(split)))).logits
+    assert result.test_metrics == run.task.evaluate(logits.numpy(), split.labels.numpy())
+    # Known whole, so not trained: the score is the stored one, not that of an untrained model.
+    _, again = finish(TrainingRun(config_of(files), store=store, test=True))
+    assert (again.steps_trained, again.test_metrics) == (0, result.test_metrics)
+    assert finish(TrainingRun(config_of(files), store=store))[1].test_metrics is None
+
+
+def test_a_task_without_test_data_has_no_test_score(files):
+    model, task = files
+    config = config_of((model, task.model_copy(update={"test_file": None})), epochs=1)
+    assert finish(TrainingRun(config, test=True))[1].test_metrics is None
+
+
 def test_another_learning_rate_shares_nothing(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
     finish(TrainingRun(config_of(files), store=store))
@@ -132,7 +117,7 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
     config = config_of(files, method=method)
     run = TrainingRun(config)
     finish(run)
-    metrics = save_run(run, config, tmp_path / "out")
+    metrics = save_run(run, tmp_path / "out")
     assert set(metrics) == {"accuracy", "f1", "test_accuracy", "test_f1"}
     model = load_trained(tmp_path / "out")
     split = run.task.validation

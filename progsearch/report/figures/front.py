@@ -18,6 +18,7 @@ from progsearch.report.figures.style import (
     TRIAL,
     axis_of,
     hover,
+    padded,
 )
 from progsearch.report.rows import trial_name
 
@@ -53,8 +54,8 @@ class _Panel:
         self.figure, self.report, self.cost, self.column = figure, report, cost, column
         self.factor, self.axis = axis_of(cost)
         points = [self.point(trial) for trial in report.usable]
-        self.x_range = _padded([x for x, _ in points])
-        self.y_range = _padded([y for _, y in points])
+        self.x_range = padded([x for x, _ in points])
+        self.y_range = padded([y for _, y in points])
 
     def point(self, trial: FrozenTrial) -> Point:
         """Where a trial is drawn, in units of the axes."""
@@ -166,10 +167,3 @@ def _front_by_interest(report: StudyReport) -> list[FrozenTrial]:
     picks = [report.pick(how) for how in ("knee", "best")]
     order = list({trial.number: trial for trial in [*picks, *report.front]}.values())
     return [trial for trial in order if "name" not in trial.user_attrs]
-
-
-def _padded(values: Sequence[float]) -> tuple[float, float]:
-    """A range that leaves room around ``values``."""
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    margin = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
-    return low - margin, high + margin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -83,3 +84,10 @@ def axis_of(objective: str) -> tuple[float, dict[str, Any]]:
             return 2.0**-30, {"title": {"text": "peak memory, GiB"}}
         case _:
             return 1.0, {"title": {"text": objective.replace("_", " ")}}
+
+
+def padded(values: Sequence[float]) -> tuple[float, float]:
+    """A range that leaves room around ``values``."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
+    return low - margin, high + margin

@@ -1,0 +1,68 @@
+"""`progsearch confirm`: how sure the front is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from progsearch.cli import options
+from progsearch.errors import ConfigError
+
+
+def confirm(
+    study: options.Study,
+    seeds: Annotated[
+        int,
+        typer.Option(metavar="K", help="Train on so many new seeds.", show_default=False),
+    ],
+    margin: Annotated[
+        str,
+        typer.Option(
+            metavar="DROP",
+            help="How much a schedule may lose to full fine-tuning, such as 0.01 or 1pt.",
+        ),
+    ] = "1pt",
+    parallel: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Runs at once, else as many as in the search."),
+    ] = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+    studies_dir: options.StudiesDir = options.STUDIES,
+) -> None:
+    """Train the front and the baselines of a study again on new seeds.
+
+    Then say how sure it is: means with intervals, and for each schedule whether it is as good as
+    full fine-tuning up to a margin. Ctrl-C keeps what is done; the same command goes on, and
+    with more seeds it adds those that are missing.
+    """
+    for option, value in (("--seeds", seeds), ("--parallel", parallel)):
+        if value is not None and value < 1:
+            raise ConfigError(option, [("", f"must be at least 1, got {value}")])
+    from progsearch.report.front import drop_of
+    from progsearch.search.study import open_study
+
+    drop = drop_of(margin)
+    if drop is None or not 0 < drop < 1:
+        raise ConfigError(
+            "--margin",
+            [("", f"must be above 0 and below 1, written like 0.01 or 1pt, got {margin!r}")],
+        )
+    # A wrong name is told before Ray and torch, which take their time, are imported.
+    open_study(study, studies_dir, read_only=True)
+
+    from progsearch.cli.confirming import print_confirmed, watching
+    from progsearch.cli.output import print_json
+    from progsearch.cli.results import write_report
+    from progsearch.confirm import confirm as confirm_study
+
+    with watching(quiet) as view:
+        folder = confirm_study(
+            study, seeds, margin=drop, parallel=parallel, studies_dir=studies_dir, view=view
+        )
+    report = write_report(folder)
+    if json:
+        print_json(report.to_dict())
+    else:
+        print_confirmed(report, folder)

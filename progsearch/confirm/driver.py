@@ -1,0 +1,125 @@
+"""Runs a confirmation from the study's trials to the last seed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from progsearch.config import RunConfig, parse
+from progsearch.confirm import DEFAULT_MARGIN
+from progsearch.confirm.jobs import JobQueue, job_of, missing, new_seeds, to_confirm
+from progsearch.confirm.kept import KeptRuns, read_kept, write_kept
+from progsearch.confirm.searcher import ConfirmSearcher
+from progsearch.confirm.view import ConfirmView
+from progsearch.errors import Interrupted, NothingUsable, StudyError
+from progsearch.report.data import study_report
+from progsearch.search.examine import examine
+from progsearch.search.halt import Halt
+from progsearch.search.logs import study_log
+from progsearch.search.machines import machines
+from progsearch.search.study import StudyFolder, open_study
+from progsearch.search.trainable import worker_settings
+from progsearch.search.tuning import run_trials
+
+
+def confirm(
+    study: str | Path,
+    seeds: int,
+    *,
+    margin: float,
+    parallel: int | None,
+    studies_dir: str | Path,
+    view: ConfirmView | None,
+) -> StudyFolder:
+    """Confirm a study; see `progsearch.confirm.confirm`."""
+    view = view or ConfirmView()
+    folder = open_study(study, studies_dir)
+    if parallel is not None:
+        folder.recipe = folder.recipe.model_copy(update={"parallel": parallel})
+    with folder.locked(), study_log() as log:
+        log.write_to(folder.log)
+        report = study_report(folder.study)
+        trials = to_confirm(report)
+        if not trials:
+            raise StudyError(
+                f"no trial of study {folder.name} has a result, so there is nothing to confirm; "
+                f"search on with `{folder.resume_line}`"
+            )
+        wanted = new_seeds(folder.recipe, seeds)
+        kept = read_kept(folder.path) or KeptRuns(margin=margin)
+        kept = kept.model_copy(update={"margin": margin})
+        write_kept(folder.path, kept)
+        left = missing(trials, wanted, kept)
+        view.started(report, wanted, len(trials), len(left))
+        interrupted = False
+        if left:
+            with _interruptible(folder, seeds, margin):
+                interrupted, kept = _train(folder, left, kept, view)
+        view.finished(interrupted)
+        if interrupted:
+            raise _interrupted(folder, seeds, margin)
+    return _checked(folder, kept)
+
+
+def _train(
+    folder: StudyFolder, left: list[tuple[FrozenTrial, int]], kept: KeptRuns, view: ConfirmView
+) -> tuple[bool, KeptRuns]:
+    """Train what is left; says whether it was stopped, and all results."""
+    # The limits of a search are not those of its confirmation.
+    recipe = folder.recipe.model_copy(update={"max_gpu_hours": None})
+    halt = Halt(None)
+    view.preparing("starting Ray")
+    with machines(recipe) as fit:
+        view.preparing(f"loading {recipe.task.name} and {recipe.model}")
+        runs = (parse(RunConfig, t.user_attrs["run"], f"trial {t.number}") for t, _ in left)
+        methods = list(dict.fromkeys(run.method for run in runs))
+        subject = examine(recipe, methods, (), fit.gpus_per_trial)
+        if subject.fingerprint != folder.study.user_attrs["fingerprint"]:
+            raise StudyError(
+                f"the model or the data of study {folder.name} changed since it was searched, so "
+                "its trials cannot be confirmed; bring them back or begin a new study"
+            )
+        jobs = [job_of(trial, seed, recipe, subject) for trial, seed in left]
+        searcher = ConfirmSearcher(
+            JobQueue(jobs, recipe.reuse),
+            worker_settings(folder, test=True),
+            folder.path,
+            kept,
+            parallel=fit.parallel,
+            halt=halt,
+            view=view,
+        )
+        session = 1 + len(list(folder.ray.glob("confirm-*")))
+        run_trials(searcher, f"confirm-{session}", folder, fit, halt, searcher.worker_died)
+    return halt.ending is not None, searcher.kept
+
+
+def _checked(folder: StudyFolder, kept: KeptRuns) -> StudyFolder:
+    """The study, if any run has a result."""
+    if any(run.reason is None for run in kept.runs):
+        return folder
+    raise NothingUsable(
+        f"no run of study {folder.name} on a new seed has a result; the first ended with: "
+        f"{kept.runs[0].reason}; {folder.log} may say more"
+    )
+
+
+@contextmanager
+def _interruptible(folder: StudyFolder, seeds: int, margin: float) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _interrupted(folder, seeds, margin) from None
+
+
+def _interrupted(folder: StudyFolder, seeds: int, margin: float) -> Interrupted:
+    words = ["progsearch", "confirm", folder.name, "--seeds", str(seeds)]
+    if margin != DEFAULT_MARGIN:
+        words += ["--margin", f"{margin:g}"]
+    if folder.path.parent != Path("studies").absolute():
+        words += ["--studies-dir", str(folder.path.parent)]
+    return Interrupted(f"interrupted; what is done is saved, go on with `{shlex.join(words)}`")

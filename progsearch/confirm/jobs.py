@@ -1,0 +1,124 @@
+"""Which runs a confirmation needs, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from progsearch.config import Recipe, RunConfig, parse
+from progsearch.confirm.kept import KeptRuns
+from progsearch.report.data import StudyReport
+from progsearch.report.rows import run_seconds
+from progsearch.schedule import Schedule, ScheduleSpec
+from progsearch.search.candidates import Candidate, candidate
+from progsearch.search.settings import Choice
+from progsearch.search.subject import Subject
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial's schedule that is to be trained with another seed.
+
+    Attributes:
+        trial: The trial.
+        candidate: Its run with the new seed.
+    """
+
+    trial: FrozenTrial
+    candidate: Candidate
+
+    @property
+    def seed(self) -> int:
+        """The new seed."""
+        return self.candidate.run.training.seed
+
+
+@dataclass
+class RunningJob:
+    """A job that a worker has, with what it reported so far."""
+
+    job: Job
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Steps it is known to have behind it."""
+        return int(self.records[-1]["step"]) if self.records else 0
+
+
+def to_confirm(report: StudyReport) -> list[FrozenTrial]:
+    """The front, best metric first, and the baselines that are not on it."""
+    on_front = {trial.number for trial in report.front}
+    named = [trial for trial in report.usable if "name" in trial.user_attrs]
+    return [*report.front, *(trial for trial in named if trial.number not in on_front)]
+
+
+def new_seeds(recipe: Recipe, number: int) -> list[int]:
+    """The first seeds after those that the study's own trials were trained with."""
+    first = recipe.training.seed + 1
+    return list(range(first, first + number))
+
+
+def missing(
+    trials: Sequence[FrozenTrial], seeds: Sequence[int], kept: KeptRuns
+) -> list[tuple[FrozenTrial, int]]:
+    """The trials and seeds that have no result yet; those that failed have none."""
+    known = {(run.trial, run.seed) for run in kept.runs if run.reason is None}
+    return [
+        (trial, seed) for seed in seeds for trial in trials if (trial.number, seed) not in known
+    ]
+
+
+def job_of(trial: FrozenTrial, seed: int, recipe: Recipe, subject: Subject) -> Job:
+    """The run of ``trial`` with another seed."""
+    run = parse(RunConfig, trial.user_attrs["run"], f"trial {trial.number}")
+    training = run.training.model_copy(update={"seed": seed})
+    schedule = Schedule.from_dicts([stage.model_dump() for stage in run.stages], subject.n_blocks)
+    made = candidate(Choice(ScheduleSpec(), run.method, training), recipe, subject, schedule)
+    # The trial's own config, so that the schedule is trained as it was found.
+    return Job(trial, replace(made, run=run.model_copy(update={"training": training})))
+
+
+class JobQueue:
+    """Hands out jobs: the longest first, but none that would wait for a running one.
+
+    How long a job takes is what its trial took, less the first steps that jobs of this session
+    have made already.
+
+    Args:
+        jobs: What is to be trained.
+        reuse: Whether jobs share first steps.
+    """
+
+    def __init__(self, jobs: Iterable[Job], reuse: bool) -> None:
+        self._left = list(jobs)
+        self._reuse = reuse
+        self._made: set[str] = set()
+
+    def take(self, running: Sequence[RunningJob]) -> Job | None:
+        """The next job; where all that are left would wait, the longest; None at the end."""
+        for other in running:
+            self._made |= {k for end, k in other.job.candidate.segments if end <= other.done}
+        self._left.sort(key=self._seconds_left, reverse=True)
+        free = (job for job in self._left if not self._would_wait(job, running))
+        job = next(free, self._left[0] if self._left else None)
+        if job is not None:
+            self._left.remove(job)
+        return job
+
+    def finished(self, job: Job) -> None:
+        """All steps of ``job`` are made."""
+        self._made |= {key for _, key in job.candidate.segments}
+
+    def _would_wait(self, job: Job, running: Sequence[RunningJob]) -> bool:
+        return self._reuse and any(
+            job.candidate.would_wait(other.job.candidate.segments, other.done) for other in running
+        )
+
+    def _seconds_left(self, job: Job) -> float:
+        segments = job.candidate.segments
+        made = [end for end, key in segments if key in self._made] if self._reuse else []
+        return run_seconds(job.trial) * (1 - max(made, default=0) / segments[-1][0])

@@ -1,0 +1,190 @@
+"""What runs on new seeds say of a study's schedules, as data and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from progsearch.report.statistics import ALPHA, CONFIDENCE, Difference, Summary, Verdict
+
+Values = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class ConfirmedSchedule:
+    """One schedule on new seeds.
+
+    Attributes:
+        trial: The trial it comes from.
+        values: The task's metric on validation data, by seed.
+        summary: Over the seeds.
+        means: The mean of each of the study's objectives.
+        failed: Why runs have no result, by seed.
+        to_full: What it has over full fine-tuning on the same seeds; None for that itself and
+            where it has no run.
+        p: Of the test that it loses less than the margin to full fine-tuning; None: no test.
+        corrected_p: The same, corrected for the number of schedules tested.
+        verdict: What that comes to; None where there is nothing to compare with.
+        to_paper: What it has over the paper's schedule of 3 stages.
+        better_than_paper: Whether its mean is better on every objective.
+        test_values: The metric on test data, by seed.
+        test: Over the seeds; None where the task has no labelled test data.
+        test_to_full: As ``to_full``, on test data.
+    """
+
+    trial: FrozenTrial
+    values: Values
+    summary: Summary
+    means: tuple[float, ...]
+    failed: Mapping[int, str]
+    to_full: Difference | None
+    p: float | None
+    corrected_p: float | None
+    verdict: Verdict | None
+    to_paper: Difference | None
+    better_than_paper: bool | None
+    test_values: Values
+    test: Summary | None
+    test_to_full: Difference | None
+
+    @property
+    def name(self) -> str | None:
+        """A baseline's name; None for a searched trial."""
+        return self.trial.user_attrs.get("name")
+
+    @property
+    def updated_parameters(self) -> float:
+        """As a fraction of full fine-tuning's; the same for every seed."""
+        return float(self.trial.user_attrs["costs"]["updated_parameters"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able data; ``name`` is there for baselines only."""
+        return {
+            "number": self.trial.number,
+            **({} if self.name is None else {"name": self.name}),
+            "updated_parameters": self.updated_parameters,
+            "schedule": self.trial.user_attrs["schedule"],
+            "seeds": list(self.values),
+            "values": list(self.values.values()),
+            **_summary_dict(self.summary),
+            "means": self.means,
+            "difference_to_full": _difference_dict(self.to_full),
+            "p": self.p,
+            "corrected_p": self.corrected_p,
+            "verdict": self.verdict,
+            "difference_to_paper": _difference_dict(self.to_paper),
+            "better_than_paper": self.better_than_paper,
+            "test": self.test
+            and {
+                "seeds": list(self.test_values),
+                "values": list(self.test_values.values()),
+                **_summary_dict(self.test),
+                "difference_to_full": _difference_dict(self.test_to_full),
+            },
+            "failed": [{"seed": seed, "reason": why} for seed, why in self.failed.items()],
+        }
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """All schedules that have runs on new seeds.
+
+    Attributes:
+        margin: What may be lost to full fine-tuning.
+        split: What ``values`` were measured on, and the schedules were chosen by.
+        seeds: The new seeds that any run was trained with.
+        schedules: Those of the front first, best mean first; then the other ones.
+        failed: Trials of which no run has a result, with the first one's reason.
+    """
+
+    margin: float
+    split: str
+    seeds: tuple[int, ...]
+    schedules: tuple[ConfirmedSchedule, ...]
+    failed: tuple[tuple[FrozenTrial, str], ...]
+
+    @property
+    def n_tested(self) -> int:
+        """How many schedules were compared with full fine-tuning by a test."""
+        return sum(schedule.p is not None for schedule in self.schedules)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are scores on test data."""
+        return any(schedule.test is not None for schedule in self.schedules)
+
+    @property
+    def note(self) -> str:
+        """How the numbers were made and what they do not say."""
+        points = f"{100 * self.margin:g} pt"
+        sentences = [
+            "The front and the baselines were trained again on seeds that the search did not "
+            f"use: {seeds_in_words(self.seeds)}.",
+            f"± is the standard deviation over seeds, the interval with it a {CONFIDENCE:.0%} "
+            "bootstrap interval of the mean, which is too narrow where seeds are few.",
+            "Differences to full fine-tuning are paired over seeds, with a "
+            f"{CONFIDENCE:.0%} t interval.",
+        ]
+        untested = any(s.to_full is not None and s.p is None for s in self.schedules)
+        if self.n_tested:
+            sentences.append(
+                f"Non-inferior: a one-sided paired t-test rejects at {ALPHA:.0%}, after Holm's "
+                f"correction for the {self.n_tested} schedules tested, that {points} or more are "
+                f"lost. Inferior: the whole interval lies below \N{MINUS SIGN}{points}. "
+                "Inconclusive: these seeds show neither."
+            )
+        if untested:
+            sentences.append(
+                "Without a p nothing was tested: a test needs at least 2 seeds on which no run "
+                "failed and whose differences to full fine-tuning are not all the same."
+            )
+        if any(schedule.better_than_paper is not None for schedule in self.schedules):
+            sentences.append(
+                "Beats paper: a better mean on every objective than the paper's schedule of 3 "
+                "stages (progtuning-3), not tested."
+            )
+        sentences.append(
+            "Intervals and tests cover what the seed changes, not what other data would. The "
+            f"schedules were chosen on the same {self.split} data, so their means there still "
+            "lean to the optimistic side"
+            + ("; the test data played no part in any choice." if self.has_test else ".")
+        )
+        return " ".join(sentences).replace("%", " %")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        return {
+            "seeds": self.seeds,
+            "split": self.split,
+            "margin": self.margin,
+            "confidence": CONFIDENCE,
+            "alpha": ALPHA,
+            "verdict_by": "one-sided paired t-test over seeds",
+            "correction": "Holm",
+            "n_tested": self.n_tested,
+            "note": self.note,
+            "schedules": [schedule.to_dict() for schedule in self.schedules],
+            "failed": [
+                {"number": trial.number, "reason": reason} for trial, reason in self.failed
+            ],
+        }
+
+
+def seeds_in_words(seeds: tuple[int, ...]) -> str:
+    """``1 to 5``, or all of them where some are left out."""
+    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def _summary_dict(found: Summary) -> dict[str, Any]:
+    return {"mean": found.mean, "sd": found.sd, "interval": found.interval}
+
+
+def _difference_dict(found: Difference | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"mean": found.mean, "interval": found.interval, "n_seeds": found.n}

@@ -1,0 +1,134 @@
+"""How sure means and differences over seeds are: intervals, a paired test, its correction.
+
+Functions of numbers alone. Few seeds say little, and these functions do not hide it: where the
+numbers given cannot show a spread, there is neither an interval nor a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+CONFIDENCE = 0.95
+ALPHA = 0.05
+_RESAMPLES = 9_999
+# Metrics are shares of a few hundred examples; what differs by less is the same number.
+_EQUAL = 1e-9
+
+Interval = tuple[float, float]
+Verdict = Literal["non-inferior", "inferior", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Values over seeds.
+
+    Attributes:
+        n: How many.
+        mean: Their mean.
+        sd: Their standard deviation (n - 1 in the denominator); None for a single value.
+        interval: Bootstrap interval of the mean; None where the values show no spread: a single
+            one, or all the same.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    interval: Interval | None
+
+
+def summary(values: Sequence[float]) -> Summary:
+    """Mean, spread and a 95 % interval of the mean of at least one value.
+
+    The interval is the percentile bootstrap's (Efron and Tibshirani, "An introduction to the
+    bootstrap", 1993, ch. 13) with a fixed seed. Over few values it is too narrow: over five
+    normal ones it holds the true mean in 84 % of cases.
+    """
+    array = np.asarray(values, dtype=float)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Summary(len(array), mean, None, None)
+    if np.ptp(array) < _EQUAL:
+        return Summary(len(array), mean, 0.0, None)
+    draws = np.random.default_rng(0).integers(0, len(array), (_RESAMPLES, len(array)))
+    low, high = np.quantile(array[draws].mean(axis=1), _tails(CONFIDENCE))
+    return Summary(len(array), mean, float(array.std(ddof=1)), (float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a schedule has over another one, paired over seeds.
+
+    Attributes:
+        n: Seeds that both have.
+        mean: Mean difference.
+        interval: 95 % t interval of the mean difference; None where the differences show no
+            spread: a single one, or all the same.
+    """
+
+    n: int
+    mean: float
+    interval: Interval | None
+    _standard_error: float | None = None
+
+    def p_non_inferior(self, margin: float) -> float | None:
+        """One-sided paired t-test of the hypothesis that the difference is at most -margin.
+
+        Args:
+            margin: What may be lost, above 0.
+
+        Returns:
+            Its p-value: small where the difference is clearly above -margin. None where
+            there is no spread to test against.
+        """
+        if self._standard_error is None:
+            return None
+        t = (self.mean + margin) / self._standard_error
+        return float(stdtr(self.n - 1, -t))
+
+
+def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
+    """``values`` minus ``others``, pair by pair; at least one pair."""
+    array = np.asarray(values, dtype=float) - np.asarray(others, dtype=float)
+    n, mean = len(array), float(array.mean())
+    if n < 2 or np.ptp(array) < _EQUAL:
+        return Difference(n, mean, None)
+    error = float(array.std(ddof=1)) / n**0.5
+    reach = float(stdtrit(n - 1, _tails(CONFIDENCE)[1])) * error
+    return Difference(n, mean, (mean - reach, mean + reach), error)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """The p-values corrected for their number, so that the chance of any false finding is held.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6(2), 1979. A None is no test and does not count.
+    """
+    order = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, index) in enumerate(order):
+        largest = max(largest, min(1.0, p * (len(order) - rank)))
+        corrected[index] = largest
+    return corrected
+
+
+def verdict(found: Difference, margin: float, corrected_p: float | None) -> Verdict:
+    """What a difference and the corrected p of its test come to.
+
+    ``non-inferior``: the test rejects that more than the margin is lost. ``inferior``: the whole
+    interval lies below -margin. ``inconclusive``: neither can be said.
+    """
+    if corrected_p is not None and corrected_p < ALPHA:
+        return "non-inferior"
+    if found.interval is not None and found.interval[1] < -margin:
+        return "inferior"
+    return "inconclusive"
+
+
+def _tails(confidence: float) -> tuple[float, float]:
+    return (1 - confidence) / 2, (1 + confidence) / 2

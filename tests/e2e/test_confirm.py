@@ -1,0 +1,87 @@
+"""Confirming a study with the installed command: stopped, gone on with, and with more seeds."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from progsearch.config import RunConfig
+from progsearch.confirm.kept import read_kept
+from progsearch.search.study import open_study
+from progsearch.training import TrainingRun
+from tests.e2e.conftest import COMMAND
+
+pytestmark = pytest.mark.slow
+
+
+def stopped_after_one_run(home, *arguments):
+    """Ctrl-C once a run is done; returns the exit code and what was said on stderr."""
+    running = subprocess.Popen(
+        [COMMAND, *arguments],
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        lines = []
+        for line in running.stderr:
+            lines.append(line)
+            if line.startswith("1 of "):
+                break
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert out == ""
+    return running.returncode, "".join(lines) + err
+
+
+def test_ctrl_c_then_the_same_command_then_more_seeds(home, progsearch, searched):
+    command = ("confirm", "words", "--seeds", "2", "--margin", "0.5")
+    code, said = stopped_after_one_run(home, *command)
+    assert code == 130, said
+    last = said.splitlines()[-1]
+    assert last.endswith("go on with `progsearch confirm words --seeds 2 --margin 0.5`")
+    folder = open_study("words", home / "studies", read_only=True)
+    first = read_kept(folder.path).runs
+    assert first
+
+    done = progsearch(*command)
+    assert done.returncode == 0, done.stderr
+    kept = read_kept(folder.path)
+    n_schedules = len({run.trial for run in kept.runs})
+    assert len(kept.runs) == 2 * n_schedules
+    assert f"{2 * n_schedules - len(first)} runs to train, {len(first)} are done" in done.stderr
+    assert set(first) <= set(kept.runs)
+    assert "50 pt or more are lost" in done.stdout or "Without a p" in done.stdout
+
+    more = progsearch("confirm", "words", "--seeds", 3, "--json")
+    assert more.returncode == 0, more.stderr
+    assert f"{n_schedules} runs to train" in more.stderr
+    confirmed = json.loads(more.stdout)["confirmed"]
+    assert confirmed["seeds"] == [1, 2, 3]
+    assert len(confirmed["schedules"]) == n_schedules
+    for schedule in confirmed["schedules"]:
+        assert schedule["seeds"] == [1, 2, 3]
+        assert len(schedule["test"]["values"]) == 3
+    report = json.loads((home / "studies/words/report.json").read_text())
+    assert report["confirmed"] == confirmed
+    # The study itself has no further trials.
+    assert len(report["trials"]) == 7
+
+
+def test_a_confirmed_run_is_the_schedule_trained_with_that_seed(home, progsearch, searched):
+    assert progsearch("confirm", "words", "--seeds", 1, "--quiet").returncode == 0
+    folder = open_study("words", home / "studies", read_only=True)
+    trial = next(t for t in folder.study.trials if t.user_attrs.get("name") == "progtuning-3")
+    kept = read_kept(folder.path).of(trial.number)[1]
+    config = RunConfig.model_validate(trial.user_attrs["run"])
+    training = config.training.model_copy(update={"seed": 1})
+    alone = TrainingRun(config.model_copy(update={"training": training}), test=True)
+    for _ in alone.records():
+        pass
+    assert kept.metrics == alone.result().metrics
+    assert kept.test_metrics == alone.result().test_metrics
