@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.spatial.distance import cdist
 
 from progsearch.search.features import Vector
 
@@ -39,50 +37,67 @@ class Observation:
     deviation: float = 0.0
 
 
-class Surrogate:
-    """A Gaussian process over runs (Rasmussen and Williams 2006, chapters 2 and 5).
+@dataclass(frozen=True)
+class _Fit:
+    """A process with its hyperparameters, conditioned on the observations."""
 
-    Matern kernel of smoothness 5/2; length scales, a weight of the learning rate and the noise
-    of a measurement are those of a grid with the highest marginal likelihood.
+    likelihood: float
+    length: float
+    factor: float
+    root: Values
+    weights: Values
+
+
+class Surrogate:
+    """A Gaussian process over runs (Rasmussen and Williams 2006, algorithm 2.1).
+
+    Matern kernel of smoothness 5/2; length scale, weight of the learning rate and noise of a
+    measurement are those of a small grid with the highest marginal likelihood.
 
     Args:
         observations: At least two.
     """
 
     def __init__(self, observations: Sequence[Observation]) -> None:
-        points = np.array([o.features for o in observations])
+        self._points = np.array([o.features for o in observations])
         metrics = np.array([o.metric for o in observations])
         self._mean, self._scale = float(metrics.mean()), float(metrics.std()) or 1.0
-        extra = np.array([o.deviation for o in observations]) / self._scale
         targets = (metrics - self._mean) / self._scale
-        best: tuple[float, float, GaussianProcessRegressor] | None = None
+        extra = (np.array([o.deviation for o in observations]) / self._scale) ** 2
+        fits = []
         for factor in _RATE_FACTORS:
-            weighted = _weighted(points, factor)
+            distances = _distances(self._points, self._points, factor)
             for length in _LENGTHS:
-                for noise in _NOISES:
-                    process = GaussianProcessRegressor(
-                        ConstantKernel(1.0) * Matern(length, nu=2.5),
-                        alpha=noise + extra**2,
-                        optimizer=None,
-                    )
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("ignore", ConvergenceWarning)
-                        process.fit(weighted, targets)
-                    likelihood = process.log_marginal_likelihood_value_
-                    if best is None or likelihood > best[0]:
-                        best = likelihood, factor, process
-        assert best is not None, "the grid is not empty"
-        _, self._factor, self._process = best
+                kernel = _matern(distances / length)
+                fits += [
+                    _fit(kernel + np.diag(noise + extra), targets, length, factor)
+                    for noise in _NOISES
+                ]
+        self._fit = max(fits, key=lambda fit: fit.likelihood)
 
     def foretell(self, features: Sequence[Vector]) -> tuple[Values, Values]:
         """Mean and standard deviation of the metric of each run, without measurement noise."""
-        mean, deviation = self._process.predict(
-            _weighted(np.array(features), self._factor), return_std=True
-        )
-        return self._mean + self._scale * mean, self._scale * deviation
+        fit = self._fit
+        distances = _distances(self._points, np.array(features), fit.factor)
+        kernel = _matern(distances / fit.length)
+        known = solve_triangular(fit.root, kernel, lower=True)
+        deviation = np.sqrt(np.maximum(0.0, 1.0 - (known**2).sum(axis=0)))
+        return self._mean + self._scale * (fit.weights @ kernel), self._scale * deviation
 
 
-def _weighted(points: Values, factor: float) -> Values:
-    weights = np.ones(points.shape[1])
+def _fit(covariance: Values, targets: Values, length: float, factor: float) -> _Fit:
+    root = cholesky(covariance, lower=True)
+    weights = cho_solve((root, True), targets)
+    likelihood = -0.5 * float(targets @ weights) - float(np.log(np.diag(root)).sum())
+    return _Fit(likelihood, length, factor, root, weights)
+
+
+def _matern(distance: Values) -> Values:
+    scaled = np.sqrt(5.0) * distance
+    return (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+
+
+def _distances(first: Values, second: Values, factor: float) -> Values:
+    weights = np.ones(first.shape[1])
     weights[-1] = factor  # the learning rate comes last
-    return points * weights
+    return cdist(first * weights, second * weights)
