@@ -18,7 +18,8 @@ from progsearch.limits import Limits
 MethodName = Literal["full", "lora", "bitfit", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
-SamplerName = Literal["tpe", "nsga2", "gp", "random"]
+SamplerName = Literal["tpe", "nsga2", "gp", "random", "grid"]
+SchedulerName = Literal["dominance", "mo-asha", "none"]
 
 METHODS: dict[MethodName, str] = {
     "full": "every parameter",
@@ -89,10 +90,20 @@ class StageConfig(Config):
 
 
 class ContributionConfig(Config):
-    """The block scores a schedule was made from."""
+    """The block scores a schedule was made from.
+
+    Attributes:
+        metric: What blocks are scored by.
+        scores: Those of the pre-trained model.
+        rescore: Whether the blocks of each later stage are still to be chosen, by new scores
+            when it begins; as many are trained as the stage holds.
+        rescored: The scores that blocks were chosen by in this way, in the order of the stages.
+    """
 
     metric: str
     scores: tuple[float, ...]
+    rescore: bool = False
+    rescored: tuple[tuple[float, ...], ...] | None = None
 
 
 class RunConfig(Config):
@@ -122,6 +133,8 @@ class Recipe(Config):
     )
     training: TrainingConfig = TrainingConfig()
     sampler: SamplerName = "tpe"
+    candidates: int | None = Field(default=None, ge=1, description="points drawn for each trial")
+    scheduler: SchedulerName = "dominance"
     budget: int = Field(default=30, ge=1)
     time_limit: float | None = Field(default=None, gt=0, description="seconds")
     max_gpu_hours: float | None = Field(default=None, gt=0)

@@ -12,9 +12,20 @@ from progsearch.cache import content_key
 from progsearch.schedule import Schedule
 
 
-def segment_ends(schedule: Schedule, total_steps: int, steps_per_epoch: int) -> list[int]:
-    """The steps at which a run is cut into segments: ends of stages and of epochs."""
-    ends = {end for _, end, _ in schedule.canonical().spans(total_steps)}
+def segment_ends(
+    schedule: Schedule, total_steps: int, steps_per_epoch: int, *, rescore: bool = False
+) -> list[int]:
+    """The steps at which a run is cut into segments: ends of stages and of epochs.
+
+    Args:
+        schedule: The stages.
+        total_steps: Optimizer steps of the whole run.
+        steps_per_epoch: Of one epoch.
+        rescore: Whether stages choose their blocks when they begin, so that neighbours that are
+            equal now may differ then.
+    """
+    stages = schedule if rescore else schedule.canonical()
+    ends = {end for _, end, _ in stages.spans(total_steps)}
     return sorted(ends | set(range(steps_per_epoch, total_steps + 1, steps_per_epoch)))
 
 
@@ -38,4 +49,37 @@ def segment_keys(
             [(min(last, end), *stage.trains) for first, last, stage in spans if first < end],
         )
         for end in ends
+    ]
+
+
+def rescored_keys(
+    root: Sequence[Any], schedule: Schedule, total_steps: int, ends: Sequence[int], metric: str
+) -> list[str]:
+    """What `segment_keys` gives, for a run whose stages choose their blocks when they begin.
+
+    Which blocks such a stage trains is not known beforehand, but it follows from the steps before
+    and from how many it trains. So equal keys still mean equal weights, while two ways to the same
+    blocks have different ones from there on.
+
+    Args:
+        root: As for `segment_keys`.
+        schedule: The stages as they are planned.
+        total_steps: Optimizer steps of the whole run.
+        ends: Steps, ascending.
+        metric: What blocks are scored by.
+    """
+    chosen = schedule.stages_to_rescore(total_steps)
+    planned = [
+        (first, last, (len(s.trainable_blocks), *s.trains[1:]) if first in chosen else s.trains)
+        for first, last, s in schedule.spans(total_steps)
+    ]
+    return [
+        content_key(
+            list(root),
+            metric,
+            [(min(last, end), *trains) for first, last, trains in planned if first < end],
+        )
+        if any(first < end for first in chosen)
+        else key
+        for key, end in zip(segment_keys(root, schedule, total_steps, ends), ends, strict=True)
     ]

@@ -153,6 +153,10 @@ class Schedule:
             first = max(first, end)
         return spans
 
+    def stage_at(self, step: int, total_steps: int) -> Stage:
+        """The stage that optimizer step ``step`` (counted from 0) belongs to."""
+        return next(stage for first, end, stage in self.spans(total_steps) if step < end)
+
     @property
     def is_monotone(self) -> bool:
         """Whether a part, once frozen, stays frozen."""
@@ -162,6 +166,34 @@ class Schedule:
             and later.head <= earlier.head
             for earlier, later in itertools.pairwise(self.stages)
         )
+
+    def stages_to_rescore(self, total_steps: int) -> dict[int, Stage]:
+        """The stages whose blocks new scores may change, by the step they begin at.
+
+        Not the first one, and none that trains all blocks or no block.
+        """
+        return {
+            first: stage
+            for first, _, stage in self.spans(total_steps)
+            if first > 0 and 0 < len(stage.trainable_blocks) < self.n_blocks
+        }
+
+    def rescored(self, stage: Stage, scores: Sequence[float]) -> Schedule:
+        """The same schedule with the blocks of ``stage`` chosen by ``scores``.
+
+        As many blocks as before are trained: those of the highest scores.
+
+        Args:
+            stage: One of the stages.
+            scores: One contribution per block, higher means more worth training.
+
+        Raises:
+            ScheduleError: Scores are not finite or not one per block.
+        """
+        order = _by_contribution(_checked_scores(scores, self.n_blocks))
+        blocks = sorted(order[self.n_blocks - len(stage.trainable_blocks) :])
+        chosen = replace(stage, trainable_blocks=tuple(blocks))
+        return replace(self, stages=tuple(chosen if s is stage else s for s in self.stages))
 
     # -- identity and files ------------------------------------------------------------------
 
@@ -252,6 +284,8 @@ class ScheduleSpec:
         rotate: Any-order mode only: the choice moves on by one group a stage, so that blocks
             thaw again and every block gets its turn.
         metric: The contribution metric whose scores are used; None where the spec uses none.
+        rescore: Any-order mode with ratios of blocks only: when a stage begins, the blocks are
+            scored again, and the new scores choose which ones it trains.
 
     Raises:
         ScheduleError: A value is out of range or contradicts another.
@@ -268,6 +302,7 @@ class ScheduleSpec:
     mode: Mode = "prefix"
     rotate: bool = False
     metric: str | None = None
+    rescore: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_stages <= MAX_STAGES:
@@ -293,6 +328,16 @@ class ScheduleSpec:
                 )
         if self.rotate and self.mode != "any_order":
             raise ScheduleError("rotate needs mode any_order: a prefix cannot rotate")
+        if self.rescore and (self.mode != "any_order" or self.ratio_of != "blocks"):
+            raise ScheduleError(
+                "rescore needs mode any_order and ratio_of blocks: new scores may say which "
+                "blocks a stage trains, but not how many, since costs are known before training"
+            )
+        if self.rescore and self.rotate:
+            raise ScheduleError(
+                "rescore and rotate contradict each other: one chooses blocks by contribution, "
+                "the other in turn"
+            )
         if self.uses_scores and self.metric is None:
             raise ScheduleError(
                 "metric must be set: mode any_order and ratio_of contribution need block scores"
@@ -338,9 +383,7 @@ class ScheduleSpec:
             scores = _checked_scores(scores, n_blocks)
         else:
             scores = [1.0] * n_blocks
-        order = list(range(n_blocks))
-        if self.mode == "any_order":
-            order.sort(key=lambda block: scores[block])
+        order = _by_contribution(scores) if self.mode == "any_order" else list(range(n_blocks))
         counts = self._frozen_counts(n_blocks, [scores[block] for block in order])
         stages = []
         for t, (start, end) in enumerate(self._bounds(epochs)):
@@ -403,6 +446,11 @@ def _at_epochs(ends: Sequence[float], epochs: int) -> list[float]:
         latest = epochs - (len(ends) - index)
         moved.append(max(earliest, min(latest, round(end * epochs))))
     return [epoch / epochs for epoch in moved]
+
+
+def _by_contribution(scores: Sequence[float]) -> list[int]:
+    """The blocks in the order in which they are frozen: of equal scores the lower one first."""
+    return sorted(range(len(scores)), key=lambda block: scores[block])
 
 
 def _checked_scores(scores: Sequence[float] | None, n_blocks: int) -> Sequence[float]:

@@ -97,7 +97,9 @@ def test_a_config_with_every_field_set_comes_back(tmp_path):
         task=TaskConfig(name="own", train_file="a.csv", text_columns=("one", "two"), metric="f1"),
         method=MethodConfig(name="lora", lora_rank=4, lora_alpha=1e-3),
         training=TrainingConfig(learning_rate=1e-5, seed=7, precision="bf16"),
-        contribution=ContributionConfig(metric="fisher", scores=(1e-12, 3e8)),
+        contribution=ContributionConfig(
+            metric="fisher", scores=(1e-12, 3e8), rescored=((0.5, -1.0), (2.0, 1e-9))
+        ),
         stages=(
             StageConfig(start=0, end=1 / 3, trainable_blocks=(0, 2), embeddings=True),
             StageConfig(start=1 / 3, end=1, trainable_blocks=(), embeddings=False),

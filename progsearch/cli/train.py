@@ -42,7 +42,9 @@ def train(
         )
     from progsearch.report.words import in_words, percent
     from progsearch.training import TrainingRun, save_run
+    from progsearch.training.memory import keep_freed_memory
 
+    keep_freed_memory()
     run = TrainingRun(config)
     stages = run.schedule.to_dicts()
     show = not (json or quiet)
@@ -60,7 +62,7 @@ def train(
                 )
     except TrialFailed as failure:
         raise NothingUsable(f"the training of {file} failed: {failure}") from None
-    metrics = save_run(run, config, output_dir)
+    metrics = save_run(run, output_dir)
     if json:
         print_json({"output_dir": str(output_dir), "metrics": metrics})
     else:

@@ -25,6 +25,5 @@ class Fisher(ContributionMetric):
     def scores(self, probe: Probe) -> list[float]:
         """See `ContributionMetric.scores`."""
         return [
-            sum(float(square.sum()) for square in gradient.mean_square)
-            for gradient in probe.gradients
+            sum(float(square.sum()) for square in squares) for squares in probe.squared_gradients
         ]

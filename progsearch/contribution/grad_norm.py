@@ -22,13 +22,14 @@ class GradNorm(ContributionMetric):
     """
 
     name = "grad_norm"
+    version = 2
     description = "L2 norm of the loss gradient of the block's parameters"
 
     def scores(self, probe: Probe) -> list[float]:
         """See `ContributionMetric.scores`."""
-        return [l2_norm(gradient.mean) for gradient in probe.gradients]
+        return [l2_norm(gradient) for gradient in probe.gradients]
 
 
 def l2_norm(tensors: Sequence[Tensor]) -> float:
     """The L2 norm of all elements of ``tensors`` together."""
-    return math.sqrt(sum(float(tensor.square().sum()) for tensor in tensors))
+    return math.sqrt(sum(float(tensor.detach().square().sum()) for tensor in tensors))

@@ -1,63 +1,61 @@
-"""The one gradient pass that all gradient metrics share."""
+"""Gradients of the task's loss with respect to the parameters of each block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from progsearch.contribution.fitting import only_trains
 
+T = TypeVar("T", bound=Tensor)
+Blocks = Sequence[Sequence[nn.Parameter]]
 
-@dataclass(frozen=True)
-class BlockGradient:
-    """Gradients of the task's loss with respect to the parameters of one block.
 
-    Every list holds one tensor per parameter, in the parameter's shape.
+def mean_gradients(
+    model: nn.Module, blocks: Blocks, batches: Sequence[dict[str, Tensor]]
+) -> list[list[Tensor]]:
+    """The gradient of the mean loss over all examples: per block, one tensor per parameter."""
+    means = [[torch.zeros_like(parameter) for parameter in block] for block in blocks]
+    n_examples = sum(len(batch["labels"]) for batch in batches)
+    for batch, grads in _gradients(model, blocks, batches):
+        share = len(batch["labels"]) / n_examples
+        for grad, mean in zip(grads, _flat(means), strict=True):
+            mean.add_(grad, alpha=share)
+    return means
 
-    Attributes:
-        parameters: The parameters, detached.
-        mean: The gradient of the mean loss over the probe's examples.
-        mean_square: Mean over examples of the squared gradient of that example's own loss,
-            element by element: the diagonal of the empirical Fisher information.
+
+def mean_squared_gradients(
+    model: nn.Module, blocks: Blocks, batches: Sequence[dict[str, Tensor]]
+) -> list[list[Tensor]]:
+    """The mean over examples of the squared gradient of that example's own loss, by elements.
+
+    This is the diagonal of the empirical Fisher information: per block, one tensor per parameter.
+    It takes a backward pass per example, since a batch's gradient hides the squares.
     """
-
-    parameters: list[Tensor]
-    mean: list[Tensor]
-    mean_square: list[Tensor]
-
-
-def block_gradients(
-    model: nn.Module,
-    blocks: Sequence[Sequence[nn.Parameter]],
-    batches: Sequence[dict[str, Tensor]],
-) -> list[BlockGradient]:
-    """Gradients of each block, from one backward pass per example.
-
-    Single examples give squares that a batch's gradient hides, and cost little more than
-    batches do, since they hold no padding.
-    """
-    gradients = [
-        BlockGradient(
-            parameters=[parameter.detach() for parameter in block],
-            mean=[torch.zeros_like(parameter) for parameter in block],
-            mean_square=[torch.zeros_like(parameter) for parameter in block],
-        )
-        for block in blocks
-    ]
-    parameters = [parameter for block in blocks for parameter in block]
-    means = [mean for gradient in gradients for mean in gradient.mean]
-    mean_squares = [square for gradient in gradients for square in gradient.mean_square]
+    squares = [[torch.zeros_like(parameter) for parameter in block] for block in blocks]
     share = 1 / sum(len(batch["labels"]) for batch in batches)
+    for _, grads in _gradients(model, blocks, single_examples(batches)):
+        for grad, square in zip(grads, _flat(squares), strict=True):
+            square.addcmul_(grad, grad, value=share)
+    return squares
+
+
+def _gradients(
+    model: nn.Module, blocks: Blocks, batches: Iterable[dict[str, Tensor]]
+) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, ...]]]:
+    """Each batch with the gradient of its mean loss, block by block."""
+    parameters = _flat(blocks)
     with only_trains(model, parameters):
-        for example in single_examples(batches):
-            grads = torch.autograd.grad(model(**example).loss, parameters, materialize_grads=True)
-            for grad, mean, mean_square in zip(grads, means, mean_squares, strict=True):
-                mean.add_(grad, alpha=share)
-                mean_square.addcmul_(grad, grad, value=share)
-    return gradients
+        for batch in batches:
+            loss = model(**batch).loss
+            yield batch, torch.autograd.grad(loss, parameters, materialize_grads=True)
+
+
+def _flat(blocks: Sequence[Sequence[T]]) -> list[T]:
+    return [tensor for block in blocks for tensor in block]
 
 
 def single_examples(batches: Sequence[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from progsearch.anatomy import Anatomy, Part
 from progsearch.contribution.fitting import fit, only_trains
-from progsearch.contribution.gradients import BlockGradient, block_gradients
+from progsearch.contribution.gradients import mean_gradients, mean_squared_gradients
 
 
 @dataclass
@@ -49,10 +49,21 @@ class Probe:
         return [parameter for _, parameter in self.anatomy.parameters(self.model, part)]
 
     @cached_property
-    def gradients(self) -> list[BlockGradient]:
-        """Gradients of each block on ``batches``, computed once."""
-        blocks = [self.parameters(block) for block in range(self.n_blocks)]
-        return block_gradients(self.model, blocks, self.batches)
+    def gradients(self) -> list[list[Tensor]]:
+        """The gradient of the mean loss on ``batches``, computed once.
+
+        Per block, one tensor for each of its `parameters`, in the parameter's shape.
+        """
+        return mean_gradients(self.model, self._blocks, self.batches)
+
+    @cached_property
+    def squared_gradients(self) -> list[list[Tensor]]:
+        """As `gradients`: the mean over examples of the square of each one's own, by elements."""
+        return mean_squared_gradients(self.model, self._blocks, self.batches)
+
+    @property
+    def _blocks(self) -> list[list[nn.Parameter]]:
+        return [self.parameters(block) for block in range(self.n_blocks)]
 
     def loss(self) -> float:
         """Mean loss over the examples of ``batches``."""

@@ -19,10 +19,12 @@ class RelativeGradNorm(ContributionMetric):
     """
 
     name = "relative_grad_norm"
+    version = 2
     description = "gradient norm over weight norm of the block (RGN)"
 
     def scores(self, probe: Probe) -> list[float]:
         """See `ContributionMetric.scores`."""
         return [
-            l2_norm(gradient.mean) / l2_norm(gradient.parameters) for gradient in probe.gradients
+            l2_norm(gradient) / l2_norm(probe.parameters(block))
+            for block, gradient in enumerate(probe.gradients)
         ]

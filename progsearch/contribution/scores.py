@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from progsearch.anatomy import find_anatomy
+from progsearch.anatomy import Anatomy, find_anatomy
 from progsearch.cache import cache_dir, content_key, read_json, write_json
 from progsearch.config import TaskConfig
 from progsearch.contribution import get_metric
@@ -118,6 +119,43 @@ def contribution_scores_many(
     return scores
 
 
+def model_scores(
+    model: nn.Module,
+    anatomy: Anatomy,
+    split: Split,
+    metric: str,
+    *,
+    seed: int,
+    settings: ProbeSettings | None = None,
+) -> tuple[float, ...]:
+    """One metric's scores of a model as it is, in the middle of its training.
+
+    Measured on the examples that `contribution_scores` looks at. The model is left as it was.
+
+    Args:
+        model: With its classification head.
+        anatomy: The parts of ``model``.
+        split: The training data.
+        metric: Its name.
+        seed: For the choice of examples and the metric itself.
+        settings: The probe; by default `ProbeSettings()`.
+
+    Raises:
+        MetricError: The metric does not exist or gives no usable scores.
+    """
+    probe = _probe(model, anatomy, split, seed, settings or ProbeSettings())
+    return _checked(get_metric(metric).scores(probe), metric, probe.n_blocks)
+
+
+def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:
+    """All that determines scores beside the model, its data and the seed, as JSON-able data.
+
+    Raises:
+        MetricError: The metric does not exist.
+    """
+    return [_VERSION, asdict(settings or ProbeSettings()), *_identity(get_metric(metric))]
+
+
 def make_probe(
     model_ref: str, data: TaskData, seed: int, device: str | None, settings: ProbeSettings
 ) -> Probe:
@@ -131,14 +169,7 @@ def make_probe(
         label_names=data.label_names,
         pad_token_id=load_tokenizer(model_ref).pad_token_id,
     ).to(chosen_device)
-    to_train, to_score = _choose(len(data.train), seed, settings)
-    probe = Probe(
-        model=model,
-        anatomy=find_anatomy(model),
-        batches=_batches(data.train, to_score, settings.batch_size, chosen_device),
-        train_batches=_batches(data.train, to_train, settings.batch_size, chosen_device),
-        seed=seed,
-    )
+    probe = _probe(model, find_anatomy(model), data.train, seed, settings)
     fit(
         model,
         probe.parameters("head"),
@@ -147,6 +178,20 @@ def make_probe(
         passes=settings.head_passes,
     )
     return probe
+
+
+def _probe(
+    model: nn.Module, anatomy: Anatomy, split: Split, seed: int, settings: ProbeSettings
+) -> Probe:
+    device = next(model.parameters()).device
+    to_train, to_score = _choose(len(split), seed, settings)
+    return Probe(
+        model=model,
+        anatomy=anatomy,
+        batches=_batches(split, to_score, settings.batch_size, device),
+        train_batches=_batches(split, to_train, settings.batch_size, device),
+        seed=seed,
+    )
 
 
 def _choose(

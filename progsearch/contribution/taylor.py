@@ -26,10 +26,8 @@ class Taylor(ContributionMetric):
         """See `ContributionMetric.scores`."""
         return [
             sum(
-                float((parameter.square() * square).sum())
-                for parameter, square in zip(
-                    gradient.parameters, gradient.mean_square, strict=True
-                )
+                float((parameter.detach().square() * square).sum())
+                for parameter, square in zip(probe.parameters(block), squares, strict=True)
             )
-            for gradient in probe.gradients
+            for block, squares in enumerate(probe.squared_gradients)
         ]

@@ -10,7 +10,7 @@ from progsearch import __version__
 from progsearch.config import ContributionConfig, Recipe, RunConfig, StageConfig, plain
 from progsearch.costs import RunCost, steps_per_epoch
 from progsearch.errors import ScheduleError
-from progsearch.history import segment_ends, segment_keys
+from progsearch.history import rescored_keys, segment_ends, segment_keys
 from progsearch.schedule import Schedule
 from progsearch.search.settings import Choice
 from progsearch.search.subject import Subject, method_key
@@ -26,6 +26,7 @@ class Candidate:
         cost: What it costs.
         key: Equal for candidates that come to the same training.
         segments: End step and key of each segment; equal keys are the same work.
+        flops: FLOPs of each segment.
     """
 
     schedule: Schedule
@@ -33,6 +34,7 @@ class Candidate:
     cost: RunCost
     key: str
     segments: tuple[tuple[int, str], ...]
+    flops: tuple[float, ...]
 
     def would_wait(self, segments: Iterable[tuple[int, str]], done: int) -> bool:
         """Whether this run needs steps that another is just making or about to make.
@@ -51,6 +53,7 @@ class Candidate:
             "key": self.key,
             "run": plain(self.run),
             "costs": self.cost.to_dict(),
+            "segments": [list(segment) for segment in self.segments],
         }
 
 
@@ -73,7 +76,9 @@ def candidate(
     if schedule is None and spec.uses_scores:
         assert spec.metric is not None, "a spec that uses scores names their metric"
         contribution = ContributionConfig(
-            metric=spec.metric, scores=subject.contributions[spec.metric]
+            metric=spec.metric,
+            scores=subject.contributions[spec.metric],
+            rescore=spec.rescore,
         )
     if schedule is None:
         scores = contribution.scores if contribution else None
@@ -94,15 +99,24 @@ def candidate(
     )
     epoch = steps_per_epoch(subject.examples, training.batch_size, training.gradient_accumulation)
     total_steps = training.epochs * epoch
-    ends = segment_ends(schedule, total_steps, epoch)
     root = (method.own_fields(), training.model_dump())
-    keys = segment_keys(root, schedule, total_steps, ends)
+    if contribution is not None and contribution.rescore:
+        ends = segment_ends(schedule, total_steps, epoch, rescore=True)
+        keys = rescored_keys(root, schedule, total_steps, ends, contribution.metric)
+    else:
+        ends = segment_ends(schedule, total_steps, epoch)
+        keys = segment_keys(root, schedule, total_steps, ends)
+    flops = [
+        (end - first) * model_cost.flops_in(schedule.stage_at(first, total_steps))
+        for first, end in zip([0, *ends], ends, strict=False)
+    ]
     return Candidate(
         schedule=schedule,
         run=run,
         cost=model_cost.of(schedule, training.epochs, subject.examples, total_steps),
         key=keys[-1],
         segments=tuple(zip(ends, keys, strict=True)),
+        flops=tuple(part * subject.examples / epoch for part in flops),
     )
 
 

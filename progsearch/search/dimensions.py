@@ -92,6 +92,17 @@ class FloatDimension(_Range):
         """Draw a value."""
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
+    def values(self) -> list[Value]:
+        """Every value that can be drawn, where there is a step.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if self.step is None:
+            raise ValueError("a range without a step has no list of values")
+        steps = round((self.high - self.low) / self.step)
+        return [self.low + index * self.step for index in range(steps + 1)]
+
 
 class CategoricalDimension(_Dimension):
     """One of a list of values."""

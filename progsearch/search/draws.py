@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -64,16 +64,25 @@ class Draws:
         self._space = space
         mixed = np.random.SeedSequence([seed, len(known)])
         own, other = (int(number) for number in mixed.generate_state(2))
-        self._sampler = make_sampler(sampler, own)
+        self._sampler = (
+            GridSampler(space, own) if sampler == "grid" else make_sampler(sampler, own)
+        )
         self._random = RandomSampler(seed=other)
         self._study = optuna.create_study(directions=directions, sampler=self._sampler)
         for trial in known:
             if trial.params and trial.state == TrialState.COMPLETE:
                 self._study.add_trial(trial)
 
-    def draw(self, *, at_random: bool = False) -> Draw:
-        """A new point, from the sampler or ``at_random``; must be told or thrown away."""
-        self._study.sampler = self._random if at_random else self._sampler
+    def draw(self, *, at_random: bool = False) -> Draw | None:
+        """A new point, from the sampler or ``at_random``; must be told or thrown away.
+
+        None when all points of a grid have been drawn.
+        """
+        if isinstance(self._sampler, GridSampler):
+            if not self._sampler.advance():
+                return None
+        else:
+            self._study.sampler = self._random if at_random else self._sampler
         trial = self._study.ask()
         values = self._space.suggest(trial)
         kept = self._study.get_trials(deepcopy=False)[trial.number]
@@ -111,7 +120,49 @@ def set_constraints(study: Study, number: int, violations: Mapping[str, float]) 
             trial.set_constraint(name, violation)
 
 
-def make_sampler(name: SamplerName, seed: int) -> BaseSampler:
+class GridSampler(BaseSampler):
+    """Gives every point of a space once, in an order that the seed shuffles.
+
+    Optuna's own needs one list of values for each parameter, so it does not know of dimensions
+    that apply under a condition.
+    """
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self._points = list(space.points())
+        np.random.default_rng(seed).shuffle(self._points)
+        self._point: dict[str, Any] = {}
+
+    def advance(self) -> bool:
+        """Go to the next point, if there is one."""
+        if not self._points:
+            return False
+        self._point = self._points.pop()
+        return True
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Every parameter is set on its own."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """The point's value."""
+        return self._point[param_name]
+
+
+def make_sampler(name: Literal["tpe", "nsga2", "gp", "random"], seed: int) -> BaseSampler:
     """The Optuna sampler of that name, set for several objectives and conditional spaces."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

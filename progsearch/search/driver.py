@@ -18,6 +18,7 @@ from progsearch.search.halt import GpuClock, Halt
 from progsearch.search.logs import study_log
 from progsearch.search.machines import Machines, machines
 from progsearch.search.progress import Session, interrupt_running, left
+from progsearch.search.scheduler import JudgeScheduler
 from progsearch.search.searcher import StudySearcher
 from progsearch.search.space import Space, SpaceConfig
 from progsearch.search.study import (
@@ -155,7 +156,15 @@ def _run(
         view=view,
     )
     try:
-        run_trials(searcher, f"session-{session.number}", folder, fit, halt, searcher.worker_died)
+        run_trials(
+            searcher,
+            f"session-{session.number}",
+            folder,
+            fit,
+            halt,
+            searcher.worker_died,
+            scheduler=JudgeScheduler(searcher.stops),
+        )
     except KeyboardInterrupt:
         raise _interrupted(folder) from None
     finally:

@@ -16,6 +16,9 @@ from progsearch.search.study import StudyFolder
 INTERRUPTED = "interrupted"
 """Reason of a trial that was stopped with its search; another trial runs it again."""
 
+STOPPED = "stopped by the scheduler"
+"""Reason of a trial that was given up before its end; it is PRUNED."""
+
 
 def is_interrupted(trial: FrozenTrial) -> bool:
     """Whether the trial was stopped with its search, which says nothing about its schedule."""
@@ -23,8 +26,12 @@ def is_interrupted(trial: FrozenTrial) -> bool:
 
 
 def is_searched(trial: FrozenTrial) -> bool:
-    """Whether the trial counts for the budget: neither baselines nor interrupted trials do."""
-    return "name" not in trial.user_attrs and not is_interrupted(trial)
+    """Whether the trial counts for the budget.
+
+    Neither baselines nor interrupted trials do, nor those that go on with a stopped one.
+    """
+    attributes = trial.user_attrs
+    return not {"name", "continues"} & attributes.keys() and not is_interrupted(trial)
 
 
 def n_searched(trials: Sequence[FrozenTrial]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from progsearch.errors import ScheduleError
 from progsearch.search.candidates import Candidate, candidate
 from progsearch.search.draws import Draw, Draws, set_constraints
 from progsearch.search.halt import Halt
+from progsearch.search.knowledge import Knowledge
 from progsearch.search.plateau import is_plateau
-from progsearch.search.progress import Session, is_searched, n_searched, to_retry
+from progsearch.search.progress import STOPPED, Session, is_searched, n_searched, to_retry
 from progsearch.search.settings import choice_of
 from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
@@ -26,10 +28,12 @@ from progsearch.search.view import Ending, View
 # How often a point that is known, or does not fit the model, is drawn again: first from the
 # sampler; then at random, since a sampler may insist on a few points of a small space.
 _SAMPLER_TRIES = 20
-_RANDOM_TRIES = 500
+_TRIES = 520
 # How many points are kept back because a running trial is making their first steps; beyond that
 # a worker waits for those steps, since a sampler that insists on such points knows why.
 _MOST_HELD = 2
+# From how many points the next one is chosen, where a sampler learns.
+_CANDIDATES = 16
 
 _log = logging.getLogger(__name__)
 
@@ -103,9 +107,17 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._running: dict[str, _Running] = {}
         # Drawn, but kept back while a running trial makes steps that they need, too.
         self._held: list[tuple[Draw, Candidate]] = []
+        recipe = folder.recipe
+        self._n_candidates = recipe.candidates or (
+            1 if recipe.sampler in ("random", "grid") else _CANDIDATES
+        )
+        self._knowledge = Knowledge(recipe, subject)
+        trials = self._study.get_trials(deepcopy=False)
+        for trial in trials:
+            self._knowledge.learn(trial)
         # Patience begins anew with each session, so that a search that ran out of it can go on.
-        self._first = len(self._study.get_trials(deepcopy=False))
-        self._worker_settings = worker_settings(folder, test=False)
+        self._first = len(trials)
+        self._worker_settings = worker_settings(folder)
 
     # -- what Ray Tune asks and tells --------------------------------------------------------
 
@@ -140,12 +152,21 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         running = self._release(trial_id)
         report: Report | None = (result or {}).get("report")
         if report is None or (report.result is None and report.failure is None):
-            self._end(running, TrialState.PRUNED, reason="stopped by the scheduler")
+            self._stop(running, report)
         elif report.result is None:
             self._end(running, TrialState.FAIL, reason=report.failure)
         else:
             self._keep_record(running, report)
             self._complete(running, report.result)
+
+    def stops(self, trial_id: str, report: Report) -> bool:
+        """Whether a running trial is to be stopped, by the epoch that it reports."""
+        if report.record is None or report.result is not None:
+            return False
+        running = self._running[trial_id]
+        return self._knowledge.stops(
+            self._trial(running.number), [*running.records, report.record]
+        )
 
     def worker_died(self, trial_id: str, reason: str) -> None:
         """A trial's worker process is gone."""
@@ -180,6 +201,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             name = next(free, next(iter(unseen)))
             attributes = {"name": name, **unseen[name].attributes()}
             return self._add(attributes, segments=unseen[name].segments)
+        if stopped := self._knowledge.takes_up(trials):
+            return self._go_on(stopped)
         if n_searched(trials) >= self._folder.recipe.budget:
             self.ending = "budget"
             return None
@@ -208,25 +231,54 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             new.would_wait(running.segments, running.done) for running in self._running.values()
         )
 
+    def _go_on(self, stopped: FrozenTrial) -> _Running:
+        """A trial that goes on where a stopped one ended: its steps are stored."""
+        names = ("schedule", "key", "run", "costs", "segments")
+        attributes = {name: stopped.user_attrs[name] for name in names}
+        attributes["continues"] = stopped.number
+        segments = tuple((end, key) for end, key in attributes["segments"])
+        return self._add(attributes, stopped, self._draws.take(stopped), segments)
+
     def _next_point(self, known: set[str]) -> tuple[Draw, Candidate] | None:
-        """A point to train now, if there is one that need not wait for a running trial."""
-        for index, (_, held) in enumerate(self._held):
-            if not self._would_wait(held):
-                return self._held.pop(index)
-        while len(self._held) < _MOST_HELD:
-            drawn = self._draw(known | {held.key for _, held in self._held})
-            if drawn is None or not self._would_wait(drawn[1]):
+        """The point to train now, if there is one, such that it need not wait for a trial.
+
+        Of several points the most promising is taken and the others are thrown away. A sampler
+        that does not learn gives one, and one more for each that would have to wait: those are
+        held for later.
+        """
+        pool, self._held = self._held, []
+        free = [point for point in pool if not self._would_wait(point[1])]
+        while len(pool) < self._n_candidates or (
+            not free and len(pool) < self._n_candidates + _MOST_HELD - 1
+        ):
+            drawn = self._draw(known | {candidate.key for _, candidate in pool})
+            if drawn is None:
                 break
-            self._held.append(drawn)
+            pool.append(drawn)
+            if not self._would_wait(drawn[1]):
+                free.append(drawn)
+        if not pool:
+            return None
+        free = free or pool
+        learns = self._n_candidates > 1
+        chosen = free[self._knowledge.best([c for _, c in free]) if learns else 0]
+        rest = [point for point in pool if point is not chosen]
+        if learns:
+            for draw, _ in rest:
+                self._draws.throw_away(draw.number)
         else:
-            drawn = None
-        return drawn or (self._held.pop(0) if self._held else None)
+            self._held = rest
+        return chosen
 
     def _draw(self, known: set[str]) -> tuple[Draw, Candidate] | None:
         """A point whose training is not known yet; None where none is found."""
         recipe = self._folder.recipe
-        for attempt in range(_SAMPLER_TRIES + _RANDOM_TRIES):
+        # A grid ends by itself, and most of its points may be known.
+        attempts = itertools.count() if recipe.sampler == "grid" else range(_TRIES)
+        for attempt in attempts:
             draw = self._draws.draw(at_random=attempt >= _SAMPLER_TRIES)
+            if draw is None:
+                return None
             try:
                 choice = choice_of(draw.values, recipe.training)
                 new = candidate(choice, recipe, self._subject)
@@ -260,9 +312,18 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     # -- keeping results ---------------------------------------------------------------------
 
     def _keep_record(self, running: _Running, report: Report) -> None:
-        if report.record is not None:
+        # Tune repeats the last report of a trial that it stops for another reason.
+        if report.record is not None and report.record["step"] > running.done:
             running.records.append(report.record)
             self._view.record(self._trial(running.number), report.record)
+
+    def _stop(self, running: _Running, report: Report | None) -> None:
+        """Keep what a trial that a judge gave up has come to; it has no values."""
+        if report is not None:
+            self._keep_record(running, report)
+            for name, value in (report.spent or {}).items():
+                self._folder.set_trial_attr(running.number, name, value)
+        self._end(running, TrialState.PRUNED, reason=STOPPED)
 
     def _complete(self, running: _Running, result: dict[str, Any]) -> None:
         for name, value in result.items():
@@ -295,13 +356,15 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         violations = {} if values is None else self._violations(running.number, values)
         set_constraints(self._study, running.number, violations)
         self._study.tell(running.number, values, state)
+        trial = self._trial(running.number)
+        self._knowledge.learn(trial)
         if running.point is not None:
             if values is None:
                 self._draws.throw_away(running.point)
             else:
                 self._draws.tell(running.point, values, violations)
         self._session.count_trial()
-        self._view.trial_finished(self._trial(running.number))
+        self._view.trial_finished(trial)
 
     def _violations(self, number: int, values: list[float]) -> dict[str, float]:
         updated = self._trial(number).user_attrs["costs"]["updated_parameters"]

@@ -23,6 +23,7 @@ SCHEDULE: dict[str, type] = {
     "mode": str,
     "rotate": bool,
     "metric": str,
+    "rescore": bool,
 }
 METHOD: dict[str, type] = {
     "method": str,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,38 @@ class Space:
             drawn = CategoricalDimension(type="categorical", choices=tuple(methods))
             others = {"method": drawn, **others}
         return Space(self.config.model_copy(update={"dimensions": others, "fixed": fixed}))
+
+    def points(self) -> Iterator[dict[str, Value]]:
+        """Every point, as the values of the dimensions that apply there.
+
+        Raises:
+            ConfigError: A dimension is a range without a step.
+        """
+        endless = [
+            (f"dimensions.{name}", "a grid needs a step here, or a list of choices")
+            for name, dimension in self.config.dimensions.items()
+            if isinstance(dimension, FloatDimension) and dimension.step is None
+        ]
+        if endless:
+            raise ConfigError("the search space", endless)
+        return self._walk(list(self.config.dimensions.items()), dict(self.config.fixed), {})
+
+    def _walk(
+        self,
+        dimensions: list[tuple[str, Dimension]],
+        settings: dict[str, Value],
+        drawn: dict[str, Value],
+    ) -> Iterator[dict[str, Value]]:
+        if not dimensions:
+            yield drawn
+            return
+        (name, dimension), *rest = dimensions
+        if not dimension.applies(settings):
+            yield from self._walk(rest, settings, drawn)
+            return
+        for value in dimension.values():
+            sets = {dimension.sets or name: value}
+            yield from self._walk(rest, settings | sets, drawn | {name: value})
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """Draw a point: the settings it sets, those that are fixed included."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from progsearch.config import RunConfig
+from progsearch.config import RunConfig, plain
 from progsearch.errors import TrialFailed
 from progsearch.search.logs import log_to
 
@@ -30,17 +30,20 @@ class Report:
 
     Attributes:
         record: The epoch's `Record`, as a dict.
-        result: The finished run: metrics, timings, steps_trained, peak_memory and, where test
-            data were scored, test_metrics.
+        spent: The run so far: timings, steps_trained and peak_memory.
+        result: The finished run: metrics, timings, steps_trained and peak_memory; with schedule,
+            run and costs where blocks were chosen on the way, and with test_metrics where test
+            data were scored.
         failure: Why the run cannot go on.
     """
 
     record: dict[str, Any] | None = None
+    spent: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     failure: str | None = None
 
 
-def worker_settings(folder: StudyFolder, *, test: bool) -> dict[str, Any]:
+def worker_settings(folder: StudyFolder, *, test: bool = False) -> dict[str, Any]:
     """What the workers of a study are told beside the run.
 
     Args:
@@ -65,6 +68,9 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         log_to(config["log"])
         import torch
 
+        from progsearch.training.memory import keep_freed_memory
+
+        keep_freed_memory()
         # As many trials as cores, so each keeps to one.
         torch.set_num_threads(1)
         self.reset_config(config)
@@ -99,21 +105,22 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             self._records = self._run.records()
         record = next(self._records)
         if record.step < self._run.total_steps:
-            return Report(record=record.to_dict())
+            return Report(record=record.to_dict(), spent=self._run.spent())
         for _ in self._records:
             pass
         result = self._run.result()
-        test = {} if result.test_metrics is None else {"test_metrics": result.test_metrics}
-        return Report(
-            record=record.to_dict(),
-            result={
-                "metrics": result.metrics,
-                "timings": result.timings,
-                "steps_trained": result.steps_trained,
-                "peak_memory": result.peak_memory,
-                **test,
-            },
-        )
+        found = {"metrics": result.metrics, **self._run.spent()}
+        if result.test_metrics is not None:
+            found["test_metrics"] = result.test_metrics
+        trained = self._run.config
+        if trained != self._config["run"]:
+            # Blocks were chosen on the way: the trial is to say what was trained.
+            found |= {
+                "schedule": self._run.schedule.to_dicts(),
+                "run": plain(trained),
+                "costs": self._run.cost.to_dict(),
+            }
+        return Report(record=record.to_dict(), result=found)
 
     def _start(self, config: dict[str, Any]) -> TrainingRun:
         from progsearch.training import Store, TrainingRun

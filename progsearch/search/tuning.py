@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ray import tune
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from progsearch.search.halt import Halt, WorkerWatch
@@ -20,6 +21,8 @@ def run_trials(
     fit: Machines,
     halt: Halt,
     worker_died: Callable[[str, str], None],
+    *,
+    scheduler: TrialScheduler | None = None,
 ) -> None:
     """Run the trials that ``searcher`` suggests until it has no more, or until the halt.
 
@@ -30,6 +33,7 @@ def run_trials(
         fit: What a trial may use.
         halt: Heeds Ctrl-C meanwhile.
         worker_died: Told the id of a trial whose worker is gone, and why.
+        scheduler: Stops trials before their end; without one all run to it.
     """
     with halt.on_signals():
         tune.run(
@@ -37,6 +41,7 @@ def run_trials(
             name=name,
             storage_path=str(folder.ray),
             search_alg=searcher,
+            scheduler=scheduler,
             num_samples=-1,
             resources_per_trial=tune.PlacementGroupFactory(
                 [{"CPU": 1, "GPU": fit.gpus_per_trial}]

@@ -76,7 +76,7 @@ class Engine:
         )
         self.total_steps = self.steps_per_epoch * training.epochs
         self.step = 0
-        self._spans = schedule.spans(self.total_steps)
+        self.follow(schedule)
         self._freezer = Freezer(model, anatomy, trainable)
         self._prefix = prefix
         self._optimizer = self._make_optimizer()
@@ -97,6 +97,10 @@ class Engine:
             lr=self._training.learning_rate,
             fused=True,
         )
+
+    def follow(self, schedule: Schedule) -> None:
+        """Go on by another schedule; up to here both must be the same."""
+        self._spans = schedule.spans(self.total_steps)
 
     def advance(self, until: int) -> None:
         """Train up to optimizer step ``until``.
@@ -196,6 +200,9 @@ class Engine:
             kind, _, name = key.partition(":")
             if kind != "weight":
                 self._optimizer.state[parameters[name]][kind] = value.to(self._device)
+        if self._prefix:
+            # What was frozen here may have been trained on the way that was skipped.
+            self._prefix.set_depth(0)
         self.step = step
 
     def trained_names(self, first: int, end: int) -> frozenset[str]:

@@ -1,6 +1,8 @@
-"""The most memory that a run held."""
+"""The most memory that a run held, and how a process keeps what it will need again."""
 
 from __future__ import annotations
+
+import ctypes
 
 import psutil
 import torch
@@ -31,3 +33,21 @@ class PeakMemory:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return self._sampled
+
+
+# glibc's malloc.h, and how much of what was freed a process may keep.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_KEPT_BYTES = 2**30
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep freed memory for its next step; for processes that only train.
+
+    glibc gives large blocks back to the system whenever they are freed, such as all gradients
+    after each step, and the next step then waits for tens of thousands of page faults. On
+    systems with another C library this does nothing.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from progsearch.anatomy import find_anatomy
-from progsearch.config import Precision, RunConfig
+from progsearch.config import Precision, RunConfig, StageConfig
 from progsearch.costs import RunCost
 from progsearch.errors import TrialFailed
 from progsearch.history import segment_ends, segment_keys
 from progsearch.models import load_model, load_tokenizer, model_fingerprint
 from progsearch.peft import apply_method
-from progsearch.schedule import Schedule
+from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split, load_task
 from progsearch.training.describe import describe
 from progsearch.training.engine import Engine
 from progsearch.training.precision import resolve_precision
 from progsearch.training.prefix import FrozenPrefix
+from progsearch.training.rescoring import Rescoring
 from progsearch.training.segments import (
     ENVIRONMENT,
     Segment,
@@ -63,8 +65,9 @@ class RunResult:
     Attributes:
         metrics: The task's metrics on its validation data after the last step.
         records: One record per epoch.
-        timings: Seconds by kind of work: ``setup``; ``train`` and ``evaluate``, what reused
-            segments once took included; ``saved``, the part of them that reuse saved.
+        timings: Seconds by kind of work: ``setup``; ``train`` (scoring blocks between stages
+            included) and ``evaluate``, what reused work once took included; ``saved``, the part
+            of them that reuse saved.
         steps_trained: Optimizer steps that this run made itself; the others were reused.
         peak_memory: Bytes: allocated on the GPU, or resident in the process on a CPU.
         cost: What the schedule costs.
@@ -84,13 +87,17 @@ class TrainingRun:
     """Trains and evaluates one config.
 
     Args:
-        config: The run, whole; its ``costs`` and ``results`` are not read.
+        config: The run, whole; its ``costs`` and ``results`` are not read. Where its contribution
+            says ``rescore``, the blocks of later stages are chosen when they begin.
         device: Where to train; by default the GPU, where there is one.
         store: Trained segments to start from and to add to. A run that is found there whole is
             not trained at all, so its model stays untrained: leave it out to get the model.
         prefix_cache: Whether the output of frozen blocks is kept.
         test: Whether the task's labelled test data, where it has any, is scored after the last
             step. A stored end of the run without that score is trained again.
+
+    Attributes:
+        schedule: The stages; of one that is not begun yet, the blocks may still change.
 
     Raises:
         ProgsearchError: The model, the task or the schedule cannot be used, or do not fit.
@@ -112,6 +119,7 @@ class TrainingRun:
         test: bool = False,
     ) -> None:
         started = time.perf_counter()
+        self._config = config
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.tokenizer = load_tokenizer(config.model)
         self.task = load_task(config.task, self.tokenizer)
@@ -143,9 +151,11 @@ class TrainingRun:
             self.device,
             FrozenPrefix(self.model, anatomy, store, prefix_root) if prefix_cache else None,
         )
-        self.cost = describe(config.model, config.task, config.method).of(
-            self.schedule, config.training.epochs, len(self.task.train), self.total_steps
-        )
+        self._model_cost = describe(config.model, config.task, config.method)
+        self._rescoring: Rescoring | None = None
+        if config.contribution is not None and config.contribution.rescore:
+            metric = config.contribution.metric
+            self._rescoring = Rescoring(metric, self.model, anatomy, self.task.train, seed, store)
         self._store = store
         self._test = self.task.test if test else None
         self._root = (
@@ -154,7 +164,8 @@ class TrainingRun:
             config.training.model_dump(mode="json") | {"precision": precision},
             (self.device.type, torch.get_num_threads()),
         )
-        self._segments: list[Segment] = []
+        # Where the run is: the last segment it trained or found.
+        self._last = Segment(None, 0, None, 0.0, 0.0, 0)
         self._records: list[Record] = []
         self._steps_trained = 0
         self._saved_seconds = 0.0
@@ -171,16 +182,22 @@ class TrainingRun:
         Raises:
             TrialFailed: The loss or the metric is not finite, or memory ran out.
         """
-        ends = segment_ends(self.schedule, self.total_steps, self._engine.steps_per_epoch)
-        keys = segment_keys(self._root, self.schedule, self.total_steps, ends)
-        for index, (key, end) in enumerate(zip(keys, ends, strict=True)):
-            parent = keys[index - 1] if index else None
+        rescore = self._rescoring is not None
+        ends = segment_ends(
+            self.schedule, self.total_steps, self._engine.steps_per_epoch, rescore=rescore
+        )
+        to_rescore = self.schedule.stages_to_rescore(self.total_steps) if rescore else {}
+        parent = None
+        for end in ends:
+            (key,) = segment_keys(self._root, self.schedule, self.total_steps, [end])
             segment = self._reuse(key) if self._store else None
             if segment is None:
                 segment = self._train(key, parent, end)
-            self._segments.append(segment)
+            self._last, parent = segment, key
             if segment.metrics is not None:
                 yield self._record(segment.step, segment.metrics)
+            if end in to_rescore:
+                self._choose_blocks(to_rescore[end], key)
 
     def _reuse(self, key: str) -> Segment | None:
         assert self._store is not None
@@ -188,7 +205,8 @@ class TrainingRun:
         if segment is not None and self._lacks_test(segment):
             return None
         if segment is not None:
-            self._saved_seconds += segment.train_seconds + segment.evaluate_seconds
+            self._saved_seconds += segment.train_seconds - self._last.train_seconds
+            self._saved_seconds += segment.evaluate_seconds - self._last.evaluate_seconds
         return segment
 
     def _lacks_test(self, segment: Segment) -> bool:
@@ -206,8 +224,7 @@ class TrainingRun:
                 segment = self._train_segment(parent, end)
                 tensors = None
                 if end < self.total_steps:
-                    first = self._segments[-1].step if self._segments else 0
-                    tensors = self._engine.state(self._engine.trained_names(first, end))
+                    tensors = self._engine.state(self._engine.trained_names(self._last.step, end))
                 put_segment(self._store, key, segment, tensors)
         return segment
 
@@ -216,36 +233,42 @@ class TrainingRun:
 
         Where the segment cannot be loaded, the engine stays where it is and trains it again.
         """
-        assert self._store is not None
-        if key is None or self._segments[-1].step == self._engine.step:
+        if key is None or self._last.step == self._engine.step:
             return
+        assert self._store is not None
         chain = load_chain(self._store, key)
         if chain is not None:
-            self._engine.restore(self._segments[-1].step, chain)
+            self._engine.restore(self._last.step, chain)
+
+    def _choose_blocks(self, stage: Stage, key: str) -> None:
+        """Choose what ``stage`` trains; it begins where the segment ``key`` ends."""
+        assert self._rescoring is not None
+        if not self._rescoring.stored(key):
+            self._go_to(key)
+            with self._memory_failures():
+                self._advance(self._last.step)
+                self._rescoring.score(key)
+        self.schedule = self.schedule.rescored(stage, self._rescoring.scores[-1])
+        self._engine.follow(self.schedule)
 
     def _train_segment(self, parent: str | None, end: int) -> Segment:
-        started, first = time.perf_counter(), self._engine.step
-        try:
-            self._engine.advance(end)
+        started, before = time.perf_counter(), self._last
+        with self._memory_failures():
+            self._advance(end)
             trained = time.perf_counter()
             at_epoch_end = end % self._engine.steps_per_epoch == 0
             metrics = self.evaluate(self.task.validation) if at_epoch_end else None
             evaluated = time.perf_counter()
             test_metrics = self._score_test() if end == self.total_steps else None
-        except torch.OutOfMemoryError as error:
-            raise TrialFailed(f"out of GPU memory at step {self._engine.step}: {error}") from error
-        except MemoryError as error:
-            raise TrialFailed(f"out of memory at step {self._engine.step}") from error
         if metrics is not None and not math.isfinite(metrics[self.task.metric]):
             raise TrialFailed(f"{self.task.metric} is not a number at step {end}")
-        self._steps_trained += end - first
         return Segment(
             parent=parent,
             step=end,
             metrics=metrics,
-            train_seconds=trained - started,
-            evaluate_seconds=evaluated - trained,
-            peak_memory=self._engine.memory.peak,
+            train_seconds=before.train_seconds + trained - started,
+            evaluate_seconds=before.evaluate_seconds + evaluated - trained,
+            peak_memory=max(before.peak_memory, self._engine.memory.peak),
             test_metrics=test_metrics,
         )
 
@@ -254,6 +277,20 @@ class TrainingRun:
             return None
         # With a precision it passes the prefix cache by, which is not worth filling for one pass.
         return self.evaluate(self._test, self._engine.precision)
+
+    def _advance(self, step: int) -> None:
+        first = self._engine.step
+        self._engine.advance(step)
+        self._steps_trained += step - first
+
+    @contextmanager
+    def _memory_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise TrialFailed(f"out of GPU memory at step {self._engine.step}: {error}") from error
+        except MemoryError as error:
+            raise TrialFailed(f"out of memory at step {self._engine.step}") from error
 
     def _record(self, step: int, metrics: dict[str, float]) -> Record:
         timings = self._timings()
@@ -268,12 +305,16 @@ class TrainingRun:
         return record
 
     def _timings(self) -> dict[str, float]:
-        return {
+        timings = {
             "setup": self._setup_seconds,
-            "train": sum(segment.train_seconds for segment in self._segments),
-            "evaluate": sum(segment.evaluate_seconds for segment in self._segments),
+            "train": self._last.train_seconds,
+            "evaluate": self._last.evaluate_seconds,
             "saved": self._saved_seconds,
         }
+        if self._rescoring is not None:
+            timings["train"] += self._rescoring.seconds
+            timings["saved"] += self._rescoring.saved
+        return timings
 
     def evaluate(self, split: Split, precision: Precision | None = None) -> dict[str, float]:
         """The task's metrics of the model as it is now on ``split``.
@@ -285,14 +326,41 @@ class TrainingRun:
         logits = self._engine.predict(split, precision).numpy()
         return self.task.evaluate(logits, split.labels.numpy())
 
+    def spent(self) -> dict[str, Any]:
+        """Timings, steps_trained and peak_memory so far; see `RunResult`."""
+        return {
+            "timings": self._timings(),
+            "steps_trained": self._steps_trained,
+            "peak_memory": self._last.peak_memory,
+        }
+
+    @property
+    def cost(self) -> RunCost:
+        """What `schedule` costs."""
+        return self._model_cost.of(
+            self.schedule, self._config.training.epochs, len(self.task.train), self.total_steps
+        )
+
+    @property
+    def config(self) -> RunConfig:
+        """The config that trains the same again, with the blocks that were chosen on the way."""
+        if self._rescoring is None:
+            return self._config
+        assert self._config.contribution is not None
+        scored = {"rescore": False, "rescored": tuple(self._rescoring.scores)}
+        return self._config.model_copy(
+            update={
+                "contribution": self._config.contribution.model_copy(update=scored),
+                "stages": tuple(StageConfig(**stage) for stage in self.schedule.to_dicts()),
+            }
+        )
+
     def result(self) -> RunResult:
         """The result, once `records` is exhausted."""
         return RunResult(
             metrics=self._records[-1].metrics,
             records=tuple(self._records),
-            timings=self._timings(),
-            steps_trained=self._steps_trained,
-            peak_memory=max(segment.peak_memory for segment in self._segments),
             cost=self.cost,
-            test_metrics=self._segments[-1].test_metrics if self._test is not None else None,
+            test_metrics=None if self._test is None else self._last.test_metrics,
+            **self.spent(),
         )

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from progsearch import __version__
 from progsearch.anatomy import find_anatomy
-from progsearch.config import RunConfig, plain, write_yaml
+from progsearch.config import plain, write_yaml
 from progsearch.export import read_config
 from progsearch.models import load_model
 from progsearch.peft import apply_method, merge_method
@@ -20,7 +20,7 @@ _SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"
 
 
-def save_run(run: TrainingRun, config: RunConfig, folder: str | Path) -> dict[str, float]:
+def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     """Write model, tokenizer, ``schedule.yaml`` and ``metrics.json`` to ``folder``.
 
     LoRA's matrices are merged into the weights they adapt first, so that
@@ -29,8 +29,8 @@ def save_run(run: TrainingRun, config: RunConfig, folder: str | Path) -> dict[st
     saved, in fp32.
 
     Args:
-        run: The finished run; its model is merged in place.
-        config: The config that was run; its costs and results are replaced.
+        run: The finished run; its model is merged in place, its config written with the costs and
+            results as they came out.
         folder: Made if it is not there.
 
     Returns:
@@ -39,7 +39,7 @@ def save_run(run: TrainingRun, config: RunConfig, folder: str | Path) -> dict[st
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    merge_method(run.model, config.method)
+    merge_method(run.model, run.config.method)
     splits = {"": run.task.validation}
     splits |= {f"{name}_": split for name, split in run.task.extra_validation.items()}
     if run.task.test is not None:
@@ -51,7 +51,7 @@ def save_run(run: TrainingRun, config: RunConfig, folder: str | Path) -> dict[st
     }
     run.model.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
-    saved = config.model_copy(
+    saved = run.config.model_copy(
         update={
             "progsearch_version": __version__,
             "costs": run.cost.to_dict(),

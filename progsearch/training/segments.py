@@ -16,8 +16,9 @@ from torch import Tensor
 
 from progsearch.training.store import Store
 
-# Part of every key: raise it with any change after which the same config gives other weights.
-ENGINE_VERSION = 1
+# Part of every key: raise it with any change after which the same config gives other weights or
+# a stored segment means something else.
+ENGINE_VERSION = 2
 ENVIRONMENT = (ENGINE_VERSION, torch.__version__, transformers.__version__)
 
 
@@ -25,12 +26,15 @@ ENVIRONMENT = (ENGINE_VERSION, torch.__version__, transformers.__version__)
 class Segment:
     """What is known of one trained segment without loading its weights.
 
+    Seconds and memory are those of the whole run up to its end: a run that was cut at other
+    places on the same way takes the same from it.
+
     Attributes:
         parent: Key of the segment before; None for the first.
         step: Optimizer steps made at its end.
         metrics: The validation metrics there; None where the end is no epoch's end.
-        train_seconds: What training it took.
-        evaluate_seconds: What evaluating it took.
+        train_seconds: What training up to its end took.
+        evaluate_seconds: What the evaluations up to its end took.
         peak_memory: The most bytes held meanwhile.
         test_metrics: The metrics on the test data; only at a run's end, where they were asked for.
     """

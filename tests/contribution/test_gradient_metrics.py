@@ -93,7 +93,7 @@ def test_taylor_agrees_with_finite_differences():
     assert get_metric("taylor").scores(probe)[1] == pytest.approx(expected, rel=1e-4)
 
 
-def test_one_gradient_pass_serves_all_four_metrics(monkeypatch):
+def test_two_gradient_passes_serve_all_four_metrics(monkeypatch):
     probe = tiny_probe()
     passes = []
     forward = probe.model.forward
@@ -102,4 +102,4 @@ def test_one_gradient_pass_serves_all_four_metrics(monkeypatch):
     )
     for name in ("grad_norm", "relative_grad_norm", "fisher", "taylor"):
         get_metric(name).scores(probe)
-    assert len(passes) == 6, "one pass per example"
+    assert len(passes) == 2 + 6, "one pass per batch for the means, one per example for squares"

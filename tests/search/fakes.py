@@ -112,14 +112,20 @@ def start(tmp_path, space="quick", *, parallel=1, n_blocks=6, methods=None, **ch
 
 
 def record(epoch, accuracy=0.7):
-    return {"epoch": epoch, "step": 10 * epoch, "metrics": {"accuracy": accuracy}, "seconds": 1.0}
+    return {
+        "epoch": epoch,
+        "step": 10 * epoch,
+        "fraction": epoch / 3,
+        "metrics": {"accuracy": accuracy},
+        "seconds": 1.0,
+    }
 
 
 def finished(accuracy=0.7):
     """What Tune hands on when a worker has trained a trial."""
     result = {
         "metrics": {"accuracy": accuracy, "f1": 0.8},
-        "timings": {"setup": 1.0, "train": 5.0, "evaluate": 2.0},
+        "timings": {"setup": 1.0, "train": 5.0, "evaluate": 2.0, "saved": 0.0},
         "steps_trained": 30,
         "peak_memory": 1000,
     }

@@ -34,6 +34,43 @@ def test_scores_that_a_schedule_does_not_use_are_not_part_of_its_run():
     assert made(n_stages=2, metric="taylor").run.contribution is None
 
 
+RESCORED = {"n_stages": 3, "mode": "any_order", "metric": "taylor"}
+
+
+def test_a_run_that_is_to_choose_its_blocks_says_so():
+    found, fixed = made(**RESCORED, rescore=True), made(**RESCORED)
+    assert found.run.contribution.rescore
+    assert not fixed.run.contribution.rescore
+    # As far as it is known beforehand, it is the same.
+    assert (found.schedule, found.cost) == (fixed.schedule, fixed.cost)
+
+
+def test_runs_that_choose_their_blocks_claim_only_what_they_are_sure_to_share():
+    found, fixed = made(**RESCORED, rescore=True), made(**RESCORED)
+    assert found.key != fixed.key
+    # 30 steps in stages of 10: all blocks are trained up to step 10.
+    assert [end for end, _ in found.segments] == [10, 20, 30]
+    assert [a == b for a, b in zip(found.segments, fixed.segments, strict=True)] == [
+        True, False, False
+    ]  # fmt: skip
+    assert found.would_wait(fixed.segments, 0) and not found.would_wait(fixed.segments, 10)
+    assert made(**RESCORED, rescore=True, learning_rate=2e-4).key != found.key
+    assert made(**RESCORED | {"metric": "block_influence"}, rescore=True).key != found.key
+
+
+def test_without_a_later_choice_there_is_nothing_to_tell_apart():
+    one_stage = RESCORED | {"n_stages": 1}
+    assert made(**one_stage, rescore=True).key == made(**one_stage).key == made(n_stages=1).key
+
+
+def test_a_choice_may_part_stages_that_are_planned_alike():
+    alike = RESCORED | {"curve": "linear", "initial_freeze": 0.5, "stage_growth": 2.0}
+    found, fixed = made(**alike, rescore=True), made(**alike)
+    assert [end for end, _ in fixed.segments] == [10, 20, 30]
+    assert [end for end, _ in found.segments] == [4, 10, 13, 20, 30]
+    assert found.key != fixed.key
+
+
 def test_the_key_is_that_of_the_training():
     key = made(n_stages=3).key
     assert made(schedule=Schedule.progtuning(6, 3)).key == key

@@ -1,6 +1,7 @@
 import pytest
 from optuna.trial import TrialState
 
+from progsearch.config import plain
 from progsearch.schedule import Schedule
 from progsearch.search.progress import INTERRUPTED, interrupt_running, left
 from progsearch.search.space import Space
@@ -46,7 +47,7 @@ def test_a_trial_is_whole_in_the_study_while_it_runs(tmp_path):
     run_all_but_running(searcher, 5)
     trial = folder.study.trials[5 - 1]
     assert trial.state == TrialState.RUNNING
-    assert set(trial.user_attrs) == {"schedule", "key", "run", "costs"}
+    assert set(trial.user_attrs) == {"schedule", "key", "run", "costs", "segments"}
     assert set(trial.params) >= {"learning_rate", "n_stages", "curve", "mode"}
     assert trial.user_attrs["run"]["training"]["learning_rate"] == trial.params["learning_rate"]
 
@@ -70,6 +71,22 @@ def test_a_finished_trial_has_its_values_in_the_order_of_the_objectives(tmp_path
     assert trial.user_attrs["metrics"] == {"accuracy": 0.75, "f1": 0.8}
     assert trial.user_attrs["peak_memory"] == 1000
     assert folder.study.metric_names == ["accuracy", "seconds", "updated_parameters"]
+
+
+def test_a_finished_trial_holds_what_was_trained_and_its_cost(tmp_path):
+    objectives = ("metric", "updated_parameters", "flops")
+    folder, searcher = start(tmp_path, "wide", objectives=objectives, max_updated=0.9)
+    config = searcher.suggest("a")
+    trained = plain(config["run"]) | {"stages": Schedule.last_blocks(6, 1).to_dicts()}
+    costs = folder.study.trials[0].user_attrs["costs"] | {"updated_parameters": 0.95, "flops": 7}
+    report = finished()
+    chosen = {"schedule": trained["stages"], "run": trained, "costs": costs}
+    report["report"].result.update(chosen)
+    searcher.on_trial_complete("a", report)
+    trial = folder.study.trials[0]
+    assert trial.values == [0.7, 0.95, 7.0]
+    assert trial.constraints == {"max_updated": pytest.approx(0.05)}
+    assert {name: trial.user_attrs[name] for name in chosen} == chosen
 
 
 def test_no_more_trials_are_handed_out_than_run_at_once(tmp_path):

@@ -52,6 +52,11 @@ def test_the_wide_space_holds_the_whole_family():
     assert set(space.possible("curve")) == {"parts", "linear", "cubic", "step"}
     assert len(space.possible("learning_rate")) <= 4
     assert [method.name for method in space.methods()] == ["full"]
+    drawn = [choice_of(values, TrainingConfig()).spec for values in draws(space, 300)]
+    assert {(spec.curve == "parts", spec.rescore) for spec in drawn} == {
+        (parts, rescore) for parts in (True, False) for rescore in (True, False)
+    }
+    assert all(s.metric != "depth" and s.n_stages > 1 for s in drawn if s.rescore)
 
 
 def test_stages_of_the_default_space_end_where_epochs_end():
@@ -136,6 +141,7 @@ def test_every_mistake_of_a_file_is_named_with_its_place():
                 "learning_rate": {"type": "float", "low": 0.0, "high": 2.0},
                 "metric": {"type": "categorical", "choices": ["taylr"]},
                 "rotate": {"type": "categorical", "choices": ["yes"]},
+                "rescore": {"type": "int", "low": 0, "high": 1},
                 "stage_growth": {**FLOAT, "low": 0.5, "when": {"mode": "any_order"}},
                 "lora_rank": {**STAGES, "when": {"curve": "cubic"}},
             },
@@ -149,11 +155,12 @@ def test_every_mistake_of_a_file_is_named_with_its_place():
     assert "less than 1" in found["dimensions.learning_rate.high"]
     assert "did you mean taylor?" in found["dimensions.metric.choices.0"]
     assert "true or false" in found["dimensions.rotate.choices.0"]
+    assert "must be true or false, got 1" in found["dimensions.rescore.high"]
     assert "neither fixed nor a dimension above" in found["dimensions.stage_growth.when"]
     assert "not among its values" in found["dimensions.lora_rank.when.curve"]
     assert "greater than or equal to 1" in found["fixed.batch_size"]
     assert "no setting 'colour'" in found["fixed.colour"]
-    assert len(found) == 11
+    assert len(found) == 13
 
 
 @pytest.mark.parametrize(
@@ -192,6 +199,16 @@ def test_a_logarithmic_range_begins_above_zero():
             {"mode": {"type": "categorical", "choices": ["prefix"]}},
             {"rotate": True},
             "some points are no schedule: rotate needs mode any_order",
+        ),
+        (
+            {"mode": {"type": "categorical", "choices": ["prefix", "any_order"]}},
+            {"rescore": True, "metric": "taylor"},
+            "some points are no schedule: rescore needs mode any_order and ratio_of blocks",
+        ),
+        (
+            {"ratio_of": {"type": "categorical", "choices": ["blocks", "contribution"]}},
+            {"rescore": True, "metric": "taylor", "mode": "any_order"},
+            "some points are no schedule: rescore needs mode any_order and ratio_of blocks",
         ),
         ({"n_stages": STAGES}, {"n_stages": 3}, "sets n_stages, which fixed sets as well"),
         (

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from progsearch.anatomy import find_anatomy
-from progsearch.config import MethodConfig, TrainingConfig
+from progsearch.config import MethodConfig, RunConfig, TrainingConfig
 from progsearch.peft import apply_method
 from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split
@@ -66,3 +66,21 @@ def three_stages(n_blocks):
             Stage(2 / 3, 1.0, (n_blocks - 1,), embeddings=False),
         ),
     )
+
+
+def config_of(files, schedule=None, method="full", **training):
+    model, task = files
+    settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
+    return RunConfig(
+        progsearch_version="0",
+        model=model,
+        task=task,
+        method=MethodConfig(name=method),
+        training=TrainingConfig(**settings | training),
+        stages=(schedule or three_stages(3)).to_dicts(),
+    )
+
+
+def finish(run):
+    records = list(run.records())
+    return records, run.result()

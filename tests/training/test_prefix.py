@@ -121,6 +121,27 @@ def test_the_cache_moves_forward_from_where_it_is():
     assert calls == {0: 0, 2: len(tiny_split())}
 
 
+def test_a_block_that_was_trained_on_a_way_that_was_skipped_is_run_again():
+    schedule = Schedule(
+        4,
+        (
+            Stage(0.0, 1 / 3, (2, 3), embeddings=False),
+            Stage(1 / 3, 2 / 3, (0, 1, 2, 3), embeddings=False),
+            Stage(2 / 3, 1.0, (2, 3), embeddings=False),
+        ),
+    )
+    plain, model = tiny_engine(schedule, four_block_bert(), prefix_cache=False)
+    cached, other = tiny_engine(schedule, four_block_bert())
+    third = plain.total_steps // 3
+    cached.advance(third)
+    plain.advance(2 * third)
+    state = plain.state(plain.trained_names(0, 2 * third))
+    cached.restore(2 * third, [{name: tensor.clone() for name, tensor in state.items()}])
+    for engine in (plain, cached):
+        engine.advance(engine.total_steps)
+    torch.testing.assert_close(weights(other), weights(model), **TOLERANCE)
+
+
 def test_what_does_not_fit_in_memory_goes_to_a_file(monkeypatch):
     schedule = three_stages(4)
     plain = train("bert", "full", schedule, False, num_hidden_layers=4)

@@ -2,51 +2,11 @@ import pytest
 import torch
 
 from progsearch import Schedule
-from progsearch.config import MethodConfig, RunConfig, TaskConfig, TrainingConfig
 from progsearch.errors import ScheduleError, TrialFailed
 from progsearch.training import TrainingRun
 from progsearch.training.save import load_trained, save_run
 from progsearch.training.store import Store
-from tests.tiny import save_tiny
-from tests.training.runs import changed, three_stages, weights
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A tiny model folder and a task that a bag of words can learn."""
-    folder = tmp_path_factory.mktemp("tiny")
-    model = save_tiny(folder / "model")
-    generator = torch.Generator().manual_seed(0)
-    for name, rows in (("train", 48), ("validation", 24), ("test", 24)):
-        lines = ["text,label"]
-        for _ in range(rows):
-            label = int(torch.randint(2, (), generator=generator))
-            length = int(torch.randint(2, 6, (), generator=generator))
-            lines.append(" ".join([("bad", "good")[label]] * length) + f",{label}")
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    task = TaskConfig(
-        name="tiny",
-        **{f"{n}_file": str(folder / f"{n}.csv") for n in ("train", "validation", "test")},
-    )
-    return str(model), task
-
-
-def config_of(files, schedule=None, method="full", **training):
-    model, task = files
-    settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
-    return RunConfig(
-        progsearch_version="0",
-        model=model,
-        task=task,
-        method=MethodConfig(name=method),
-        training=TrainingConfig(**settings | training),
-        stages=(schedule or three_stages(3)).to_dicts(),
-    )
-
-
-def finish(run):
-    records = list(run.records())
-    return records, run.result()
+from tests.training.runs import changed, config_of, finish, three_stages, weights
 
 
 def test_a_run_learns_and_reports_each_epoch(files):
@@ -157,7 +117,7 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
     config = config_of(files, method=method)
     run = TrainingRun(config)
     finish(run)
-    metrics = save_run(run, config, tmp_path / "out")
+    metrics = save_run(run, tmp_path / "out")
     assert set(metrics) == {"accuracy", "f1", "test_accuracy", "test_f1"}
     model = load_trained(tmp_path / "out")
     split = run.task.validation

@@ -1,9 +1,11 @@
+import random
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progsearch import Schedule, Stage
-from progsearch.history import segment_ends, segment_keys
+from progsearch.history import rescored_keys, segment_ends, segment_keys
 from progsearch.training.segments import (
     Segment,
     get_segment,
@@ -78,6 +80,47 @@ def test_all_that_determines_the_weights_is_in_the_key():
     assert keys_of(Schedule.full(2), root=("seed", 0)) != keys_of(
         Schedule.full(2), root=("seed", 1)
     )
+
+
+def realised(schedule, metric):
+    """What is trained where scores follow from the metric and the steps before, in any way."""
+    for first, stage in schedule.stages_to_rescore(12).items():
+        generator = random.Random(repr((metric, trained_parts(schedule, first))))
+        schedule = schedule.rescored(stage, [generator.random() for _ in range(2)])
+    return schedule
+
+
+def rescored_keys_of(schedule, metric):
+    ends = segment_ends(schedule, 12, 4, rescore=True)
+    return dict(zip(ends, rescored_keys((), schedule, 12, ends, metric), strict=True))
+
+
+@given(schedules, schedules, st.sampled_from(["one metric", "another", None]))
+def test_runs_that_choose_their_blocks_have_equal_keys_only_where_their_steps_are_the_same(
+    one, other, metric
+):
+    keys = rescored_keys_of(one, "one metric")
+    other_keys = rescored_keys_of(other, metric) if metric else keys_of(other)
+    one, other = realised(one, "one metric"), realised(other, metric) if metric else other
+    for end, key in keys.items():
+        for other_end, other_key in other_keys.items():
+            if key == other_key:
+                assert trained_parts(one, end) == trained_parts(other, other_end)
+
+
+@given(schedules)
+def test_up_to_its_first_choice_a_run_shares_with_those_that_choose_nothing(schedule):
+    first_choice = min(schedule.stages_to_rescore(12), default=12)
+    keys, fixed = rescored_keys_of(schedule, "a metric"), keys_of(schedule)
+    for end in keys.keys() & fixed.keys():
+        assert (keys[end] == fixed[end]) == (end <= first_choice)
+
+
+def test_equal_neighbours_may_come_apart_when_they_choose_their_blocks():
+    stages = (Stage(0.0, 0.25, (1,), embeddings=False), Stage(0.25, 1.0, (1,), embeddings=False))
+    schedule = Schedule(2, stages)
+    assert segment_ends(schedule, 12, 4) == [4, 8, 12]
+    assert segment_ends(schedule, 12, 4, rescore=True) == [3, 4, 8, 12]
 
 
 # -- the engine goes on from a stored state as if it had never stopped -----------------------

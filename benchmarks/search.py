@@ -1,0 +1,222 @@
+"""Search strategies, replayed on the table of `tabular/`: nothing is trained.
+
+    python benchmarks/search.py [--repeats 50] [--baselines all] [--json]
+
+Repeat r sees the accuracies of seed r % 2 of the table and searches with seed r, one trial at a
+time. The hypervolume of (accuracy, updated parameters) counts from the corner (accuracy of the
+majority class, 1.0), and only trials that ran to their end count.
+
+A search of progsearch begins with four baselines. One of them, head-only, is no point of the space
+and lies on every front, so all other strategies begin with them, too; with ``--baselines own``
+they do not, and what is compared then is mostly whether a search knows of these runs.
+
+``steps_ratio_to_random``: the steps that a strategy trains until its hypervolume is what random
+search has after 50 whole trials (the mean over its repeats on that seed), over the steps of those
+50 trials. Median over repeats, with a bootstrap interval of 95 %. A repeat that does not get there
+in the steps of 150 whole trials counts as those; ``reached`` says how many did.
+
+``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
+progsearch needs fewer.
+
+Writes ``benchmarks/results/search.json`` and prints a table, or with ``--json`` that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from tabular.mo_asha import MoAsha
+from tabular.own import Progsearch
+from tabular.race import Trace, interval, run
+from tabular.strategies import (
+    Strategy,
+    after_baselines,
+    nsga2,
+    random_sampler,
+    ray_tpe,
+    whole_trials,
+)
+from tabular.table import TABLE, Table
+
+RESULTS = Path(__file__).parent / "results" / "search.json"
+TRIALS = 50
+MOST_TRIALS = 150
+FRACTIONS = (0.1, 0.2, 0.33, 0.5, 0.75, 1.0)
+OURS = "progsearch"
+RANDOM = "random"
+OTHERS: dict[str, Strategy] = {
+    RANDOM: whole_trials(random_sampler),
+    "optuna-tpe": whole_trials(ray_tpe),
+    "nsga2": whole_trials(nsga2),
+    "mo-asha": MoAsha(factor=2),
+}
+OWN: dict[str, Strategy] = {
+    OURS: Progsearch(),
+    "progsearch without reuse": Progsearch(reuse=False),
+}
+
+Traces = dict[str, list[Trace]]
+
+
+def replay(
+    table: Table, strategies: dict[str, Strategy], repeats: int
+) -> tuple[Traces, list[float]]:
+    """All repeats of all strategies, and the hypervolume that each repeat is to reach.
+
+    Args:
+        table: What is searched.
+        strategies: By name, random search first: it says what is to be reached.
+        repeats: How often.
+    """
+    corner = (table.subject.majority or 0.0, 1.0)
+    base, limit = TRIALS * table.steps, MOST_TRIALS * table.steps
+    columns = [table.seeds[repeat % len(table.seeds)] for repeat in range(repeats)]
+    traces: Traces = {}
+    targets: list[float] = []
+    for name, strategy in strategies.items():
+        started = time.perf_counter()
+        traces[name] = [
+            run(
+                strategy(table, column, repeat),
+                corner,
+                partial(
+                    _enough, target=targets[repeat] if targets else None, base=base, limit=limit
+                ),
+            )
+            for repeat, column in enumerate(columns)
+        ]
+        if not targets:
+            reached = [trace.volume_after(TRIALS) for trace in traces[name]]
+            targets = [
+                statistics.mean(v for v, c in zip(reached, columns, strict=True) if c == column)
+                for column in columns
+            ]
+        seconds = time.perf_counter() - started
+        print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
+    return traces, targets
+
+
+def _enough(trace: Trace, target: float | None, base: int, limit: int) -> bool:
+    if trace.steps[-1] >= limit:
+        return True
+    compared = trace.steps[-1] >= base and trace.trials[-1] > TRIALS
+    return compared and target is not None and trace.volumes[-1] >= target
+
+
+def summary(traces: Traces, targets: list[float], table: Table) -> dict[str, Any]:
+    """What the repeats of each strategy come to."""
+    base, limit = TRIALS * table.steps, MOST_TRIALS * table.steps
+    found = {
+        name: [trace.steps_to(target) for trace, target in zip(repeats, targets, strict=True)]
+        for name, repeats in traces.items()
+    }
+    needed = {name: [min(limit, s or limit) for s in steps] for name, steps in found.items()}
+    strategies: dict[str, Any] = {}
+    for name, repeats in traces.items():
+        reached = sum(steps is not None and steps <= limit for steps in found[name])
+        ratio = interval([steps / base for steps in needed[name]], np.median)
+        strategies[name] = {
+            "steps_ratio_to_random": {**ratio, "reached": reached},
+            f"hypervolume_after_{TRIALS}_trials": interval(
+                [trace.volume_after(TRIALS) for trace in repeats], np.mean
+            ),
+            "hypervolume_at": {
+                str(fraction): interval(
+                    [trace.volume_at(fraction * base) for trace in repeats], np.mean
+                )
+                for fraction in FRACTIONS
+            },
+        }
+        if OURS in needed and name != OURS:
+            pairs = zip(needed[OURS], needed[name], strict=True)
+            strategies[name]["progsearch_over_this"] = interval(
+                [ours / theirs for ours, theirs in pairs], np.median
+            )
+    return {
+        "repeats": len(targets),
+        "trainings": len(table.entries),
+        "steps_of_a_trial": table.steps,
+        "hypervolume_to_reach": sorted(set(targets)),
+        "hypervolume_of_all": _volumes_of_all(table),
+        "strategies": strategies,
+    }
+
+
+def _volumes_of_all(table: Table) -> list[float]:
+    """What a search reaches that trains every point, by seed of the table."""
+    from progsearch.report.front import hypervolume
+
+    corner = (table.subject.majority or 0.0, 1.0)
+    sides = ("maximize", "minimize")
+    return [
+        hypervolume([entry.values(seed) for entry in table.entries], corner, sides)
+        for seed in table.seeds
+    ]
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The result as a table."""
+    repeats = result["repeats"]
+    head = [
+        "strategy",
+        "steps to random's front, over random's",
+        f"reached, of {repeats}",
+        "progsearch's steps over these",
+        f"hypervolume after {TRIALS} trials",
+        *(f"at {float(fraction):.0%} of the steps" for fraction in FRACTIONS),
+    ]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, entry in result["strategies"].items():
+        over = entry.get("progsearch_over_this")
+        cells = [
+            name,
+            _cell(entry["steps_ratio_to_random"], "median", 2),
+            str(entry["steps_ratio_to_random"]["reached"]),
+            _cell(over, "median", 2) if over else "",
+            _cell(entry[f"hypervolume_after_{TRIALS}_trials"], "mean", 4),
+            *(_cell(entry["hypervolume_at"][str(f)], "mean", 4) for f in FRACTIONS),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(entry: dict[str, float], name: str, digits: int) -> str:
+    middle, low, high = (f"{entry[key]:.{digits}f}" for key in (name, "low", "high"))
+    return f"{middle} ({low} to {high})"
+
+
+def main() -> None:
+    """Replay, write the file, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=50)
+    names = list(OTHERS | OWN)
+    parser.add_argument("--strategies", nargs="+", choices=names, default=names)
+    parser.add_argument("--baselines", choices=("all", "own"), default="all")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    table = Table.load(arguments.table)
+    others = OTHERS
+    if arguments.baselines == "all":
+        others = {name: after_baselines(strategy) for name, strategy in OTHERS.items()}
+    chosen = {n: s for n, s in (others | OWN).items() if n in (RANDOM, *arguments.strategies)}
+    traces, targets = replay(table, chosen, arguments.repeats)
+    result = {"baselines": arguments.baselines, **summary(traces, targets, table)}
+    arguments.out.parent.mkdir(exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result) if arguments.json else markdown(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The project's own search on the table: its searcher, driven without Ray and without training."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import InMemoryStorage
+
+from progsearch.config import Recipe, RunConfig
+from progsearch.schedule import Schedule
+from progsearch.search.candidates import baselines
+from progsearch.search.draws import Draws
+from progsearch.search.progress import Session
+from progsearch.search.searcher import StudySearcher
+from progsearch.search.study import StudyFolder, directions
+from progsearch.search.trainable import Report
+from progsearch.search.view import View
+
+from .points import recipe_of
+from .strategies import Event
+from .table import Entry, Table
+
+_ENDLESS = 1_000_000
+
+
+class _NoHalt:
+    """Takes the place of a `Halt`: a replay ends when nobody asks for more."""
+
+    ending = None
+    gpus = None
+
+
+@dataclass(frozen=True)
+class Progsearch:
+    """One trial at a time, in the settings that a study has by default.
+
+    Attributes:
+        reuse: Whether steps that an earlier trial of the study trained are not trained again.
+    """
+
+    reuse: bool = True
+
+    def __call__(self, table: Table, column: int, seed: int) -> Iterator[Event]:
+        """See `Strategy`."""
+        recipe = recipe_of(
+            table.subject.learning_rate, study="replay", budget=_ENDLESS, reuse=self.reuse
+        )
+        searcher = _searcher(table, recipe, seed)
+        known: set[str] = set()
+        steps = 0
+        for number in itertools.count():
+            trial_id = str(number)
+            config = searcher.suggest(trial_id)
+            if not isinstance(config, dict):
+                return
+            entry = _entry(table, config["run"])
+            trained = 0
+            for epoch, (end, key) in enumerate(entry.segments):
+                if not (self.reuse and key in known):
+                    trained += end - (entry.segments[epoch - 1][0] if epoch else 0)
+                known.add(key)
+                if end < entry.steps:
+                    report = Report(record=_record(entry, column, epoch))
+                    searcher.on_trial_result(trial_id, {"report": report})
+            steps += trained
+            report = Report(
+                record=_record(entry, column, len(entry.segments) - 1),
+                result=_result(entry, column, trained),
+            )
+            searcher.on_trial_complete(trial_id, {"report": report})
+            yield Event(steps, number + 1, entry.values(column))
+
+
+def _searcher(table: Table, recipe: Recipe, seed: int) -> StudySearcher:
+    # In memory, since a journal would be most of a replay's time.
+    storage = InMemoryStorage()
+    optuna.create_study(study_name=recipe.study, storage=storage, directions=directions(recipe))
+    folder = StudyFolder(Path(recipe.study or ""), recipe, storage)
+    first, _ = baselines(table.space.default(recipe.training), recipe, table.subject)
+    return StudySearcher(
+        folder,
+        table.subject,
+        first,
+        Draws(table.space, recipe.sampler, seed, directions(recipe), []),
+        parallel=1,
+        halt=_NoHalt(),  # type: ignore[arg-type]
+        session=Session(folder),
+        view=View(),
+    )
+
+
+def _entry(table: Table, run: RunConfig) -> Entry:
+    stages = [stage.model_dump() for stage in run.stages]
+    schedule = Schedule.from_dicts(stages, table.subject.n_blocks)
+    return table.of_schedule(run.training.learning_rate, schedule)
+
+
+def _record(entry: Entry, column: int, epoch: int) -> dict[str, Any]:
+    """What `progsearch.training.Record` says of an epoch; epochs count from 0 here."""
+    step = entry.segments[epoch][0]
+    return {
+        "step": step,
+        "fraction": step / entry.steps,
+        "epoch": epoch + 1,
+        "metrics": {"accuracy": entry.accuracy[column][epoch]},
+        "seconds": sum(entry.seconds[column][: epoch + 1]),
+    }
+
+
+def _result(entry: Entry, column: int, trained: int) -> dict[str, Any]:
+    return {
+        "metrics": dict(entry.metrics[column]),
+        "timings": {"setup": 0.0, "train": sum(entry.seconds[column]), "evaluate": 0.0},
+        "steps_trained": trained,
+        "peak_memory": 0,
+    }

@@ -1,0 +1,21 @@
+"""Judges: what says, at the end of an epoch, whether a trial is worth going on with."""
+
+from __future__ import annotations
+
+from progsearch.config import SchedulerName
+from progsearch.search.judges.base import Curve, Judge
+from progsearch.search.judges.dominance import Dominance
+from progsearch.search.judges.mo_asha import MoAsha
+
+__all__ = ["Curve", "Dominance", "Judge", "MoAsha", "make_judge"]
+
+
+def make_judge(name: SchedulerName) -> Judge | None:
+    """The judge of that name; None where every trial is to run to its end."""
+    match name:
+        case "dominance":
+            return Dominance()
+        case "mo-asha":
+            return MoAsha()
+        case "none":
+            return None

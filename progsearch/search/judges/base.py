@@ -1,0 +1,63 @@
+"""What a judge is: it says at an epoch's end whether a trial is worth going on with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trial as a judge sees it.
+
+    Attributes:
+        number: The trial's.
+        costs: The objectives but for the metric, all minimised and known before the training.
+        metrics: The metric by the fraction of the run after which it was measured.
+        final: The metric at the run's end; None while it runs and where it was stopped.
+        allowed: Whether it keeps to the limits of the study.
+    """
+
+    number: int
+    costs: tuple[float, ...]
+    metrics: Mapping[float, float]
+    final: float | None = None
+    allowed: bool = True
+
+    @property
+    def reached(self) -> float:
+        """The last fraction of its run at which it was measured."""
+        return max(self.metrics, default=0.0)
+
+    def is_no_dearer_than(self, other: Curve) -> bool:
+        """Whether it costs at most as much as ``other`` in every respect."""
+        return all(a <= b for a, b in zip(self.costs, other.costs, strict=True))
+
+
+class Judge(ABC):
+    """Decides about trials by their costs, which are known, and their metrics so far.
+
+    A metric that is not finite never reaches a judge: such a trial has failed.
+    """
+
+    @abstractmethod
+    def stops(
+        self, trial: Curve, others: Sequence[Curve], least_metric: float | None = None
+    ) -> bool:
+        """Whether ``trial``, measured just now, should be stopped.
+
+        Args:
+            trial: A running trial; not its last measurement.
+            others: All other trials of the study that have been measured.
+            least_metric: What a trial must reach to be of use, where there is such a limit.
+        """
+
+    def takes_up(self, stopped: Sequence[Curve], others: Sequence[Curve]) -> int | None:
+        """The number of a stopped trial that should go on now; None where there is none.
+
+        Args:
+            stopped: Trials that this judge has stopped and that nothing went on from since.
+            others: All other trials of the study that have been measured.
+        """
+        return None

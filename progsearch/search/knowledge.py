@@ -1,0 +1,140 @@
+"""What the trials of a study tell about those that run and those that may come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from progsearch.config import Recipe, plain
+from progsearch.report.front import directions, non_dominated
+from progsearch.search.asking import most_promising
+from progsearch.search.candidates import Candidate
+from progsearch.search.features import Vector, features
+from progsearch.search.judges import Curve, make_judge
+from progsearch.search.judges.dominance import foretell
+from progsearch.search.progress import STOPPED
+from progsearch.search.subject import Subject
+from progsearch.search.surrogate import Observation
+from progsearch.search.work import Work
+
+# Fractions of a run come from divisions.
+_DIGITS = 6
+
+
+class Knowledge:
+    """Learns from trials that ended; judges those that run; chooses among points.
+
+    Args:
+        recipe: The study's.
+        subject: Its model and task.
+    """
+
+    def __init__(self, recipe: Recipe, subject: Subject) -> None:
+        self._recipe = recipe
+        self._subject = subject
+        self._judge = make_judge(recipe.scheduler)
+        self._work = Work(recipe.reuse)
+        self._curves: dict[int, Curve] = {}
+        self._vectors: dict[int, Vector] = {}
+
+    def learn(self, trial: FrozenTrial) -> None:
+        """A trial ended, well or not."""
+        attributes = trial.user_attrs
+        records = attributes.get("records", [])
+        if not records:
+            return
+        segments = [(end, key) for end, key in attributes["segments"]]
+        self._work.add(segments, records[-1]["step"])
+        timings, steps = attributes.get("timings"), attributes.get("steps_trained")
+        if timings and steps:
+            seconds = timings["train"] + timings["evaluate"] - timings["saved"]
+            self._work.measure(seconds, attributes["costs"]["flops"] * steps / segments[-1][0])
+        if trial.state == TrialState.COMPLETE or trial.user_attrs.get("reason") == STOPPED:
+            self._curves[trial.number] = self._curve(trial, records)
+            self._vectors[trial.number] = features(attributes["run"], self._subject.n_blocks)
+
+    def stops(self, trial: FrozenTrial, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a running trial, measured just now, should be stopped; no baseline is."""
+        if self._judge is None or "name" in trial.user_attrs:
+            return False
+        others = list(self._curves.values())
+        return self._judge.stops(
+            self._curve(trial, records), others, self._recipe.limits.min_metric
+        )
+
+    def takes_up(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """A stopped trial of ``trials`` that should go on now."""
+        if self._judge is None:
+            return None
+        gone_on = {trial.user_attrs.get("continues") for trial in trials}
+        curves = {n: curve for n, curve in self._curves.items() if n not in gone_on}
+        stopped = [curve for curve in curves.values() if curve.final is None]
+        others = [curve for curve in curves.values() if curve.final is not None]
+        number = self._judge.takes_up(stopped, others)
+        return None if number is None else trials[number]
+
+    def foretold(self, trial: FrozenTrial) -> float | None:
+        """What the metric of a stopped trial would have come to; None where nobody can tell."""
+        curve = self._curves.get(trial.number)
+        found = None if curve is None else foretell(curve, list(self._curves.values()))
+        return None if found is None else found[0]
+
+    def best(self, runs: Sequence[Candidate]) -> int:
+        """The index of the run that is to be trained next."""
+        finished = [c for c in self._curves.values() if c.final is not None and c.allowed]
+        values = [(c.final, *c.costs) for c in finished if c.final is not None]
+        if not values:
+            return 0
+        costs = [self._costs(run.cost.to_dict()) for run in runs]
+        return most_promising(
+            [features(plain(run.run), self._subject.n_blocks) for run in runs],
+            costs,
+            [self._work.seconds_left(run) for run in runs],
+            self._observations(),
+            [values[index] for index in non_dominated(values, directions(len(values[0])))],
+            self._corner(values, costs),
+        )
+
+    def _observations(self) -> list[Observation]:
+        curves = list(self._curves.values())
+        found = []
+        for curve in curves:
+            vector = self._vectors[curve.number]
+            if curve.final is not None:
+                found.append(Observation(vector, curve.final))
+            elif (foretold := foretell(curve, curves)) is not None:
+                found.append(Observation(vector, *foretold))
+        return found
+
+    def _corner(
+        self, values: Sequence[tuple[float, ...]], costs: Sequence[tuple[float, ...]]
+    ) -> list[float]:
+        majority = self._subject.majority
+        corner = [min(value[0] for value in values) if majority is None else majority]
+        for index, objective in enumerate(self._recipe.objectives[1:]):
+            seen = [value[index + 1] for value in values] + [cost[index] for cost in costs]
+            corner.append(1.0 if objective == "updated_parameters" else max(seen))
+        return corner
+
+    def _curve(self, trial: FrozenTrial, records: Sequence[Mapping[str, Any]]) -> Curve:
+        complete = trial.state == TrialState.COMPLETE
+        return Curve(
+            trial.number,
+            self._costs(trial.user_attrs["costs"]),
+            {
+                round(record["fraction"], _DIGITS): record["metrics"][self._subject.metric]
+                for record in records
+            },
+            trial.values[0] if complete else None,
+            self._recipe.limits.allow(trial) if complete else True,
+        )
+
+    def _costs(self, costs: Mapping[str, Any]) -> tuple[float, ...]:
+        """The objectives but for the metric; FLOPs stand in for those that must be measured."""
+        return tuple(costs.get(objective, costs["flops"]) for objective in self._costly)
+
+    @property
+    def _costly(self) -> tuple[str, ...]:
+        return self._recipe.objectives[1:]

@@ -1,0 +1,43 @@
+"""What is left to train of a run, and how long that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from progsearch.search.candidates import Candidate
+
+
+class Work:
+    """Knows which segments a study has trained and what training costs on its machine.
+
+    Args:
+        reuse: Whether trained segments are trained again all the same.
+    """
+
+    def __init__(self, reuse: bool) -> None:
+        self._reuse = reuse
+        self._trained: set[str] = set()
+        self._seconds = 0.0
+        self._flops = 0.0
+
+    def add(self, segments: Iterable[tuple[int, str]], done: int) -> None:
+        """A trial made its first ``done`` steps."""
+        self._trained.update(key for end, key in segments if end <= done)
+
+    def measure(self, seconds: float, flops: float) -> None:
+        """Training of so many FLOPs took so long."""
+        self._seconds += seconds
+        self._flops += flops
+
+    def steps_left(self, run: Candidate) -> int:
+        """Optimizer steps of ``run`` that are not stored."""
+        known = [end for end, key in run.segments if key in self._trained]
+        return run.segments[-1][0] - (max(known) if known and self._reuse else 0)
+
+    def seconds_left(self, run: Candidate) -> float:
+        """What the rest of ``run`` takes; FLOPs as long as nothing was measured."""
+        flops = 0.0
+        for (_, key), part in zip(run.segments, run.flops, strict=True):
+            if not (self._reuse and key in self._trained):
+                flops += part
+        return flops * (self._seconds / self._flops if self._flops else 1.0)

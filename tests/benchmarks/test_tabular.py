@@ -1,0 +1,151 @@
+"""The replays of `benchmarks/search.py`, on a table of made-up accuracies."""
+
+import itertools
+import random
+
+import numpy as np
+import optuna
+import pytest
+
+from progsearch.report.front import hypervolume
+from progsearch.search.dimensions import FloatDimension
+
+CORNER = (0.5, 1.0)
+
+
+def take(events, count):
+    return list(itertools.islice(events, count))
+
+
+def test_every_draw_is_a_point_of_the_table(table):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(200):
+        table.of_values(table.space.suggest(study.ask()))
+    assert not any(
+        isinstance(dimension, FloatDimension) and dimension.step is None
+        for dimension in table.space.config.dimensions.values()
+    )
+    assert {entry.baseline for entry in table.baselines} == {
+        "full",
+        "progtuning-3",
+        "last-quarter",
+        "head-only",
+    }
+
+
+def test_trainings_with_the_same_beginning_follow_one_another(table):
+    firsts = [entry.segments[0][1] for entry in table.entries]
+    runs = [key for key, _ in itertools.groupby(firsts)]
+    assert len(runs) == len(set(runs))
+    assert len(runs) < len(firsts) / 4
+
+
+def test_progsearch_trains_each_epoch_once(table):
+    from tabular.own import Progsearch
+
+    events = take(Progsearch()(table, 0, 3), 12)
+    whole = take(Progsearch(reuse=False)(table, 0, 3), 12)
+    assert [event.values for event in events] == [event.values for event in whole]
+    assert [event.steps for event in whole] == [table.steps * n for n in range(1, 13)]
+    # Values of different trainings differ, so they say which were trained.
+    by_values = {entry.values(0): entry for entry in table.entries}
+    trained = [by_values[event.values] for event in events]
+    keys = {key for entry in trained for _, key in entry.segments}
+    assert events[-1].steps == len(keys) * table.steps // 3 < whole[-1].steps
+    assert len({id(entry) for entry in trained}) == 12
+    assert {entry.baseline for entry in trained[:4]} == {e.baseline for e in table.baselines}
+
+
+def test_mo_asha_trains_on_where_it_stopped(table):
+    from tabular.mo_asha import MoAsha
+
+    events = take(MoAsha(factor=2)(table, 1, 0), 200)
+    begun, finished = events[-1].trials, sum(e.values is not None for e in events)
+    halfway = 200 - begun - finished
+    # Each event is one epoch, so no epoch was trained again for a trial that went on.
+    assert [event.steps for event in events] == [table.steps // 3 * n for n in range(1, 201)]
+    # At least the best half of a rung went on; more where others were the best before.
+    assert begun // 2 <= halfway < begun * 0.7
+    assert halfway // 2 <= finished < halfway * 0.7
+
+
+def test_the_others_train_the_baselines_whole(table):
+    from tabular.strategies import after_baselines, random_sampler, whole_trials
+
+    plain = take(whole_trials(random_sampler)(table, 0, 5), 3)
+    events = take(after_baselines(whole_trials(random_sampler))(table, 0, 5), 7)
+    assert [event.steps for event in events] == [table.steps * n for n in range(1, 8)]
+    assert [e.values for e in events[:4]] == [b.values(0) for b in table.baselines]
+    assert [e.values for e in events[4:]] == [e.values for e in plain]
+
+
+def test_the_best_of_a_rung_come_front_after_front_and_far_from_one_another():
+    from tabular.mo_asha import ranked
+
+    front = [(0.9, 0.9), (0.89, 0.85), (0.8, 0.5), (0.6, 0.1)]
+    points = [(0.5, 0.95), *front, (0.6, 0.1)]
+    assert ranked(points, 2) == [1, 4]
+    assert set(ranked(points, 4)[:3]) == {1, 3, 4}
+    assert ranked(points, 6)[-1] == 0
+
+
+def test_a_trace_knows_the_hypervolume_of_all_points_so_far():
+    from tabular.race import Trace
+    from tabular.strategies import Event
+
+    draw, trace, seen = random.Random(1), Trace(CORNER), []
+    for number in range(1, 30):
+        values = (draw.random(), draw.random()) if number % 3 else None
+        trace.add(Event(10 * number, number, values))
+        seen += [values] if values else []
+        expected = hypervolume(seen, CORNER, ["maximize", "minimize"])
+        assert trace.volumes[-1] == pytest.approx(expected)
+    assert trace.volume_at(9) == trace.volume_after(0) == 0.0
+    assert trace.volume_at(105) == trace.volume_after(10) == trace.volumes[9]
+    first = trace.volumes.index(trace.volumes[-1])
+    assert trace.steps_to(trace.volumes[-1]) == trace.steps[first]
+    assert trace.steps_to(trace.volumes[-1] + 0.01) is None
+
+
+def test_intervals_are_those_of_a_normal_mean():
+    from tabular.race import interval
+
+    values = np.random.default_rng(0).normal(3.0, 2.0, 200)
+    found = interval(values, np.mean)
+    error = 1.96 * values.std() / np.sqrt(len(values))
+    assert found["mean"] == pytest.approx(values.mean())
+    assert found["low"] == pytest.approx(values.mean() - error, abs=0.02)
+    assert found["high"] == pytest.approx(values.mean() + error, abs=0.02)
+
+
+def test_the_summary_says_who_needs_fewer_steps_than_random(table):
+    import search
+    from tabular.strategies import Event
+
+    def quick(table, column, seed):
+        best = sorted(table.entries, key=lambda entry: -entry.accuracy[column][-1])
+        cheap = sorted(table.entries, key=lambda entry: entry.updated_parameters)
+        mixed = [entry for pair in zip(best, cheap, strict=True) for entry in pair]
+        for number, entry in enumerate(mixed, 1):
+            yield Event(number * entry.steps // 2, number, entry.values(column))
+
+    def never(table, column, seed):
+        for number in itertools.count(1):
+            yield Event(number * table.steps, number, None)
+
+    strategies = {"random": search.OTHERS["random"], "progsearch": quick, "never": never}
+    result = search.summary(*search.replay(table, strategies, 4), table)
+    found = result["strategies"]
+    assert found["progsearch"]["steps_ratio_to_random"]["reached"] == 4
+    assert found["never"]["steps_ratio_to_random"] == {
+        "median": 3.0,
+        "low": 3.0,
+        "high": 3.0,
+        "reached": 0,
+    }
+    ratio = found["progsearch"]["steps_ratio_to_random"]["median"]
+    assert found["never"]["progsearch_over_this"]["median"] == pytest.approx(ratio / 3)
+    assert found["progsearch"]["hypervolume_at"]["1.0"]["mean"] <= max(
+        result["hypervolume_of_all"]
+    )
+    assert len(search.markdown(result).splitlines()) == 5

@@ -1,0 +1,45 @@
+from progsearch.config import ContributionConfig, RunConfig, plain
+from progsearch.schedule import ScheduleSpec
+from progsearch.search.trainable import TrialWorker
+from tests.search.tiny_task import tiny_recipe
+
+
+def reports_of(run):
+    """What a worker tells of a run, without Ray around it."""
+    worker = object.__new__(TrialWorker)
+    worker.reset_config({"run": run, "reuse": False, "prefix_cache": True, "test": False})
+    steps = [worker.step()]
+    while not steps[-1]["done"]:
+        steps.append(worker.step())
+    return [step["report"] for step in steps]
+
+
+def config(folder, **contribution):
+    recipe = tiny_recipe(folder)
+    spec = ScheduleSpec(n_stages=3, mode="any_order", metric="taylor")
+    return RunConfig(
+        progsearch_version="0",
+        model=recipe.model,
+        task=recipe.task,
+        training=recipe.training,
+        contribution=ContributionConfig(metric="taylor", scores=(1, 2, 3), **contribution),
+        stages=spec.schedule(3, (1, 2, 3)).to_dicts(),
+    )
+
+
+def test_a_run_of_fixed_stages_adds_nothing_to_what_is_known_of_it(tmp_path):
+    first, last = reports_of(config(tmp_path))
+    assert (first.record["epoch"], last.record["epoch"]) == (1, 2)
+    assert first.result is None
+    assert set(last.result) == {"metrics", "timings", "steps_trained", "peak_memory"}
+
+
+def test_a_run_that_chose_its_blocks_tells_which_and_what_they_cost(tmp_path):
+    run = config(tmp_path, rescore=True)
+    result = reports_of(run)[-1].result
+    trained = RunConfig.model_validate(result["run"])
+    assert len(trained.contribution.rescored) == 2
+    assert result["schedule"] == plain(trained)["stages"]
+    assert [len(stage["trainable_blocks"]) for stage in result["schedule"]] == [3, 2, 1]
+    assert reports_of(trained)[-1].result["metrics"] == result["metrics"]
+    assert result["costs"]["n_blocks"] == 3

@@ -1,0 +1,256 @@
+import copy
+
+import pytest
+import torch
+
+from progsearch import contribution
+from progsearch.config import ContributionConfig
+from progsearch.contribution import ContributionMetric, get_metric
+from progsearch.errors import MetricError, TrialFailed
+from progsearch.export import read_config
+from progsearch.schedule import Schedule, Stage
+from progsearch.training import TrainingRun
+from progsearch.training.rescoring import Rescoring
+from progsearch.training.save import save_run
+from progsearch.training.store import Store
+from tests.contribution.probes import assert_same_state, state_of
+from tests.training.runs import (
+    changed,
+    config_of,
+    finish,
+    four_block_bert,
+    tiny_engine,
+    tiny_split,
+    weights,
+)
+
+# Of 3 epochs of 6 steps: a stage that begins in the middle of one, and one with one.
+ENDS = (0.25, 2 / 3, 1.0)
+
+
+def plan(*blocks):
+    starts = (0.0, *ENDS[:-1])
+    stages = zip(starts, ENDS, blocks, strict=True)
+    return Schedule(3, tuple(Stage(s, e, b, embeddings=False) for s, e, b in stages))
+
+
+PLAN = plan((0, 1, 2), (1, 2), (2,))
+
+
+def config(files, schedule=PLAN, metric="taylor", rescore=True, method="full"):
+    contribution = ContributionConfig(metric=metric, scores=(1.0, 2.0, 3.0), rescore=rescore)
+    return config_of(files, schedule, method).model_copy(update={"contribution": contribution})
+
+
+@pytest.fixture
+def says(monkeypatch):
+    """Makes the metric ``oracle`` look at the probe by another one and say what it is told."""
+
+    def make(*answers, looks_by="grad_norm"):
+        left = list(answers)
+
+        class Oracle(ContributionMetric):
+            name = "oracle"
+            description = "says what it is told"
+
+            def scores(self, probe):
+                get_metric(looks_by).scores(probe)
+                return left.pop(0)
+
+        monkeypatch.setitem(contribution._BUILT_IN, "oracle", Oracle)
+        return left
+
+    return make
+
+
+# -- what is chosen --------------------------------------------------------------------------
+
+
+def test_the_blocks_follow_the_scores(files, says):
+    left = says([9, 1, 5], [1, 8, 7])
+    run = TrainingRun(config(files, metric="oracle"))
+    planned = run.cost
+    start = weights(run.model)
+    _, result = finish(run)
+    assert [stage.trainable_blocks for stage in run.schedule.stages] == [(0, 1, 2), (0, 2), (1,)]
+    assert not left
+    assert run.config.contribution == ContributionConfig(
+        metric="oracle", scores=(1, 2, 3), rescored=((9, 1, 5), (1, 8, 7))
+    )
+    assert run.config.stages == config(files, run.schedule).stages
+    assert result.cost.updated_parameters == planned.updated_parameters
+    fixed = TrainingRun(run.config)
+    _, expected = finish(fixed)
+    assert result.metrics == expected.metrics
+    assert result.cost == expected.cost
+    torch.testing.assert_close(weights(run.model), weights(fixed.model), rtol=0, atol=1e-6)
+    assert changed(start, weights(run.model))
+
+
+def test_the_cost_is_that_of_what_was_trained(files, says):
+    # The lowest trained block decides how far down the backward pass runs.
+    says([3, 1, 2], [3, 1, 2])
+    run = TrainingRun(config(files, metric="oracle"))
+    planned = run.cost
+    _, result = finish(run)
+    assert run.schedule == plan((0, 1, 2), (0, 2), (0,))
+    assert result.cost == TrainingRun(run.config).cost
+    assert result.cost.flops > planned.flops
+    assert result.cost.updated_parameters == planned.updated_parameters
+
+
+def test_real_scores_are_those_of_the_model_at_the_time(files):
+    run = TrainingRun(config(files))
+    finish(run)
+    first, second = run.config.contribution.rescored
+    assert first != second
+    again = TrainingRun(config(files))
+    finish(again)
+    assert again.config == run.config
+    assert not changed(weights(again.model), weights(run.model))
+
+
+def test_a_model_that_was_saved_says_which_blocks_were_trained(files, says, tmp_path):
+    says([9, 1, 5], [1, 8, 7])
+    run = TrainingRun(config(files, metric="oracle"))
+    finish(run)
+    save_run(run, tmp_path / "out")
+    saved = read_config(tmp_path / "out" / "schedule.yaml")
+    assert saved.stages == run.config.stages
+    assert saved.contribution == run.config.contribution
+    assert saved.costs == run.cost.to_dict()
+
+
+def test_an_unknown_metric_is_refused_before_anything_is_trained(files):
+    with pytest.raises(MetricError, match="no contribution metric 'tailor'; did you mean taylor"):
+        TrainingRun(config(files, metric="tailor"))
+
+
+def test_memory_that_runs_out_while_scoring_fails_the_run(files, monkeypatch):
+    def scores(self, probe):
+        raise MemoryError
+
+    monkeypatch.setattr(type(get_metric("taylor")), "scores", scores)
+    with pytest.raises(TrialFailed, match="out of memory at step 4"):
+        finish(TrainingRun(config(files)))
+
+
+# -- scoring leaves no trace -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("metric", ["taylor", "block_influence", "leave_one_out", "solo"])
+def test_a_run_whose_scores_change_nothing_gives_the_bits_of_the_fixed_one(
+    files, says, metric, method
+):
+    says([1, 2, 3], [1, 2, 3], looks_by=metric)
+    run = TrainingRun(config(files, metric="oracle", method=method), prefix_cache=False)
+    records, _ = finish(run)
+    assert run.schedule == PLAN
+    fixed = TrainingRun(config(files, rescore=False, method=method), prefix_cache=False)
+    expected, _ = finish(fixed)
+    assert [record.metrics for record in records] == [record.metrics for record in expected]
+    assert not changed(weights(run.model), weights(fixed.model))
+
+
+@pytest.mark.parametrize("metric", ["taylor", "leave_one_out", "solo"])
+def test_modes_flags_gradients_optimizer_and_random_numbers_stay(metric):
+    schedule = Schedule(4, (Stage(0.0, 1.0, (1, 3), embeddings=False),))
+    engine, model = tiny_engine(schedule, four_block_bert(), prefix_cache=False)
+    engine.advance(2)
+    before = state_of(model)
+    optimizer = copy.deepcopy(engine._optimizer.state_dict())
+    generator = torch.get_rng_state()
+    rescoring = Rescoring(metric, model, engine._freezer._anatomy, tiny_split(), 0, None)
+    rescoring.score("here")
+    assert len(set(rescoring.scores[0])) > 2
+    assert_same_state(model, before)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(torch.get_rng_state(), generator)
+    torch.testing.assert_close(engine._optimizer.state_dict(), optimizer, rtol=0, atol=0)
+
+
+# -- reuse -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store", budget=10**9)
+
+
+def train(files, store=None, **changes):
+    run = TrainingRun(config(files, **changes), store=store, prefix_cache=False)
+    records, result = finish(run)
+    return run, [record.metrics for record in records], result
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_reuse_changes_no_number(files, store, method):
+    train(files, store, method=method)
+    branch = plan((0, 1, 2), (1, 2), (1, 2))
+    shared, records, result = train(files, store, schedule=branch, method=method)
+    alone, expected, _ = train(files, schedule=branch, method=method)
+    assert result.steps_trained == alone.total_steps - round(alone.total_steps * 2 / 3)
+    assert records == expected
+    assert shared.config == alone.config
+    assert not changed(weights(shared.model), weights(alone.model))
+
+
+def test_a_run_that_is_known_whole_is_neither_trained_nor_scored(files, store, monkeypatch):
+    first, records, result = train(files, store)
+    monkeypatch.setattr(type(get_metric("taylor")), "scores", None)
+    again, repeated, known = train(files, store)
+    assert known.steps_trained == 0
+    assert repeated == records
+    assert again.config == first.config
+    assert known.cost == result.cost
+    assert known.timings["train"] == result.timings["train"]
+    spent = result.timings["train"] + result.timings["evaluate"]
+    assert known.timings["saved"] == pytest.approx(spent)
+
+
+def test_runs_with_the_same_steps_share_them_however_they_came_to_them(files, store):
+    chosen, records, _ = train(files, store)
+    fixed, repeated, result = train(files, store, schedule=chosen.schedule, rescore=False)
+    assert result.steps_trained == 0
+    assert repeated == records
+
+
+def test_a_run_scores_the_steps_of_a_fixed_one(files, store):
+    expected, records, _ = train(files)
+    train(files, store, schedule=expected.schedule, rescore=False)
+    chosen, repeated, result = train(files, store)
+    assert result.steps_trained == 0
+    assert repeated == records
+    assert chosen.config == expected.config
+
+
+@pytest.mark.parametrize("chosen_first", [True, False])
+def test_a_stage_that_goes_on_as_before_takes_no_more_time(files, store, says, chosen_first):
+    """The one that chooses is cut in the middle of an epoch, where the other is not."""
+    says([1, 2, 3], [1, 2, 3])
+    same = plan((1, 2), (1, 2), (1, 2))
+    choosing = {"schedule": same, "metric": "oracle"}
+    fixed = {"schedule": same, "rescore": False}
+    order = (choosing, fixed) if chosen_first else (fixed, choosing)
+    (one, records, first), (other, repeated, second) = [train(files, store, **c) for c in order]
+    assert repeated == records
+    assert one.schedule == other.schedule == same
+    # Where nothing was stored at the cut, the way to it is trained to be scored.
+    assert second.steps_trained == (0 if chosen_first else 4)
+    seconds = [first.timings["train"], second.timings["train"]]
+    seconds[0 if chosen_first else 1] -= (one if chosen_first else other)._rescoring.seconds
+    assert seconds[0] == pytest.approx(seconds[1])
+    assert first.timings["evaluate"] == second.timings["evaluate"]
+
+
+def test_a_state_that_cannot_be_loaded_is_trained_again(files, store):
+    alone, records, _ = train(files)
+    train(files, store, schedule=alone.schedule, rescore=False)
+    for path in store.folder.glob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    shared, repeated, result = train(files, store)
+    assert repeated == records
+    assert shared.config == alone.config
+    # Trained up to the last choice, behind which only metrics are needed.
+    assert result.steps_trained == 12
