@@ -92,6 +92,7 @@ PLACES = {
     "precision": "training.precision",
     "sampler": "sampler",
     "budget": "budget",
+    "seeds": "seeds",
     "time": "time_limit",
     "max_gpu_hours": "max_gpu_hours",
     "patience": "patience",

@@ -39,6 +39,8 @@ def facts(report: StudyReport) -> str:
         "Epochs": str(report.recipe.training.epochs),
         "Search time": duration(report.seconds),
     }
+    if report.recipe.seeds > 1:
+        items["Seeds"] = f"{report.recipe.seeds} a trial"
     if started:
         items["Started"] = f"{min(started):%d %b %Y}"
     if report.parameters:

@@ -117,7 +117,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._knowledge.learn(trial)
         # Patience begins anew with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
-        self._worker_settings = worker_settings(folder)
+        self._worker_settings = worker_settings(folder, seeds=recipe.seeds)
 
     # -- what Ray Tune asks and tells --------------------------------------------------------
 

@@ -73,7 +73,15 @@ class FakeStudy:
         self.clock = datetime(2026, 11, 23, 18)
 
     def complete(
-        self, schedule, metric, *, name=None, params=None, learning_rate=1e-4, scores=None
+        self,
+        schedule,
+        metric,
+        *,
+        name=None,
+        params=None,
+        learning_rate=1e-4,
+        scores=None,
+        seeds=None,
     ):
         cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
         seconds = 20 + 300 * cost.flops_relative
@@ -92,6 +100,7 @@ class FakeStudy:
             ],
             "timings": {"setup": 2.0, "train": seconds - 10.0, "evaluate": 10.0},
             "peak_memory": 1_400_000_000,
+            **({"seeds": seeds} if seeds else {}),
         }
         values = {
             "metric": metric,
