@@ -135,6 +135,7 @@ class Recipe(Config):
     sampler: SamplerName = "tpe"
     candidates: int | None = Field(default=None, ge=1, description="points drawn for each trial")
     scheduler: SchedulerName = "dominance"
+    warm_start: str | None = Field(default=None, min_length=1, description="an earlier study")
     budget: int = Field(default=30, ge=1)
     seeds: int = Field(default=1, ge=1, description="runs of a trial, each with its own seed")
     time_limit: float | None = Field(default=None, gt=0, description="seconds")

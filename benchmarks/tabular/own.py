@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.storages import InMemoryStorage
 
-from progsearch.config import Recipe, RunConfig
+from progsearch.config import Recipe, RunConfig, SamplerName, SchedulerName
 from progsearch.schedule import Schedule
 from progsearch.search.candidates import baselines
 from progsearch.search.draws import Draws
@@ -41,14 +41,26 @@ class Progsearch:
 
     Attributes:
         reuse: Whether steps that an earlier trial of the study trained are not trained again.
+        scheduler: Which trials are stopped before their end.
+        candidates: Points drawn for each trial, of which the most promising is trained.
+        sampler: Where points come from.
     """
 
     reuse: bool = True
+    scheduler: SchedulerName = "dominance"
+    candidates: int | None = None
+    sampler: SamplerName = "tpe"
 
     def __call__(self, table: Table, column: int, seed: int) -> Iterator[Event]:
         """See `Strategy`."""
         recipe = recipe_of(
-            table.subject.learning_rate, study="replay", budget=_ENDLESS, reuse=self.reuse
+            table.subject.learning_rate,
+            study="replay",
+            budget=_ENDLESS,
+            reuse=self.reuse,
+            scheduler=self.scheduler,
+            candidates=self.candidates,
+            sampler=self.sampler,
         )
         searcher = _searcher(table, recipe, seed)
         known: set[str] = set()
@@ -64,16 +76,15 @@ class Progsearch:
                 if not (self.reuse and key in known):
                     trained += end - (entry.segments[epoch - 1][0] if epoch else 0)
                 known.add(key)
-                if end < entry.steps:
-                    report = Report(record=_record(entry, column, epoch))
+                report = _report(entry, column, epoch)
+                if searcher.stops(trial_id, report):
+                    break
+                if report.result is None:
                     searcher.on_trial_result(trial_id, {"report": report})
             steps += trained
-            report = Report(
-                record=_record(entry, column, len(entry.segments) - 1),
-                result=_result(entry, column, trained),
-            )
             searcher.on_trial_complete(trial_id, {"report": report})
-            yield Event(steps, number + 1, entry.values(column))
+            done = report.result is not None
+            yield Event(steps, number + 1, entry.values(column) if done else None)
 
 
 def _searcher(table: Table, recipe: Recipe, seed: int) -> StudySearcher:
@@ -112,10 +123,14 @@ def _record(entry: Entry, column: int, epoch: int) -> dict[str, Any]:
     }
 
 
-def _result(entry: Entry, column: int, trained: int) -> dict[str, Any]:
-    return {
-        "metrics": dict(entry.metrics[column]),
-        "timings": {"setup": 0.0, "train": sum(entry.seconds[column]), "evaluate": 0.0},
-        "steps_trained": trained,
+def _report(entry: Entry, column: int, epoch: int) -> Report:
+    """What a worker tells after an epoch; the seconds are as if all steps were its own."""
+    record = _record(entry, column, epoch)
+    spent = {
+        "timings": {"setup": 0.0, "train": record["seconds"], "evaluate": 0.0, "saved": 0.0},
+        "steps_trained": record["step"],
         "peak_memory": 0,
     }
+    if record["step"] < entry.steps:
+        return Report(record=record, spent=spent)
+    return Report(record=record, result={"metrics": dict(entry.metrics[column]), **spent})

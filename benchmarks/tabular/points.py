@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from optuna.trial import FixedTrial
 
 from progsearch.cache import content_key
 from progsearch.config import Recipe, TaskConfig, TrainingConfig
 from progsearch.errors import ScheduleError
 from progsearch.search.candidates import Candidate, baselines, candidate
-from progsearch.search.dimensions import Dimension, FloatDimension
 from progsearch.search.settings import choice_of
 from progsearch.search.space import Space
 from progsearch.search.subject import Subject, method_key
@@ -75,7 +75,8 @@ def points(subject: Subject) -> list[Point]:
     space = Space.load(SPACE)
     recipe = recipe_of(subject.learning_rate)
     found: dict[str, Point] = {}
-    for values in settings(space):
+    for drawn in space.points():
+        values = space.suggest(FixedTrial(drawn))
         try:
             made = candidate(choice_of(values, recipe.training), recipe, subject)
         except ScheduleError:
@@ -85,28 +86,3 @@ def points(subject: Subject) -> list[Point]:
     for name, made in first.items():
         found[made.key] = replace(found.get(made.key, Point(made)), baseline=name)
     return sorted(found.values(), key=lambda point: [key for _, key in point.candidate.segments])
-
-
-def settings(space: Space) -> Iterator[dict[str, Any]]:
-    """All points of a space whose dimensions are lists, as the settings that they set."""
-    yield from _walk(list(space.config.dimensions.items()), dict(space.config.fixed))
-
-
-def _walk(
-    dimensions: list[tuple[str, Dimension]], values: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    if not dimensions:
-        yield values
-        return
-    (name, dimension), *rest = dimensions
-    for value in _values(dimension) if dimension.applies(values) else [None]:
-        more = {} if value is None else {dimension.sets or name: value}
-        yield from _walk(rest, values | more)
-
-
-def _values(dimension: Dimension) -> list[Any]:
-    if not isinstance(dimension, FloatDimension):
-        return dimension.values()
-    assert dimension.step is not None, "a range without steps has no list of values"
-    count = round((dimension.high - dimension.low) / dimension.step)
-    return [dimension.low + index * dimension.step for index in range(count + 1)]

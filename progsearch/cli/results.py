@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from progsearch.cli import options
 from progsearch.cli.tables import console, front_table
 from progsearch.confirm.kept import read_kept
+from progsearch.report import stopped
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.html import write_page
 from progsearch.report.rows import trial_name
@@ -31,6 +32,8 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
     """Print the front, where the report is and the line that exports a schedule."""
     where = console()
     where.print(front_table(report))
+    if report.reuse.steps_reused:
+        where.print(str(report.reuse), markup=False, soft_wrap=True)
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
     line = command("export", report.study, studies_dir, "--out", "best.yaml")
     where.print(f"export: {line}", markup=False, soft_wrap=True)
@@ -46,11 +49,13 @@ def command(name: str, study: str, studies_dir: Path, *others: str) -> str:
 def trial_line(report: StudyReport, trial: FrozenTrial) -> str:
     """What came out of a trial, in one line."""
     name = trial_name(trial)
-    if trial.state != TrialState.COMPLETE:
+    if trial.state == TrialState.FAIL:
         return f"{name} failed: {trial.user_attrs.get('reason', 'no reason given')}"
+    words = in_words(trial.user_attrs["schedule"], report.n_blocks)
+    if trial.state == TrialState.PRUNED:
+        return f"{name} {stopped.in_short(report, trial)} ({words})"
     values = [
         f"{objective.replace('_', ' ')} {value_in_words(objective, value)}"
         for objective, value in zip(report.objectives, trial.values, strict=True)
     ]
-    words = in_words(trial.user_attrs["schedule"], report.n_blocks)
     return f"{name}: {', '.join(values)} ({words})"

@@ -9,7 +9,7 @@ import typer
 
 from progsearch.cli import options
 from progsearch.cli.options import DEFAULTS
-from progsearch.config import MethodName, Objective, Precision, SamplerName
+from progsearch.config import MethodName, Objective, Precision, SamplerName, SchedulerName
 
 _TRAINING = DEFAULTS.training
 
@@ -122,6 +122,31 @@ def run(
         str | None,
         typer.Option(metavar="|".join(get_args(SamplerName)), help=f"Default {DEFAULTS.sampler}."),
     ] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Points drawn for each trial, of which the one is trained that promises most "
+            "for its time (default 16; 1 with the samplers random and grid).",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(get_args(SchedulerName)),
+            help="Which trials are stopped before their end: those whose place on the front has "
+            "become implausible, those that successive halving leaves behind, or none (default "
+            f"{DEFAULTS.scheduler}).",
+        ),
+    ] = None,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY",
+            help="An earlier study, of another task, model or data size: its best schedules are "
+            "tried first, and what it found guides the search.",
+        ),
+    ] = None,
     parallel: Annotated[
         int | None, typer.Option(metavar="N", help="Trials at once, else what the machine holds.")
     ] = None,
@@ -175,13 +200,15 @@ def run(
     from progsearch.models import resolve_model
     from progsearch.search import search
     from progsearch.search.space import Space
-    from progsearch.search.study import check_name_is_free
+    from progsearch.search.study import check_name_is_free, open_study
     from progsearch.tasks import check_task
 
     recipe = options.recipe_of(recipe_file, context.params)
     # Mistakes are told before Ray and torch, which take their time, are imported.
     check_name_is_free(recipe, studies_dir)
     Space.load(recipe.space, recipe.methods)
+    if recipe.warm_start is not None:
+        open_study(recipe.warm_start, studies_dir, read_only=True)
     resolve_model(recipe.model)
     check_task(recipe.task)
 

@@ -7,6 +7,9 @@ import typer
 from progsearch.cli import options
 from progsearch.cli.output import print_json
 
+# Optuna's words for these would tell people little.
+_STATES = {"PRUNED": "stopped early"}
+
 
 def status(
     study: options.Study,
@@ -15,8 +18,8 @@ def status(
 ) -> None:
     """Show how a study stands.
 
-    Trials by state, the front so far and the time left. Only reads, so it may be asked while
-    the study runs.
+    Trials by state, the front so far, the time left and what reuse saved. Only reads, so it may
+    be asked while the study runs.
     """
     from progsearch.cli.tables import console, front_table
     from progsearch.report.data import status as status_of
@@ -30,12 +33,18 @@ def status(
     if json:
         print_json(state)
         return
-    counts = [f"{count} {name.lower()}" for name, count in state["states"].items() if count]
+    counts = [
+        f"{count} {_STATES.get(name, name.lower())}"
+        for name, count in state["states"].items()
+        if count
+    ]
     left = state["seconds_left"]
     typer.echo(f"study {state['study']}: {', '.join(counts) or 'no trial yet'}")
     typer.echo(
         f"{state['searched']} of {state['budget']} searched trials done in "
         f"{duration(state['seconds'])}" + (f", about {duration(left)} left" if left else "")
     )
+    if report.reuse.steps_reused:
+        typer.echo(str(report.reuse))
     if report.front:
         console().print(front_table(report))

@@ -110,6 +110,7 @@ class LiveView(LineView):
     def __init__(self, where: Console) -> None:
         super().__init__(where)
         self.n_failed = 0
+        self.n_stopped = 0
         self._running: dict[int, _Running] = {}
         self._message = ""
         self._since = time.monotonic()
@@ -143,6 +144,7 @@ class LiveView(LineView):
         """Move a trial from the running ones into the front, or say why it has no place there."""
         self._running.pop(trial.number, None)
         self.n_failed += trial.state == TrialState.FAIL
+        self.n_stopped += trial.state == TrialState.PRUNED
         super().trial_finished(trial)
 
     def finished(self, ending: Ending) -> None:
@@ -189,6 +191,8 @@ class LiveView(LineView):
         if self.n_finished:
             left = seconds / done * (self.n_trials - done)
             words.append(f"about {duration(min(left, self._seconds_allowed - seconds))} left")
+        if self.n_stopped:
+            words.append(f"{self.n_stopped} stopped early")
         if self.n_failed:
             words.append(f"{self.n_failed} failed")
         return progress_line(done, self.n_trials, words)

@@ -20,6 +20,7 @@ from progsearch.confirm.kept import KeptRuns
 from progsearch.report.compare import confirmed
 from progsearch.report.confirmed import Confirmed
 from progsearch.report.front import directions, front_of, hypervolume, pick, usable
+from progsearch.report.reuse import Reuse
 from progsearch.search.progress import is_interrupted, is_searched
 
 NOTE = (
@@ -96,6 +97,16 @@ class StudyReport:
     def failed(self) -> list[FrozenTrial]:
         """The trials that could not go on; those a stop cut short are none of them."""
         return [t for t in self.trials if t.state == TrialState.FAIL and not is_interrupted(t)]
+
+    @property
+    def stopped(self) -> list[FrozenTrial]:
+        """The trials that the scheduler stopped early; they have records and no values."""
+        return [trial for trial in self.trials if trial.state == TrialState.PRUNED]
+
+    @cached_property
+    def reuse(self) -> Reuse:
+        """How many optimizer steps the trials found trained."""
+        return Reuse.of(self.trials, self.recipe.seeds)
 
     @property
     def full(self) -> FrozenTrial | None:
@@ -177,6 +188,7 @@ class StudyReport:
             "hypervolume": {"value": self.hypervolume(), "reference": self.reference},
             "confirmed": self.confirmed and self.confirmed.to_dict(),
             "timings": {"seconds": self.seconds, "work": dict(work), "sessions": self.sessions},
+            "reuse": self.reuse.to_dict(),
             "contributions": self.contributions,
             "n_blocks": self.n_blocks,
             "parameters": self.parameters,
@@ -236,6 +248,7 @@ def status(report: StudyReport) -> dict[str, Any]:
         "searched": len(report.searched),
         "seconds": report.seconds,
         "seconds_left": None if pace is None else pace * max(0, left),
+        "reuse": report.reuse.to_dict(),
     }
     return {key: finite(value) for key, value in data.items()}
 

@@ -61,6 +61,15 @@ def _sections(report: StudyReport) -> list[str]:
                 _figure(figures.history_figure(report)),
             )
         )
+    if report.stopped:
+        sections.append(
+            _section(
+                "Stopped early",
+                "These trials were no longer likely to find a place on the front. Their metrics "
+                "are of unfinished training and count nowhere else.",
+                html_parts.stops(report),
+            )
+        )
     if report.failed:
         sections.append(_section("Failed trials", "", html_parts.failures(report)))
     return sections

@@ -9,11 +9,12 @@ from html import escape
 from optuna.trial import FrozenTrial
 
 from progsearch.errors import StudyError
+from progsearch.report import stopped
 from progsearch.report.confirmed import Confirmed
 from progsearch.report.confirmed_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import Row, rows, rules, trial_name
-from progsearch.report.words import count, duration, percent, value_in_words
+from progsearch.report.words import count, duration, in_words, percent, value_in_words
 
 
 def lead(report: StudyReport) -> str:
@@ -34,6 +35,7 @@ def facts(report: StudyReport) -> str:
     items = {
         "Searched trials": f"{len(report.searched)} of {report.recipe.budget}",
         "Baselines": str(len(report.baselines)),
+        "Stopped early": str(len(report.stopped)),
         "Failed": str(len(report.failed)),
         "On the front": str(len(report.front)),
         "Epochs": str(report.recipe.training.epochs),
@@ -41,6 +43,12 @@ def facts(report: StudyReport) -> str:
     }
     if report.recipe.seeds > 1:
         items["Seeds"] = f"{report.recipe.seeds} a trial"
+    if report.reuse.steps_reused:
+        share = percent(report.reuse.share)
+        items["Steps reused"] = (
+            f"{report.reuse.steps_reused:,} of {report.reuse.steps:,} ({share})"
+        )
+        items["Saved by reuse"] = duration(report.reuse.seconds_saved)
     if started:
         items["Started"] = f"{min(started):%d %b %Y}"
     if report.parameters:
@@ -136,6 +144,27 @@ def _row(row: Row, kinds: Sequence[str]) -> str:
     )
 
 
+def stops(report: StudyReport) -> str:
+    """The trials that were stopped early, with what they had reached."""
+    metric = report.metric.replace("_", " ")
+    body = ""
+    for trial in report.stopped:
+        attrs = trial.user_attrs
+        reached = stopped.last_metric(report, trial)
+        body += (
+            f'<tr><td class="name">{escape(trial_name(trial))}</td>'
+            f"<td>{escape(stopped.when(trial))}</td>"
+            f'<td class="number">{"" if reached is None else f"{reached:.4f}"}</td>'
+            f'<td class="number">{percent(attrs["costs"]["updated_parameters"])}</td>'
+            f'<td class="wide">{escape(in_words(attrs["schedule"], report.n_blocks))}</td></tr>'
+        )
+    return (
+        '<div class="scroll"><table><thead><tr><th>trial</th><th>at</th>'
+        f'<th class="number">{escape(metric)} then</th><th class="number">updated</th>'
+        f'<th class="wide">trained</th></tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
 def failures(report: StudyReport) -> str:
     """The failed trials with their reasons."""
     body = "".join(
@@ -165,7 +194,8 @@ def about_hypervolume(report: StudyReport) -> str:
         f"{objective.replace('_', ' ')} {value_in_words(objective, value)}"
         for objective, value in zip(report.objectives, report.reference, strict=True)
     )
+    hollow = " (hollow: stopped early, its last metric)" if report.stopped else ""
     return (
-        "The metric of every trial, and the hypervolume of the front so far: what the front "
-        f"gains over the point {corner}, each cost as a share of that point's."
+        f"The metric of every trial{hollow}, and the hypervolume of the front so far: what the "
+        f"front gains over the point {corner}, each cost as a share of that point's."
     )

@@ -65,6 +65,13 @@ class _Range(_Dimension):
         """The values that decide whether all are possible, by their place in the file."""
         return {"low": self.low, "high": self.high}
 
+    def holds(self, value: Any) -> bool:
+        """Whether ``value`` can be drawn."""
+        if isinstance(value, (str, bool)) or not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return bool(abs(steps - round(steps)) < 1e-6)
+
 
 class IntDimension(_Range):
     """A whole number, ``low`` and ``high`` included."""
@@ -119,6 +126,10 @@ class CategoricalDimension(_Dimension):
     def extremes(self) -> dict[str, Value]:
         """The values that decide whether all are possible, by their place in the file."""
         return {f"choices.{index}": choice for index, choice in enumerate(self.choices)}
+
+    def holds(self, value: Any) -> bool:
+        """Whether ``value`` can be drawn."""
+        return value in self.choices
 
     def values(self) -> list[Value]:
         """Every value that can be drawn."""

@@ -61,7 +61,7 @@ class Draws:
         directions: Sequence[StudyDirection],
         known: Sequence[FrozenTrial],
     ) -> None:
-        self._space = space
+        self.space = space
         mixed = np.random.SeedSequence([seed, len(known)])
         own, other = (int(number) for number in mixed.generate_state(2))
         self._sampler = (
@@ -84,9 +84,19 @@ class Draws:
         else:
             self._study.sampler = self._random if at_random else self._sampler
         trial = self._study.ask()
-        values = self._space.suggest(trial)
+        values = self.space.suggest(trial)
         kept = self._study.get_trials(deepcopy=False)[trial.number]
         return Draw(kept.number, values, kept.params, kept.distributions, kept.system_attrs)
+
+    def put_first(self, drawn: Mapping[str, Any]) -> None:
+        """Have a point drawn before all others; what is not given of it comes from the sampler."""
+        self._study.enqueue_trial(dict(drawn))
+
+    @property
+    def puts_first(self) -> bool:
+        """Whether the next point is one that was put first."""
+        states = (TrialState.WAITING,)
+        return bool(self._study.get_trials(deepcopy=False, states=states))
 
     def take(self, trial: FrozenTrial) -> int:
         """A point that was drawn in another session; returns its number here."""

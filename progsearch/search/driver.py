@@ -31,6 +31,7 @@ from progsearch.search.study import (
 from progsearch.search.subject import Subject
 from progsearch.search.tuning import run_trials
 from progsearch.search.view import View
+from progsearch.search.warm_start import Earlier, read_earlier
 
 
 def search(
@@ -40,6 +41,7 @@ def search(
     view = view or View()
     check_name_is_free(recipe, studies_dir)
     space = Space.load(recipe.space, recipe.methods)
+    earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
     halt = Halt(recipe.time_limit)
     with study_log() as log, _nothing_to_save():
         view.preparing("starting Ray")
@@ -50,7 +52,7 @@ def search(
                 recipe,
                 studies_dir,
                 metric=subject.metric,
-                attributes=_attributes(recipe, space, subject),
+                attributes=_attributes(recipe, space, subject, earlier),
             )
             log.write_to(folder.log)
             with folder.locked():
@@ -111,11 +113,14 @@ def _with_learning_rate(recipe: Recipe, learning_rate: float) -> Recipe:
     return recipe.model_copy(update={"training": training})
 
 
-def _attributes(recipe: Recipe, space: Space, subject: Subject) -> dict[str, object]:
+def _attributes(
+    recipe: Recipe, space: Space, subject: Subject, earlier: Earlier | None
+) -> dict[str, object]:
     """What the study keeps about itself, beside its recipe."""
     names, _ = baselines(space.default(recipe.training), recipe, subject)
     return {
         "space": plain(space.config),
+        "earlier": None if earlier is None else plain(earlier),
         "baselines": list(names),
         "contributions": {name: list(scores) for name, scores in subject.contributions.items()},
         "model": {"n_blocks": subject.n_blocks, "parameters": subject.parameters},
@@ -139,6 +144,7 @@ def _run(
         view.note(sentence)
     view.started(folder, *left(folder))
     session = Session(folder)
+    earlier = folder.study.user_attrs.get("earlier")
     searcher = StudySearcher(
         folder,
         subject,
@@ -154,6 +160,7 @@ def _run(
         halt=halt,
         session=session,
         view=view,
+        earlier=earlier and parse(Earlier, earlier, f"study {folder.name}"),
     )
     try:
         run_trials(
@@ -163,7 +170,7 @@ def _run(
             fit,
             halt,
             searcher.worker_died,
-            scheduler=JudgeScheduler(searcher.stops),
+            JudgeScheduler(searcher.stops),
         )
     except KeyboardInterrupt:
         raise _interrupted(folder) from None

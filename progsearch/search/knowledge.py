@@ -17,6 +17,7 @@ from progsearch.search.judges.dominance import foretell
 from progsearch.search.progress import STOPPED
 from progsearch.search.subject import Subject
 from progsearch.search.surrogate import Observation
+from progsearch.search.warm_start import Earlier
 from progsearch.search.work import Work
 
 # Fractions of a run come from divisions.
@@ -29,11 +30,14 @@ class Knowledge:
     Args:
         recipe: The study's.
         subject: Its model and task.
+        earlier: Another study to learn from.
     """
 
-    def __init__(self, recipe: Recipe, subject: Subject) -> None:
+    def __init__(self, recipe: Recipe, subject: Subject, earlier: Earlier | None = None) -> None:
         self._recipe = recipe
         self._subject = subject
+        self._earlier = earlier
+        self._full: float | None = None
         self._judge = make_judge(recipe.scheduler)
         self._work = Work(recipe.reuse)
         self._curves: dict[int, Curve] = {}
@@ -54,6 +58,8 @@ class Knowledge:
         if trial.state == TrialState.COMPLETE or trial.user_attrs.get("reason") == STOPPED:
             self._curves[trial.number] = self._curve(trial, records)
             self._vectors[trial.number] = features(attributes["run"], self._subject.n_blocks)
+            if attributes.get("name") == "full":
+                self._full = self._curves[trial.number].final
 
     def stops(self, trial: FrozenTrial, records: Sequence[Mapping[str, Any]]) -> bool:
         """Whether a running trial, measured just now, should be stopped; no baseline is."""
@@ -100,6 +106,8 @@ class Knowledge:
     def _observations(self) -> list[Observation]:
         curves = list(self._curves.values())
         found = []
+        if self._earlier is not None and self._full is not None:
+            found += self._earlier.observations(self._full, self._subject.majority)
         for curve in curves:
             vector = self._vectors[curve.number]
             if curve.final is not None:

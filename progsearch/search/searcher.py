@@ -24,6 +24,7 @@ from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
 from progsearch.search.trainable import Report, worker_settings
 from progsearch.search.view import Ending, View
+from progsearch.search.warm_start import Earlier
 
 # How often a point that is known, or does not fit the model, is drawn again: first from the
 # sampler; then at random, since a sampler may insist on a few points of a small space.
@@ -76,6 +77,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         halt: Asked before a trial is handed out.
         session: Counts the trials that finish.
         view: Told what happens.
+        earlier: Another study, whose best points are drawn first.
 
     Attributes:
         ending: Why no more trials are handed out; None while they are.
@@ -92,6 +94,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         halt: Halt,
         session: Session,
         view: View,
+        earlier: Earlier | None = None,
     ) -> None:
         super().__init__()
         self.ending: Ending | None = None
@@ -111,10 +114,13 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._n_candidates = recipe.candidates or (
             1 if recipe.sampler in ("random", "grid") else _CANDIDATES
         )
-        self._knowledge = Knowledge(recipe, subject)
+        self._knowledge = Knowledge(recipe, subject, earlier)
         trials = self._study.get_trials(deepcopy=False)
         for trial in trials:
             self._knowledge.learn(trial)
+        if earlier is not None:
+            for point in earlier.points:
+                draws.put_first(draws.space.fitting(point))
         # Patience begins anew with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
         self._worker_settings = worker_settings(folder, seeds=recipe.seeds)
@@ -246,6 +252,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         that does not learn gives one, and one more for each that would have to wait: those are
         held for later.
         """
+        while self._draws.puts_first:
+            if first := self._draw(known, tries=1):
+                return first
         pool, self._held = self._held, []
         free = [point for point in pool if not self._would_wait(point[1])]
         while len(pool) < self._n_candidates or (
@@ -270,11 +279,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._held = rest
         return chosen
 
-    def _draw(self, known: set[str]) -> tuple[Draw, Candidate] | None:
+    def _draw(self, known: set[str], tries: int = _TRIES) -> tuple[Draw, Candidate] | None:
         """A point whose training is not known yet; None where none is found."""
         recipe = self._folder.recipe
         # A grid ends by itself, and most of its points may be known.
-        attempts = itertools.count() if recipe.sampler == "grid" else range(_TRIES)
+        attempts = itertools.count() if recipe.sampler == "grid" else range(tries)
         for attempt in attempts:
             draw = self._draws.draw(at_random=attempt >= _SAMPLER_TRIES)
             if draw is None:

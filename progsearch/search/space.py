@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +128,14 @@ class Space:
         for value in dimension.values():
             sets = {dimension.sets or name: value}
             yield from self._walk(rest, settings | sets, drawn | {name: value})
+
+    def fitting(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values drawn from another space that this one can draw, too."""
+        return {
+            name: value
+            for name, value in drawn.items()
+            if name in self.config.dimensions and self.config.dimensions[name].holds(value)
+        }
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """Draw a point: the settings it sets, those that are fixed included."""

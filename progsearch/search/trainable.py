@@ -123,7 +123,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             found |= {
                 "schedule": self._run.schedule.to_dicts(),
                 "run": plain(trained),
-                "costs": self._run.cost.to_dict(),
+                "costs": result.cost.to_dict(),
             }
         return Report(record=record.to_dict(), result=found)
 

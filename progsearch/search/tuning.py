@@ -21,7 +21,6 @@ def run_trials(
     fit: Machines,
     halt: Halt,
     worker_died: Callable[[str, str], None],
-    *,
     scheduler: TrialScheduler | None = None,
 ) -> None:
     """Run the trials that ``searcher`` suggests until it has no more, or until the halt.
@@ -33,7 +32,7 @@ def run_trials(
         fit: What a trial may use.
         halt: Heeds Ctrl-C meanwhile.
         worker_died: Told the id of a trial whose worker is gone, and why.
-        scheduler: Stops trials before their end; without one all run to it.
+        scheduler: Asked after each epoch whether a trial goes on; by default all do.
     """
     with halt.on_signals():
         tune.run(

@@ -363,6 +363,6 @@ class TrainingRun:
             metrics=self._records[-1].metrics,
             records=tuple(self._records),
             cost=self.cost,
-            test_metrics=None if self._test is None else self._last.test_metrics,
+            test_metrics=self._last.test_metrics if self._test is not None else None,
             **self.spent(),
         )

@@ -6,12 +6,16 @@ computed again, never trusted.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import shutil
 import tempfile
+import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,10 @@ _log = logging.getLogger(__name__)
 
 _LARGEST_BUDGET = 20 * 2**30
 _SHARE_OF_FREE = 0.2
+# What files are called while they are written: by this module, by safetensors, by write_json.
+_UNFINISHED = ("*.part", ".tmp*", "*.json?*")
+# Seconds; an unfinished file that is older has no writer any more.
+_LONGEST_WRITE = 3600
 
 
 def default_budget(folder: Path) -> int:
@@ -44,11 +52,32 @@ class Store:
 
     def __init__(self, folder: Path | None = None, budget: int | None = None) -> None:
         self.folder = folder or cache_dir("reuse")
+        self._sweep()
         self._budget = default_budget(self.folder) if budget is None else budget
 
-    def lock(self, key: str) -> FileLock:
-        """Held by the one who makes an entry; it goes with the process that holds it."""
-        return FileLock(self.folder / f"{key}.lock")
+    def _sweep(self) -> None:
+        """Take away what writers that were killed left half written."""
+        for path in itertools.chain.from_iterable(map(self.folder.glob, _UNFINISHED)):
+            # Another store may be sweeping, too.
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _LONGEST_WRITE:
+                    path.unlink()
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Held by the one who makes an entry; it goes with the process that holds it.
+
+        Where the disk has no room for a lock there is none: two may then make the same entry.
+        """
+        lock = FileLock(self.folder / f"{key}.lock")
+        try:
+            lock.acquire()
+        except OSError as error:
+            _log.warning("reusable work is not locked: %s", error)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def get(self, key: str) -> Any | None:
         """The description of an entry; None where it is not there or is damaged."""

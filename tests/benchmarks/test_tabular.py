@@ -43,8 +43,8 @@ def test_trainings_with_the_same_beginning_follow_one_another(table):
 def test_progsearch_trains_each_epoch_once(table):
     from tabular.own import Progsearch
 
-    events = take(Progsearch()(table, 0, 3), 12)
-    whole = take(Progsearch(reuse=False)(table, 0, 3), 12)
+    events = take(Progsearch(scheduler="none", candidates=1)(table, 0, 3), 12)
+    whole = take(Progsearch(False, scheduler="none", candidates=1)(table, 0, 3), 12)
     assert [event.values for event in events] == [event.values for event in whole]
     assert [event.steps for event in whole] == [table.steps * n for n in range(1, 13)]
     # Values of different trainings differ, so they say which were trained.
@@ -54,6 +54,17 @@ def test_progsearch_trains_each_epoch_once(table):
     assert events[-1].steps == len(keys) * table.steps // 3 < whole[-1].steps
     assert len({id(entry) for entry in trained}) == 12
     assert {entry.baseline for entry in trained[:4]} == {e.baseline for e in table.baselines}
+
+
+def test_progsearch_trains_no_more_of_what_it_stops(table):
+    from tabular.own import Progsearch
+
+    events = take(Progsearch()(table, 0, 3), 30)
+    stopped = [index for index, event in enumerate(events) if event.values is None]
+    assert stopped
+    epoch = table.steps // 3
+    assert all(events[i].steps - events[i - 1].steps <= 2 * epoch for i in stopped)
+    assert all(event.values is not None for event in events[:4]), "no baseline is stopped"
 
 
 def test_mo_asha_trains_on_where_it_stopped(table):

@@ -20,6 +20,7 @@ def study(tmp_path, monkeypatch):
     fake.baselines()
     fake.searched(3)
     fake.fail("the loss is not a number at step 3")
+    fake.stop(0.7, steps_reused=100)
     attributes = {k: v for k, v in fake.study.user_attrs.items() if k != "recipe"}
     folder = create_study(fake.recipe, "studies", metric="accuracy", attributes=attributes)
     folder.study.add_trials(fake.study.trials)
@@ -29,12 +30,16 @@ def study(tmp_path, monkeypatch):
 def test_status(progsearch):
     outcome = progsearch("status", "fake")
     lines = outcome.stdout.splitlines()
-    assert lines[0] == "study fake: 7 complete, 1 fail"
-    assert lines[1].startswith("4 of 3 searched trials done in 15 min")
+    assert lines[0] == "study fake: 7 complete, 1 stopped early, 1 fail"
+    assert lines[1].startswith("5 of 3 searched trials done in 15 min")
+    assert lines[2] == (
+        "reused 100 of 2,530 optimizer steps (4.0 %), saving 1 min 27 s of training and evaluation"
+    )
     assert any("progtuning-3" in line for line in lines)
     state = json.loads(progsearch("status", "fake", "--json").stdout)
     assert state["states"]["COMPLETE"] == 7
     assert state["budget"] == 3
+    assert state["reuse"]["steps_reused"] == 100
 
 
 def test_report_writes_page_and_data(progsearch, study):
@@ -43,7 +48,7 @@ def test_report_writes_page_and_data(progsearch, study):
     assert (study.path / "report.html").stat().st_size > 100_000
     printed = json.loads(progsearch("report", "fake", "--json").stdout)
     assert printed == json.loads((study.path / "report.json").read_text())
-    assert len(printed["trials"]) == 8
+    assert len(printed["trials"]) == 9
 
 
 def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsearch, study):
@@ -100,7 +105,7 @@ def test_export_of_a_trial_without_result(progsearch):
 
 def test_ls_studies(progsearch):
     outcome = progsearch("ls", "studies")
-    assert outcome.stdout.startswith("fake  4 of 3 searched trials done, ")
+    assert outcome.stdout.startswith("fake  5 of 3 searched trials done, ")
     assert progsearch("ls", "studies", "--studies-dir", "elsewhere").stdout == ""
 
 

@@ -59,15 +59,17 @@ def test_the_live_view_says_what_it_prepares():
 def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
     view = LiveView(screen())
     try:
-        view.started(folder, 4, 2)
+        view.started(folder, 4, 3)
         fake.baselines()
         for trial in fake.study.trials:
             view.trial_started(trial)
             view.trial_finished(trial)
         fake.fail("out of memory")
         view.trial_finished(fake.study.trials[-1])
+        fake.stop(0.7)
+        view.trial_finished(fake.study.trials[-1])
         running = SimpleNamespace(
-            number=5, user_attrs={"schedule": Schedule.progtuning(6, 2).to_dicts()}
+            number=6, user_attrs={"schedule": Schedule.progtuning(6, 2).to_dicts()}
         )
         view.trial_started(running)
         view.record(
@@ -76,10 +78,10 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
     finally:
         view.stop()
     text = shown(view)
-    lines = text[text.rindex("5 of 6 trials") :].splitlines()
-    assert "left" in lines[0] and lines[0].rstrip().endswith("1 failed")
-    (row,) = [line.split() for line in lines if line.lstrip().startswith("#5")]
-    assert row[:4] == ["#5", "33%", "1", "0.7100"]
+    lines = text[text.rindex("6 of 7 trials") :].splitlines()
+    assert "left" in lines[0] and lines[0].rstrip().endswith("1 stopped early · 1 failed")
+    (row,) = [line.split() for line in lines if line.lstrip().startswith("#6 ")]
+    assert row[:4] == ["#6", "33%", "1", "0.7100"]
     assert [line.split()[0] for line in lines if "0.8015" in line] == ["progtuning-3"]
 
 

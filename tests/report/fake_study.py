@@ -36,6 +36,16 @@ def model_cost(n_blocks: int) -> ModelCost:
     return ModelCost(embeddings, (block,) * n_blocks, head)
 
 
+def record(epoch, metric, seconds):
+    return {
+        "step": STEPS * epoch // EPOCHS,
+        "fraction": epoch / EPOCHS,
+        "epoch": epoch,
+        "metrics": {"accuracy": metric},
+        "seconds": seconds,
+    }
+
+
 class FakeStudy:
     """Builds an in-memory study, trial by trial, with the attributes a search leaves."""
 
@@ -82,23 +92,20 @@ class FakeStudy:
         learning_rate=1e-4,
         scores=None,
         seeds=None,
+        steps_reused=0,
     ):
         cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
         seconds = 20 + 300 * cost.flops_relative
+        saved = seconds * steps_reused / STEPS
         attrs = {
             **self._attrs(schedule, learning_rate, cost, name, scores),
             "metrics": {"accuracy": metric, "f1": metric + 0.05},
             "records": [
-                {
-                    "step": STEPS * epoch // EPOCHS,
-                    "fraction": epoch / EPOCHS,
-                    "epoch": epoch,
-                    "metrics": {"accuracy": metric - 0.02 * (EPOCHS - epoch)},
-                    "seconds": seconds * epoch / EPOCHS,
-                }
+                record(epoch, metric - 0.02 * (EPOCHS - epoch), seconds * epoch / EPOCHS)
                 for epoch in range(1, EPOCHS + 1)
             ],
-            "timings": {"setup": 2.0, "train": seconds - 10.0, "evaluate": 10.0},
+            "timings": {"setup": 2.0, "train": seconds - 10.0, "evaluate": 10.0, "saved": saved},
+            "steps_trained": STEPS - steps_reused,
             "peak_memory": 1_400_000_000,
             **({"seeds": seeds} if seeds else {}),
         }
@@ -120,6 +127,25 @@ class FakeStudy:
         schedule = schedule or Schedule.full(self.n_blocks)
         cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
         self._add(state, {**self._attrs(schedule, 1e-4, cost, name), "reason": reason}, None)
+
+    def stop(self, metric, epoch=1, *, schedule=None, steps_reused=0):
+        """A trial that the scheduler stopped after ``epoch`` epochs, at ``metric``."""
+        schedule = schedule or Schedule.full(self.n_blocks)
+        cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
+        steps, seconds = STEPS * epoch // EPOCHS, 100.0 * epoch
+        attrs = {
+            **self._attrs(schedule, 1e-4, cost, None),
+            "reason": "stopped by the scheduler",
+            "records": [record(e, metric, 100.0 * e) for e in range(1, epoch + 1)],
+            "timings": {
+                "setup": 2.0,
+                "train": seconds - 5.0,
+                "evaluate": 5.0,
+                "saved": seconds * steps_reused / steps,
+            },
+            "steps_trained": steps - steps_reused,
+        }
+        self._add(TrialState.PRUNED, attrs, None)
 
     def baselines(self):
         n = self.n_blocks

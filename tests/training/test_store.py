@@ -1,9 +1,4 @@
 import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 
 import pytest
 import torch
@@ -74,36 +69,3 @@ def test_a_full_disk_is_no_error(store, monkeypatch):
     store.put("a", DESCRIPTION, TENSORS)
     assert store.get("a") is None
     assert not list(store.folder.glob("*.part"))
-
-
-def test_a_writer_that_is_killed_leaves_no_entry_and_no_lock(tmp_path):
-    script = textwrap.dedent(
-        """
-        import sys, time
-        from pathlib import Path
-        from progsearch.training import store as module
-
-        def slow(tensors, path):
-            Path(path).write_bytes(b"half")
-            print("writing", flush=True)
-            time.sleep(60)
-
-        module.save_file = slow
-        store = module.Store(Path(sys.argv[1]), budget=10_000)
-        with store.lock("a"):
-            store.put("a", {}, {})
-        """
-    )
-    writer = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert writer.stdout.readline() == "writing\n"
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
-    store = Store(tmp_path, budget=10_000)
-    started = time.monotonic()
-    with store.lock("a"):
-        assert store.get("a") is None
-        store.put("a", DESCRIPTION, TENSORS)
-    assert time.monotonic() - started < 5
-    assert store.load("a") is not None

@@ -12,10 +12,15 @@ from plotly.subplots import make_subplots
 from progsearch.report.data import StudyReport
 from progsearch.report.figures.style import BASELINE, FRONT, TEMPLATE, TRIAL, hover
 from progsearch.report.front import front_of
+from progsearch.report.rows import trial_name
+from progsearch.report.stopped import in_short, last_metric
 
 
 def history_figure(report: StudyReport) -> go.Figure:
-    """The metric of each trial with the best so far, and the hypervolume of the front so far."""
+    """The metric of each trial with the best so far, and the hypervolume of the front so far.
+
+    Stopped trials are hollow, at their last metric, which counts for neither line.
+    """
     trials = report.usable
     numbers = [trial.number for trial in trials]
     metrics = [trial.values[0] for trial in trials]
@@ -45,6 +50,19 @@ def history_figure(report: StudyReport) -> go.Figure:
             marker={"size": 8, "color": colour},
             name=name,
             hovertext=[hover(report, trial) for trial in shown],
+            hoverinfo="text",
+            row=1,
+            col=1,
+        )
+    stopped = [t for t in report.stopped if last_metric(report, t) is not None]
+    if stopped:
+        figure.add_scatter(
+            x=[trial.number for trial in stopped],
+            y=[last_metric(report, trial) for trial in stopped],
+            mode="markers",
+            marker={"size": 7, "color": TRIAL, "symbol": "circle-open"},
+            name="stopped early",
+            hovertext=[f"<b>{trial_name(t)}</b><br>{in_short(report, t)}" for t in stopped],
             hoverinfo="text",
             row=1,
             col=1,

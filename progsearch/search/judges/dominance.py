@@ -62,13 +62,16 @@ def foretell(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | Non
     if len(pairs) < _FEWEST:
         return None
     now, final = np.asarray(pairs).T
-    spread = now - now.mean()
+    centre = float(now.mean()) if np.ptp(now) > 0 else float(now[0])
+    spread = now - centre
     squares = float(spread @ spread)
+    offset = trial.metrics[fraction] - centre
+    if squares == 0 and offset != 0:
+        return None
     slope = float(spread @ (final - final.mean())) / squares if squares > 0 else 0.0
     # A trial that is ahead will hardly fall behind by that, nor more than keep its lead.
     slope = min(1.0, max(0.0, slope))
     errors = final - final.mean() - slope * spread
     variance = float(errors @ errors) / (len(pairs) - 2)
-    offset = trial.metrics[fraction] - float(now.mean())
-    certainty = 1 / len(pairs) + (offset**2 / squares if squares > 0 else 0.0)
-    return float(final.mean()) + slope * offset, float(np.sqrt(variance * (1 + certainty)))
+    doubt = 1 / len(pairs) + (offset**2 / squares if squares > 0 else 0.0)
+    return float(final.mean()) + slope * offset, float(np.sqrt(variance * (1 + doubt)))

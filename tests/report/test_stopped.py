@@ -1,0 +1,106 @@
+"""Trials that the scheduler stopped: shown with what they had, compared with nothing."""
+
+import json
+import re
+
+import pytest
+from optuna.trial import TrialState
+
+from progsearch.cli.results import trial_line
+from progsearch.errors import StudyError
+from progsearch.report.data import status, study_report
+from progsearch.report.figures import front_figure, history_figure
+from progsearch.report.html import page
+from progsearch.report.rows import rows
+from progsearch.schedule import Schedule
+from tests.report.fake_study import FakeStudy
+
+
+@pytest.fixture
+def fake():
+    """Two stopped trials, one of them far better, while it lasted, than all results."""
+    fake = FakeStudy(budget=6)
+    fake.baselines()
+    fake.searched(2)
+    fake.stop(0.99, epoch=1, schedule=Schedule.last_blocks(6, 0))  # 6
+    fake.stop(0.71, epoch=2, schedule=Schedule.last_blocks(6, 1))  # 7
+    return fake
+
+
+def without_stops(fake):
+    """The same study as if its stopped trials had never been."""
+    other = FakeStudy(budget=6)
+    other.study.add_trials([t for t in fake.study.trials if t.state != TrialState.PRUNED])
+    return study_report(other.study)
+
+
+def test_they_count_for_the_budget(fake):
+    state = status(study_report(fake.study))
+    assert (state["searched"], state["states"]["PRUNED"]) == (4, 2)
+    # Eight trials took 900 s; two searched ones are left.
+    assert state["seconds_left"] == pytest.approx(900 / 8 * 2)
+
+
+def test_they_change_nothing_that_is_made_of_results(fake):
+    report, without = study_report(fake.study), without_stops(fake)
+    assert report.hypervolume() == without.hypervolume() > 0
+    assert report.reference == without.reference
+    assert [t.number for t in report.front] == [t.number for t in without.front]
+    for how in ("best", "knee", "cheapest@1pt"):
+        assert report.pick(how).number == without.pick(how).number
+    assert rows(report) == rows(without)
+    drawn, drawn_without = front_figure(report), front_figure(without)
+    assert drawn.to_dict()["data"] == drawn_without.to_dict()["data"]
+    with pytest.raises(StudyError, match=r"trial 6 .*stopped by the scheduler"):
+        report.pick("6")
+
+
+def test_the_json_lists_them_with_what_they_had(fake):
+    data = study_report(fake.study).to_dict()
+    told = data["trials"][7]
+    assert (told["state"], told["values"]) == ("PRUNED", None)
+    assert [r["metrics"]["accuracy"] for r in told["user_attrs"]["records"]] == [0.71, 0.71]
+    assert told["user_attrs"]["reason"] == "stopped by the scheduler"
+    assert {6, 7}.isdisjoint(trial["number"] for trial in data["front"])
+    json.dumps(data, allow_nan=False)
+
+
+def test_they_are_hollow_in_the_history_and_move_no_line(fake):
+    report = study_report(fake.study)
+    traces = {trace.name: trace for trace in history_figure(report).data}
+    stopped = traces["stopped early"]
+    assert (list(stopped.x), list(stopped.y)) == ([6, 7], [0.99, 0.71])
+    assert stopped.marker.symbol == "circle-open"
+    assert "stopped at epoch 2 of 3: accuracy 0.7100" in stopped.hovertext[1]
+    without = {trace.name: trace for trace in history_figure(without_stops(fake)).data}
+    for line in ("best so far", "hypervolume"):
+        assert list(traces[line].y) == list(without[line].y)
+    assert "stopped early" not in without
+
+
+def test_the_page_tells_them_apart_from_failures(fake):
+    html = page(study_report(fake.study))
+    assert "<dt>Stopped early</dt><dd>2</dd>" in html
+    assert "<dt>Failed</dt><dd>0</dd>" in html
+    assert "<h2>Failed trials</h2>" not in html
+    section = html[html.index("<h2>Stopped early</h2>") :]
+    assert re.search(r"#7</td><td>epoch 2 of 3</td><td [^>]*>0.7100</td>", section)
+
+
+def test_their_line_in_the_terminal(fake):
+    report = study_report(fake.study)
+    assert trial_line(report, fake.study.trials[7]) == (
+        "#7 stopped at epoch 2 of 3: accuracy 0.7100 (block 5 · embeddings never)"
+    )
+
+
+def test_a_trial_that_was_stopped_before_it_had_a_metric():
+    fake = FakeStudy()
+    fake.complete(Schedule.full(6), 0.8, name="full")
+    fake.fail("stopped by the scheduler", state=TrialState.PRUNED)
+    report = study_report(fake.study)
+    assert trial_line(report, fake.study.trials[1]) == (
+        "#1 stopped in its first epoch: stopped by the scheduler (everything, always)"
+    )
+    assert "stopped early" not in {trace.name for trace in history_figure(report).data}
+    assert "<td>its first epoch</td>" in page(report)

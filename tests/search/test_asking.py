@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from progsearch.search.asking import most_promising
+from progsearch.search.surrogate import Observation, Surrogate
+
+CORNER = (0.5, 1.0)
+
+
+def observations(n=12):
+    """A metric that rises with the first feature."""
+    return [Observation(np.array([x, 0.0]), 0.6 + 0.3 * x) for x in np.linspace(0, 1, n)]
+
+
+def choose(points, costs, seconds, known=None, front=((0.6, 0.5),)):
+    vectors = [np.array([x, 0.0]) for x in points]
+    known = observations() if known is None else known
+    return most_promising(vectors, [(c,) for c in costs], seconds, known, front, CORNER)
+
+
+def test_the_surrogate_follows_what_it_has_seen():
+    means, deviations = Surrogate(observations()).foretell(
+        [np.array([0.5, 0.0]), np.array([0.5, 9.0])]
+    )
+    assert means[0] == pytest.approx(0.75, abs=0.02)
+    assert deviations[0] < deviations[1] / 3
+
+
+def test_a_value_that_is_itself_foretold_weighs_less():
+    points = [Observation(np.array([0.0]), 0.6), Observation(np.array([1.0]), 0.8)] * 3
+    doubtful = [*points, Observation(np.array([0.5]), 0.2, 0.5)]
+    certain = [*points, Observation(np.array([0.5]), 0.2)]
+    at = [np.array([0.5])]
+    assert Surrogate(certain).foretell(at)[0] < Surrogate(doubtful).foretell(at)[0] - 0.1
+
+
+def test_of_points_of_one_cost_the_better_metric_is_chosen():
+    assert choose([0.1, 0.9, 0.5], [0.4] * 3, [1.0] * 3) == 1
+
+
+def test_of_points_of_one_metric_the_cheaper_one_is_chosen():
+    assert choose([0.5, 0.5], [0.4, 0.1], [1.0, 1.0]) == 1
+
+
+def test_time_counts():
+    assert choose([0.8, 0.9], [0.4, 0.4], [1.0, 5.0]) == 0
+
+
+def test_a_point_that_could_only_be_beaten_is_not_chosen():
+    front = [(0.9, 0.1)]
+    assert choose([0.5, 1.0], [0.5, 0.05], [1.0, 5.0], front=front) == 1
+
+
+def test_hardly_any_observation_leaves_the_order_of_the_draws():
+    assert choose([0.1, 0.9], [0.4, 0.4], [1.0, 1.0], known=observations(3)) == 0
+
+
+def test_equal_observations_are_no_trouble():
+    same = [Observation(np.array([0.5, 0.0]), 0.7)] * 6
+    assert choose([0.5, 0.2], [0.4, 0.3], [1.0, 1.0], known=same) == 1
+
+
+def test_units_of_the_costs_make_no_difference():
+    points = [np.array([x, 0.0]) for x in (0.2, 0.6, 0.9)]
+    chosen = [
+        most_promising(
+            points,
+            [(0.3, 0.3 * unit), (0.5, 0.2 * unit), (0.9, 0.9 * unit)],
+            [1.0] * 3,
+            observations(),
+            [(0.6, 0.5, 0.5 * unit)],
+            (0.5, 1.0, 1.0 * unit),
+        )
+        for unit in (1.0, 1e15)
+    ]
+    assert chosen[0] == chosen[1]
