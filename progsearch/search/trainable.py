@@ -49,7 +49,7 @@ def worker_settings(folder: StudyFolder, *, seeds: int = 1, test: bool = False) 
 
     Args:
         folder: The study.
-        seeds: How many runs a trial is the mean of.
+        seeds: How many runs a trial is the mean of, with as many seeds from its own on.
         test: Whether each run is scored on test data at its end, where there are any.
     """
     recipe = folder.recipe

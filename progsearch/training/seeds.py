@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from statistics import mean
 from typing import Any
 
 from progsearch.config import RunConfig
@@ -101,4 +102,4 @@ def _with_seed_named(run: TrainingRun) -> Iterator[Record]:
 
 
 def _means(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0]}
+    return {name: mean(m[name] for m in metrics) for name in metrics[0]}

@@ -4,6 +4,7 @@ import torch
 from progsearch.config import with_seed
 from progsearch.errors import TrialFailed
 from progsearch.training import SeedMean, Store, TrainingRun
+from progsearch.training.seeds import _means
 from tests.training.runs import changed, config_of, finish, weights
 
 # Slow enough that epochs and seeds differ.
@@ -32,6 +33,12 @@ def test_runs_in_turn_are_the_runs_alone_and_their_mean_is_told(files):
         assert record.metrics["f1"] == pytest.approx(sum(both) / 2)
     assert [record.fraction for record in records] == [0.5, 1.0]
     assert records[-1].step == mean.total_steps == alone[0].total_steps
+
+
+def test_equal_metrics_have_exactly_that_mean():
+    """So that ties between trials stay ties."""
+    thirds = [{"accuracy": 0.7}] * 3
+    assert _means(thirds) == {"accuracy": 0.7}
 
 
 def test_work_is_summed_and_cost_is_that_of_one_run(files, tmp_path):
