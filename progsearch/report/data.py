@@ -20,6 +20,7 @@ from progsearch.confirm.kept import KeptRuns
 from progsearch.report.compare import confirmed
 from progsearch.report.confirmed import Confirmed
 from progsearch.report.front import directions, front_of, hypervolume, pick, usable
+from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
 from progsearch.search.progress import is_interrupted, is_searched
 
@@ -108,6 +109,12 @@ class StudyReport:
         """How many optimizer steps the trials found trained."""
         return Reuse.of(self.trials, self.recipe.seeds)
 
+    @cached_property
+    def importance(self) -> Importance:
+        """Which dimensions of the space set the best trials apart."""
+        drawn = [trial for trial in self.usable if is_searched(trial) and trial.params]
+        return importance_of(drawn, self.objectives)
+
     @property
     def full(self) -> FrozenTrial | None:
         """The full fine-tuning baseline, where it has a result."""
@@ -189,6 +196,7 @@ class StudyReport:
             "confirmed": self.confirmed and self.confirmed.to_dict(),
             "timings": {"seconds": self.seconds, "work": dict(work), "sessions": self.sessions},
             "reuse": self.reuse.to_dict(),
+            "importance": self.importance.to_dict(),
             "contributions": self.contributions,
             "n_blocks": self.n_blocks,
             "parameters": self.parameters,

@@ -44,6 +44,8 @@ def page(report: StudyReport) -> str:
 
 def _sections(report: StudyReport) -> list[str]:
     sections = _results(report) if report.usable else [_section("No trial has a result yet")]
+    if report.usable:
+        sections.append(_importance(report))
     if report.contributions:
         sections.append(
             _section(
@@ -109,6 +111,20 @@ def _results(report: StudyReport) -> list[str]:
             _figure(figures.schedule_map(report)),
         ),
     ]
+
+
+def _importance(report: StudyReport) -> str:
+    found = report.importance
+    if not found.targets:
+        return _section("What mattered", str(found))
+    return _section(
+        "What mattered",
+        f"{found} Each bar is a dimension's share of the importance (PED-ANOVA, arXiv 2304.10255, "
+        "and arXiv 2601.20800 for dimensions that only some trials have): how differently its "
+        "values are spread over the best trials and over all. Pale bars are no longer than those "
+        "of trials chosen at random.",
+        _figure(figures.importance_figure(found)) + html_parts.dimensions(report),
+    )
 
 
 def _section(title: str, about: str = "", content: str = "") -> str:

@@ -14,7 +14,14 @@ from progsearch.report.confirmed import Confirmed
 from progsearch.report.confirmed_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import Row, rows, rules, trial_name
-from progsearch.report.words import count, duration, in_words, percent, value_in_words
+from progsearch.report.words import (
+    count,
+    duration,
+    in_words,
+    learning_rate,
+    percent,
+    value_in_words,
+)
 
 
 def lead(report: StudyReport) -> str:
@@ -142,6 +149,39 @@ def _row(row: Row, kinds: Sequence[str]) -> str:
         f'<tr class="{"baseline" if row.baseline else "searched"}">'
         f'<td class="name">{escape(row.name)}{tags}</td>{cells}</tr>'
     )
+
+
+def dimensions(report: StudyReport) -> str:
+    """The mean metric by the value of each dimension, and the dimensions that are left out."""
+    importance = report.importance
+    metric = escape(report.metric.replace("_", " "))
+    body = ""
+    for dimension in importance.dimensions:
+        means = " · ".join(
+            f"{_value_in_words(mean.value)}\u00a0{mean.metric:.4f}\u00a0({mean.trials})"
+            for mean in dimension.values
+        )
+        body += (
+            f'<tr><td class="name">{escape(dimension.name.replace("_", " "))}</td>'
+            f'<td class="number">{dimension.trials}</td>'
+            f'<td class="wide">{escape(means)}</td></tr>'
+        )
+    for name, reason in importance.left_out.items():
+        body += (
+            f'<tr><td class="name">{escape(name.replace("_", " "))}</td><td></td>'
+            f'<td class="wide">left out: {escape(reason)}</td></tr>'
+        )
+    return (
+        '<div class="scroll"><table><thead><tr><th>dimension</th><th class="number">trials</th>'
+        f'<th class="wide">mean {metric} by value (trials); they differ in other dimensions, too'
+        f"</th></tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _value_in_words(value: object) -> str:
+    if isinstance(value, float):
+        return learning_rate(value) if 0 < value < 0.01 else f"{value:g}"
+    return str(value).replace("_", " ")
 
 
 def stops(report: StudyReport) -> str:

@@ -26,7 +26,7 @@ def test_the_page_is_one_file_with_plotly_in_it_once(html):
     own = without_plotly(html)
     assert len(own) < 200_000
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", own)
-    assert own.count("Plotly.newPlot") == 4
+    assert own.count("Plotly.newPlot") == 5
 
 
 def test_the_page_tells_what_was_searched_and_what_the_numbers_are_worth(html):
@@ -77,7 +77,7 @@ def test_names_cannot_break_the_page():
 )
 def test_any_number_of_objectives_makes_a_page(objectives):
     own = without_plotly(page(study_report(fake_study(objectives=objectives))))
-    assert own.count("Plotly.newPlot") == 4
+    assert own.count("Plotly.newPlot") == 5
 
 
 def test_a_study_without_results_makes_a_page():
@@ -105,7 +105,7 @@ def test_confirmed_schedules_have_a_section_with_figure_and_table():
     kept = fake_runs(study)
     failed = KeptRun(trial=1, seed=6, reason="the loss is <nan>")
     own = without_plotly(page(study_report(study, kept.having(failed))))
-    assert own.count("Plotly.newPlot") == 5
+    assert own.count("Plotly.newPlot") == 6
     section = own[own.index("<h2>Confirmed on 6 new seeds</h2>") :]
     section = section[: section.index("</section>")]
     assert "1 pt or more are lost" in section
@@ -118,5 +118,5 @@ def test_a_confirmation_that_failed_says_why():
     study = fake_study()
     kept = KeptRuns(margin=0.01, runs=(KeptRun(trial=0, seed=1, reason="the loss is <nan>"),))
     own = without_plotly(page(study_report(study, kept)))
-    assert own.count("Plotly.newPlot") == 4
+    assert own.count("Plotly.newPlot") == 5
     assert "no run has a result: the loss is &lt;nan&gt;" in own

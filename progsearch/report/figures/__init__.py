@@ -4,6 +4,7 @@ from progsearch.report.figures.confirmed import confirmed_figure
 from progsearch.report.figures.contributions import contribution_figure
 from progsearch.report.figures.front import front_figure
 from progsearch.report.figures.history import history_figure
+from progsearch.report.figures.importance import importance_figure
 from progsearch.report.figures.schedules import schedule_map
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "contribution_figure",
     "front_figure",
     "history_figure",
+    "importance_figure",
     "schedule_map",
 ]

@@ -1,0 +1,49 @@
+"""Which dimensions of the space set the best trials apart."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from progsearch.report.figures.style import FRONT, FROZEN, TEMPLATE
+from progsearch.report.importance import Importance, target_in_words
+
+
+def importance_figure(importance: Importance) -> go.Figure:
+    """The share of each dimension, one panel per target; pale is what chance may explain.
+
+    Args:
+        importance: With at least one target.
+    """
+    # plotly draws the first row at the bottom.
+    dimensions = importance.dimensions[::-1]
+    targets = importance.targets
+    figure = make_subplots(
+        cols=len(targets),
+        shared_yaxes=True,
+        horizontal_spacing=0.05,
+        subplot_titles=[f"<b>{target_in_words(target)}</b>" for target in targets],
+    )
+    for column, target in enumerate(targets, start=1):
+        figure.add_bar(
+            orientation="h",
+            x=[100 * d.shares[target] for d in dimensions],
+            y=[d.name.replace("_", " ") for d in dimensions],
+            hovertext=[
+                f"{d.name.replace('_', ' ')}: {100 * d.shares[target]:.1f} %, "
+                f"{d.trials} of {importance.trials} trials have it"
+                for d in dimensions
+            ],
+            hoverinfo="text",
+            marker_color=[FRONT if target in d.beyond_chance else FROZEN for d in dimensions],
+            row=1,
+            col=column,
+        )
+    longest = max(100 * share for d in dimensions for share in d.shares.values())
+    figure.update_xaxes(ticksuffix=" %", range=[0, 1.1 * longest], nticks=5)
+    figure.update_yaxes(showgrid=False)
+    figure.update_annotations(font_size=12.5)
+    figure.update_layout(
+        template=TEMPLATE, height=26 * len(dimensions) + 100, showlegend=False, bargap=0.3
+    )
+    return figure
