@@ -137,6 +137,7 @@ class Recipe(Config):
     scheduler: SchedulerName = "dominance"
     warm_start: str | None = Field(default=None, min_length=1, description="an earlier study")
     budget: int = Field(default=30, ge=1)
+    seeds: int = Field(default=1, ge=1, description="runs of a trial, each with its own seed")
     time_limit: float | None = Field(default=None, gt=0, description="seconds")
     max_gpu_hours: float | None = Field(default=None, gt=0)
     patience: int | None = Field(default=None, ge=1, description="searched trials")
@@ -165,6 +166,12 @@ class Recipe(Config):
     def limits(self) -> Limits:
         """What a schedule must keep to in order to be chosen."""
         return Limits(self.max_updated, self.min_metric)
+
+
+def with_seed(run: RunConfig, seed: int) -> RunConfig:
+    """The same run with another seed."""
+    training = run.training.model_copy(update={"seed": seed})
+    return run.model_copy(update={"training": training})
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

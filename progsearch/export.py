@@ -54,7 +54,7 @@ def config_of(trial: FrozenTrial, study_attrs: Mapping[str, Any]) -> RunConfig:
         "value": attrs["metrics"][metric],
         "metrics": attrs["metrics"],
         "split": study_attrs["split"],
-        "seeds": 1,
+        "seeds": len(attrs.get("seeds", [1])),
         "study": study_attrs["recipe"].get("study"),
         "trial": trial.number,
     }

@@ -42,6 +42,14 @@ def edited(tmp_path, config, change):
 # -- config_of -------------------------------------------------------------------------------
 
 
+def test_the_result_of_several_seeds_says_how_many():
+    fake = FakeStudy()
+    fake.complete(Schedule.full(6), 0.8, seeds=[{"accuracy": 0.79}, {"accuracy": 0.81}])
+    config = config_of(fake.study.trials[0], fake.study.user_attrs)
+    assert (config.results["seeds"], config.results["value"]) == (2, 0.8)
+    assert config.training.seed == 0
+
+
 def test_a_trial_becomes_a_config_with_costs_and_results(study, config):
     trial = study.trials[1]
     assert [stage.trainable_blocks for stage in config.stages] == [

@@ -95,6 +95,7 @@ PLACES = {
     "scheduler": "scheduler",
     "warm_start": "warm_start",
     "budget": "budget",
+    "seeds": "seeds",
     "time": "time_limit",
     "max_gpu_hours": "max_gpu_hours",
     "patience": "patience",

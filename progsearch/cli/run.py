@@ -62,6 +62,14 @@ def run(
             help=f"Searched trials, baselines not counted (default {DEFAULTS.budget}).",
         ),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Train each trial with K seeds; its metric is their mean "
+            f"(default {DEFAULTS.seeds}).",
+        ),
+    ] = None,
     time: Annotated[
         str | None, typer.Option(metavar="2h|30m|90s", help="Stop after this time.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from progsearch.config import Recipe, RunConfig, parse
+from progsearch.config import Recipe, RunConfig, parse, with_seed
 from progsearch.confirm.kept import KeptRuns
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import run_seconds
@@ -58,7 +58,7 @@ def to_confirm(report: StudyReport) -> list[FrozenTrial]:
 
 def new_seeds(recipe: Recipe, number: int) -> list[int]:
     """The first seeds after those that the study's own trials were trained with."""
-    first = recipe.training.seed + 1
+    first = recipe.training.seed + recipe.seeds
     return list(range(first, first + number))
 
 
@@ -75,11 +75,11 @@ def missing(
 def job_of(trial: FrozenTrial, seed: int, recipe: Recipe, subject: Subject) -> Job:
     """The run of ``trial`` with another seed."""
     run = parse(RunConfig, trial.user_attrs["run"], f"trial {trial.number}")
-    training = run.training.model_copy(update={"seed": seed})
+    run = with_seed(run, seed)
     schedule = Schedule.from_dicts([stage.model_dump() for stage in run.stages], subject.n_blocks)
-    made = candidate(Choice(ScheduleSpec(), run.method, training), recipe, subject, schedule)
+    made = candidate(Choice(ScheduleSpec(), run.method, run.training), recipe, subject, schedule)
     # The trial's own config, so that the schedule is trained as it was found.
-    return Job(trial, replace(made, run=run.model_copy(update={"training": training})))
+    return Job(trial, replace(made, run=run))
 
 
 class JobQueue:

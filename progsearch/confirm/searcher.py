@@ -80,7 +80,7 @@ class ConfirmSearcher(Searcher):  # type: ignore[misc]
             return
         job = self._running.pop(trial_id).job
         report: Report | None = (result or {}).get("report")
-        if report is None:
+        if report is None or (report.result is None and report.failure is None):
             return  # stopped with the session, so it stays to be done
         if report.result is not None:
             self._queue.finished(job)

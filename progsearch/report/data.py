@@ -25,7 +25,7 @@ from progsearch.report.reuse import Reuse
 from progsearch.search.progress import is_interrupted, is_searched
 
 NOTE = (
-    "Every trial was trained with one seed, and the front was chosen on the same {split} data "
+    "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "
     "that the metrics were measured on. Differences smaller than the noise between seeds are no "
     "findings, and the metrics of chosen trials lean to the optimistic side."
 )
@@ -75,7 +75,14 @@ class StudyReport:
     @property
     def note(self) -> str:
         """What the numbers do not say."""
-        return NOTE.format(split=self.split)
+        many = self.recipe.seeds
+        seeds = "one seed"
+        if many > 1:
+            seeds = (
+                f"{many} seeds (metrics are means over them, seconds sums, updated parameters "
+                "and FLOPs those of one run)"
+            )
+        return NOTE.format(seeds=seeds, split=self.split)
 
     @property
     def baselines(self) -> list[FrozenTrial]:
@@ -100,7 +107,7 @@ class StudyReport:
     @cached_property
     def reuse(self) -> Reuse:
         """How many optimizer steps the trials found trained."""
-        return Reuse.of(self.trials)
+        return Reuse.of(self.trials, self.recipe.seeds)
 
     @cached_property
     def importance(self) -> Importance:

@@ -48,6 +48,8 @@ def facts(report: StudyReport) -> str:
         "Epochs": str(report.recipe.training.epochs),
         "Search time": duration(report.seconds),
     }
+    if report.recipe.seeds > 1:
+        items["Seeds"] = f"{report.recipe.seeds} a trial"
     if report.reuse.steps_reused:
         share = percent(report.reuse.share)
         items["Steps reused"] = (

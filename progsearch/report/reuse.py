@@ -28,12 +28,18 @@ class Reuse:
     seconds_saved: float = 0.0
 
     @classmethod
-    def of(cls, trials: Sequence[FrozenTrial]) -> Reuse:
-        """The sum over all trials that say how many steps they made; failed ones do not."""
+    def of(cls, trials: Sequence[FrozenTrial], seeds: int = 1) -> Reuse:
+        """The sum over all trials that say how many steps they made; failed ones do not.
+
+        Args:
+            trials: The trials.
+            seeds: How many runs each of them is the mean of.
+        """
         known = [t.user_attrs for t in trials if "steps_trained" in t.user_attrs]
+        # A reused epoch leaves a record like any other.
+        steps = sum(attrs["records"][-1]["step"] for attrs in known if attrs["records"])
         return cls(
-            # A reused epoch leaves a record like any other.
-            steps=sum(attrs["records"][-1]["step"] for attrs in known if attrs["records"]),
+            steps=seeds * steps,
             steps_trained=sum(attrs["steps_trained"] for attrs in known),
             seconds_saved=sum(attrs["timings"].get("saved", 0.0) for attrs in known),
         )

@@ -123,7 +123,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
                 draws.put_first(draws.space.fitting(point))
         # Patience begins anew with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
-        self._worker_settings = worker_settings(folder, test=False)
+        self._worker_settings = worker_settings(folder, seeds=recipe.seeds)
 
     # -- what Ray Tune asks and tells --------------------------------------------------------
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from progsearch.config import RunConfig, plain
+from progsearch.config import RunConfig, plain, with_seed
 from progsearch.errors import TrialFailed
 from progsearch.search.logs import log_to
 
 if TYPE_CHECKING:
     from progsearch.search.study import StudyFolder
-    from progsearch.training import Record, TrainingRun
+    from progsearch.training import Record, SeedMean, TrainingRun
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +32,9 @@ class Report:
         record: The epoch's `Record`, as a dict.
         spent: The run so far: timings, steps_trained and peak_memory.
         result: The finished run: metrics, timings, steps_trained and peak_memory; with schedule,
-            run and costs where blocks were chosen on the way, and test_metrics where test data
-            were scored.
+            run and costs where blocks were chosen on the way, with seeds (the metrics of each)
+            where it is the mean of several runs, and with test_metrics where test data were
+            scored.
         failure: Why the run cannot go on.
     """
 
@@ -43,11 +44,12 @@ class Report:
     failure: str | None = None
 
 
-def worker_settings(folder: StudyFolder, *, test: bool) -> dict[str, Any]:
+def worker_settings(folder: StudyFolder, *, seeds: int = 1, test: bool = False) -> dict[str, Any]:
     """What the workers of a study are told beside the run.
 
     Args:
         folder: The study.
+        seeds: How many runs a trial is the mean of, with as many seeds from its own on.
         test: Whether each run is scored on test data at its end, where there are any.
     """
     recipe = folder.recipe
@@ -56,6 +58,7 @@ def worker_settings(folder: StudyFolder, *, test: bool) -> dict[str, Any]:
         "reuse": recipe.reuse,
         "reuse_budget": recipe.reuse_budget,
         "prefix_cache": recipe.prefix_cache,
+        "seeds": seeds,
         "test": test,
     }
 
@@ -78,7 +81,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; what the process has loaded stays."""
         self._config = new_config
-        self._run: TrainingRun | None = None
+        self._run: TrainingRun | SeedMean | None = None
         self._records: Iterator[Record] | None = None
         return True
 
@@ -110,6 +113,8 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             pass
         result = self._run.result()
         found = {"metrics": result.metrics, **self._run.spent()}
+        if result.seeds is not None:
+            found["seeds"] = list(result.seeds)
         if result.test_metrics is not None:
             found["test_metrics"] = result.test_metrics
         trained = self._run.config
@@ -122,17 +127,24 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             }
         return Report(record=record.to_dict(), result=found)
 
-    def _start(self, config: dict[str, Any]) -> TrainingRun:
-        from progsearch.training import Store, TrainingRun
+    def _start(self, config: dict[str, Any]) -> TrainingRun | SeedMean:
+        from progsearch.training import SeedMean, Store, TrainingRun
 
         store = None
         if config["reuse"]:
             gib = config["reuse_budget"]
             store = Store(budget=None if gib is None else int(gib * 2**30))
         run: RunConfig = config["run"]
-        return TrainingRun(
-            run, store=store, prefix_cache=config["prefix_cache"], test=config["test"]
-        )
+        runs = [
+            TrainingRun(
+                with_seed(run, run.training.seed + index),
+                store=store,
+                prefix_cache=config["prefix_cache"],
+                test=config["test"],
+            )
+            for index in range(config["seeds"])
+        ]
+        return runs[0] if len(runs) == 1 else SeedMean(runs)
 
     def _drop(self) -> None:
         """Give the memory of the finished run back, for trials that share the GPU."""

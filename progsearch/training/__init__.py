@@ -4,12 +4,14 @@ from progsearch.training.callback import ProgtuningCallback
 from progsearch.training.describe import describe
 from progsearch.training.run import Record, RunResult, TrainingRun
 from progsearch.training.save import load_trained, save_run
+from progsearch.training.seeds import SeedMean
 from progsearch.training.store import Store
 
 __all__ = [
     "ProgtuningCallback",
     "Record",
     "RunResult",
+    "SeedMean",
     "Store",
     "TrainingRun",
     "describe",

@@ -72,6 +72,7 @@ class RunResult:
         peak_memory: Bytes: allocated on the GPU, or resident in the process on a CPU.
         cost: What the schedule costs.
         test_metrics: The task's metrics on its test data, where the run was to score it.
+        seeds: The metrics of each run, where this is the mean of several; see `SeedMean`.
     """
 
     metrics: dict[str, float]
@@ -81,6 +82,7 @@ class RunResult:
     peak_memory: int
     cost: RunCost
     test_metrics: dict[str, float] | None
+    seeds: tuple[dict[str, float], ...] | None = None
 
 
 class TrainingRun:

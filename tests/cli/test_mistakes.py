@@ -55,12 +55,13 @@ def test_wrong_metric(refused):
     ("option", "value"),
     [
         ("--budget", 0),
+        ("--seeds", 0),
         ("--epochs", 0),
         ("--time", "soon"),
         ("--objective", "speed"),
         ("--method", "full,lorra"),
         ("--precision", "fp8"),
-        ("--sampler", "grid"),
+        ("--sampler", "annealing"),
         ("--study", "a/b"),
     ],
 )

@@ -86,6 +86,7 @@ def test_what_a_halt_cuts_short_is_not_kept(parts):
     stop.ending = "interrupted"
     assert searcher.suggest("c") == searcher.FINISHED
     searcher.worker_died("a", "killed")
-    searcher.on_trial_complete("b", None)
+    # Tune repeats the last report of a trial that it stops.
+    searcher.on_trial_complete("b", {"report": Report(record=record(1))})
     assert searcher.kept.runs == ()
     assert read_kept(folder.path) is None

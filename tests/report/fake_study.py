@@ -91,6 +91,7 @@ class FakeStudy:
         params=None,
         learning_rate=1e-4,
         scores=None,
+        seeds=None,
         steps_reused=0,
     ):
         cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
@@ -106,6 +107,7 @@ class FakeStudy:
             "timings": {"setup": 2.0, "train": seconds - 10.0, "evaluate": 10.0, "saved": saved},
             "steps_trained": STEPS - steps_reused,
             "peak_memory": 1_400_000_000,
+            **({"seeds": seeds} if seeds else {}),
         }
         values = {
             "metric": metric,

@@ -39,6 +39,17 @@ def test_the_page_tells_what_was_searched_and_what_the_numbers_are_worth(html):
     assert "progsearch export fake --pick knee --out schedule.yaml" in own
 
 
+def test_the_page_of_trials_with_several_seeds_says_so():
+    fake = FakeStudy()
+    fake.baselines()
+    recipe = fake.study.user_attrs["recipe"] | {"seeds": 3}
+    fake.study.set_user_attr("recipe", recipe)
+    own = without_plotly(page(study_report(fake.study)))
+    assert "trained with 3 seeds (metrics are means over them" in own
+    assert "one seed" not in own
+    assert "<dt>Seeds</dt><dd>3 a trial</dd>" in own
+
+
 def test_the_table_has_the_front_and_the_baselines(html):
     report = study_report(fake_study())
     own = without_plotly(html)

@@ -45,6 +45,15 @@ def test_without_reuse_nothing_is_claimed():
     assert str(reuse) == ""
 
 
+def test_steps_of_all_seeds_count():
+    fake = FakeStudy()
+    fake.study.set_user_attr("recipe", fake.study.user_attrs["recipe"] | {"seeds": 3})
+    # Three runs, which trained 345 steps of their 1,035 themselves.
+    fake.complete(Schedule.full(6), 0.8)
+    reuse = study_report(fake.study).reuse
+    assert (reuse.steps, reuse.steps_reused) == (1035, 690)
+
+
 def test_a_study_without_trials_has_reused_nothing():
     assert study_report(FakeStudy().study).reuse == Reuse(0, 0, 0.0)
     assert Reuse().share == 0.0

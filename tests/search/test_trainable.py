@@ -1,13 +1,14 @@
-from progsearch.config import ContributionConfig, RunConfig, plain
+from progsearch.config import ContributionConfig, RunConfig, plain, with_seed
 from progsearch.schedule import ScheduleSpec
 from progsearch.search.trainable import TrialWorker
 from tests.search.tiny_task import tiny_recipe
 
 
-def reports_of(run):
+def reports_of(run, seeds=1):
     """What a worker tells of a run, without Ray around it."""
     worker = object.__new__(TrialWorker)
-    worker.reset_config({"run": run, "reuse": False, "prefix_cache": True, "test": False})
+    settings = {"reuse": False, "prefix_cache": True, "seeds": seeds, "test": False}
+    worker.reset_config({"run": run, **settings})
     steps = [worker.step()]
     while not steps[-1]["done"]:
         steps.append(worker.step())
@@ -43,3 +44,18 @@ def test_a_run_that_chose_its_blocks_tells_which_and_what_they_cost(tmp_path):
     assert [len(stage["trainable_blocks"]) for stage in result["schedule"]] == [3, 2, 1]
     assert reports_of(trained)[-1].result["metrics"] == result["metrics"]
     assert result["costs"]["n_blocks"] == 3
+
+
+def test_several_seeds_are_told_with_their_mean(tmp_path):
+    run = config(tmp_path)
+    first, last = reports_of(run, seeds=2)
+    assert first.result is None
+    metrics = [
+        reports_of(with_seed(run, seed))[-1].result["metrics"]
+        for seed in (run.training.seed, run.training.seed + 1)
+    ]
+    assert last.result["seeds"] == metrics
+    mean = sum(m["accuracy"] for m in metrics) / 2
+    assert last.result["metrics"]["accuracy"] == last.record["metrics"]["accuracy"] == mean
+    assert last.result["steps_trained"] == 2 * last.record["step"]
+    assert "run" not in last.result
