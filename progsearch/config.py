@@ -18,7 +18,7 @@ from progsearch.limits import Limits
 MethodName = Literal["full", "lora", "bitfit", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
-SamplerName = Literal["tpe", "nsga2", "gp", "random", "grid"]
+SamplerName = Literal["ehvi", "tpe", "nsga2", "gp", "random", "grid"]
 SchedulerName = Literal["dominance", "mo-asha", "none"]
 
 METHODS: dict[MethodName, str] = {
@@ -132,7 +132,7 @@ class Recipe(Config):
         default=("metric", "updated_parameters"), min_length=1, max_length=3
     )
     training: TrainingConfig = TrainingConfig()
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "ehvi"
     candidates: int | None = Field(default=None, ge=1, description="points drawn for each trial")
     scheduler: SchedulerName = "dominance"
     warm_start: str | None = Field(default=None, min_length=1, description="an earlier study")

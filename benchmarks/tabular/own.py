@@ -49,7 +49,7 @@ class Progsearch:
     reuse: bool = True
     scheduler: SchedulerName = "dominance"
     candidates: int | None = None
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "ehvi"
 
     def __call__(self, table: Table, column: int, seed: int) -> Iterator[Event]:
         """See `Strategy`."""

@@ -120,14 +120,18 @@ def run(
     seed: options.Seed = None,
     sampler: Annotated[
         str | None,
-        typer.Option(metavar="|".join(get_args(SamplerName)), help=f"Default {DEFAULTS.sampler}."),
+        typer.Option(
+            metavar="|".join(get_args(SamplerName)),
+            help="Where the schedules come from; ehvi chooses by what each is expected to add to "
+            f"the front for its time, the others are Optuna's (default {DEFAULTS.sampler}).",
+        ),
     ] = None,
     candidates: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             help="Points drawn for each trial, of which the one is trained that promises most "
-            "for its time (default 16; 1 with the samplers random and grid).",
+            "for its time (default 64 with ehvi, 1 with the other samplers).",
         ),
     ] = None,
     scheduler: Annotated[

@@ -172,7 +172,7 @@ class GridSampler(BaseSampler):
         return self._point[param_name]
 
 
-def make_sampler(name: Literal["tpe", "nsga2", "gp", "random"], seed: int) -> BaseSampler:
+def make_sampler(name: Literal["ehvi", "tpe", "nsga2", "gp", "random"], seed: int) -> BaseSampler:
     """The Optuna sampler of that name, set for several objectives and conditional spaces."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -183,5 +183,6 @@ def make_sampler(name: Literal["tpe", "nsga2", "gp", "random"], seed: int) -> Ba
                 return NSGAIISampler(seed=seed)
             case "gp":
                 return GPSampler(seed=seed)
-            case "random":
+            case "ehvi" | "random":
+                # What is drawn for ehvi is chosen from afterwards: see `asking`.
                 return RandomSampler(seed=seed)

@@ -55,7 +55,9 @@ class Knowledge:
         if timings and steps:
             seconds = timings["train"] + timings["evaluate"] - timings["saved"]
             self._work.measure(seconds, attributes["costs"]["flops"] * steps / segments[-1][0])
-        if trial.state == TrialState.COMPLETE or trial.user_attrs.get("reason") == STOPPED:
+        if trial.state == TrialState.COMPLETE or attributes.get("reason") == STOPPED:
+            # A trial that went on with another one has its curve and more.
+            self._curves.pop(attributes.get("continues", -1), None)
             self._curves[trial.number] = self._curve(trial, records)
             self._vectors[trial.number] = features(attributes["run"], self._subject.n_blocks)
             if attributes.get("name") == "full":
@@ -65,10 +67,13 @@ class Knowledge:
         """Whether a running trial, measured just now, should be stopped; no baseline is."""
         if self._judge is None or "name" in trial.user_attrs:
             return False
-        others = list(self._curves.values())
-        return self._judge.stops(
-            self._curve(trial, records), others, self._recipe.limits.min_metric
-        )
+        curve = self._curve(trial, records)
+        before = self._curves.get(trial.user_attrs.get("continues", -1))
+        if before is not None and curve.reached <= before.reached:
+            # It was decided that it goes on from there.
+            return False
+        others = [other for other in self._curves.values() if other is not before]
+        return self._judge.stops(curve, others, self._recipe.limits.min_metric)
 
     def takes_up(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """A stopped trial of ``trials`` that should go on now."""

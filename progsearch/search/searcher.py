@@ -33,8 +33,8 @@ _TRIES = 520
 # How many points are kept back because a running trial is making their first steps; beyond that
 # a worker waits for those steps, since a sampler that insists on such points knows why.
 _MOST_HELD = 2
-# From how many points the next one is chosen, where a sampler learns.
-_CANDIDATES = 16
+# From how many points the sampler ehvi chooses the next one; more gain little and take longer.
+_CANDIDATES = 64
 
 _log = logging.getLogger(__name__)
 
@@ -111,9 +111,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         # Drawn, but kept back while a running trial makes steps that they need, too.
         self._held: list[tuple[Draw, Candidate]] = []
         recipe = folder.recipe
-        self._n_candidates = recipe.candidates or (
-            1 if recipe.sampler in ("random", "grid") else _CANDIDATES
-        )
+        self._n_candidates = recipe.candidates or (_CANDIDATES if recipe.sampler == "ehvi" else 1)
         self._knowledge = Knowledge(recipe, subject, earlier)
         trials = self._study.get_trials(deepcopy=False)
         for trial in trials:
@@ -248,8 +246,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     def _next_point(self, known: set[str]) -> tuple[Draw, Candidate] | None:
         """The point to train now, if there is one, such that it need not wait for a trial.
 
-        Of several points the most promising is taken and the others are thrown away. A sampler
-        that does not learn gives one, and one more for each that would have to wait: those are
+        Of several candidates the most promising is taken and the others are thrown away. Where
+        there is to be one, another is drawn in place of each that would have to wait: those are
         held for later.
         """
         while self._draws.puts_first:
@@ -269,10 +267,10 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if not pool:
             return None
         free = free or pool
-        learns = self._n_candidates > 1
-        chosen = free[self._knowledge.best([c for _, c in free]) if learns else 0]
+        chooses = self._n_candidates > 1
+        chosen = free[self._knowledge.best([c for _, c in free]) if chooses else 0]
         rest = [point for point in pool if point is not chosen]
-        if learns:
+        if chooses:
             for draw, _ in rest:
                 self._draws.throw_away(draw.number)
         else:

@@ -94,10 +94,10 @@ def _fit(covariance: Values, targets: Values, length: float, factor: float) -> _
 
 def _matern(distance: Values) -> Values:
     scaled = np.sqrt(5.0) * distance
-    return (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+    return np.asarray((1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled))
 
 
 def _distances(first: Values, second: Values, factor: float) -> Values:
     weights = np.ones(first.shape[1])
     weights[-1] = factor  # the learning rate comes last
-    return cdist(first * weights, second * weights)
+    return np.asarray(cdist(first * weights, second * weights))

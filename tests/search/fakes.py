@@ -87,7 +87,7 @@ def new_folder(tmp_path, given, space, n_blocks=6):
     return create_study(given, tmp_path, metric="accuracy", attributes=attributes)
 
 
-def searcher_of(folder, space, *, parallel=1, n_blocks=6, halt=None, view=None):
+def searcher_of(folder, space, *, parallel=1, n_blocks=6, halt=None, view=None, earlier=None):
     given, found = folder.recipe, subject(space, n_blocks)
     first, _ = baselines(space.default(given.training), given, found)
     known = folder.study.get_trials(deepcopy=False)
@@ -100,15 +100,19 @@ def searcher_of(folder, space, *, parallel=1, n_blocks=6, halt=None, view=None):
         halt=halt or NoHalt(),
         session=Session(folder),
         view=view or View(),
+        earlier=earlier,
     )
 
 
-def start(tmp_path, space="quick", *, parallel=1, n_blocks=6, methods=None, **changes):
+def start(
+    tmp_path, space="quick", *, parallel=1, n_blocks=6, methods=None, earlier=None, **changes
+):
     """A new study and its searcher."""
     given = recipe(space=space, **changes)
     loaded = Space.load(space, methods)
     folder = new_folder(tmp_path, given, loaded, n_blocks)
-    return folder, searcher_of(folder, loaded, parallel=parallel, n_blocks=n_blocks)
+    made = searcher_of(folder, loaded, parallel=parallel, n_blocks=n_blocks, earlier=earlier)
+    return folder, made
 
 
 def record(epoch, accuracy=0.7):

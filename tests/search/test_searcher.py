@@ -206,7 +206,7 @@ def test_baselines_use_the_only_method_there_is(tmp_path):
     assert methods == {"lora"}
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", ["ehvi", "tpe", "nsga2", "random", "grid"])
 def test_the_same_seed_gives_the_same_search(tmp_path, sampler):
     found = []
     for name in ("a", "b", "c"):
