@@ -210,7 +210,9 @@ def run(
     recipe = options.recipe_of(recipe_file, context.params)
     # Mistakes are told before Ray and torch, which take their time, are imported.
     check_name_is_free(recipe, studies_dir)
-    Space.load(recipe.space, recipe.methods)
+    found = Space.load(recipe.space, recipe.methods)
+    if recipe.sampler == "grid":
+        found.points()
     if recipe.warm_start is not None:
         open_study(recipe.warm_start, studies_dir, read_only=True)
     resolve_model(recipe.model)
