@@ -92,6 +92,10 @@ class Knowledge:
         found = None if curve is None else foretell(curve, list(self._curves.values()))
         return None if found is None else found[0]
 
+    def seconds_left(self, run: Candidate) -> float:
+        """What the training of ``run`` takes, stored steps left out; FLOPs before any is done."""
+        return self._work.seconds_left(run)
+
     def best(self, runs: Sequence[Candidate]) -> int:
         """The index of the run that is to be trained next."""
         finished = [c for c in self._curves.values() if c.final is not None and c.allowed]
@@ -102,7 +106,7 @@ class Knowledge:
         return most_promising(
             [features(plain(run.run), self._subject.n_blocks) for run in runs],
             costs,
-            [self._work.seconds_left(run) for run in runs],
+            [self.seconds_left(run) for run in runs],
             self._observations(),
             [values[index] for index in non_dominated(values, directions(len(values[0])))],
             self._corner(values, costs),

@@ -201,8 +201,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         seen = {trial.user_attrs.get("name") for trial in trials}
         unseen = {name: b for name, b in self._baselines.items() if name not in seen}
         if unseen:
-            free = (name for name, b in unseen.items() if not self._would_wait(b))
-            name = next(free, next(iter(unseen)))
+            free = {name: b for name, b in unseen.items() if not self._would_wait(b)} or unseen
+            # The longest first, so that the workers end together.
+            name = max(free, key=lambda name: self._knowledge.seconds_left(free[name]))
             attributes = {"name": name, **unseen[name].attributes()}
             return self._add(attributes, segments=unseen[name].segments)
         if stopped := self._knowledge.takes_up(trials):

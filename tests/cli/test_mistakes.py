@@ -42,6 +42,18 @@ def test_wrong_space(refused):
     assert "papre" in message and "paper" in message
 
 
+def test_a_grid_of_a_space_without_end(refused, tmp_path):
+    rate = {"type": "float", "low": 1e-5, "high": 1e-3, "log": True}
+    write_yaml(tmp_path / "rates.yaml", {"dimensions": {"learning_rate": rate}})
+    arguments = ("--task", "bbc-headlines", "--space", "rates.yaml", "--sampler", "grid")
+    assert "dimensions.learning_rate: a grid needs a step" in refused("run", *arguments)
+
+
+def test_an_earlier_study_that_is_not_there(refused):
+    message = refused("run", "--task", "bbc-headlines", "--warm-start", "yesterday")
+    assert "there is no study 'yesterday'" in message
+
+
 def test_wrong_model(refused):
     assert "./no-such-folder" in refused("run", "--task", "mrpc", "--model", "./no-such-folder")
 
@@ -62,6 +74,8 @@ def test_wrong_metric(refused):
         ("--method", "full,lorra"),
         ("--precision", "fp8"),
         ("--sampler", "annealing"),
+        ("--scheduler", "asha"),
+        ("--candidates", 0),
         ("--study", "a/b"),
     ],
 )
