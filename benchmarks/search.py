@@ -15,6 +15,8 @@ search has after 50 whole trials (the mean over its repeats on that seed), over 
 50 trials. Median over repeats, with a bootstrap interval of 95 %. A repeat that does not get there
 in the steps of 150 whole trials counts as those; ``reached`` says how many did.
 
+The strategies of progsearch's own that follow its default lack a part of it each.
+
 ``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
 progsearch needs fewer.
 
@@ -25,9 +27,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,52 +61,83 @@ OTHERS: dict[str, Strategy] = {
     RANDOM: whole_trials(random_sampler),
     "optuna-tpe": whole_trials(ray_tpe),
     "nsga2": whole_trials(nsga2),
-    "mo-asha": MoAsha(factor=2),
+    "mo-asha, 1/2 go on": MoAsha(factor=2),
+    "mo-asha, 1/3 go on": MoAsha(factor=3),
 }
 OWN: dict[str, Strategy] = {
     OURS: Progsearch(),
-    "progsearch without reuse": Progsearch(reuse=False),
+    "without reuse": Progsearch(reuse=False),
+    "without stopping": Progsearch(scheduler="none"),
+    "stopping by mo-asha": Progsearch(scheduler="mo-asha"),
+    "without choosing": Progsearch(candidates=1),
+    "tpe instead": Progsearch(sampler="tpe"),
 }
 
 Traces = dict[str, list[Trace]]
 
 
-def replay(
-    table: Table, strategies: dict[str, Strategy], repeats: int
-) -> tuple[Traces, list[float]]:
-    """All repeats of all strategies, and the hypervolume that each repeat is to reach.
+@dataclass(frozen=True)
+class Replay:
+    """Repeats of strategies on a table.
 
-    Args:
+    Attributes:
         table: What is searched.
         strategies: By name, random search first: it says what is to be reached.
         repeats: How often.
     """
-    corner = (table.subject.majority or 0.0, 1.0)
-    base, limit = TRIALS * table.steps, MOST_TRIALS * table.steps
-    columns = [table.seeds[repeat % len(table.seeds)] for repeat in range(repeats)]
-    traces: Traces = {}
-    targets: list[float] = []
-    for name, strategy in strategies.items():
-        started = time.perf_counter()
-        traces[name] = [
-            run(
-                strategy(table, column, repeat),
-                corner,
-                partial(
-                    _enough, target=targets[repeat] if targets else None, base=base, limit=limit
-                ),
-            )
-            for repeat, column in enumerate(columns)
+
+    table: Table
+    strategies: dict[str, Strategy]
+    repeats: int
+
+    @property
+    def columns(self) -> list[int]:
+        """The seed of the table that each repeat sees."""
+        seeds = self.table.seeds
+        return [seeds[repeat % len(seeds)] for repeat in range(self.repeats)]
+
+    def all(self, parallel: int = 1) -> tuple[Traces, list[float]]:
+        """All repeats of all strategies, and the hypervolume that each repeat is to reach."""
+        global _replay
+        _replay = self
+        # Forked, so that the workers have the table and the strategies, which cannot be pickled.
+        with multiprocessing.get_context("fork").Pool(parallel) as pool:
+            traces: Traces = {}
+            targets: list[float] = []
+            for name in self.strategies:
+                started = time.perf_counter()
+                jobs = [
+                    (name, repeat, targets[repeat] if targets else None)
+                    for repeat in range(self.repeats)
+                ]
+                traces[name] = pool.map(_one, jobs, chunksize=1)
+                targets = targets or self._targets(traces[name])
+                seconds = time.perf_counter() - started
+                print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
+        return traces, targets
+
+    def one(self, name: str, repeat: int, target: float | None) -> Trace:
+        """One repeat of one strategy."""
+        base, limit = TRIALS * self.table.steps, MOST_TRIALS * self.table.steps
+        return run(
+            self.strategies[name](self.table, self.columns[repeat], repeat),
+            (self.table.subject.majority or 0.0, 1.0),
+            partial(_enough, target=target, base=base, limit=limit),
+        )
+
+    def _targets(self, traces: list[Trace]) -> list[float]:
+        reached = [trace.volume_after(TRIALS) for trace in traces]
+        return [
+            statistics.mean(v for v, c in zip(reached, self.columns, strict=True) if c == column)
+            for column in self.columns
         ]
-        if not targets:
-            reached = [trace.volume_after(TRIALS) for trace in traces[name]]
-            targets = [
-                statistics.mean(v for v, c in zip(reached, columns, strict=True) if c == column)
-                for column in columns
-            ]
-        seconds = time.perf_counter() - started
-        print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
-    return traces, targets
+
+
+_replay: Replay
+
+
+def _one(job: tuple[str, int, float | None]) -> Trace:
+    return _replay.one(*job)
 
 
 def _enough(trace: Trace, target: float | None, base: int, limit: int) -> bool:
@@ -200,6 +235,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=50)
     names = list(OTHERS | OWN)
     parser.add_argument("--strategies", nargs="+", choices=names, default=names)
+    parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--baselines", choices=("all", "own"), default="all")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -211,7 +247,7 @@ def main() -> None:
     if arguments.baselines == "all":
         others = {name: after_baselines(strategy) for name, strategy in OTHERS.items()}
     chosen = {n: s for n, s in (others | OWN).items() if n in (RANDOM, *arguments.strategies)}
-    traces, targets = replay(table, chosen, arguments.repeats)
+    traces, targets = Replay(table, chosen, arguments.repeats).all(arguments.parallel)
     result = {"baselines": arguments.baselines, **summary(traces, targets, table)}
     arguments.out.parent.mkdir(exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -145,7 +145,7 @@ def test_the_summary_says_who_needs_fewer_steps_than_random(table):
             yield Event(number * table.steps, number, None)
 
     strategies = {"random": search.OTHERS["random"], "progsearch": quick, "never": never}
-    result = search.summary(*search.replay(table, strategies, 4), table)
+    result = search.summary(*search.Replay(table, strategies, 4).all(), table)
     found = result["strategies"]
     assert found["progsearch"]["steps_ratio_to_random"]["reached"] == 4
     assert found["never"]["steps_ratio_to_random"] == {
