@@ -86,12 +86,6 @@ class Knowledge:
         number = self._judge.takes_up(stopped, others)
         return None if number is None else trials[number]
 
-    def foretold(self, trial: FrozenTrial) -> float | None:
-        """What the metric of a stopped trial would have come to; None where nobody can tell."""
-        curve = self._curves.get(trial.number)
-        found = None if curve is None else foretell(curve, list(self._curves.values()))
-        return None if found is None else found[0]
-
     def seconds_left(self, run: Candidate) -> float:
         """What the training of ``run`` takes, stored steps left out; FLOPs before any is done."""
         return self._work.seconds_left(run)
@@ -150,8 +144,5 @@ class Knowledge:
 
     def _costs(self, costs: Mapping[str, Any]) -> tuple[float, ...]:
         """The objectives but for the metric; FLOPs stand in for those that must be measured."""
-        return tuple(costs.get(objective, costs["flops"]) for objective in self._costly)
-
-    @property
-    def _costly(self) -> tuple[str, ...]:
-        return self._recipe.objectives[1:]
+        objectives = self._recipe.objectives[1:]
+        return tuple(costs.get(objective, costs["flops"]) for objective in objectives)

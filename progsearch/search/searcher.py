@@ -247,9 +247,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     def _next_point(self, known: set[str]) -> tuple[Draw, Candidate] | None:
         """The point to train now, if there is one, such that it need not wait for a trial.
 
-        Of several candidates the most promising is taken and the others are thrown away. Where
-        there is to be one, another is drawn in place of each that would have to wait: those are
-        held for later.
+        Of several candidates the most promising is taken and the others are thrown away, but
+        for those of a grid, which would not come again. Where there is to be one, another is
+        drawn in place of each that would have to wait: those are held for later.
         """
         while self._draws.puts_first:
             if first := self._draw(known, tries=1):
@@ -271,7 +271,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         chooses = self._n_candidates > 1
         chosen = free[self._knowledge.best([c for _, c in free]) if chooses else 0]
         rest = [point for point in pool if point is not chosen]
-        if chooses:
+        if chooses and self._folder.recipe.sampler != "grid":
             for draw, _ in rest:
                 self._draws.throw_away(draw.number)
         else:

@@ -11,7 +11,7 @@ class Work:
     """Knows which segments a study has trained and what training costs on its machine.
 
     Args:
-        reuse: Whether trained segments are trained again all the same.
+        reuse: Whether segments that were trained once need not be trained again.
     """
 
     def __init__(self, reuse: bool) -> None:
@@ -28,11 +28,6 @@ class Work:
         """Training of so many FLOPs took so long."""
         self._seconds += seconds
         self._flops += flops
-
-    def steps_left(self, run: Candidate) -> int:
-        """Optimizer steps of ``run`` that are not stored."""
-        known = [end for end, key in run.segments if key in self._trained]
-        return run.segments[-1][0] - (max(known) if known and self._reuse else 0)
 
     def seconds_left(self, run: Candidate) -> float:
         """What the rest of ``run`` takes; FLOPs as long as nothing was measured."""

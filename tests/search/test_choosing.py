@@ -38,13 +38,16 @@ def test_any_sampler_can_be_chosen_from(tmp_path):
     assert len(front_of(folder.study.trials)) > 1
 
 
-def test_a_grid_trains_every_schedule_of_its_space_once(tmp_path):
-    folder, searcher = start(tmp_path, "paper", sampler="grid", budget=1000)
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_a_grid_trains_every_schedule_of_its_space_once(tmp_path, candidates):
+    folder, searcher = start(
+        tmp_path, "paper", sampler="grid", candidates=candidates, budget=1000
+    )
     run_all(searcher, limit=1500)
     assert searcher.ending == "exhausted"
     drawn = [tuple(t.params.items()) for t in folder.study.trials if t.params]
     keys = [trial.user_attrs["key"] for trial in folder.study.trials]
-    assert len(keys) == len(set(keys))
+    assert len(keys) == len(set(keys)) == 8, "1 to 6 stages, and two more baselines"
     points = {tuple(point.items()) for point in Space.load("paper").points()}
     assert set(drawn) <= points
 

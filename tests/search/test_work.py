@@ -9,21 +9,21 @@ RUN = SimpleNamespace(segments=((10, "a"), (20, "b"), (30, "c")), flops=(4.0, 2.
 
 def test_what_is_trained_is_not_left():
     work = Work(reuse=True)
-    assert (work.steps_left(RUN), work.seconds_left(RUN)) == (30, 7)
+    assert work.seconds_left(RUN) == 7
     work.add([(10, "a"), (20, "b"), (30, "x")], done=20)
-    assert (work.steps_left(RUN), work.seconds_left(RUN)) == (10, 1)
+    assert work.seconds_left(RUN) == 1
 
 
 def test_steps_that_were_not_reached_are_left():
     work = Work(reuse=True)
     work.add(RUN.segments, done=10)
-    assert work.steps_left(RUN) == 20
+    assert work.seconds_left(RUN) == 3
 
 
 def test_without_reuse_all_is_left():
     work = Work(reuse=False)
     work.add(RUN.segments, done=20)
-    assert (work.steps_left(RUN), work.seconds_left(RUN)) == (30, 7)
+    assert work.seconds_left(RUN) == 7
 
 
 def test_seconds_are_those_of_the_machine():
