@@ -54,7 +54,7 @@ from tabular.table import TABLE, Table
 RESULTS = Path(__file__).parent / "results" / "search.json"
 TRIALS = 50
 MOST_TRIALS = 150
-FRACTIONS = (0.1, 0.2, 0.33, 0.5, 0.75, 1.0)
+FRACTIONS = (0.1, 0.2, 0.33, 0.5)
 OURS = "progsearch"
 RANDOM = "random"
 OTHERS: dict[str, Strategy] = {
@@ -141,9 +141,10 @@ def _one(job: tuple[str, int, float | None]) -> Trace:
 
 
 def _enough(trace: Trace, target: float | None, base: int, limit: int) -> bool:
+    """Whether a repeat has shown all that is compared."""
     if trace.steps[-1] >= limit:
         return True
-    compared = trace.steps[-1] >= base and trace.trials[-1] > TRIALS
+    compared = trace.steps[-1] >= max(FRACTIONS) * base and trace.trials[-1] > TRIALS
     return compared and target is not None and trace.volumes[-1] >= target
 
 
