@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from progsearch.report.front import non_dominated
+from progsearch.search.judges.mo_asha import ranked
 
 from .strategies import Event, draw, random_sampler
 from .table import Entry, Table
@@ -59,41 +56,9 @@ class MoAsha:
         """The rung to reach next and who is to; None where a new trial should start."""
         for level in reversed(range(len(rungs) - 1)):
             rung = rungs[level]
-            best = ranked(rung.points, len(rung.points) // self.factor)
+            best = ranked(rung.points)[: len(rung.points) // self.factor]
             for index in best:
                 if index not in rung.promoted:
                     rung.promoted.add(index)
                     return level + 1, rung.entries[index]
         return None
-
-
-def ranked(points: Sequence[Point], count: int) -> list[int]:
-    """The best ``count`` indices: front after front, each in the order of an epsilon-net."""
-    found: list[int] = []
-    left = list(range(len(points)))
-    while left and len(found) < count:
-        # `non_dominated` keeps one of several equal points; the others belong to its front, too.
-        kept = non_dominated([points[index] for index in left], ["maximize", "minimize"])
-        values = {points[left[index]] for index in kept}
-        front = [index for index in left if points[index] in values]
-        found += [front[index] for index in epsilon_net([points[index] for index in front])]
-        left = [index for index in left if points[index] not in values]
-    return found[:count]
-
-
-def epsilon_net(points: Sequence[Point]) -> list[int]:
-    """The indices ordered such that each is the farthest from those before it.
-
-    The first is the one of the best accuracy. Objectives are scaled by their range, since
-    accuracies lie closer together than updated parameters.
-    """
-    array = np.array(points)
-    spread = np.ptp(array, axis=0)
-    scaled = array / np.where(spread > 0, spread, 1.0)
-    order = [int(np.argmax(array[:, 0]))]
-    distance = np.full(len(array), math.inf)
-    while len(order) < len(array):
-        distance = np.minimum(distance, np.linalg.norm(scaled - scaled[order[-1]], axis=1))
-        distance[order] = -1.0
-        order.append(int(np.argmax(distance)))
-    return order

@@ -90,16 +90,6 @@ def test_the_others_train_the_baselines_whole(table):
     assert [e.values for e in events[4:]] == [e.values for e in plain]
 
 
-def test_the_best_of_a_rung_come_front_after_front_and_far_from_one_another():
-    from tabular.mo_asha import ranked
-
-    front = [(0.9, 0.9), (0.89, 0.85), (0.8, 0.5), (0.6, 0.1)]
-    points = [(0.5, 0.95), *front, (0.6, 0.1)]
-    assert ranked(points, 2) == [1, 4]
-    assert set(ranked(points, 4)[:3]) == {1, 3, 4}
-    assert ranked(points, 6)[-1] == 0
-
-
 def test_a_trace_knows_the_hypervolume_of_all_points_so_far():
     from tabular.race import Trace
     from tabular.strategies import Event
@@ -156,7 +146,7 @@ def test_the_summary_says_who_needs_fewer_steps_than_random(table):
     }
     ratio = found["progsearch"]["steps_ratio_to_random"]["median"]
     assert found["never"]["progsearch_over_this"]["median"] == pytest.approx(ratio / 3)
-    assert found["progsearch"]["hypervolume_at"]["1.0"]["mean"] <= max(
+    assert found["progsearch"]["hypervolume_at"]["0.5"]["mean"] <= max(
         result["hypervolume_of_all"]
     )
     assert len(search.markdown(result).splitlines()) == 5

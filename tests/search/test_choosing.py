@@ -40,9 +40,7 @@ def test_any_sampler_can_be_chosen_from(tmp_path):
 
 @pytest.mark.parametrize("candidates", [1, 3])
 def test_a_grid_trains_every_schedule_of_its_space_once(tmp_path, candidates):
-    folder, searcher = start(
-        tmp_path, "paper", sampler="grid", candidates=candidates, budget=1000
-    )
+    folder, searcher = start(tmp_path, "paper", sampler="grid", candidates=candidates, budget=1000)
     run_all(searcher, limit=1500)
     assert searcher.ending == "exhausted"
     drawn = [tuple(t.params.items()) for t in folder.study.trials if t.params]
