@@ -53,6 +53,25 @@ def given_runs(runs: list[tuple[str, float]]) -> Any:
     return baselines
 
 
+def recipe_of(arguments: argparse.Namespace) -> Recipe:
+    """The study of the given runs alone."""
+    return Recipe(
+        model=MODEL,
+        task=task_of(arguments),
+        # The space is not drawn from; this one asks for no contribution scores.
+        space="quick",
+        training=TrainingConfig(
+            epochs=EPOCHS,
+            batch_size=BATCH,
+            learning_rate=1e-4,
+            precision=arguments.precision or "auto",
+        ),
+        parallel=PARALLEL,
+        reuse=not arguments.no_reuse,
+        prefix_cache=not arguments.no_prefix_cache,
+    ).model_copy(update={"budget": 0})
+
+
 def point_of(trial: FrozenTrial) -> dict[str, Any]:
     """A trial in the words of `peer_study.py`."""
     attributes = trial.user_attrs
@@ -79,21 +98,7 @@ def main() -> None:
     parser.add_argument("--studies-dir", help="by default the study is not kept")
     arguments = parser.parse_args()
     driver.baselines = given_runs(points(arguments.schedules))
-    recipe = Recipe(
-        model=MODEL,
-        task=task_of(arguments),
-        # The space is not drawn from; this one asks for no contribution scores.
-        space="quick",
-        training=TrainingConfig(
-            epochs=EPOCHS,
-            batch_size=BATCH,
-            learning_rate=1e-4,
-            precision=arguments.precision or "auto",
-        ),
-        parallel=PARALLEL,
-        reuse=not arguments.no_reuse,
-        prefix_cache=not arguments.no_prefix_cache,
-    ).model_copy(update={"budget": 0})  # the given runs only
+    recipe = recipe_of(arguments)
     with tempfile.TemporaryDirectory() as folder:
         study = search(recipe, studies_dir=arguments.studies_dir or folder).study
         found = [point_of(trial) for trial in study.get_trials(deepcopy=False)]

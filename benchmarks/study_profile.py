@@ -33,11 +33,11 @@ from typing import Any
 
 import psutil
 import torch
-from own_study import given_runs
-from schedules import BATCH, EPOCHS, MODEL, PARALLEL, add_arguments, points, task_of
+from own_study import given_runs, recipe_of
+from schedules import PARALLEL, add_arguments, points, task_of
 
 from progsearch import search
-from progsearch.config import Recipe, TrainingConfig
+from progsearch.config import Recipe
 from progsearch.report.reuse import Reuse
 from progsearch.search import driver, tuning
 from progsearch.search.study import StudyFolder
@@ -304,20 +304,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     task = task_of(arguments)
-    recipe = Recipe(
-        model=MODEL,
-        task=task,
-        space="quick",
-        training=TrainingConfig(
-            epochs=EPOCHS,
-            batch_size=BATCH,
-            learning_rate=1e-4,
-            precision=arguments.precision or "auto",
-        ),
-        parallel=PARALLEL,
-        reuse=not arguments.no_reuse,
-        prefix_cache=not arguments.no_prefix_cache,
-    ).model_copy(update={"budget": 0})
+    recipe = recipe_of(arguments)
     found = {
         "settings": {
             "task": task.name,

@@ -61,7 +61,7 @@ class Draws:
         directions: Sequence[StudyDirection],
         known: Sequence[FrozenTrial],
     ) -> None:
-        self.space = space
+        self._space = space
         mixed = np.random.SeedSequence([seed, len(known)])
         own, other = (int(number) for number in mixed.generate_state(2))
         self._sampler = (
@@ -84,13 +84,16 @@ class Draws:
         else:
             self._study.sampler = self._random if at_random else self._sampler
         trial = self._study.ask()
-        values = self.space.suggest(trial)
+        values = self._space.suggest(trial)
         kept = self._study.get_trials(deepcopy=False)[trial.number]
         return Draw(kept.number, values, kept.params, kept.distributions, kept.system_attrs)
 
     def put_first(self, drawn: Mapping[str, Any]) -> None:
-        """Have a point drawn before all others; what is not given of it comes from the sampler."""
-        self._study.enqueue_trial(dict(drawn))
+        """Have a point of another space drawn before all others.
+
+        What this space cannot draw of it, and what is not given, comes from the sampler.
+        """
+        self._study.enqueue_trial(self._space.fitting(drawn))
 
     @property
     def puts_first(self) -> bool:

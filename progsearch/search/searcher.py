@@ -118,7 +118,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._knowledge.learn(trial)
         if earlier is not None:
             for point in earlier.points:
-                draws.put_first(draws.space.fitting(point))
+                draws.put_first(point)
         # Patience begins anew with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
         self._worker_settings = worker_settings(folder, seeds=recipe.seeds)
@@ -205,7 +205,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             # The longest first, so that the workers end together.
             name = max(free, key=lambda name: self._knowledge.seconds_left(free[name]))
             attributes = {"name": name, **unseen[name].attributes()}
-            return self._add(attributes, segments=unseen[name].segments)
+            return self._add(attributes)
         if stopped := self._knowledge.takes_up(trials):
             return self._go_on(stopped)
         if n_searched(trials) >= self._folder.recipe.budget:
@@ -219,7 +219,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self.ending = "exhausted"
             return None
         draw, new = drawn
-        return self._add(new.attributes(), draw, draw.number, new.segments)
+        return self._add(new.attributes(), draw, draw.number)
 
     def _is_plateau(self, trials: list[FrozenTrial]) -> bool:
         patience, limits = self._folder.recipe.patience, self._folder.recipe.limits
@@ -241,8 +241,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         names = ("schedule", "key", "run", "costs", "segments")
         attributes = {name: stopped.user_attrs[name] for name in names}
         attributes["continues"] = stopped.number
-        segments = tuple((end, key) for end, key in attributes["segments"])
-        return self._add(attributes, stopped, self._draws.take(stopped), segments)
+        return self._add(attributes, stopped, self._draws.take(stopped))
 
     def _next_point(self, known: set[str]) -> tuple[Draw, Candidate] | None:
         """The point to train now, if there is one, such that it need not wait for a trial.
@@ -304,7 +303,6 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         attributes: dict[str, Any],
         drawn: Draw | FrozenTrial | None = None,
         point: int | None = None,
-        segments: tuple[tuple[int, str], ...] = (),
     ) -> _Running:
         self._study.add_trial(
             create_trial(
@@ -315,6 +313,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
                 user_attrs=attributes,
             )
         )
+        segments = tuple((end, key) for end, key in attributes["segments"])
         return _Running(len(self._study.get_trials(deepcopy=False)) - 1, point, segments)
 
     # -- keeping results ---------------------------------------------------------------------

@@ -1,4 +1,5 @@
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,27 @@ def progsearch(home):
 def searched(home, progsearch) -> subprocess.CompletedProcess[str]:
     """What the search of the recipe printed."""
     return progsearch("run", "words.yaml")
+
+
+def stopped_after_one_run(home: Path, *arguments: str) -> tuple[int, str]:
+    """Ctrl-C once a run is done; returns the exit code and what was said on stderr."""
+    running = subprocess.Popen(
+        [COMMAND, *arguments],
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        lines = []
+        for line in running.stderr:
+            lines.append(line)
+            if line.startswith("1 of "):
+                break
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert out == ""
+    return running.returncode, "".join(lines) + err

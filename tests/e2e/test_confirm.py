@@ -1,8 +1,6 @@
 """Confirming a study with the installed command: stopped, gone on with, and with more seeds."""
 
 import json
-import signal
-import subprocess
 
 import pytest
 
@@ -10,33 +8,9 @@ from progsearch.config import RunConfig
 from progsearch.confirm.kept import read_kept
 from progsearch.search.study import open_study
 from progsearch.training import TrainingRun
-from tests.e2e.conftest import COMMAND
+from tests.e2e.conftest import stopped_after_one_run
 
 pytestmark = pytest.mark.slow
-
-
-def stopped_after_one_run(home, *arguments):
-    """Ctrl-C once a run is done; returns the exit code and what was said on stderr."""
-    running = subprocess.Popen(
-        [COMMAND, *arguments],
-        cwd=home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        lines = []
-        for line in running.stderr:
-            lines.append(line)
-            if line.startswith("1 of "):
-                break
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
-    finally:
-        running.kill()
-    assert out == ""
-    return running.returncode, "".join(lines) + err
 
 
 def test_ctrl_c_then_the_same_command_then_more_seeds(home, progsearch, searched):

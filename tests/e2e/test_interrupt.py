@@ -1,36 +1,18 @@
 """Ctrl-C at the installed command."""
 
 import json
-import signal
-import subprocess
 
 import pytest
 
-from tests.e2e.conftest import COMMAND
+from tests.e2e.conftest import stopped_after_one_run
 
 pytestmark = pytest.mark.slow
 
 
 def test_ctrl_c_then_resume(home, progsearch):
     arguments = ("run", "words.yaml", "--study", "stopped", "--budget", "1")
-    running = subprocess.Popen(
-        [COMMAND, *arguments],
-        cwd=home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        for line in running.stderr:
-            if line.startswith("1 of "):
-                break
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
-    finally:
-        running.kill()
-    assert running.returncode == 130, err
-    assert out == ""
+    code, err = stopped_after_one_run(home, *arguments)
+    assert code == 130, err
     assert err.splitlines()[-1].endswith("go on with `progsearch resume stopped`")
     states = json.loads(progsearch("status", "stopped", "--json").stdout)["states"]
     assert states["RUNNING"] == 0
