@@ -40,14 +40,17 @@ class TrainableParameters:
             head=tuple(names["head"]),
         )
 
-    def names(self, stage: Stage) -> frozenset[str]:
-        """The parameters that ``stage`` trains."""
+    def names(self, *stages: Stage) -> frozenset[str]:
+        """The parameters that any of ``stages`` trains."""
         return frozenset(
-            [
-                *(self.embeddings if stage.embeddings else ()),
-                *(name for block in stage.trainable_blocks for name in self.blocks[block]),
-                *(self.head if stage.head else ()),
-            ]
+            name
+            for stage in stages
+            for part in (
+                self.embeddings if stage.embeddings else (),
+                *(self.blocks[block] for block in stage.trainable_blocks),
+                self.head if stage.head else (),
+            )
+            for name in part
         )
 
 

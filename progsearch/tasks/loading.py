@@ -40,6 +40,11 @@ class TaskData:
     metrics: tuple[str, ...]
     fingerprint: str
 
+    def splits(self) -> list[Split]:
+        """All data of the task, the training data first."""
+        labelled = [self.train, self.validation, *self.extra_validation.values()]
+        return labelled if self.test is None else [*labelled, self.test]
+
     @property
     def regression(self) -> bool:
         """Whether labels are numbers instead of classes."""

@@ -90,6 +90,10 @@ class Split:
             pad_id=self._pad_id,
         )
 
+    def token_ids(self) -> Tensor:
+        """The tokens that batches may hold, padding among them, each once, ascending."""
+        return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))
+
     def fingerprint(self) -> str:
         """A hash of all that batches are made of."""
         digest = hashlib.sha256(str(self._pad_id).encode())

@@ -209,7 +209,28 @@ class Engine:
         """Names of the parameters trained between two steps."""
         spans = self._spans
         stages = [stage for start, stop, stage in spans if start < end and stop > first]
-        return frozenset().union(*(self._freezer.names(stage) for stage in stages))
+        return self._freezer.names(*stages)
+
+    def decay(self, name: str) -> float:
+        """What weight decay alone would have made of a parameter so far, as a factor.
+
+        Args:
+            name: The parameter's name.
+        """
+        parameter = dict(self._model.named_parameters())[name]
+        (weight_decay,) = (
+            group["weight_decay"]
+            for group, parameters in zip(
+                self._optimizer.param_groups, self._all_groups, strict=True
+            )
+            if any(member is parameter for member in parameters)
+        )
+        factor = 1.0
+        for first, end, stage in self._spans:
+            if name in self._freezer.names(stage):
+                for step in range(first, min(end, self.step)):
+                    factor *= 1 - self.learning_rate(step) * weight_decay
+        return factor
 
     def _clip(self) -> None:
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]

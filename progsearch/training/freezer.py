@@ -51,9 +51,9 @@ class Freezer:
         for module in self._frozen_modules:
             module.eval()
 
-    def names(self, stage: Stage) -> frozenset[str]:
-        """Names of the parameters that ``stage`` trains."""
-        return self._trainable.names(stage)
+    def names(self, *stages: Stage) -> frozenset[str]:
+        """Names of the parameters that any of ``stages`` trains."""
+        return self._trainable.names(*stages)
 
     def frozen_prefix(self, stage: Stage) -> int:
         """How many leading blocks are a constant function of the input in ``stage``."""

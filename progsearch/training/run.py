@@ -33,6 +33,7 @@ from progsearch.training.segments import (
     put_segment,
 )
 from progsearch.training.store import Store
+from progsearch.training.vocabulary import keep_occurring_rows, token_embedding
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class TrainingRun:
             step. A stored end of the run without that score is trained again.
 
     Attributes:
+        model: The model. Until `records` is exhausted, its token embedding may hold the rows of
+            the task's tokens alone.
         schedule: The stages; of one that is not begun yet, the blocks may still change.
 
     Raises:
@@ -139,6 +142,8 @@ class TrainingRun:
         )
         seed = config.training.seed
         trainable = apply_method(self.model, anatomy, config.method, seed)
+        trained = trainable.names(*self.schedule.stages)
+        self._rows = keep_occurring_rows(self.model, trained, self.task.splits())
         precision = resolve_precision(config.training.precision, self.device)
         start = (ENVIRONMENT, model_fingerprint(config.model), config.method.own_fields())
         # Every method starts where the pre-trained model is, whatever the seed.
@@ -200,6 +205,9 @@ class TrainingRun:
                 yield self._record(segment.step, segment.metrics)
             if end in to_rescore:
                 self._choose_blocks(to_rescore[end], key)
+        if self._rows is not None:
+            self._rows.put_back(self._engine.decay(token_embedding(self.model)))
+            self._rows = None
 
     def _reuse(self, key: str) -> Segment | None:
         assert self._store is not None
