@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial
 
 from progsearch.report.front import directions
@@ -223,6 +222,9 @@ def _sorted_out(
 def _importances(
     study: optuna.Study, names: list[str], quantile: float, target: Target | None
 ) -> dict[str, float]:
+    # It loads scikit-learn, which a search that only begins need not wait for.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     return get_param_importances(
         study,
         evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile),

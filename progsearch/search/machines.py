@@ -92,7 +92,7 @@ def _start(recipe: Recipe) -> None:
         _start_here(recipe.parallel)
         return
     try:
-        _init(address=recipe.address)
+        _init(address=recipe.address, runtime_env={"env_vars": _WORKER_ENVIRONMENT})
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             "address", [("", f"there is no Ray cluster at {recipe.address}: {error}")]
@@ -102,12 +102,15 @@ def _start(recipe: Recipe) -> None:
 def _start_here(parallel: int | None) -> None:
     for tries_left in reversed(range(_START_TRIES)):
         try:
-            _init(
-                address="local",
-                num_cpus=parallel,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                include_dashboard=False,
-            )
+            # Ray's processes inherit it. A runtime_env would have it start others than those
+            # that it starts ahead.
+            with _environment(_WORKER_ENVIRONMENT):
+                _init(
+                    address="local",
+                    num_cpus=parallel,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                )
             return
         except Exception as error:
             # Ray gives its own processes 30 s, too little on a busy machine, and then raises
@@ -122,12 +125,7 @@ def _start_here(parallel: int | None) -> None:
 
 
 def _init(**settings: Any) -> None:
-    ray.init(
-        log_to_driver=False,
-        logging_level="warning",
-        runtime_env={"env_vars": _WORKER_ENVIRONMENT},
-        **settings,
-    )
+    ray.init(log_to_driver=False, logging_level="warning", **settings)
 
 
 def _fit(recipe: Recipe) -> Machines:

@@ -113,15 +113,22 @@ class Engine:
                 self._freezer.enter(stage, self._optimizer)
                 if self._prefix:
                     depth = self._freezer.frozen_prefix(stage)
-                    so_far = [s for start, _, s in self._spans if start <= first]
-                    pristine = all(self._freezer.frozen_prefix(s) >= depth for s in so_far)
-                    self._prefix.set_depth(depth, pristine)
+                    self._prefix.set_depth(depth, self._frozen_since(depth, first))
                 for group, parameters in zip(
                     self._optimizer.param_groups, self._all_groups, strict=True
                 ):
                     group["params"] = [p for p in parameters if p.requires_grad]
                 self._train(min(end, until))
         self._check_loss()
+
+    def _frozen_since(self, depth: int, step: int) -> int:
+        """The first step after the last one before ``step`` that trained the prefix ``depth``."""
+        trained = [
+            end
+            for _, end, stage in self._spans
+            if end <= step and self._freezer.frozen_prefix(stage) < depth
+        ]
+        return max(trained, default=0)
 
     def _train(self, until: int) -> None:
         while self.step < until:

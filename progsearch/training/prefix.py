@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 # Share of the memory that is free when a cache is made; what does not fit goes to a mapped file.
 _MEMORY_SHARE = 0.25
+# States of a prefix that froze on the way are shared up to the size of what a segment of full
+# fine-tuning leaves behind: the weights and two moments each.
+_SHARED_TIMES_MODEL = 3
 
 Forward = Callable[..., Any]
 
@@ -37,13 +40,10 @@ class HiddenStates:
 
     Attributes:
         depth: How many blocks the states have passed.
-        shareable: Whether other runs on the same data could use them, and have not been offered
-            them yet.
     """
 
     def __init__(self, split: Split, depth: int, like: Tensor) -> None:
         self.depth = depth
-        self.shareable = False
         lengths = np.asarray(split.lengths)
         self._lengths = torch.as_tensor(lengths, device=like.device)
         ends = np.cumsum(lengths)
@@ -116,8 +116,8 @@ class FrozenPrefix:
         model: The model; only the ``forward`` of its blocks is replaced, and only within
             `replay`.
         anatomy: Where its blocks are.
-        store: Where states of blocks that were never trained are shared with other runs.
-        root: All that determines those states but the data: model, method, precision.
+        store: Where states are shared with other runs.
+        origin: Given a step, all that determines the weights there, as JSON-able data.
     """
 
     def __init__(
@@ -125,12 +125,14 @@ class FrozenPrefix:
         model: nn.Module,
         anatomy: Anatomy,
         store: Store | None = None,
-        root: Sequence[Any] = (),
+        origin: Callable[[int], Sequence[Any]] = lambda step: [step],
     ) -> None:
         self._store = store
-        self._root = root
-        self._pristine = False
+        self._origin = origin
+        self._since = 0
         self._blocks = [model.get_submodule(name) for name in anatomy.blocks]
+        parameters = sum(p.numel() * p.element_size() for p in model.parameters())
+        self._most_shared = _SHARED_TIMES_MODEL * parameters
         self._depth = 0
         # Per split the states at hand, shallow first. Two while a cache moves forward: the old
         # one serves the examples that the new one does not hold yet.
@@ -139,14 +141,14 @@ class FrozenPrefix:
         # Some architectures' blocks return a tuple around the hidden states; None: they do not.
         self._tuple_size: int | None = None
 
-    def set_depth(self, depth: int, pristine: bool = False) -> None:
+    def set_depth(self, depth: int, since: int = 0) -> None:
         """From here on the embeddings and the first ``depth`` blocks are frozen.
 
         Args:
             depth: Number of frozen blocks; 0 where the embeddings are trained.
-            pristine: Whether these parts have been frozen since the first step of the run.
+            since: The step from which on these parts have not been trained.
         """
-        self._pristine = pristine and self._store is not None
+        self._since = since
         if depth < self._depth:
             # Something thawed: what was behind it is no constant any more.
             self._states.clear()
@@ -190,7 +192,6 @@ class FrozenPrefix:
             hidden = hidden.detach()
             if not known or known[-1].depth != self._depth:
                 known.append(HiddenStates(split, self._depth, hidden))
-                known[-1].shareable = self._pristine
             known[-1].put(indices, hidden)
             if known[-1].complete:
                 del known[:-1]
@@ -200,13 +201,12 @@ class FrozenPrefix:
         return forward
 
     def _key(self, split: Split, depth: int) -> str:
-        return content_key("prefix", list(self._root), split.fingerprint(), depth)
+        return content_key("prefix", list(self._origin(self._since)), split.fingerprint(), depth)
 
     def _shared(self, split: Split) -> list[HiddenStates]:
         """The deepest states that another run has left behind, if there are any."""
-        if not self._pristine:
+        if self._store is None:
             return []
-        assert self._store is not None
         for depth in range(self._depth, 0, -1):
             key = self._key(split, depth)
             description = self._store.get(key)
@@ -217,9 +217,13 @@ class FrozenPrefix:
         return []
 
     def _share(self, split: Split, states: HiddenStates) -> None:
-        if states.shareable:
-            assert self._store is not None
-            states.shareable = False
+        """Offer complete states to other runs.
+
+        Every run with such a schedule can use what was frozen from the start; what froze later
+        serves those alone that were trained alike before, and must not displace their steps.
+        """
+        size = states.states.numel() * states.states.element_size()
+        if self._store is not None and (self._since == 0 or size <= self._most_shared):
             key = self._key(split, states.depth)
             self._store.put(key, {"tuple_size": self._tuple_size}, {"states": states.states})
 

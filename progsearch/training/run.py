@@ -147,7 +147,7 @@ class TrainingRun:
         precision = resolve_precision(config.training.precision, self.device)
         start = (ENVIRONMENT, model_fingerprint(config.model), config.method.own_fields())
         # Every method starts where the pre-trained model is, whatever the seed.
-        prefix_root = (*start, precision, self.device.type)
+        self._pretrained = (*start, precision, self.device.type)
         self._engine = Engine(
             self.model,
             anatomy,
@@ -156,7 +156,7 @@ class TrainingRun:
             config.training,
             self.task.train,
             self.device,
-            FrozenPrefix(self.model, anatomy, store, prefix_root) if prefix_cache else None,
+            FrozenPrefix(self.model, anatomy, store, self._origin) if prefix_cache else None,
         )
         self._model_cost = describe(config.model, config.task, config.method)
         self._rescoring: Rescoring | None = None
@@ -196,7 +196,7 @@ class TrainingRun:
         to_rescore = self.schedule.stages_to_rescore(self.total_steps) if rescore else {}
         parent = None
         for end in ends:
-            (key,) = segment_keys(self._root, self.schedule, self.total_steps, [end])
+            key = self._key(end)
             segment = self._reuse(key) if self._store else None
             if segment is None:
                 segment = self._train(key, parent, end)
@@ -208,6 +208,14 @@ class TrainingRun:
         if self._rows is not None:
             self._rows.put_back(self._engine.decay(token_embedding(self.model)))
             self._rows = None
+
+    def _key(self, step: int) -> str:
+        (key,) = segment_keys(self._root, self.schedule, self.total_steps, [step])
+        return key
+
+    def _origin(self, step: int) -> tuple[Any, ...]:
+        """What determines the weights at ``step``."""
+        return (self._key(step),) if step else self._pretrained
 
     def _reuse(self, key: str) -> Segment | None:
         assert self._store is not None

@@ -8,10 +8,18 @@ from hypothesis import strategies as st
 
 from progsearch.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
-from progsearch.training import prefix
+from progsearch.training import TrainingRun, prefix
 from progsearch.training.store import Store
 from tests.tiny import TINY, tiny_model
-from tests.training.runs import four_block_bert, three_stages, tiny_engine, tiny_split, weights
+from tests.training.runs import (
+    config_of,
+    finish,
+    four_block_bert,
+    three_stages,
+    tiny_engine,
+    tiny_split,
+    weights,
+)
 
 # A cached state was computed in a batch of another width than the one that reads it, and matrix
 # products of another shape round differently; nothing else may differ.
@@ -189,8 +197,60 @@ def test_a_prefix_that_is_never_trained_is_computed_once_for_all_runs(tmp_path):
     torch.testing.assert_close(deeper, run(Schedule.last_blocks(4, 1), None)[0], **TOLERANCE)
 
 
-def test_a_prefix_that_was_trained_before_it_froze_is_not_shared(tmp_path):
+def frozen_from_the_second_third(n_frozen):
+    stages = three_stages(3).stages
+    later = Stage(1 / 3, 1.0, tuple(range(n_frozen, 3)), embeddings=False)
+    return Schedule(3, (stages[0], later))
+
+
+def count_examples(run, block):
+    """Examples that pass a block of the run, one number per batch."""
+    passed = []
+    run.model.bert.encoder.layer[block].attention.register_forward_hook(
+        lambda module, inputs, output: passed.append(len(inputs[0]))
+    )
+    return passed
+
+
+def test_a_prefix_that_was_trained_alike_is_computed_once_for_all_runs(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
-    engine, _ = tiny_engine(three_stages(4), four_block_bert(), store=store)
-    engine.advance(engine.total_steps)
-    assert not list(tmp_path.glob("*.safetensors"))
+    alone = TrainingRun(config_of(files, frozen_from_the_second_third(2)))
+    alone_records, _ = finish(alone)
+    finish(TrainingRun(config_of(files, frozen_from_the_second_third(1)), store=store))
+    run = TrainingRun(config_of(files, frozen_from_the_second_third(2)), store=store)
+    first, second = count_examples(run, 0), count_examples(run, 1)
+    records, _ = finish(run)
+    # The first third is known whole; block 0 was frozen there, block 1 is run once an example.
+    assert (sum(first), sum(second)) == (0, len(run.task.train) + len(run.task.validation))
+    assert [r.metrics for r in records] == [r.metrics for r in alone_records]
+    torch.testing.assert_close(weights(run.model), weights(alone.model), **TOLERANCE)
+
+
+def test_a_prefix_that_was_trained_otherwise_is_not_shared(files, tmp_path):
+    store = Store(tmp_path, budget=10**9)
+    schedule = frozen_from_the_second_third(1)
+    finish(TrainingRun(config_of(files, schedule, learning_rate=5e-3), store=store))
+    run = TrainingRun(config_of(files, schedule), store=store)
+    passed = count_examples(run, 0)
+    finish(run)
+    alone = TrainingRun(config_of(files, schedule))
+    expected = count_examples(alone, 0)
+    finish(alone)
+    assert sum(passed) == sum(expected) > 0
+    torch.testing.assert_close(weights(run.model), weights(alone.model), **TOLERANCE)
+
+
+def test_states_that_are_larger_than_a_trained_segment_are_not_shared(
+    files, tmp_path, monkeypatch
+):
+    schedule = frozen_from_the_second_third(1)
+
+    def stored(folder):
+        finish(TrainingRun(config_of(files, schedule), store=Store(folder, budget=10**9)))
+        return len(list(folder.glob("*.safetensors")))
+
+    for name in ("all", "few"):
+        (tmp_path / name).mkdir()
+    every = stored(tmp_path / "all")
+    monkeypatch.setattr(prefix, "_SHARED_TIMES_MODEL", 0)
+    assert stored(tmp_path / "few") == every - 2  # those of the training and validation data
