@@ -163,7 +163,7 @@ class ConfirmLive(ConfirmLines):
                 escape(trial_name(job.trial)),
                 str(job.seed),
                 f"{record['fraction']:.0%}",
-                f"{record.get('epoch', 0):g}",
+                f"{record.get('epoch', 0):.3g}",
                 "" if metric is None else f"{metric:.4f}",
             )
         return Group(progress_line(done, self.n_runs, words), table)

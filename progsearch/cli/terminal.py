@@ -178,7 +178,7 @@ class LiveView(LineView):
             table.add_row(
                 escape(trial_name(running.trial)),
                 f"{running.record['fraction']:.0%}",
-                f"{running.record.get('epoch', 0):g}",
+                f"{running.record.get('epoch', 0):.3g}",
                 "" if metric is None else f"{metric:.4f}",
                 in_words(running.trial.user_attrs["schedule"], report.n_blocks),
             )

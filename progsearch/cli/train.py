@@ -57,7 +57,7 @@ def train(
         for record in run.records():
             if show:
                 typer.echo(
-                    f"epoch {record.epoch} of {config.training.epochs}  "
+                    f"epoch {record.epoch:.3g} of {config.training.epochs}  "
                     f"{_line(record.metrics)}  {record.seconds:.0f} s"
                 )
     except TrialFailed as failure:

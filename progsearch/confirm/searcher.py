@@ -65,7 +65,7 @@ class ConfirmSearcher(Searcher):  # type: ignore[misc]
         return {"number": job.trial.number, "run": job.candidate.run, **self._settings}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Note an epoch that is not a run's last."""
+        """Note a record that is not a run's last."""
         running = self._running[trial_id]
         report: Report = result["report"]
         if report.record is not None:

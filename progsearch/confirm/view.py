@@ -31,7 +31,7 @@ class ConfirmView:
         """A worker took ``job``."""
 
     def record(self, job: Job, record: dict[str, Any]) -> None:
-        """A run reached the end of an epoch; ``record`` is a `Record` as a dict."""
+        """A run was evaluated; ``record`` is a `Record` as a dict."""
 
     def run_finished(self, job: Job, run: KeptRun) -> None:
         """``run`` has its metrics, or the reason why it has none, and is saved."""

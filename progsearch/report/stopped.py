@@ -21,7 +21,7 @@ def when(trial: FrozenTrial) -> str:
     records = trial.user_attrs.get("records")
     if not records:
         return "its first epoch"
-    return f"epoch {records[-1]['epoch']} of {trial.user_attrs['run']['training']['epochs']}"
+    return f"epoch {records[-1]['epoch']:.3g} of {trial.user_attrs['run']['training']['epochs']}"
 
 
 def in_short(report: StudyReport, trial: FrozenTrial) -> str:

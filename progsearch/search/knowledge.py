@@ -67,6 +67,8 @@ class Knowledge:
         """Whether a running trial, measured just now, should be stopped; no baseline is."""
         if self._judge is None or "name" in trial.user_attrs:
             return False
+        if not self._judge.within_epochs and records[-1]["epoch"] % 1:
+            return False
         curve = self._curve(trial, records)
         before = self._curves.get(trial.user_attrs.get("continues", -1))
         if before is not None and curve.reached <= before.reached:

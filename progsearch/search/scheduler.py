@@ -1,4 +1,4 @@
-"""The scheduler that Ray Tune asks, after each epoch, whether a trial goes on."""
+"""The scheduler that Ray Tune asks, after each report, whether a trial goes on."""
 
 from __future__ import annotations
 

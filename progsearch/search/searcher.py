@@ -144,7 +144,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         return {"number": trial.number, "run": run, **self._worker_settings}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Keep the record of an epoch that is not a trial's last."""
+        """Keep a record that is not a trial's last."""
         self._keep_record(self._running[trial_id], result["report"])
 
     def on_trial_complete(
@@ -164,7 +164,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._complete(running, report.result)
 
     def stops(self, trial_id: str, report: Report) -> bool:
-        """Whether a running trial is to be stopped, by the epoch that it reports."""
+        """Whether a running trial is to be stopped, by what it reports now."""
         if report.record is None or report.result is not None:
             return False
         running = self._running[trial_id]

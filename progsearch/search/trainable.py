@@ -26,10 +26,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker tells the driver after an epoch.
+    """What a worker tells the driver at the end of an epoch or a stage.
 
     Attributes:
-        record: The epoch's `Record`, as a dict.
+        record: The `Record` made there, as a dict.
         spent: The run so far: timings, steps_trained and peak_memory.
         result: The finished run: metrics, timings, steps_trained and peak_memory; with schedule,
             run and costs where blocks were chosen on the way, with seeds (the metrics of each)
@@ -64,7 +64,7 @@ def worker_settings(folder: StudyFolder, *, seeds: int = 1, test: bool = False) 
 
 
 class TrialWorker(Trainable):  # type: ignore[misc]
-    """Trains the ``run`` of its config, one epoch a step."""
+    """Trains the ``run`` of its config; a step leads to its next record."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, once for all its trials."""
@@ -86,7 +86,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train to the end of the next epoch."""
+        """Train to the next end of an epoch or a stage."""
         try:
             report = self._advance()
         except TrialFailed as error:

@@ -32,7 +32,7 @@ def run_trials(
         fit: What a trial may use.
         halt: Heeds Ctrl-C meanwhile.
         worker_died: Told the id of a trial whose worker is gone, and why.
-        scheduler: Asked after each epoch whether a trial goes on; by default all do.
+        scheduler: Asked after each report whether a trial goes on; by default all do.
     """
     with halt.on_signals():
         tune.run(

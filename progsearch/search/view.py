@@ -34,7 +34,7 @@ class View:
         """A worker took ``trial``; its user attributes hold its schedule and costs."""
 
     def record(self, trial: FrozenTrial, record: dict[str, Any]) -> None:
-        """A running trial reached the end of an epoch; ``record`` is a `Record` as a dict."""
+        """A running trial was evaluated; ``record`` is a `Record` as a dict."""
 
     def trial_finished(self, trial: FrozenTrial) -> None:
         """``trial`` has its values, or the ``reason`` why it has none."""

@@ -38,19 +38,19 @@ from progsearch.training.vocabulary import keep_occurring_rows, token_embedding
 
 @dataclass(frozen=True)
 class Record:
-    """The state of a run at the end of an epoch.
+    """The state of a run at the end of an epoch or a stage.
 
     Attributes:
         step: Optimizer steps made.
         fraction: The same as a fraction of the run.
-        epoch: Epochs done.
+        epoch: Epochs done; where a stage ends within one, a fraction of it counts, too.
         metrics: The task's metrics on its validation data.
         seconds: Seconds of training and evaluation so far, those of reused segments included.
     """
 
     step: int
     fraction: float
-    epoch: int
+    epoch: float
     metrics: dict[str, float]
     seconds: float
 
@@ -65,7 +65,7 @@ class RunResult:
 
     Attributes:
         metrics: The task's metrics on its validation data after the last step.
-        records: One record per epoch.
+        records: One record per end of an epoch or a stage.
         timings: Seconds by kind of work: ``setup``; ``train`` (scoring blocks between stages
             included) and ``evaluate``, what reused work once took included; ``saved``, the part
             of them that reuse saved.
@@ -172,7 +172,7 @@ class TrainingRun:
             (self.device.type, torch.get_num_threads()),
         )
         # Where the run is: the last segment it trained or found.
-        self._last = Segment(None, 0, None, 0.0, 0.0, 0)
+        self._last = Segment(None, 0, {}, 0.0, 0.0, 0)
         self._records: list[Record] = []
         self._steps_trained = 0
         self._saved_seconds = 0.0
@@ -184,7 +184,7 @@ class TrainingRun:
         return self._engine.total_steps
 
     def records(self) -> Iterator[Record]:
-        """Train epoch by epoch; each record comes after its epoch's evaluation.
+        """Train from one end of an epoch or a stage to the next, and evaluate there.
 
         Raises:
             TrialFailed: The loss or the metric is not finite, or memory ran out.
@@ -201,8 +201,7 @@ class TrainingRun:
             if segment is None:
                 segment = self._train(key, parent, end)
             self._last, parent = segment, key
-            if segment.metrics is not None:
-                yield self._record(segment.step, segment.metrics)
+            yield self._record(segment)
             if end in to_rescore:
                 self._choose_blocks(to_rescore[end], key)
         if self._rows is not None:
@@ -274,11 +273,10 @@ class TrainingRun:
         with self._memory_failures():
             self._advance(end)
             trained = time.perf_counter()
-            at_epoch_end = end % self._engine.steps_per_epoch == 0
-            metrics = self.evaluate(self.task.validation) if at_epoch_end else None
+            metrics = self.evaluate(self.task.validation)
             evaluated = time.perf_counter()
             test_metrics = self._score_test() if end == self.total_steps else None
-        if metrics is not None and not math.isfinite(metrics[self.task.metric]):
+        if not math.isfinite(metrics[self.task.metric]):
             raise TrialFailed(f"{self.task.metric} is not a number at step {end}")
         return Segment(
             parent=parent,
@@ -310,13 +308,13 @@ class TrainingRun:
         except MemoryError as error:
             raise TrialFailed(f"out of memory at step {self._engine.step}") from error
 
-    def _record(self, step: int, metrics: dict[str, float]) -> Record:
+    def _record(self, segment: Segment) -> Record:
         timings = self._timings()
         record = Record(
-            step=step,
-            fraction=step / self.total_steps,
-            epoch=step // self._engine.steps_per_epoch,
-            metrics=metrics,
+            step=segment.step,
+            fraction=segment.step / self.total_steps,
+            epoch=segment.step / self._engine.steps_per_epoch,
+            metrics=segment.metrics,
             seconds=timings["train"] + timings["evaluate"],
         )
         self._records.append(record)

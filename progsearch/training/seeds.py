@@ -15,9 +15,9 @@ from progsearch.training.run import Record, RunResult, TrainingRun
 
 
 class SeedMean:
-    """Runs that differ only in their seed, trained epoch by epoch in turn.
+    """Runs that differ only in their seed, trained in turn from one record to the next.
 
-    So every epoch has its mean as soon as it is trained, and whoever judges a trial before its
+    So every record is a mean as soon as it is made, and whoever judges a trial before its
     end judges all its seeds. All models are in memory at once. Stands in for a `TrainingRun`:
     metrics are means; timings and steps are sums; memory is the most that any run saw.
     Schedule, costs and config are those of the first run. Where runs choose blocks on the way,
@@ -52,7 +52,7 @@ class SeedMean:
         return self._runs[0].config
 
     def records(self) -> Iterator[Record]:
-        """Train epoch by epoch; a record holds mean metrics and the seconds of all runs.
+        """Train as one run does; a record holds mean metrics and the seconds of all runs.
 
         Raises:
             TrialFailed: One of the runs cannot go on.

@@ -32,7 +32,7 @@ class Segment:
     Attributes:
         parent: Key of the segment before; None for the first.
         step: Optimizer steps made at its end.
-        metrics: The validation metrics there; None where the end is no epoch's end.
+        metrics: The validation metrics there.
         train_seconds: What training up to its end took.
         evaluate_seconds: What the evaluations up to its end took.
         peak_memory: The most bytes held meanwhile.
@@ -41,7 +41,7 @@ class Segment:
 
     parent: str | None
     step: int
-    metrics: dict[str, float] | None
+    metrics: dict[str, float]
     train_seconds: float
     evaluate_seconds: float
     peak_memory: int

@@ -66,6 +66,21 @@ def test_stopped_trials_are_pruned_and_keep_what_they_came_to(tmp_path, schedule
     assert epochs < 3 * len(trials)
 
 
+@pytest.mark.parametrize("scheduler, judged", [("dominance", True), ("mo-asha", False)])
+def test_within_an_epoch_only_one_judge_decides(tmp_path, scheduler, judged):
+    """Successive halving compares trials at its rungs, the ends of epochs."""
+    _, searcher = start(tmp_path, "progtuning", budget=30, sampler="random", scheduler=scheduler)
+    for index in range(12):
+        searcher.suggest(f"t{index}")
+        for epoch in (1, 2):
+            report = Report(record=record(epoch, 0.7 + index / 100), spent=spent(10 * epoch))
+            searcher.on_trial_result(f"t{index}", {"report": report})
+        searcher.on_trial_complete(f"t{index}", finished(0.8 + index / 100))
+    searcher.suggest("new")
+    hopeless = Report(record=record(1.5, 0.1), spent=spent(15))
+    assert searcher.stops("new", hopeless) == judged
+
+
 def test_no_baseline_is_stopped(tmp_path):
     folder, _ = search(tmp_path, scheduler="mo-asha")
     named = [trial for trial in folder.study.trials if "name" in trial.user_attrs]

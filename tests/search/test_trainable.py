@@ -1,3 +1,5 @@
+import pytest
+
 from progsearch.config import ContributionConfig, RunConfig, plain, with_seed
 from progsearch.schedule import ScheduleSpec
 from progsearch.search.trainable import TrialWorker
@@ -29,8 +31,11 @@ def config(folder, **contribution):
 
 
 def test_a_run_of_fixed_stages_adds_nothing_to_what_is_known_of_it(tmp_path):
-    first, last = reports_of(config(tmp_path))
-    assert (first.record["epoch"], last.record["epoch"]) == (1, 2)
+    *others, last = reports_of(config(tmp_path))
+    # Three stages over two epochs.
+    epochs = [report.record["epoch"] for report in (*others, last)]
+    assert epochs == pytest.approx([2 / 3, 1, 4 / 3, 2], abs=0.2) and epochs[1::2] == [1, 2]
+    first = others[0]
     assert first.result is None
     assert set(last.result) == {"metrics", "timings", "steps_trained", "peak_memory"}
 
@@ -48,7 +53,7 @@ def test_a_run_that_chose_its_blocks_tells_which_and_what_they_cost(tmp_path):
 
 def test_several_seeds_are_told_with_their_mean(tmp_path):
     run = config(tmp_path)
-    first, last = reports_of(run, seeds=2)
+    first, *_, last = reports_of(run, seeds=2)
     assert first.result is None
     metrics = [
         reports_of(with_seed(run, seed))[-1].result["metrics"]

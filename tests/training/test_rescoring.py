@@ -181,7 +181,7 @@ def store(tmp_path):
 def train(files, store=None, **changes):
     run = TrainingRun(config(files, **changes), store=store, prefix_cache=False)
     records, result = finish(run)
-    return run, [record.metrics for record in records], result
+    return run, [record.metrics for record in records if record.epoch % 1 == 0], result
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])

@@ -3,6 +3,7 @@ import torch
 
 from progsearch import Schedule
 from progsearch.errors import ScheduleError, TrialFailed
+from progsearch.schedule import Stage
 from progsearch.training import TrainingRun
 from progsearch.training.save import load_trained, save_run
 from progsearch.training.store import Store
@@ -18,6 +19,21 @@ def test_a_run_learns_and_reports_each_epoch(files):
     assert result.cost.updated_parameters == 1
     assert result.steps_trained == records[-1].step
     assert result.peak_memory > 0
+
+
+def test_a_stage_that_ends_within_an_epoch_is_reported_there(files, tmp_path):
+    stages = (
+        Stage(0.0, 0.5, (0, 1, 2), embeddings=True),
+        Stage(0.5, 1.0, (2,), embeddings=False),
+    )
+    config = config_of(files, Schedule(3, stages))
+    store = Store(tmp_path, budget=10**9)
+    records, _ = finish(TrainingRun(config, store=store))
+    assert [record.epoch for record in records] == [1, 1.5, 2, 3]
+    assert [record.step for record in records] == [6, 9, 12, 18]
+    assert all(set(record.metrics) == {"accuracy", "f1"} for record in records)
+    again, _ = finish(TrainingRun(config, store=store))
+    assert [r.metrics for r in again] == [r.metrics for r in records]
 
 
 def test_a_schedule_for_another_number_of_blocks_is_refused(files):

@@ -31,7 +31,7 @@ def test_runs_in_turn_are_the_runs_alone_and_their_mean_is_told(files):
     for epoch, record in enumerate(records):
         both = [theirs[epoch].metrics["f1"] for theirs, _ in expected]
         assert record.metrics["f1"] == pytest.approx(sum(both) / 2)
-    assert [record.fraction for record in records] == [0.5, 1.0]
+    assert [record.fraction for record in records if record.epoch in (1, 2)] == [0.5, 1.0]
     assert records[-1].step == mean.total_steps == alone[0].total_steps
 
 

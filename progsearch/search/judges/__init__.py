@@ -1,4 +1,4 @@
-"""Judges: what says, at the end of an epoch, whether a trial is worth going on with."""
+"""Judges: what says, at the end of an epoch or a stage, whether a trial is worth going on with."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What a judge is: it says at an epoch's end whether a trial is worth going on with."""
+"""What a judge is: it says on the way whether a trial is worth going on with."""
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,19 @@ class Curve:
     final: float | None = None
     allowed: bool = True
 
+    def at(self, fraction: float) -> float | None:
+        """The metric after a fraction of the run, between two measurements by a straight line.
+
+        None before the first measurement and behind the last.
+        """
+        if fraction in self.metrics:
+            return self.metrics[fraction]
+        points = sorted(self.metrics.items())
+        for (left, before), (right, after) in itertools.pairwise(points):
+            if left < fraction < right:
+                return before + (after - before) * (fraction - left) / (right - left)
+        return None
+
     @property
     def reached(self) -> float:
         """The last fraction of its run at which it was measured."""
@@ -39,7 +53,12 @@ class Judge(ABC):
     """Decides about trials by their costs, which are known, and their metrics so far.
 
     A metric that is not finite never reaches a judge: such a trial has failed.
+
+    Attributes:
+        within_epochs: Whether it judges where stages end within epochs, too.
     """
+
+    within_epochs = True
 
     @abstractmethod
     def stops(

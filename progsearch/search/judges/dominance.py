@@ -23,6 +23,9 @@ class Dominance(Judge):
     squares line from the metrics at the same fraction of the run to those at the end, through
     the trials that are finished; its errors hold the noise of the metric.
 
+    Where a stage ends within an epoch, others were hardly measured at that very step: their
+    metric there is read off the straight line between two measurements.
+
     Args:
         deviations: Standard deviations of the error that a trial is given.
     """
@@ -55,9 +58,9 @@ def foretell(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | Non
     """
     fraction = trial.reached
     pairs = [
-        (other.metrics[fraction], other.final)
+        (now, other.final)
         for other in others
-        if other.final is not None and fraction in other.metrics
+        if other.final is not None and (now := other.at(fraction)) is not None
     ]
     if len(pairs) < _FEWEST:
         return None

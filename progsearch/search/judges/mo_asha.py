@@ -25,6 +25,9 @@ class MoAsha(Judge):
         reduction: The reduction factor (eta), at least 2.
     """
 
+    # Stages end elsewhere in every trial; a rung is where many were measured.
+    within_epochs = False
+
     def __init__(self, reduction: int = _REDUCTION) -> None:
         self._reduction = reduction
 

@@ -43,6 +43,19 @@ def test_what_was_measured_at_another_step_says_nothing():
     assert not Dominance().stops(running(1.0, 0.2), others)
 
 
+def test_between_two_measurements_the_others_are_read_off_a_line():
+    others = [
+        Curve(n, (0.5,), {0.25: now, 0.75: now + 0.2, 1.0: now + 0.25}, now + 0.25 + NOISE[n])
+        for n, now in enumerate((0.5, 0.52, 0.54, 0.56, 0.58, 0.6))
+    ]
+    assert others[0].at(0.5) == pytest.approx(0.6)
+    assert others[0].at(0.2) is None and Curve(1, (1,), {0.5: 0.5}).at(0.6) is None
+    mean, deviation = foretell(running(1.0, 0.66), others)
+    assert mean == pytest.approx(0.81, abs=0.003) and deviation < 0.005
+    assert Dominance().stops(running(1.0, 0.62), others)
+    assert not Dominance().stops(running(1.0, 0.72), others)
+
+
 def test_few_trials_say_nothing():
     assert not Dominance().stops(running(1.0, 0.1), FINISHED[:4])
 
