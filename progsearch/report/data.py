@@ -19,7 +19,7 @@ from progsearch.config import Recipe, parse
 from progsearch.confirm.kept import KeptRuns
 from progsearch.report.compare import confirmed
 from progsearch.report.confirmed import Confirmed
-from progsearch.report.front import directions, front_of, hypervolume, pick, usable
+from progsearch.report.front import corner, directions, front_of, hypervolume, pick, usable
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
 from progsearch.search.progress import is_interrupted, is_searched
@@ -141,21 +141,12 @@ class StudyReport:
 
     @cached_property
     def reference(self) -> list[float] | None:
-        """The corner the hypervolume is measured from; None before the first result.
-
-        The metric of a constant prediction, else the worst one seen; all parameters updated at
-        every step; for every other cost what full fine-tuning took, else the highest one seen.
-        """
+        """The `corner` the hypervolume is measured from; None before the first result."""
         if not self.usable:
             return None
-        seen = list(zip(*(trial.values for trial in self.usable), strict=True))
-        corner = [min(seen[0]) if self.majority is None else self.majority]
-        for index, objective in enumerate(self.recipe.objectives[1:], start=1):
-            if objective == "updated_parameters":
-                corner.append(1.0)
-            else:
-                corner.append(self.full.values[index] if self.full else max(seen[index]))
-        return corner
+        values = [trial.values for trial in self.usable]
+        full = None if self.full is None else self.full.values
+        return corner(values, self.recipe.objectives, self.majority, full)
 
     def hypervolume(self, trials: Sequence[FrozenTrial] | None = None) -> float | None:
         """The hypervolume of ``trials`` (by default all), every cost as a share of `reference`."""

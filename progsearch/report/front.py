@@ -53,6 +53,35 @@ def non_dominated(values: Sequence[Values], directions: Sequence[Direction]) -> 
     ]
 
 
+def corner(
+    values: Sequence[Sequence[float]],
+    objectives: Sequence[str],
+    majority: float | None,
+    full: Sequence[float] | None,
+) -> list[float]:
+    """The point that a study's hypervolume is measured from.
+
+    The metric of a constant prediction, else the worst one seen; all parameters updated at every
+    step; for every other cost what full fine-tuning took, else the highest one seen.
+
+    Args:
+        values: The points of a study, at least one.
+        objectives: What a point's values are, the metric first.
+        majority: The metric of a constant prediction, where it has one.
+        full: The values of full fine-tuning, where they are known.
+    """
+    seen = list(zip(*values, strict=True))
+    costs = seen if full is None else [(value,) for value in full]
+    return [
+        min(seen[0]) if majority is None else majority,
+        *(
+            1.0 if objective == "updated_parameters" else max(costs[index])
+            for index, objective in enumerate(objectives)
+            if index
+        ),
+    ]
+
+
 def hypervolume(
     values: Sequence[Values], reference: Sequence[float], directions: Sequence[Direction]
 ) -> float:

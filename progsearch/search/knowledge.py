@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.config import Recipe, plain
-from progsearch.report.front import directions, non_dominated
+from progsearch.report.front import corner, directions, non_dominated
 from progsearch.search.asking import most_promising
 from progsearch.search.candidates import Candidate
 from progsearch.search.features import Vector, features
@@ -37,7 +37,7 @@ class Knowledge:
         self._recipe = recipe
         self._subject = subject
         self._earlier = earlier
-        self._full: float | None = None
+        self._full: Curve | None = None
         self._judge = make_judge(recipe.scheduler)
         self._work = Work(recipe.reuse)
         self._curves: dict[int, Curve] = {}
@@ -61,7 +61,7 @@ class Knowledge:
             self._curves[trial.number] = self._curve(trial, records)
             self._vectors[trial.number] = features(attributes["run"], self._subject.n_blocks)
             if attributes.get("name") == "full":
-                self._full = self._curves[trial.number].final
+                self._full = self._curves[trial.number]
 
     def stops(self, trial: FrozenTrial, records: Sequence[Mapping[str, Any]]) -> bool:
         """Whether a running trial, measured just now, should be stopped; no baseline is."""
@@ -94,25 +94,25 @@ class Knowledge:
 
     def best(self, runs: Sequence[Candidate]) -> int:
         """The index of the run that is to be trained next."""
-        finished = [c for c in self._curves.values() if c.final is not None and c.allowed]
-        values = [(c.final, *c.costs) for c in finished if c.final is not None]
+        allowed = [curve for curve in self._curves.values() if curve.allowed]
+        values = [found for curve in allowed if (found := _values(curve)) is not None]
         if not values:
             return 0
-        costs = [self._costs(run.cost.to_dict()) for run in runs]
+        full = None if self._full is None else _values(self._full)
         return most_promising(
             [features(plain(run.run), self._subject.n_blocks) for run in runs],
-            costs,
+            [self._costs(run.cost.to_dict()) for run in runs],
             [self.seconds_left(run) for run in runs],
             self._observations(),
             [values[index] for index in non_dominated(values, directions(len(values[0])))],
-            self._corner(values, costs),
+            corner(values, self._recipe.objectives, self._subject.majority, full),
         )
 
     def _observations(self) -> list[Observation]:
         curves = list(self._curves.values())
         found = []
-        if self._earlier is not None and self._full is not None:
-            found += self._earlier.observations(self._full, self._subject.majority)
+        if self._earlier is not None and self._full is not None and self._full.final is not None:
+            found += self._earlier.observations(self._full.final, self._subject.majority)
         for curve in curves:
             vector = self._vectors[curve.number]
             if curve.final is not None:
@@ -120,16 +120,6 @@ class Knowledge:
             elif (foretold := foretell(curve, curves)) is not None:
                 found.append(Observation(vector, *foretold))
         return found
-
-    def _corner(
-        self, values: Sequence[tuple[float, ...]], costs: Sequence[tuple[float, ...]]
-    ) -> list[float]:
-        majority = self._subject.majority
-        corner = [min(value[0] for value in values) if majority is None else majority]
-        for index, objective in enumerate(self._recipe.objectives[1:]):
-            seen = [value[index + 1] for value in values] + [cost[index] for cost in costs]
-            corner.append(1.0 if objective == "updated_parameters" else max(seen))
-        return corner
 
     def _curve(self, trial: FrozenTrial, records: Sequence[Mapping[str, Any]]) -> Curve:
         complete = trial.state == TrialState.COMPLETE
@@ -148,3 +138,7 @@ class Knowledge:
         """The objectives but for the metric; FLOPs stand in for those that must be measured."""
         objectives = self._recipe.objectives[1:]
         return tuple(costs.get(objective, costs["flops"]) for objective in objectives)
+
+
+def _values(curve: Curve) -> tuple[float, ...] | None:
+    return None if curve.final is None else (curve.final, *curve.costs)

@@ -6,28 +6,30 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial
 
-from progsearch.report.front import directions, hypervolume, usable
+from progsearch.report.front import corner, directions, hypervolume, usable
 
 
 def is_plateau(
-    trials: Sequence[FrozenTrial], recent: Sequence[FrozenTrial], majority: float | None
+    trials: Sequence[FrozenTrial],
+    recent: Sequence[FrozenTrial],
+    objectives: Sequence[str],
+    majority: float | None,
 ) -> bool:
     """Whether the hypervolume would be the same without the ``recent`` trials.
 
     Args:
         trials: Those that may be chosen, the recent ones among them.
         recent: The last ones that ended.
-        majority: The metric of a constant prediction, from which the volume is measured; where
-            there is none, the worst one seen.
+        objectives: What a trial's values are, the metric first.
+        majority: The metric of a constant prediction, where it has one.
     """
     numbers = {trial.number for trial in recent}
     found = usable(trials)
+    values = [trial.values for trial in found]
     before = [trial.values for trial in found if trial.number not in numbers]
     if not before:
         return False
-    seen = list(zip(*(trial.values for trial in found), strict=True))
-    corner = [min(seen[0]) if majority is None else majority, *(max(costs) for costs in seen[1:])]
-    ways = directions(len(corner))
-    return hypervolume([t.values for t in found], corner, ways) <= hypervolume(
-        before, corner, ways
-    )
+    full = next((t.values for t in found if t.user_attrs.get("name") == "full"), None)
+    reference = corner(values, objectives, majority, full)
+    ways = directions(len(reference))
+    return hypervolume(values, reference, ways) <= hypervolume(before, reference, ways)

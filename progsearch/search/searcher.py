@@ -229,7 +229,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if len(recent) < patience:
             return False
         allowed = [t for t in trials if t.state == TrialState.COMPLETE and limits.allow(t)]
-        return is_plateau(allowed, recent[-patience:], self._subject.majority)
+        objectives = self._folder.recipe.objectives
+        return is_plateau(allowed, recent[-patience:], objectives, self._subject.majority)
 
     def _would_wait(self, new: Candidate) -> bool:
         return self._folder.recipe.reuse and any(

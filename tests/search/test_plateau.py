@@ -3,6 +3,8 @@ from optuna.trial import create_trial
 
 from progsearch.search.plateau import is_plateau
 
+OBJECTIVES = ("metric", "updated_parameters")
+
 
 def trials_of(*points):
     made = [create_trial(values=point) for point in points]
@@ -23,9 +25,9 @@ def trials_of(*points):
 )
 def test_a_plateau_is_where_the_last_trial_adds_no_hypervolume(last, expected):
     trials = trials_of((0.85, 1.0), (0.8, 0.5), last)
-    assert is_plateau(trials, trials[-1:], 0.65) is expected
+    assert is_plateau(trials, trials[-1:], OBJECTIVES, 0.65) is expected
 
 
 def test_before_the_recent_trials_there_must_be_others():
     trials = trials_of((0.85, 1.0))
-    assert not is_plateau(trials, trials, 0.65)
+    assert not is_plateau(trials, trials, OBJECTIVES, 0.65)
