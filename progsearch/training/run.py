@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from progsearch.anatomy import find_anatomy
 from progsearch.config import Precision, RunConfig, StageConfig
@@ -173,6 +174,8 @@ class TrainingRun:
         )
         # Where the run is: the last segment it trained or found.
         self._last = Segment(None, 0, {}, 0.0, 0.0, 0)
+        # Key of each segment up to there, and the one before it.
+        self._passed: list[tuple[str, Segment, Segment]] = []
         self._records: list[Record] = []
         self._steps_trained = 0
         self._saved_seconds = 0.0
@@ -200,6 +203,7 @@ class TrainingRun:
             segment = self._reuse(key) if self._store else None
             if segment is None:
                 segment = self._train(key, parent, end)
+            self._passed.append((key, segment, self._last))
             self._last, parent = segment, key
             yield self._record(segment)
             if end in to_rescore:
@@ -237,33 +241,45 @@ class TrainingRun:
         with self._store.lock(key):
             segment = self._reuse(key)
             if segment is None:
-                self._go_to(parent)
+                self._catch_up()
                 segment = self._train_segment(parent, end)
-                tensors = None
-                if end < self.total_steps:
-                    tensors = self._engine.state(self._engine.trained_names(self._last.step, end))
-                put_segment(self._store, key, segment, tensors)
+                put_segment(self._store, key, segment, self._state(self._last.step, end))
         return segment
 
-    def _go_to(self, key: str | None) -> None:
-        """Bring the engine to the end of the reused segment ``key``, if it is behind it.
+    def _catch_up(self) -> None:
+        """Bring the engine to the end of the last segment, which may have been reused.
 
-        Where the segment cannot be loaded, the engine stays where it is and trains it again.
+        What cannot be loaded of the way there is trained and stored again.
         """
-        if key is None or self._last.step == self._engine.step:
-            return
         assert self._store is not None
-        chain = load_chain(self._store, key)
-        if chain is not None:
-            self._engine.restore(self._last.step, chain)
+        lost = []
+        for key, segment, before in reversed(self._passed):
+            if segment.step <= self._engine.step:
+                break
+            chain = load_chain(self._store, key)
+            if chain is not None:
+                self._engine.restore(segment.step, chain)
+                break
+            lost.append((key, segment, before))
+        for key, segment, before in reversed(lost):
+            with self._memory_failures():
+                self._advance(segment.step)
+            self._saved_seconds -= segment.train_seconds - before.train_seconds
+            put_segment(self._store, key, segment, self._state(before.step, segment.step))
+
+    def _state(self, first: int, end: int) -> dict[str, Tensor] | None:
+        """What a continuation needs of the steps up to ``end``; None where there is none."""
+        if end == self.total_steps:
+            return None
+        return self._engine.state(self._engine.trained_names(first, end))
 
     def _choose_blocks(self, stage: Stage, key: str) -> None:
         """Choose what ``stage`` trains; it begins where the segment ``key`` ends."""
         assert self._rescoring is not None
         if not self._rescoring.stored(key):
-            self._go_to(key)
+            if self._store is not None:
+                self._catch_up()
             with self._memory_failures():
-                self._advance(self._last.step)
                 self._rescoring.score(key)
         self.schedule = self.schedule.rescored(stage, self._rescoring.scores[-1])
         self._engine.follow(self.schedule)

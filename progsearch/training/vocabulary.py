@@ -53,7 +53,9 @@ class OccurringRows:
             decay: What weight decay makes of the rows that do not occur, as a factor.
         """
         rows = self._embedding.weight
-        whole = self._whole.detach().to(rows.device) * decay
+        whole = self._whole.detach().to(rows.device)
+        if decay != 1:
+            whole *= decay
         whole[self._ids.to(rows.device)] = rows
         self._embedding.weight = nn.Parameter(whole, requires_grad=rows.requires_grad)
         self._embedding.padding_idx = self._padding

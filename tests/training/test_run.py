@@ -126,6 +126,29 @@ def test_a_damaged_segment_is_trained_again(files, tmp_path):
     _, expected = finish(alone)
     assert result.metrics == expected.metrics
     assert result.steps_trained == alone.total_steps
+    assert result.timings["saved"] <= result.timings["evaluate"]
+    # What was lost is there again.
+    other = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (0, 2), False)))
+    run = TrainingRun(config_of(files, other), store=store, prefix_cache=False)
+    _, result = finish(run)
+    assert result.steps_trained == run.total_steps - round(run.total_steps * 2 / 3)
+
+
+def test_only_what_is_damaged_is_trained_again(files, tmp_path):
+    store = Store(tmp_path, budget=10**9)
+    stages = three_stages(3).stages
+    first = TrainingRun(config_of(files), store=store, prefix_cache=False)
+    finish(first)
+    middle = tmp_path / f"{first._key(round(first.total_steps * 2 / 3))}.safetensors"
+    middle.write_bytes(middle.read_bytes()[:-1] + b"?")
+    branch = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (1, 2), False)))
+    run = TrainingRun(config_of(files, branch), store=store, prefix_cache=False)
+    _, result = finish(run)
+    alone = TrainingRun(config_of(files, branch), prefix_cache=False)
+    _, expected = finish(alone)
+    assert result.metrics == expected.metrics
+    assert not changed(weights(run.model), weights(alone.model))
+    assert result.steps_trained == run.total_steps - round(run.total_steps / 3)
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "bitfit", "adapter"])
