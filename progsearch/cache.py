@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from progsearch.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 
 def cache_dir(kind: str) -> Path:
     """The folder for one ``kind`` of cached things, made if it is not there.
 
     Below ``PROGSEARCH_CACHE`` where that is set, else below the user's cache folder.
+
+    Raises:
+        ConfigError: It is not there and cannot be made.
     """
     root = os.environ.get("PROGSEARCH_CACHE")
     if root is None:
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         root = str(Path(base) / "progsearch")
     folder = Path(root) / kind
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "PROGSEARCH_CACHE",
+            [("", f"the cache folder {folder} cannot be made ({error.strerror}); name another")],
+        ) from error
     return folder
 
 
@@ -36,6 +50,14 @@ def read_json(path: Path) -> Any | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def keep_json(path: Path, data: Any) -> None:
+    """As `write_json`, for what can be made again: where there is no room, go on without it."""
+    try:
+        write_json(path, data)
+    except OSError as error:
+        _log.warning("%s was not kept: %s", path.name, error)
 
 
 def write_json(path: Path, data: Any) -> None:

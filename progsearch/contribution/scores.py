@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from progsearch.anatomy import Anatomy, find_anatomy
-from progsearch.cache import cache_dir, content_key, read_json, write_json
+from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.config import TaskConfig
 from progsearch.contribution import get_metric
 from progsearch.contribution.base import ContributionMetric
@@ -114,7 +114,7 @@ def contribution_scores_many(
                 probe = make_probe(model_ref, data, seed, device, settings)
             logger.info("scoring the blocks of %s on %s by %s", model_ref, task.name, name)
             known = _checked(metric.scores(probe), name, probe.n_blocks)
-            write_json(paths[name], known)
+            keep_json(paths[name], known)
         scores[name] = known
     return scores
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,8 @@ from progsearch.cache import cache_dir, content_key
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.hub_data import quiet_datasets
 from progsearch.tasks.split import Split
+
+_log = logging.getLogger(__name__)
 
 # Part of every cache key: a change here makes what older versions have cached invisible.
 _FORMAT = "1"
@@ -79,16 +82,23 @@ def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> An
     import datasets
 
     texts = {f"text{i}": column for i, column in enumerate(examples.texts)}
+    encoded = functools.partial(
+        datasets.Dataset.from_dict(texts).map,
+        functools.partial(_encode, tokenizer=tokenizer, max_length=max_length),
+        batched=True,
+        remove_columns=list(texts),
+        new_fingerprint=key,
+    )
+    path = cache_dir("tokenised") / f"{key}.arrow"
     with quiet_datasets():
-        # The file is written under another name and moved, so workers that start together may
-        # both write it, and a stopped one leaves no half of it.
-        return datasets.Dataset.from_dict(texts).map(
-            functools.partial(_encode, tokenizer=tokenizer, max_length=max_length),
-            batched=True,
-            remove_columns=list(texts),
-            cache_file_name=str(cache_dir("tokenised") / f"{key}.arrow"),
-            new_fingerprint=key,
-        )
+        try:
+            # The file is written under another name and moved, so workers that start together
+            # may both write it, and a stopped one leaves no half of it.
+            return encoded(cache_file_name=str(path))
+        except (OSError, ValueError) as error:
+            # On a full disk datasets fails once more while it cleans up, with a ValueError.
+            _log.warning("tokenised data was not kept: %s", error)
+            return encoded(keep_in_memory=True)
 
 
 def _encode(batch: Any, tokenizer: Any, max_length: int) -> dict[str, list[list[int]]]:

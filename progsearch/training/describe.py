@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from progsearch.anatomy import find_anatomy
-from progsearch.cache import cache_dir, content_key, read_json, write_json
+from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.config import MethodConfig, TaskConfig
 from progsearch.costs import ModelCost, PartCost
 from progsearch.flops import measure_parts
@@ -57,5 +57,5 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
     trainable = apply_method(network, anatomy, method)
     nearest = np.argsort(np.abs(data.train.lengths - mean_length), kind="stable")[:_EXAMPLES]
     cost = measure_parts(network, anatomy, trainable, data.train.batch(nearest), parameters)
-    write_json(path, asdict(cost))
+    keep_json(path, asdict(cost))
     return cost

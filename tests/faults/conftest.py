@@ -22,4 +22,4 @@ def small_disk(tmp_path):
 
     yield make
     if folder.is_mount():
-        subprocess.run(["umount", str(folder)], check=True, timeout=10)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=10)
