@@ -81,9 +81,13 @@ def keep_occurring_rows(
 
     Returns:
         The rows that are left; None where the model was left as it was: its table is not trained,
-        belongs to another part of the model, too, or does more than look up rows.
+        belongs to another part of the model, too, does more than look up rows, or is not known.
     """
-    embedding = model.get_input_embeddings()
+    try:
+        embedding = model.get_input_embeddings()
+    except NotImplementedError:
+        # Code from the hub need not say which of its tables is that of the tokens.
+        return None
     owners = [p for _, p in model.named_parameters(remove_duplicate=False)]
     if (
         not isinstance(embedding, nn.Embedding)

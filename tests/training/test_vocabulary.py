@@ -97,6 +97,16 @@ def test_a_table_that_is_not_trained_or_shared_stays_whole():
     assert model.get_input_embeddings() is table
 
 
+def test_a_model_that_does_not_tell_its_table_is_left_alone(monkeypatch):
+    def unknown():
+        raise NotImplementedError
+
+    model = four_block_bert()
+    monkeypatch.setattr(model, "get_input_embeddings", unknown)
+    names = {name for name, _ in model.named_parameters()}
+    assert keep_occurring_rows(model, names, [FEW]) is None
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_run_gives_back_a_whole_model_and_stores_a_small_one(files, tmp_path, method):
     run = TrainingRun(config_of(files, method=method), store=Store(tmp_path, budget=10**9))
