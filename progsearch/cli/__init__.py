@@ -79,7 +79,7 @@ def main() -> None:
     # A warning is for the user too, who has no use for the line of code it came from.
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:
-        app()
+        app(prog_name="progsearch")
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
         sys.exit(interruption.exit_code)
