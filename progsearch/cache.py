@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
 import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from progsearch.errors import ConfigError
+
+# Seconds; an unfinished file that is older has no writer any more.
+_LONGEST_WRITE = 3600
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +43,15 @@ def cache_dir(kind: str) -> Path:
             [("", f"the cache folder {folder} cannot be made ({error.strerror}); name another")],
         ) from error
     return folder
+
+
+def sweep(folder: Path, patterns: Iterable[str]) -> None:
+    """Take away the files of these patterns that writers which were killed left half written."""
+    for path in itertools.chain.from_iterable(map(folder.glob, patterns)):
+        # Another process may be sweeping, too.
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _LONGEST_WRITE:
+                path.unlink()
 
 
 def content_key(*parts: Any) -> str:

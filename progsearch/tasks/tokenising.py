@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from progsearch.cache import cache_dir, content_key
+from progsearch.cache import cache_dir, content_key, sweep
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.hub_data import quiet_datasets
 from progsearch.tasks.split import Split
@@ -89,12 +89,13 @@ def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> An
         remove_columns=list(texts),
         new_fingerprint=key,
     )
-    path = cache_dir("tokenised") / f"{key}.arrow"
+    folder = cache_dir("tokenised")
+    sweep(folder, ["tmp*"])
     with quiet_datasets():
         try:
             # The file is written under another name and moved, so workers that start together
             # may both write it, and a stopped one leaves no half of it.
-            return encoded(cache_file_name=str(path))
+            return encoded(cache_file_name=str(folder / f"{key}.arrow"))
         except (OSError, ValueError) as error:
             # On a full disk datasets fails once more while it cleans up, with a ValueError.
             _log.warning("tokenised data was not kept: %s", error)

@@ -6,16 +6,14 @@ computed again, never trusted.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
 import shutil
 import tempfile
-import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from progsearch.cache import cache_dir, read_json, write_json
+from progsearch.cache import cache_dir, read_json, sweep, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +30,6 @@ _LARGEST_BUDGET = 20 * 2**30
 _SHARE_OF_FREE = 0.2
 # What files are called while they are written: by this module, by safetensors, by write_json.
 _UNFINISHED = ("*.part", ".tmp*", "*.json?*")
-# Seconds; an unfinished file that is older has no writer any more.
-_LONGEST_WRITE = 3600
 
 
 def default_budget(folder: Path) -> int:
@@ -52,16 +48,8 @@ class Store:
 
     def __init__(self, folder: Path | None = None, budget: int | None = None) -> None:
         self.folder = folder or cache_dir("reuse")
-        self._sweep()
+        sweep(self.folder, _UNFINISHED)
         self._budget = default_budget(self.folder) if budget is None else budget
-
-    def _sweep(self) -> None:
-        """Take away what writers that were killed left half written."""
-        for path in itertools.chain.from_iterable(map(self.folder.glob, _UNFINISHED)):
-            # Another store may be sweeping, too.
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _LONGEST_WRITE:
-                    path.unlink()
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
+from progsearch.cache import cache_dir
 from progsearch.tasks import tokenising
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.tokenising import tokenise, tokenizer_fingerprint
@@ -90,3 +93,12 @@ def test_a_tokenizer_without_padding_is_refused(tokenizer):
 
     with pytest.raises(ValueError, match="padding token"):
         tokenise(single("a"), tokenizer, 64)
+
+
+def test_what_a_killed_writer_left_behind_goes_after_a_while(tokenizer):
+    old, new = (cache_dir("tokenised") / name for name in ("tmpold", "tmpnew"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    tokenise(single("a b"), tokenizer, 8)
+    assert (old.exists(), new.exists()) == (False, True)
