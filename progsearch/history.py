@@ -6,6 +6,7 @@ Pure data, so that the driver of a search can tell which trials share work witho
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from progsearch.cache import content_key
@@ -83,3 +84,30 @@ def rescored_keys(
         else key
         for key, end in zip(segment_keys(root, schedule, total_steps, ends), ends, strict=True)
     ]
+
+
+@dataclass
+class Lineage:
+    """What the weights of a run come from, at any of its steps.
+
+    Attributes:
+        pretrained: JSON-able: all that determines the weights before the first step, but for
+            those of the new head.
+        root: The same for the training, but for the schedule.
+        schedule: The stages; those that are not begun may be put in place later.
+        total_steps: Optimizer steps of the whole run.
+    """
+
+    pretrained: Sequence[Any]
+    root: Sequence[Any]
+    schedule: Schedule
+    total_steps: int
+
+    def key(self, step: int) -> str:
+        """The key of the state after ``step``."""
+        (key,) = segment_keys(self.root, self.schedule, self.total_steps, [step])
+        return key
+
+    def origin(self, step: int) -> Sequence[Any]:
+        """All that determines the weights of embeddings and blocks after ``step``, JSON-able."""
+        return [self.key(step)] if step else self.pretrained

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from progsearch.anatomy import find_anatomy
 from progsearch.config import Precision, RunConfig, StageConfig
-from progsearch.costs import RunCost
+from progsearch.costs import RunCost, steps_per_epoch
 from progsearch.errors import TrialFailed
-from progsearch.history import segment_ends, segment_keys
+from progsearch.history import Lineage, segment_ends
 from progsearch.models import load_model, load_tokenizer, model_fingerprint
 from progsearch.peft import apply_method
 from progsearch.schedule import Schedule, Stage
@@ -103,7 +103,6 @@ class TrainingRun:
     Attributes:
         model: The model. Until `records` is exhausted, its token embedding may hold the rows of
             the task's tokens alone.
-        schedule: The stages; of one that is not begun yet, the blocks may still change.
 
     Raises:
         ProgsearchError: The model, the task or the schedule cannot be used, or do not fit.
@@ -138,26 +137,42 @@ class TrainingRun:
             pad_token_id=self.tokenizer.pad_token_id,
         )
         anatomy = find_anatomy(self.model)
-        self.schedule = Schedule.from_dicts(
+        schedule = Schedule.from_dicts(
             [stage.model_dump() for stage in config.stages], anatomy.n_blocks
         )
-        seed = config.training.seed
+        training, seed = config.training, config.training.seed
         trainable = apply_method(self.model, anatomy, config.method, seed)
-        trained = trainable.names(*self.schedule.stages)
+        trained = trainable.names(*schedule.stages)
         self._rows = keep_occurring_rows(self.model, trained, self.task.splits())
-        precision = resolve_precision(config.training.precision, self.device)
+        precision = resolve_precision(training.precision, self.device)
         start = (ENVIRONMENT, model_fingerprint(config.model), config.method.own_fields())
-        # Every method starts where the pre-trained model is, whatever the seed.
-        self._pretrained = (*start, precision, self.device.type)
+        epoch = steps_per_epoch(
+            len(self.task.train), training.batch_size, training.gradient_accumulation
+        )
+        # The prefix cache holds this, and must not hold the run, which would outlive its end.
+        self._lineage = Lineage(
+            # Every method starts where the pre-trained model is, whatever the seed.
+            pretrained=(*start, precision, self.device.type),
+            root=(
+                *start,
+                self.task.fingerprint,
+                training.model_dump(mode="json") | {"precision": precision},
+                (self.device.type, torch.get_num_threads()),
+            ),
+            schedule=schedule,
+            total_steps=epoch * training.epochs,
+        )
         self._engine = Engine(
             self.model,
             anatomy,
             trainable,
-            self.schedule,
-            config.training,
+            schedule,
+            training,
             self.task.train,
             self.device,
-            FrozenPrefix(self.model, anatomy, store, self._origin) if prefix_cache else None,
+            FrozenPrefix(self.model, anatomy, store, self._lineage.origin)
+            if prefix_cache
+            else None,
         )
         self._model_cost = describe(config.model, config.task, config.method)
         self._rescoring: Rescoring | None = None
@@ -166,12 +181,6 @@ class TrainingRun:
             self._rescoring = Rescoring(metric, self.model, anatomy, self.task.train, seed, store)
         self._store = store
         self._test = self.task.test if test else None
-        self._root = (
-            *start,
-            self.task.fingerprint,
-            config.training.model_dump(mode="json") | {"precision": precision},
-            (self.device.type, torch.get_num_threads()),
-        )
         # Where the run is: the last segment it trained or found.
         self._last = Segment(None, 0, {}, 0.0, 0.0, 0)
         # Key of each segment up to there, and the one before it.
@@ -182,9 +191,14 @@ class TrainingRun:
         self._setup_seconds = time.perf_counter() - started
 
     @property
+    def schedule(self) -> Schedule:
+        """The stages; of one that is not begun yet, the blocks may still change."""
+        return self._lineage.schedule
+
+    @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole run."""
-        return self._engine.total_steps
+        return self._lineage.total_steps
 
     def records(self) -> Iterator[Record]:
         """Train from one end of an epoch or a stage to the next, and evaluate there.
@@ -199,7 +213,7 @@ class TrainingRun:
         to_rescore = self.schedule.stages_to_rescore(self.total_steps) if rescore else {}
         parent = None
         for end in ends:
-            key = self._key(end)
+            key = self._lineage.key(end)
             segment = self._reuse(key) if self._store else None
             if segment is None:
                 segment = self._train(key, parent, end)
@@ -211,14 +225,6 @@ class TrainingRun:
         if self._rows is not None:
             self._rows.put_back(self._engine.decay(token_embedding(self.model)))
             self._rows = None
-
-    def _key(self, step: int) -> str:
-        (key,) = segment_keys(self._root, self.schedule, self.total_steps, [step])
-        return key
-
-    def _origin(self, step: int) -> tuple[Any, ...]:
-        """What determines the weights at ``step``."""
-        return (self._key(step),) if step else self._pretrained
 
     def _reuse(self, key: str) -> Segment | None:
         assert self._store is not None
@@ -281,7 +287,7 @@ class TrainingRun:
                 self._catch_up()
             with self._memory_failures():
                 self._rescoring.score(key)
-        self.schedule = self.schedule.rescored(stage, self._rescoring.scores[-1])
+        self._lineage.schedule = self.schedule.rescored(stage, self._rescoring.scores[-1])
         self._engine.follow(self.schedule)
 
     def _train_segment(self, parent: str | None, end: int) -> Segment:

@@ -17,6 +17,8 @@ from transformers import PreTrainedModel
 
 from progsearch.tasks import Split
 
+_ROWS = "rows_of_tokens"
+
 
 class OccurringRows:
     """Reduces an embedding to the rows of some tokens, in place, until they are `put_back`.
@@ -32,18 +34,15 @@ class OccurringRows:
         self._whole = embedding.weight
         self._padding = embedding.padding_idx
         # The other tokens point behind the last row, where the lookup refuses them.
-        self._rows = torch.full((embedding.num_embeddings,), len(ids), device=ids.device)
-        self._rows[ids] = torch.arange(len(ids), device=ids.device)
+        rows = torch.full((embedding.num_embeddings,), len(ids), device=ids.device)
+        rows[ids] = torch.arange(len(ids), device=ids.device)
         if self._padding is not None:
-            embedding.padding_idx = int(self._rows[self._padding])
+            embedding.padding_idx = int(rows[self._padding])
+        embedding.register_buffer(_ROWS, rows, persistent=False)
         embedding.weight = nn.Parameter(
             self._whole.detach()[ids], requires_grad=self._whole.requires_grad
         )
-        self._hook = embedding.register_forward_pre_hook(self._as_rows)
-
-    def _as_rows(self, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        self._rows = self._rows.to(inputs[0].device)
-        return (self._rows[inputs[0]], *inputs[1:])
+        self._hook = embedding.register_forward_pre_hook(_as_rows)
 
     @torch.no_grad()
     def put_back(self, decay: float) -> None:
@@ -60,6 +59,12 @@ class OccurringRows:
         self._embedding.weight = nn.Parameter(whole, requires_grad=rows.requires_grad)
         self._embedding.padding_idx = self._padding
         self._hook.remove()
+        delattr(self._embedding, _ROWS)
+
+
+# Not a method: the embedding would hold what holds the embedding.
+def _as_rows(embedding: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (getattr(embedding, _ROWS)[inputs[0]], *inputs[1:])
 
 
 def token_embedding(model: PreTrainedModel) -> str:

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -139,7 +142,7 @@ def test_only_what_is_damaged_is_trained_again(files, tmp_path):
     stages = three_stages(3).stages
     first = TrainingRun(config_of(files), store=store, prefix_cache=False)
     finish(first)
-    middle = tmp_path / f"{first._key(round(first.total_steps * 2 / 3))}.safetensors"
+    middle = tmp_path / f"{first._lineage.key(round(first.total_steps * 2 / 3))}.safetensors"
     middle.write_bytes(middle.read_bytes()[:-1] + b"?")
     branch = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (1, 2), False)))
     run = TrainingRun(config_of(files, branch), store=store, prefix_cache=False)
@@ -171,3 +174,22 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
         plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
         with torch.no_grad():
             torch.testing.assert_close(plain(**split.batch(range(24))).logits, logits)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_run_that_nobody_needs_any_more_is_gone_at_once(files, tmp_path, steps):
+    """A worker makes one after the other, and each holds a model and more."""
+    run = TrainingRun(config_of(files), store=Store(tmp_path, budget=10**9))
+    records = run.records()
+    for _ in range(steps):
+        next(records)
+    if steps == 3:
+        assert next(records, None) is None
+    parts = [weakref.ref(part) for part in (run, run.model, run._engine, run._engine._prefix)]
+    parts += [weakref.ref(run.model.get_input_embeddings())]
+    gc.disable()
+    try:
+        del run, records
+        assert [part() for part in parts] == [None] * 5
+    finally:
+        gc.enable()
