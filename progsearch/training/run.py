@@ -71,7 +71,7 @@ class RunResult:
             included) and ``evaluate``, what reused work once took included; ``saved``, the part
             of them that reuse saved.
         steps_trained: Optimizer steps that this run made itself; the others were reused.
-        peak_memory: Bytes: allocated on the GPU, or resident in the process on a CPU.
+        peak_memory: Bytes: allocated on the GPU, or in use by the process on a CPU.
         cost: What the schedule costs.
         test_metrics: The task's metrics on its test data, where the run was to score it.
         seeds: The metrics of each run, where this is the mean of several; see `SeedMean`.
