@@ -146,6 +146,8 @@ class Engine:
         for indices in batches:
             with autocast(self.precision, self._device):
                 loss = self._forward(self._split, indices).loss
+            # Activations are highest here, gradients after the backward pass.
+            self.memory.sample()
             # A step is the mean over its examples, however they are spread over batches.
             weight = len(indices) / n_examples
             self._scaler.scale(loss * weight if weight != 1 else loss).backward()
