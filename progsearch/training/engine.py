@@ -85,10 +85,10 @@ class Engine:
         self._loss_sum = torch.zeros((), device=device)
 
     def _make_optimizer(self) -> torch.optim.AdamW:
-        decayed = set(get_parameter_names(self._model, [nn.LayerNorm], _NO_DECAY))
+        self._decayed = set(get_parameter_names(self._model, [nn.LayerNorm], _NO_DECAY))
         groups: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
         for name, parameter in self._model.named_parameters():
-            groups[name not in decayed].append(parameter)
+            groups[name not in self._decayed].append(parameter)
         return torch.optim.AdamW(
             [
                 {"params": groups[0], "weight_decay": self._training.weight_decay},
@@ -226,14 +226,7 @@ class Engine:
         Args:
             name: The parameter's name.
         """
-        parameter = dict(self._model.named_parameters())[name]
-        (weight_decay,) = (
-            group["weight_decay"]
-            for group, parameters in zip(
-                self._optimizer.param_groups, self._all_groups, strict=True
-            )
-            if any(member is parameter for member in parameters)
-        )
+        weight_decay = self._training.weight_decay if name in self._decayed else 0.0
         factor = 1.0
         for first, end, stage in self._spans:
             if name in self._freezer.names(stage):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -200,15 +200,16 @@ class FrozenPrefix:
 
         return forward
 
-    def _key(self, split: Split, depth: int) -> str:
-        return content_key("prefix", list(self._origin(self._since)), split.fingerprint(), depth)
+    def _keys(self, split: Split, depths: Iterable[int]) -> list[str]:
+        origin, data = list(self._origin(self._since)), split.fingerprint()
+        return [content_key("prefix", origin, data, depth) for depth in depths]
 
     def _shared(self, split: Split) -> list[HiddenStates]:
         """The deepest states that another run has left behind, if there are any."""
         if self._store is None:
             return []
-        for depth in range(self._depth, 0, -1):
-            key = self._key(split, depth)
+        depths = range(self._depth, 0, -1)
+        for depth, key in zip(depths, self._keys(split, depths), strict=True):
             description = self._store.get(key)
             tensors = self._store.load(key) if description else None
             if description is not None and tensors is not None:
@@ -224,7 +225,7 @@ class FrozenPrefix:
         """
         size = states.states.numel() * states.states.element_size()
         if self._store is not None and (self._since == 0 or size <= self._most_shared):
-            key = self._key(split, states.depth)
+            (key,) = self._keys(split, [states.depth])
             self._store.put(key, {"tuple_size": self._tuple_size}, {"states": states.states})
 
     def _pass_on(self, *args: Any, **kwargs: Any) -> Any:

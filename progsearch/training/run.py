@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -181,14 +182,19 @@ class TrainingRun:
             self._rescoring = Rescoring(metric, self.model, anatomy, self.task.train, seed, store)
         self._store = store
         self._test = self.task.test if test else None
-        # Where the run is: the last segment it trained or found.
-        self._last = Segment(None, 0, {}, 0.0, 0.0, 0)
-        # Key of each segment up to there, and the one before it.
-        self._passed: list[tuple[str, Segment, Segment]] = []
+        # Key of each segment that was trained or found, behind the run's beginning.
+        self._passed: list[tuple[str | None, Segment]] = [
+            (None, Segment(None, 0, {}, 0.0, 0.0, 0))
+        ]
         self._records: list[Record] = []
         self._steps_trained = 0
         self._saved_seconds = 0.0
         self._setup_seconds = time.perf_counter() - started
+
+    @property
+    def _last(self) -> Segment:
+        """Where the run is."""
+        return self._passed[-1][1]
 
     @property
     def schedule(self) -> Schedule:
@@ -211,14 +217,12 @@ class TrainingRun:
             self.schedule, self.total_steps, self._engine.steps_per_epoch, rescore=rescore
         )
         to_rescore = self.schedule.stages_to_rescore(self.total_steps) if rescore else {}
-        parent = None
         for end in ends:
             key = self._lineage.key(end)
             segment = self._reuse(key) if self._store else None
             if segment is None:
-                segment = self._train(key, parent, end)
-            self._passed.append((key, segment, self._last))
-            self._last, parent = segment, key
+                segment = self._train(key, end)
+            self._passed.append((key, segment))
             yield self._record(segment)
             if end in to_rescore:
                 self._choose_blocks(to_rescore[end], key)
@@ -240,15 +244,15 @@ class TrainingRun:
         at_end = segment.step == self.total_steps
         return at_end and self._test is not None and segment.test_metrics is None
 
-    def _train(self, key: str, parent: str | None, end: int) -> Segment:
+    def _train(self, key: str, end: int) -> Segment:
         if self._store is None:
-            return self._train_segment(parent, end)
+            return self._train_segment(end)
         # Whoever comes second to a segment waits here and finds it trained.
         with self._store.lock(key):
             segment = self._reuse(key)
             if segment is None:
                 self._catch_up()
-                segment = self._train_segment(parent, end)
+                segment = self._train_segment(end)
                 put_segment(self._store, key, segment, self._state(self._last.step, end))
         return segment
 
@@ -257,17 +261,17 @@ class TrainingRun:
 
         What cannot be loaded of the way there is trained and stored again.
         """
-        assert self._store is not None
-        lost = []
-        for key, segment, before in reversed(self._passed):
-            if segment.step <= self._engine.step:
-                break
+        position = len(self._passed) - 1
+        while self._passed[position][1].step > self._engine.step:
+            key, segment = self._passed[position]
+            assert self._store is not None and key is not None, "only stored steps are skipped"
             chain = load_chain(self._store, key)
-            if chain is not None:
+            if chain is None:
+                position -= 1
+            else:
                 self._engine.restore(segment.step, chain)
-                break
-            lost.append((key, segment, before))
-        for key, segment, before in reversed(lost):
+        for (_, before), (key, segment) in itertools.pairwise(self._passed[position:]):
+            assert self._store is not None and key is not None
             with self._memory_failures():
                 self._advance(segment.step)
             self._saved_seconds -= segment.train_seconds - before.train_seconds
@@ -283,15 +287,15 @@ class TrainingRun:
         """Choose what ``stage`` trains; it begins where the segment ``key`` ends."""
         assert self._rescoring is not None
         if not self._rescoring.stored(key):
-            if self._store is not None:
-                self._catch_up()
+            self._catch_up()
             with self._memory_failures():
                 self._rescoring.score(key)
         self._lineage.schedule = self.schedule.rescored(stage, self._rescoring.scores[-1])
         self._engine.follow(self.schedule)
 
-    def _train_segment(self, parent: str | None, end: int) -> Segment:
-        started, before = time.perf_counter(), self._last
+    def _train_segment(self, end: int) -> Segment:
+        started = time.perf_counter()
+        parent, before = self._passed[-1]
         with self._memory_failures():
             self._advance(end)
             trained = time.perf_counter()
