@@ -1,6 +1,6 @@
 """Search strategies, replayed on the table of `tabular/`: nothing is trained.
 
-    python benchmarks/search.py [--repeats 50] [--baselines all] [--json]
+    python benchmarks/search.py [--task bbc-headlines] [--repeats 50] [--baselines all] [--json]
 
 Repeat r sees the accuracies of seed r % 2 of the table and searches with seed r, one trial at a
 time. The hypervolume of (accuracy, updated parameters) counts from the corner (accuracy of the
@@ -20,7 +20,7 @@ The strategies of progsearch's own that follow its default lack a part of it eac
 ``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
 progsearch needs fewer.
 
-Writes ``benchmarks/results/search.json`` and prints a table, or with ``--json`` that file.
+Writes ``benchmarks/results/search-TASK.json`` and prints a table, or with ``--json`` that file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ import numpy as np
 import optuna
 from tabular.mo_asha import MoAsha
 from tabular.own import Progsearch
-from tabular.race import Trace, interval, run
 from tabular.strategies import (
     Strategy,
     after_baselines,
@@ -49,9 +48,11 @@ from tabular.strategies import (
     ray_tpe,
     whole_trials,
 )
-from tabular.table import TABLE, Table
+from tabular.points import SEEDS
+from tabular.race import Trace, interval, run
+from tabular.table import Table
 
-RESULTS = Path(__file__).parent / "results" / "search.json"
+RESULTS = Path(__file__).parent / "results"
 TRIALS = 50
 MOST_TRIALS = 150
 FRACTIONS = (0.1, 0.2, 0.33, 0.5)
@@ -68,7 +69,7 @@ OWN: dict[str, Strategy] = {
     OURS: Progsearch(),
     "without reuse": Progsearch(reuse=False),
     "without stopping": Progsearch(scheduler="none"),
-    "stopping by mo-asha": Progsearch(scheduler="mo-asha"),
+    "stopping by dominance": Progsearch(scheduler="dominance"),
     "without choosing": Progsearch(candidates=1),
     "tpe instead": Progsearch(sampler="tpe"),
 }
@@ -238,20 +239,25 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=names, default=names)
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--baselines", choices=("all", "own"), default="all")
-    parser.add_argument("--table", type=Path, default=TABLE)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--task", choices=SEEDS, default="bbc-headlines")
+    parser.add_argument("--out", type=Path, help="(results/search-TASK.json)")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    table = Table.load(arguments.table)
+    table = Table.load(arguments.task)
     others = OTHERS
     if arguments.baselines == "all":
         others = {name: after_baselines(strategy) for name, strategy in OTHERS.items()}
     chosen = {n: s for n, s in (others | OWN).items() if n in (RANDOM, *arguments.strategies)}
     traces, targets = Replay(table, chosen, arguments.repeats).all(arguments.parallel)
-    result = {"baselines": arguments.baselines, **summary(traces, targets, table)}
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    result = {
+        "task": arguments.task,
+        "baselines": arguments.baselines,
+        **summary(traces, targets, table),
+    }
+    out = arguments.out or RESULTS / f"search-{arguments.task}.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result) if arguments.json else markdown(result))
 
 

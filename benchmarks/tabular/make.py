@@ -1,10 +1,11 @@
 """Trains every point of the table, for real, and writes it.
 
-    cd benchmarks && python -m tabular.make --runs RUNS.jsonl [--seed 0] [--only N]
+    cd benchmarks && python -m tabular.make --runs RUNS.jsonl [--task sst2 --data-dir DIR]
+                                            [--seed 0] [--only N]
 
 Each seed may have a process of its own: start it twice, with ``--seed 0`` and ``--seed 1``, and
 the same ``--runs``. What is finished stands in that file, so a stopped one goes on where it was.
-``--write`` trains nothing and writes `table.parquet` from what is there.
+``--write`` trains nothing and writes ``TASK.parquet`` from what is there.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from progsearch.config import TaskConfig
 from progsearch.search.candidates import Candidate
 from progsearch.search.subject import Subject
 
-from .points import EPOCHS, MODEL, SEEDS, TASK, Point, examine, points
+from .points import EPOCHS, MODEL, SEEDS, Point, examine, points, task_of
 
-TABLE = Path(__file__).parent / "table.parquet"
+FOLDER = Path(__file__).parent
 _STORE_GIB = 3
 _PROGRESS = 10
 
@@ -89,8 +91,8 @@ def train_all(todo: list[tuple[Point, int]], path: Path, folder: Path) -> None:
             )
 
 
-def write_table(every: list[Point], subject: Subject, path: Path) -> int:
-    """Write the table from the finished runs; returns how many of them it holds."""
+def write_table(every: list[Point], subject: Subject, task: TaskConfig, path: Path) -> int:
+    """Write the table of a task from its finished runs; returns how many of them it holds."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -98,17 +100,17 @@ def write_table(every: list[Point], subject: Subject, path: Path) -> int:
     rows = [
         row_of(point, finished[point.candidate.key, seed])
         for point in every
-        for seed in SEEDS
+        for seed in SEEDS[task.name]
         if (point.candidate.key, seed) in finished
     ]
     about = {
         "model": MODEL,
-        "task": TASK.model_dump(mode="json", exclude_none=True),
+        "task": task.model_dump(mode="json", exclude_none=True, exclude={"data_dir"}),
         "epochs": EPOCHS,
         "subject": asdict(subject),
     }
     table = pa.Table.from_pylist(rows).replace_schema_metadata({"about": json.dumps(about)})
-    pq.write_table(table, TABLE, compression="zstd")
+    pq.write_table(table, FOLDER / f"{task.name}.parquet", compression="zstd")
     return len(rows)
 
 
@@ -136,7 +138,9 @@ def main() -> None:
     """Train what is left, or write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=Path, required=True, help="file of the finished runs")
-    parser.add_argument("--seed", type=int, choices=SEEDS, help="by default all seeds")
+    parser.add_argument("--task", choices=SEEDS, default="bbc-headlines")
+    parser.add_argument("--data-dir", help="where the task's files lie")
+    parser.add_argument("--seed", type=int, help="by default all seeds of the table")
     parser.add_argument("--store", type=Path, help="folder for shared steps (RUNS.store)")
     parser.add_argument("--only", type=int, help="train the first N points only")
     parser.add_argument("--write", action="store_true", help="train nothing, write the table")
@@ -145,15 +149,16 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    subject = examine()
-    every = points(subject)
+    task = task_of(arguments.task, arguments.data_dir)
+    subject = examine(task)
+    every = points(subject, task)
     if arguments.write:
-        rows = write_table(every, subject, arguments.runs)
-        print(f"{rows} of {len(every) * len(SEEDS)} rows in {TABLE}")
+        rows = write_table(every, subject, task, arguments.runs)
+        print(f"{rows} of {len(every) * len(SEEDS[task.name])} rows in the table of {task.name}")
         return
     segments = {key for point in every for _, key in point.candidate.segments}
     print(f"{len(every)} points, {len(segments)} segments", flush=True)
-    seeds = SEEDS if arguments.seed is None else (arguments.seed,)
+    seeds = SEEDS[task.name] if arguments.seed is None else (arguments.seed,)
     folder = arguments.store or arguments.runs.with_suffix(".store")
     folder.mkdir(parents=True, exist_ok=True)
     todo = [(point, seed) for seed in seeds for point in every[: arguments.only]]

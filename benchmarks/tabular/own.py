@@ -47,7 +47,7 @@ class Progsearch:
     """
 
     reuse: bool = True
-    scheduler: SchedulerName = "dominance"
+    scheduler: SchedulerName = "mo-asha"
     candidates: int | None = None
     sampler: SamplerName = "ehvi"
 
@@ -55,6 +55,7 @@ class Progsearch:
         """See `Strategy`."""
         recipe = recipe_of(
             table.subject.learning_rate,
+            table.task,
             study="replay",
             budget=_ENDLESS,
             reuse=self.reuse,
@@ -62,9 +63,10 @@ class Progsearch:
             candidates=self.candidates,
             sampler=self.sampler,
         )
-        searcher = _searcher(table, recipe, seed)
+        folder = _folder(recipe)
+        searcher = _searcher(table, folder, seed)
         known: set[str] = set()
-        steps = 0
+        steps = trials = 0
         for number in itertools.count():
             trial_id = str(number)
             config = searcher.suggest(trial_id)
@@ -84,14 +86,20 @@ class Progsearch:
             steps += trained
             searcher.on_trial_complete(trial_id, {"report": report})
             done = report.result is not None
-            yield Event(steps, number + 1, entry.values(column) if done else None)
+            # One that goes on with a stopped one is not another trial, nor is it for a budget.
+            trials += "continues" not in folder.study.get_trials(deepcopy=False)[number].user_attrs
+            yield Event(steps, trials, entry.values(column) if done else None)
 
 
-def _searcher(table: Table, recipe: Recipe, seed: int) -> StudySearcher:
+def _folder(recipe: Recipe) -> StudyFolder:
     # In memory, since a journal would be most of a replay's time.
     storage = InMemoryStorage()
     optuna.create_study(study_name=recipe.study, storage=storage, directions=directions(recipe))
-    folder = StudyFolder(Path(recipe.study or ""), recipe, storage)
+    return StudyFolder(Path(recipe.study or ""), recipe, storage)
+
+
+def _searcher(table: Table, folder: StudyFolder, seed: int) -> StudySearcher:
+    recipe = folder.recipe
     first, _ = baselines(table.space.default(recipe.training), recipe, table.subject)
     return StudySearcher(
         folder,

@@ -20,23 +20,34 @@ SPACE = Path(__file__).parent / "space.yaml"
 EPOCHS = 3
 BATCH = 16
 TRAIN_SAMPLES = 600
-SEEDS = (0, 1)
 MODEL = "minilm-l6"
-TASK = TaskConfig(name="bbc-headlines", max_train_samples=TRAIN_SAMPLES)
+# The tasks that there is a table of, and the seeds that each of its trainings was made with.
+SEEDS: dict[str, tuple[int, ...]] = {"bbc-headlines": (0, 1), "sst2": (0,)}
 
 
-def recipe_of(learning_rate: float, **changes: Any) -> Recipe:
-    """The study whose trials the table holds.
+def task_of(name: str, data_dir: str | None = None) -> TaskConfig:
+    """The data of a table.
+
+    Args:
+        name: Of the task.
+        data_dir: Where its files lie, if it is not one that is shipped.
+    """
+    return TaskConfig(name=name, data_dir=data_dir, max_train_samples=TRAIN_SAMPLES)
+
+
+def recipe_of(learning_rate: float, task: TaskConfig, **changes: Any) -> Recipe:
+    """The study whose trials a table holds.
 
     Args:
         learning_rate: The one that the baselines have.
+        task: Its data.
         changes: Further settings of the recipe.
     """
     training = TrainingConfig(epochs=EPOCHS, batch_size=BATCH, learning_rate=learning_rate)
-    return Recipe(model=MODEL, task=TASK, space=str(SPACE), training=training, **changes)
+    return Recipe(model=MODEL, task=task, space=str(SPACE), training=training, **changes)
 
 
-def examine() -> Subject:
+def examine(task: TaskConfig) -> Subject:
     """What a search knows of the model and the task; loads both."""
     from progsearch.contribution import contribution_scores_many
     from progsearch.models import default_learning_rate, load_tokenizer, model_fingerprint
@@ -44,10 +55,10 @@ def examine() -> Subject:
     from progsearch.training import describe
 
     space = Space.load(SPACE)
-    data = load_task(TASK, load_tokenizer(MODEL))
+    data = load_task(task, load_tokenizer(MODEL))
     return Subject(
-        costs={method_key(m): describe(MODEL, TASK, m) for m in space.methods()},
-        contributions=contribution_scores_many(MODEL, TASK, space.metrics(), seed=0),
+        costs={method_key(m): describe(MODEL, task, m) for m in space.methods()},
+        contributions=contribution_scores_many(MODEL, task, space.metrics(), seed=0),
         examples=len(data.train),
         learning_rate=default_learning_rate(MODEL),
         metric=data.metric,
@@ -70,10 +81,10 @@ class Point:
     baseline: str | None = None
 
 
-def points(subject: Subject) -> list[Point]:
+def points(subject: Subject, task: TaskConfig) -> list[Point]:
     """Every training, such that those with the same beginning follow one another."""
     space = Space.load(SPACE)
-    recipe = recipe_of(subject.learning_rate)
+    recipe = recipe_of(subject.learning_rate, task)
     found: dict[str, Point] = {}
     for drawn in space.points():
         values = space.suggest(FixedTrial(drawn))

@@ -10,16 +10,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from progsearch.config import TrainingConfig
+from progsearch.config import TaskConfig, TrainingConfig
 from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule
 from progsearch.search.settings import choice_of
 from progsearch.search.space import Space
 from progsearch.search.subject import Subject
 
-from .points import EPOCHS, SPACE
+from .points import EPOCHS, SPACE, task_of
 
-TABLE = Path(__file__).parent / "table.parquet"
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,15 @@ class Table:
         entries: All of them.
         seeds: Those that every training was made with.
         subject: What a search knows of the model and the task.
+        task: The data.
         space: What the trainings are the points of.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], subject: Subject) -> None:
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], subject: Subject, task: TaskConfig
+    ) -> None:
         self.subject = subject
+        self.task = task
         self.space = Space.load(SPACE)
         groups: dict[tuple[float, str], list[Mapping[str, Any]]] = {}
         for row in rows:
@@ -76,11 +80,11 @@ class Table:
         self._by_values: dict[str, Entry] = {}
 
     @classmethod
-    def load(cls, path: Path = TABLE) -> Table:
-        """The table in a file that `make.py` wrote."""
-        table = pq.read_table(path)
+    def load(cls, name: str) -> Table:
+        """The table of a task, as `make.py` wrote it."""
+        table = pq.read_table(FOLDER / f"{name}.parquet")
         about = json.loads(table.schema.metadata[b"about"])
-        return cls(table.to_pylist(), _subject(about["subject"]))
+        return cls(table.to_pylist(), _subject(about["subject"]), task_of(name))
 
     @property
     def entries(self) -> list[Entry]:

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 
-from progsearch.config import RunConfig, parse
+from progsearch.config import RunConfig, SamplerName, parse
 from progsearch.errors import ScheduleError
 from progsearch.search.candidates import Candidate, candidate
 from progsearch.search.draws import Draw, Draws, set_constraints
@@ -33,8 +33,12 @@ _TRIES = 520
 # How many points are kept back because a running trial is making their first steps; beyond that
 # a worker waits for those steps, since a sampler that insists on such points knows why.
 _MOST_HELD = 2
-# From how many points the sampler ehvi chooses the next one; more gain little and take longer.
+# How many points are drawn for each trial of the sampler ehvi, to choose among.
 _CANDIDATES = 64
+# How many that were not chosen stay to be chosen from, the newest ones.
+_MOST_KEPT = 1024
+# Samplers that draw better points with every result.
+_LEARNING: tuple[SamplerName, ...] = ("tpe", "nsga2", "gp")
 
 _log = logging.getLogger(__name__)
 
@@ -247,36 +251,46 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     def _next_point(self, known: set[str]) -> tuple[Draw, Candidate] | None:
         """The point to train now, if there is one, such that it need not wait for a trial.
 
-        Of several candidates the most promising is taken and the others are thrown away, but
-        for those of a grid, which would not come again. Where there is to be one, another is
-        drawn in place of each that would have to wait: those are held for later.
+        Where there are candidates to choose from, the most promising is taken. The others stay
+        candidates, so that there are more of them each time, unless the sampler learns: what it
+        draws later is better informed. Where there are none, another point is drawn in place of
+        one that would have to wait, which is held for later.
         """
         while self._draws.puts_first:
             if first := self._draw(known, tries=1):
                 return first
-        pool, self._held = self._held, []
-        free = [point for point in pool if not self._would_wait(point[1])]
-        while len(pool) < self._n_candidates or (
-            not free and len(pool) < self._n_candidates + _MOST_HELD - 1
-        ):
-            drawn = self._draw(known | {candidate.key for _, candidate in pool})
-            if drawn is None:
+        pool = [point for point in self._held if point[1].key not in known]
+        chooses = self._n_candidates > 1
+        for _ in range(self._n_candidates if chooses else 0):
+            self._draw_into(pool, known, tries=1)
+        while not (free := [point for point in pool if not self._would_wait(point[1])]):
+            if len(pool) >= _MOST_HELD or not self._draw_into(pool, known):
                 break
-            pool.append(drawn)
-            if not self._would_wait(drawn[1]):
-                free.append(drawn)
         if not pool:
             return None
         free = free or pool
-        chooses = self._n_candidates > 1
         chosen = free[self._knowledge.best([c for _, c in free]) if chooses else 0]
-        rest = [point for point in pool if point is not chosen]
-        if chooses and self._folder.recipe.sampler != "grid":
-            for draw, _ in rest:
-                self._draws.throw_away(draw.number)
-        else:
-            self._held = rest
+        self._hold([point for point in pool if point is not chosen])
         return chosen
+
+    def _hold(self, points: list[tuple[Draw, Candidate]]) -> None:
+        """Keep points for later, but for those of which others as good can be drawn."""
+        sampler = self._folder.recipe.sampler
+        n_kept = len(points)
+        if self._n_candidates > 1 and sampler != "grid":
+            n_kept = 0 if sampler in _LEARNING else min(n_kept, _MOST_KEPT)
+        n_dropped = len(points) - n_kept
+        for draw, _ in points[:n_dropped]:
+            self._draws.throw_away(draw.number)
+        self._held = points[n_dropped:]
+
+    def _draw_into(
+        self, pool: list[tuple[Draw, Candidate]], known: set[str], tries: int = _TRIES
+    ) -> bool:
+        drawn = self._draw(known | {candidate.key for _, candidate in pool}, tries)
+        if drawn is not None:
+            pool.append(drawn)
+        return drawn is not None
 
     def _draw(self, known: set[str], tries: int = _TRIES) -> tuple[Draw, Candidate] | None:
         """A point whose training is not known yet; None where none is found."""

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from progsearch.search.asking import most_promising
+from progsearch.report.front import directions, hypervolume
+from progsearch.search.asking import expected_improvement, most_promising
 from progsearch.search.surrogate import Observation, Surrogate
 
 CORNER = (0.5, 1.0)
@@ -74,3 +76,34 @@ def test_units_of_the_costs_make_no_difference():
         for unit in (1.0, 1e15)
     ]
     assert chosen[0] == chosen[1]
+
+
+@pytest.mark.parametrize("n_costs", [1, 2, 3])
+def test_the_expected_improvement_is_that_of_the_hypervolume(n_costs):
+    """Against the mean of the hypervolume's growth over many metrics that may come."""
+    rng = np.random.default_rng(n_costs)
+    # Costs far apart in size; some of the front lies outside the corner, some is equal.
+    unit = 10.0 ** np.arange(n_costs) * 7
+    front = [(0.4 + 0.5 * x, *(rng.random(n_costs) * unit * 1.1)) for x in rng.random(6)]
+    front += [(front[0][0], *front[1][1:]), (0.3, *(0.1 * unit))]
+    corner = (0.5, *unit)
+    costs = np.concatenate([rng.random((5, n_costs)) * unit * 1.1, [front[2][1:]]])
+    means, deviations = rng.normal(0.65, 0.1, 6), np.array([0.1, 0.03, 0.0, 0.2, 0.05, 0.05])
+    found = expected_improvement(means, deviations, costs, front, corner)
+
+    ways = directions(n_costs + 1)
+    before = hypervolume(front, corner, ways)
+    quantiles = norm.ppf((np.arange(800) + 0.5) / 800)
+    for value, mean, deviation, cost in zip(found, means, deviations, costs, strict=True):
+        gains = [
+            hypervolume([*front, (metric, *cost)], corner, ways) - before
+            for metric in mean + deviation * quantiles
+        ]
+        assert value == pytest.approx(np.mean(gains) / unit.prod(), rel=0.01, abs=2e-5)
+
+
+def test_without_a_front_all_that_beats_the_corner_counts():
+    found = expected_improvement(
+        np.array([0.7, 0.4]), np.zeros(2), np.array([[0.25], [0.25]]), [], CORNER
+    )
+    assert found == pytest.approx([0.2 * 0.75, 0.0])
