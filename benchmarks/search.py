@@ -40,6 +40,8 @@ import numpy as np
 import optuna
 from tabular.mo_asha import MoAsha
 from tabular.own import Progsearch
+from tabular.points import SEEDS
+from tabular.race import Trace, interval, run
 from tabular.strategies import (
     Strategy,
     after_baselines,
@@ -48,8 +50,6 @@ from tabular.strategies import (
     ray_tpe,
     whole_trials,
 )
-from tabular.points import SEEDS
-from tabular.race import Trace, interval, run
 from tabular.table import Table
 
 RESULTS = Path(__file__).parent / "results"

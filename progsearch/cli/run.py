@@ -130,8 +130,8 @@ def run(
         int | None,
         typer.Option(
             metavar="N",
-            help="Points drawn for each trial, of which the one is trained that promises most "
-            "for its time (default 64 with ehvi, 1 with the other samplers).",
+            help="Points drawn for each trial, to train the one that promises most for its "
+            "time (default 64 with ehvi, 1 with the other samplers).",
         ),
     ] = None,
     scheduler: Annotated[

@@ -32,8 +32,8 @@ def most_promising(
 
     The improvement is that of the hypervolume (expected hypervolume improvement: Emmerich,
     Giannakoglou and Naujoks, IEEE TEC 10(4), 2006). Since the costs of a point are known, only
-    its metric is uncertain: see `expected_improvement`. Dividing by the time is EI per second (Snoek, Larochelle and Adams, arXiv
-    1206.2944, section 3.2). With hardly any observation it is the first point.
+    its metric is uncertain: see `expected_improvement`. Dividing by the time is EI per second
+    (Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2). With hardly any observation it is the first point.
 
     Args:
         points: `features` of each point.
@@ -81,8 +81,8 @@ def expected_improvement(
     highest = np.array(corner[1:]) / unit
     known = np.array(front, dtype=float).reshape(-1, len(corner))
     metrics, known_costs = known[:, 0], known[:, 1:] / unit
-    edges = [np.unique(np.minimum(axis, end)) for axis, end in zip(known_costs.T, highest, strict=True)]
-    lows = [np.concatenate([[-np.inf], axis]) for axis in edges]
+    edges = np.minimum(known_costs, highest).T
+    lows = [np.concatenate([[-np.inf], np.unique(axis)]) for axis in edges]
     grid = np.stack(np.meshgrid(*lows, indexing="ij"), axis=-1).reshape(-1, len(unit))
     below = (known_costs[None] <= grid[:, None]).all(axis=-1)
     heights = np.where(below, metrics, corner[0]).max(axis=1, initial=corner[0])
