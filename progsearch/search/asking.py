@@ -33,7 +33,8 @@ def most_promising(
     The improvement is that of the hypervolume (expected hypervolume improvement: Emmerich,
     Giannakoglou and Naujoks, IEEE TEC 10(4), 2006). Since the costs of a point are known, only
     its metric is uncertain: see `expected_improvement`. Dividing by the time is EI per second
-    (Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2). With hardly any observation it is the first point.
+    (Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2). With hardly any observation
+    it is the first point.
 
     Args:
         points: `features` of each point.
