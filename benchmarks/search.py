@@ -69,7 +69,7 @@ OWN: dict[str, Strategy] = {
     OURS: Progsearch(),
     "without reuse": Progsearch(reuse=False),
     "without stopping": Progsearch(scheduler="none"),
-    "stopping by dominance": Progsearch(scheduler="dominance"),
+    "stopping by mo-asha": Progsearch(scheduler="mo-asha"),
     "without choosing": Progsearch(candidates=1),
     "tpe instead": Progsearch(sampler="tpe"),
 }

@@ -134,7 +134,7 @@ class Recipe(Config):
     training: TrainingConfig = TrainingConfig()
     sampler: SamplerName = "ehvi"
     candidates: int | None = Field(default=None, ge=1, description="points drawn for each trial")
-    scheduler: SchedulerName = "mo-asha"
+    scheduler: SchedulerName = "dominance"
     warm_start: str | None = Field(default=None, min_length=1, description="an earlier study")
     budget: int = Field(default=30, ge=1)
     seeds: int = Field(default=1, ge=1, description="runs of a trial, each with its own seed")

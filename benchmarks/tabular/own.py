@@ -47,7 +47,7 @@ class Progsearch:
     """
 
     reuse: bool = True
-    scheduler: SchedulerName = "mo-asha"
+    scheduler: SchedulerName = "dominance"
     candidates: int | None = None
     sampler: SamplerName = "ehvi"
 
