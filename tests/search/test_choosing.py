@@ -4,6 +4,8 @@ import pytest
 
 from progsearch.errors import ConfigError
 from progsearch.report.front import directions, front_of, hypervolume
+from progsearch.search import searcher as searcher_module
+from progsearch.search.knowledge import Knowledge
 from progsearch.search.space import Space
 from progsearch.search.warm_start import Earlier, EarlierRun
 from tests.search.fakes import run_all, start
@@ -36,6 +38,39 @@ def test_any_sampler_can_be_chosen_from(tmp_path):
     folder, searcher = start(tmp_path, sampler="tpe", candidates=4, budget=6)
     run_all(searcher)
     assert len(front_of(folder.study.trials)) > 1
+
+
+@pytest.mark.parametrize("sampler, grows", [("ehvi", True), ("random", True), ("tpe", False)])
+def test_what_was_not_chosen_stays_a_candidate(tmp_path, monkeypatch, sampler, grows):
+    offered = []
+    best = Knowledge.best
+
+    def record(self, runs):
+        offered.append({run.key for run in runs})
+        return best(self, runs)
+
+    monkeypatch.setattr(Knowledge, "best", record)
+    folder, searcher = start(tmp_path, "wide", sampler=sampler, candidates=5, budget=8)
+    run_all(searcher)
+    trained = [trial.user_attrs["key"] for trial in folder.study.trials[4:]]
+    for before, chosen, after in zip(offered, trained, offered[1:], strict=False):
+        assert chosen in before
+        assert chosen not in after
+        assert (before - {chosen} <= after) == grows
+    assert (len(offered[-1]) > 5) == grows
+
+
+def test_the_newest_candidates_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(searcher_module, "_MOST_KEPT", 6)
+    sizes = []
+    best = Knowledge.best
+    monkeypatch.setattr(
+        Knowledge, "best", lambda self, runs: sizes.append(len(runs)) or best(self, runs)
+    )
+    _, searcher = start(tmp_path, "wide", candidates=5, budget=8)
+    run_all(searcher)
+    assert max(sizes) <= 6 + 5
+    assert sizes[-1] > 5
 
 
 @pytest.mark.parametrize("candidates", [1, 3])
