@@ -1,10 +1,10 @@
-"""Search strategies, replayed on the table of `tabular/`: nothing is trained.
+"""Search strategies, replayed on a table of `tabular/`: nothing is trained.
 
     python benchmarks/search.py [--task bbc-headlines] [--repeats 50] [--baselines all] [--json]
 
-Repeat r sees the accuracies of seed r % 2 of the table and searches with seed r, one trial at a
-time. The hypervolume of (accuracy, updated parameters) counts from the corner (accuracy of the
-majority class, 1.0), and only trials that ran to their end count.
+Repeat r sees the accuracies of one seed of the table, each in turn, and searches with seed r, one
+trial at a time. The hypervolume of (accuracy, updated parameters) counts from the corner (accuracy
+of the majority class, 1.0), and only trials that ran to their end count.
 
 A search of progsearch begins with four baselines. One of them, head-only, is no point of the space
 and lies on every front, so all other strategies begin with them, too; with ``--baselines own``

@@ -150,6 +150,8 @@ def main() -> None:
 
     torch.set_num_threads(1)
     task = task_of(arguments.task, arguments.data_dir)
+    if arguments.seed not in (None, *SEEDS[task.name]):
+        parser.error(f"--seed must be one of {SEEDS[task.name]} for {task.name}")
     subject = examine(task)
     every = points(subject, task)
     if arguments.write:

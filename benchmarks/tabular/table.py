@@ -17,7 +17,7 @@ from progsearch.search.settings import choice_of
 from progsearch.search.space import Space
 from progsearch.search.subject import Subject
 
-from .points import EPOCHS, SPACE, task_of
+from .points import EPOCHS, SPACE
 
 FOLDER = Path(__file__).parent
 
@@ -84,7 +84,7 @@ class Table:
         """The table of a task, as `make.py` wrote it."""
         table = pq.read_table(FOLDER / f"{name}.parquet")
         about = json.loads(table.schema.metadata[b"about"])
-        return cls(table.to_pylist(), _subject(about["subject"]), task_of(name))
+        return cls(table.to_pylist(), _subject(about["subject"]), TaskConfig(**about["task"]))
 
     @property
     def entries(self) -> list[Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from progsearch import __version__
@@ -12,6 +13,7 @@ from progsearch.costs import RunCost, steps_per_epoch
 from progsearch.errors import ScheduleError
 from progsearch.history import rescored_keys, segment_ends, segment_keys
 from progsearch.schedule import Schedule
+from progsearch.search.features import Vector, features
 from progsearch.search.settings import Choice
 from progsearch.search.subject import Subject, method_key
 
@@ -35,6 +37,11 @@ class Candidate:
     key: str
     segments: tuple[tuple[int, str], ...]
     flops: tuple[float, ...]
+
+    @cached_property
+    def vector(self) -> Vector:
+        """See `features`; kept, since a candidate is weighed again for each trial."""
+        return features(plain(self.run), self.schedule.n_blocks)
 
     def would_wait(self, segments: Iterable[tuple[int, str]], done: int) -> bool:
         """Whether this run needs steps that another is just making or about to make.

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from progsearch.config import Recipe, plain
+from progsearch.config import Recipe
 from progsearch.report.front import corner, directions, non_dominated
 from progsearch.search.asking import most_promising
 from progsearch.search.candidates import Candidate
@@ -42,7 +42,6 @@ class Knowledge:
         self._work = Work(recipe.reuse)
         self._curves: dict[int, Curve] = {}
         self._vectors: dict[int, Vector] = {}
-        self._candidates: dict[str, Vector] = {}
 
     def learn(self, trial: FrozenTrial) -> None:
         """A trial ended, well or not."""
@@ -101,18 +100,13 @@ class Knowledge:
             return 0
         full = None if self._full is None else _values(self._full)
         return most_promising(
-            [self._vector(run) for run in runs],
+            [run.vector for run in runs],
             [self._costs(run.cost.to_dict()) for run in runs],
             [self.seconds_left(run) for run in runs],
             self._observations(),
             [values[index] for index in non_dominated(values, directions(len(values[0])))],
             corner(values, self._recipe.objectives, self._subject.majority, full),
         )
-
-    def _vector(self, run: Candidate) -> Vector:
-        if run.key not in self._candidates:
-            self._candidates[run.key] = features(plain(run.run), self._subject.n_blocks)
-        return self._candidates[run.key]
 
     def _observations(self) -> list[Observation]:
         curves = list(self._curves.values())

@@ -260,6 +260,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             if first := self._draw(known, tries=1):
                 return first
         pool = [point for point in self._held if point[1].key not in known]
+        known = known | {candidate.key for _, candidate in pool}
         chooses = self._n_candidates > 1
         for _ in range(self._n_candidates if chooses else 0):
             self._draw_into(pool, known, tries=1)
@@ -287,9 +288,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     def _draw_into(
         self, pool: list[tuple[Draw, Candidate]], known: set[str], tries: int = _TRIES
     ) -> bool:
-        drawn = self._draw(known | {candidate.key for _, candidate in pool}, tries)
+        """Draw a point that is not ``known`` and add it to both; whether one was found."""
+        drawn = self._draw(known, tries)
         if drawn is not None:
             pool.append(drawn)
+            known.add(drawn[1].key)
         return drawn is not None
 
     def _draw(self, known: set[str], tries: int = _TRIES) -> tuple[Draw, Candidate] | None:
