@@ -6,9 +6,8 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter, ValidationError
 
 from progsearch import __version__
@@ -22,6 +21,9 @@ from progsearch.config import (
 )
 from progsearch.errors import ConfigError, ScheduleError, StudyError
 from progsearch.schedule import Schedule
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 _HEADER = """\
 # A fine-tuning schedule of progsearch.
@@ -42,6 +44,9 @@ def config_of(trial: FrozenTrial, study_attrs: Mapping[str, Any]) -> RunConfig:
         StudyError: The trial has no result.
         ConfigError: It holds no run that this version understands.
     """
+    # Here, since every trial's worker loads this module, and Optuna only for this.
+    from optuna.trial import TrialState
+
     if trial.state != TrialState.COMPLETE:
         raise StudyError(
             f"trial {trial.number} is {trial.state.name} and has no result; pick another one"

@@ -17,7 +17,7 @@ from progsearch.confirm.searcher import ConfirmSearcher
 from progsearch.confirm.view import ConfirmView
 from progsearch.errors import Interrupted, NothingUsable, StudyError
 from progsearch.report.data import study_report
-from progsearch.search.examine import examine
+from progsearch.search.examine import examination
 from progsearch.search.halt import Halt
 from progsearch.search.logs import study_log
 from progsearch.search.machines import machines
@@ -72,12 +72,12 @@ def _train(
     # The limits of a search are not those of its confirmation.
     recipe = folder.recipe.model_copy(update={"max_gpu_hours": None})
     halt = Halt(None)
+    runs = (parse(RunConfig, t.user_attrs["run"], f"trial {t.number}") for t, _ in left)
+    methods = list(dict.fromkeys(run.method for run in runs))
     view.preparing("starting Ray")
-    with machines(recipe) as fit:
+    with examination(recipe, methods, ()) as answer, machines(recipe) as fit:
         view.preparing(f"loading {recipe.task.name} and {recipe.model}")
-        runs = (parse(RunConfig, t.user_attrs["run"], f"trial {t.number}") for t, _ in left)
-        methods = list(dict.fromkeys(run.method for run in runs))
-        subject = examine(recipe, methods, (), fit.gpus_per_trial)
+        subject = answer(fit)
         if subject.fingerprint != folder.study.user_attrs["fingerprint"]:
             raise StudyError(
                 f"the model or the data of study {folder.name} changed since it was searched, so "

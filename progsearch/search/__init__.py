@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from progsearch.importing import collector_paused
+
 if TYPE_CHECKING:
     from progsearch.config import Recipe
     from progsearch.search.study import StudyFolder
@@ -49,7 +51,8 @@ def search(
         >>> [trial.values for trial in folder.study.best_trials]  # doctest: +SKIP
         [[0.91, 1.0], [0.89, 0.31]]
     """
-    from progsearch.search import driver
+    with collector_paused():
+        from progsearch.search import driver
 
     return driver.search(recipe, studies_dir=studies_dir, view=view)
 
@@ -79,6 +82,7 @@ def resume(
             its model or data changed.
         ProgsearchError: As `search` raises.
     """
-    from progsearch.search import driver
+    with collector_paused():
+        from progsearch.search import driver
 
     return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view)

@@ -13,7 +13,7 @@ from progsearch.config import Recipe, parse, plain
 from progsearch.errors import Interrupted, NothingUsable, StudyError
 from progsearch.search.candidates import baselines
 from progsearch.search.draws import Draws
-from progsearch.search.examine import examine
+from progsearch.search.examine import examination
 from progsearch.search.halt import GpuClock, Halt
 from progsearch.search.logs import study_log
 from progsearch.search.machines import Machines, machines
@@ -44,9 +44,7 @@ def search(
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
     halt = Halt(recipe.time_limit)
     with study_log() as log, _nothing_to_save():
-        view.preparing("starting Ray")
-        with machines(recipe) as fit:
-            subject = _examine(recipe, space, fit, view)
+        with _prepared(recipe, space, view) as (subject, fit):
             recipe = _with_learning_rate(recipe, subject.learning_rate)
             folder = create_study(
                 recipe,
@@ -82,9 +80,10 @@ def resume(
         attributes = folder.study.user_attrs
         # As it was searched so far, whatever became of the file it came from.
         space = Space(parse(SpaceConfig, attributes["space"], f"study {folder.name}"))
-        view.preparing("starting Ray")
-        with _interruptible(folder), machines(folder.recipe) as fit:
-            subject = _examine(folder.recipe, space, fit, view)
+        with (
+            _interruptible(folder),
+            _prepared(folder.recipe, space, view) as (subject, fit),
+        ):
             if subject.fingerprint != attributes["fingerprint"]:
                 raise StudyError(
                     f"the model or the data of study {folder.name} changed since it was begun, so "
@@ -94,15 +93,22 @@ def resume(
     return _checked(folder)
 
 
-def _examine(recipe: Recipe, space: Space, fit: Machines, view: View) -> Subject:
-    work = f"loading {recipe.task.name} and {recipe.model}"
-    if metrics := space.metrics():
-        work += f", scoring blocks by {', '.join(metrics)}"
-    view.preparing(work)
-    subject = examine(recipe, space.methods(), space.metrics(), fit.gpus_per_trial)
-    for remark in subject.remarks:
-        view.note(remark)
-    return subject
+@contextmanager
+def _prepared(recipe: Recipe, space: Space, view: View) -> Iterator[tuple[Subject, Machines]]:
+    """Within it Ray is there; with what must be known before the first trial."""
+    view.preparing("starting Ray")
+    with (
+        examination(recipe, space.methods(), space.metrics()) as answer,
+        machines(recipe) as fit,
+    ):
+        work = f"loading {recipe.task.name} and {recipe.model}"
+        if metrics := space.metrics():
+            work += f", scoring blocks by {', '.join(metrics)}"
+        view.preparing(work)
+        subject = answer(fit)
+        for remark in subject.remarks:
+            view.note(remark)
+        yield subject, fit
 
 
 def _with_learning_rate(recipe: Recipe, learning_rate: float) -> Recipe:

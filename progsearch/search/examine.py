@@ -1,89 +1,96 @@
-"""Looks at the model and the task before the first trial, where the trials will run."""
+"""Has the model and the task looked at before the first trial, where the trials will run."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import ray
 
-from progsearch.cache import content_key
 from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import ModelError, ProgsearchError
-from progsearch.search.subject import Subject, method_key
+from progsearch.search.look import look
+from progsearch.search.machines import WORKER_ENVIRONMENT, Machines, starts_here
+from progsearch.search.subject import Subject
+
+_Question = tuple[Recipe, Sequence[MethodConfig], Sequence[str]]
 
 
-def examine(
-    recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str], gpus: float
-) -> Subject:
-    """What a search must know of the recipe's model and task.
+@contextmanager
+def examination(
+    recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
+) -> Iterator[Callable[[Machines], Subject]]:
+    """Find out what a search must know of the recipe's model and task.
 
-    Found out by a Ray worker, which has the hardware that the machine of the driver may lack;
-    what takes long (tokenising, scoring blocks) is kept on disk for the trials.
+    Where Ray is yet to be started on this machine, a process of our own begins at once, while Ray
+    starts. On a cluster a Ray worker does it, which has the hardware that this machine may lack.
 
     Args:
         recipe: What is searched.
         methods: Those that trials may use.
         metrics: The contribution metrics that trials may need.
-        gpus: GPUs of one trial.
 
-    Raises:
-        ProgsearchError: The model, the task, a method or a metric cannot be used.
+    Yields:
+        Waits for the answer, once Ray is there. It raises a `ProgsearchError` where the model,
+        the task, a method or a metric cannot be used.
     """
-    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_examine)
-    try:
-        found: Subject | ProgsearchError = ray.get(task.remote(recipe, methods, metrics))
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise ModelError(
-            f"the process that loaded {recipe.model} was killed; is there enough memory for it?"
-        ) from error
-    if isinstance(found, ProgsearchError):
-        raise found
-    return found
-
-
-def _examine(
-    recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
-) -> Subject | ProgsearchError:
-    import torch
-
-    from progsearch.contribution import contribution_scores_many
-    from progsearch.models import default_learning_rate, load_tokenizer, model_fingerprint
-    from progsearch.tasks import load_task
-    from progsearch.training import describe
-
-    torch.set_num_threads(1)
-    with _remarks() as remarks:
+    question = (recipe, methods, metrics)
+    if not starts_here(recipe):
+        yield partial(_ask_ray, question)
+        return
+    environment = os.environ | WORKER_ENVIRONMENT
+    # It finds the packages that this process finds.
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    if recipe.gpus_per_trial == 0:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    with tempfile.TemporaryFile() as file:
+        pickle.dump(question, file)
+        file.seek(0)
+        process = subprocess.Popen(
+            # -P: whatever modules lie in the working directory are none of them.
+            [sys.executable, "-P", "-m", look.__module__],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        )
+    with process:
         try:
-            data = load_task(recipe.task, load_tokenizer(recipe.model))
-            return Subject(
-                costs={method_key(m): describe(recipe.model, recipe.task, m) for m in methods},
-                contributions=contribution_scores_many(
-                    recipe.model, recipe.task, metrics, seed=recipe.training.seed
-                ),
-                examples=len(data.train),
-                learning_rate=default_learning_rate(recipe.model),
-                metric=data.metric,
-                majority=data.majority(),
-                fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
-                remarks=tuple(remarks),
-            )
-        except ProgsearchError as error:
-            # As a value: Ray would hand an exception on as one of another class.
-            return error
+            yield lambda _: _answer_of(process, recipe)
+        finally:
+            process.kill()
 
 
-@contextmanager
-def _remarks() -> Iterator[list[str]]:
-    """What is logged of how the data is read, for the user to see."""
-    messages: list[str] = []
-    handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("progsearch.tasks")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+def _ask_ray(question: _Question, fit: Machines) -> Subject:
+    task = ray.remote(num_cpus=1, num_gpus=fit.gpus_per_trial, max_retries=0)(look)
     try:
-        yield messages
-    finally:
-        logger.removeHandler(handler)
+        return _checked(ray.get(task.remote(*question)))
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        raise _killed(question[0]) from error
+
+
+def _answer_of(process: subprocess.Popen[bytes], recipe: Recipe) -> Subject:
+    answer, errors = process.communicate()
+    if process.returncode < 0:
+        raise _killed(recipe)
+    if process.returncode:
+        raise RuntimeError(f"looking at {recipe.model} failed:\n{errors.decode(errors='replace')}")
+    return _checked(pickle.loads(answer))
+
+
+def _checked(answer: Subject | ProgsearchError) -> Subject:
+    if isinstance(answer, ProgsearchError):
+        raise answer
+    return answer
+
+
+def _killed(recipe: Recipe) -> ModelError:
+    return ModelError(
+        f"the process that loaded {recipe.model} was killed; is there enough memory for it?"
+    )

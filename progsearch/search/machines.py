@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import ray
+from ray.tune.execution import class_cache
 
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
@@ -21,10 +24,10 @@ _DRIVER_ENVIRONMENT = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # Ctrl-C is the business of `Halt`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # Tune hands this on to its workers: paths of the user's files may be relative.
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
-_WORKER_ENVIRONMENT = {
+# Relative paths of the user's files begin there.
+_STAY_IN_FOLDER = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
+WORKER_ENVIRONMENT = _STAY_IN_FOLDER | {
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
@@ -36,6 +39,12 @@ _WORKER_ENVIRONMENT = {
 # Weights and data go through files; only configs and results go through Ray's object store.
 _OBJECT_STORE_BYTES = 128 * 2**20
 _START_TRIES = 3
+# Ray starts a process for each processor ahead. Where each is to be a trial's, it loads what that
+# needs while Ray starts, and is kept: as soon as Tune reserves the processors, Ray would end it.
+_TRIALS_STARTED_AHEAD = {
+    "RAY_preload_python_modules": "progsearch.search.preload",
+    "RAY_kill_idle_workers_interval_ms": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class Machines:
     gpus_per_trial: float
 
 
+def starts_here(recipe: Recipe) -> bool:
+    """Whether `machines` is going to start a Ray of its own on this machine."""
+    return recipe.address is None and not ray.is_initialized()
+
+
 @contextmanager
 def machines(recipe: Recipe) -> Iterator[Machines]:
     """Within it Ray is there.
@@ -61,7 +75,9 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         ConfigError: There is no cluster at the recipe's address, or no such GPU.
     """
     mine = not ray.is_initialized()
-    with _environment(_DRIVER_ENVIRONMENT):
+    # To workers of a Ray that has started already, Tune must hand it on.
+    joined = {} if mine else _STAY_IN_FOLDER
+    with _environment(_DRIVER_ENVIRONMENT | joined), _processes_started_ahead():
         if mine:
             _start(recipe)
         try:
@@ -72,6 +88,16 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         finally:
             if mine:
                 ray.shutdown()
+
+
+@contextmanager
+def _processes_started_ahead() -> Iterator[None]:
+    """Within it Tune takes processes that Ray has started ahead.
+
+    Left alone it wants an environment variable for Lightning in each, and gets others.
+    """
+    with patch.dict(class_cache.DEFAULT_ENV_VARS, clear=True):
+        yield
 
 
 @contextmanager
@@ -89,25 +115,28 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _start(recipe: Recipe) -> None:
     if recipe.address is None:
-        _start_here(recipe.parallel)
+        _start_here(recipe)
         return
     try:
-        _init(address=recipe.address, runtime_env={"env_vars": _WORKER_ENVIRONMENT})
+        _init(address=recipe.address, runtime_env={"env_vars": WORKER_ENVIRONMENT})
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             "address", [("", f"there is no Ray cluster at {recipe.address}: {error}")]
         ) from error
 
 
-def _start_here(parallel: int | None) -> None:
+def _start_here(recipe: Recipe) -> None:
+    environment = dict(WORKER_ENVIRONMENT)
+    if recipe.parallel is not None or not _has_gpus():
+        environment |= _TRIALS_STARTED_AHEAD
     for tries_left in reversed(range(_START_TRIES)):
         try:
             # Ray's processes inherit it. A runtime_env would have it start others than those
             # that it starts ahead.
-            with _environment(_WORKER_ENVIRONMENT):
+            with _environment(environment):
                 _init(
                     address="local",
-                    num_cpus=parallel,
+                    num_cpus=recipe.parallel,
                     object_store_memory=_OBJECT_STORE_BYTES,
                     include_dashboard=False,
                 )
@@ -122,6 +151,11 @@ def _start_here(parallel: int | None) -> None:
                     f"Ray did not start in {_START_TRIES} tries ({reason}); free memory and "
                     "processors of this machine and try again"
                 ) from error
+
+
+def _has_gpus() -> bool:
+    """Whether this machine has a GPU that Ray would count; without loading torch."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
 
 
 def _init(**settings: Any) -> None:

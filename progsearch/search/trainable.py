@@ -15,6 +15,7 @@ from ray.tune import Trainable
 
 from progsearch.config import RunConfig, plain, with_seed
 from progsearch.errors import TrialFailed
+from progsearch.importing import collector_paused
 from progsearch.search.logs import log_to
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ class TrialWorker(Trainable):  # type: ignore[misc]
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, once for all its trials."""
         log_to(config["log"])
-        import torch
+        with collector_paused():
+            import torch
 
-        from progsearch.training.memory import keep_freed_memory
+            from progsearch.training.memory import keep_freed_memory
 
         keep_freed_memory()
         # As many trials as cores, so each keeps to one.

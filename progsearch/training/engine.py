@@ -194,8 +194,8 @@ class Engine:
 
         Args:
             step: Optimizer steps made.
-            chain: What `state` gave at this step and at the ends of the segments before it,
-                the last one first; together they hold every weight that was trained.
+            chain: What `state` gave at this step and at the ends of segments before it, the
+                last one first; together they hold every weight that was trained.
         """
         parameters = dict(self._model.named_parameters())
         weights: dict[str, Tensor] = {}

@@ -265,7 +265,8 @@ class TrainingRun:
         while self._passed[position][1].step > self._engine.step:
             key, segment = self._passed[position]
             assert self._store is not None and key is not None, "only stored steps are skipped"
-            chain = load_chain(self._store, key)
+            names = self._engine.trained_names(0, segment.step)
+            chain = load_chain(self._store, key, names)
             if chain is None:
                 position -= 1
             else:

@@ -8,6 +8,7 @@ Hippo (arXiv 2006.11972); the key is made from content instead of from a plan of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -61,18 +62,21 @@ def put_segment(
     store.put(key, asdict(segment), tensors)
 
 
-def load_chain(store: Store, key: str) -> list[dict[str, Tensor]] | None:
-    """The tensors of a segment and of all before it, the last one first.
+def load_chain(store: Store, key: str, names: Iterable[str]) -> list[dict[str, Tensor]] | None:
+    """The tensors of a segment and of those before it, the last one first.
 
-    None where one of them is missing or damaged.
+    Only as far back as the weights of ``names`` lie: a segment that trained all of them needs
+    none before it. None where one of them is missing or damaged.
     """
     chain: list[dict[str, Tensor]] = []
     current: str | None = key
-    while current is not None:
+    missing = {f"weight:{name}" for name in names}
+    while current is not None and (missing or not chain):
         segment = get_segment(store, current)
         tensors = store.load(current)
         if segment is None or tensors is None:
             return None
         chain.append(tensors)
+        missing -= tensors.keys()
         current = segment.parent
     return chain

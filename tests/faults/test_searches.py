@@ -101,6 +101,16 @@ def test_ctrl_c_saves_everything_at_once(tmp_path, begin, moment):
     assert left(folder) == (4, 2)
 
 
+def test_trials_run_in_the_processes_that_were_started_ahead(tmp_path, begin):
+    running = begin(tiny_recipe(tmp_path / "tiny", rows=2_000, budget=1, parallel=2))
+    running.wait_for("started")
+    began = time.time()
+    running.wait_for("record", 1, 1)
+    workers = running.workers()
+    assert len(workers) == 2
+    assert all(worker.create_time() < began for worker in workers)
+
+
 def test_a_killed_search_is_finished_by_resume(tmp_path, begin):
     recipe = tiny_recipe(tmp_path / "tiny", budget=3)
     running = begin(recipe)

@@ -25,7 +25,11 @@ def test_a_segment_comes_back_with_its_chain(tmp_path):
     put_segment(store, "two", second, {"weight:b": torch.ones(1)})
     assert get_segment(store, "one") == SEGMENT
     assert get_segment(store, "two") == second
-    assert [list(tensors) for tensors in load_chain(store, "two")] == [["weight:b"], ["weight:a"]]
+    chain = load_chain(store, "two", ["a", "b"])
+    assert [list(tensors) for tensors in chain] == [["weight:b"], ["weight:a"]]
+    # What lies before a segment that trained all there is need not be there.
+    store.remove("one")
+    assert [list(tensors) for tensors in load_chain(store, "two", ["b"])] == [["weight:b"]]
 
 
 def test_a_missing_link_breaks_the_chain(tmp_path):
@@ -33,7 +37,7 @@ def test_a_missing_link_breaks_the_chain(tmp_path):
     put_segment(store, "one", SEGMENT, {"weight:a": torch.zeros(1)})
     put_segment(store, "two", Segment("one", 8, None, 1.0, 0.0, 1), {"weight:b": torch.ones(1)})
     store.remove("one")
-    assert load_chain(store, "two") is None
+    assert load_chain(store, "two", ["a", "b"]) is None
 
 
 # -- keys: what is shared is what must be shared ---------------------------------------------
