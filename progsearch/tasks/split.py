@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """The tensors of a `Split` on one device; starts are places in ids and token types."""
+
+    ids: Tensor
+    token_types: Tensor | None
+    starts: Tensor
+    lengths: Tensor
+    labels: Tensor
 
 
 class Split:
@@ -49,6 +61,7 @@ class Split:
         self.lengths = lengths.astype(np.int64)
         self._starts = np.cumsum(self.lengths) - self.lengths
         self.labels = torch.from_numpy(labels)
+        self._packed: dict[torch.device, _Packed] = {}
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -63,20 +76,33 @@ class Split:
             int64, shape (indices, longest); ``labels``, shape (indices,).
         """
         rows = np.asarray(indices, dtype=np.int64)
-        lengths = self.lengths[rows]
-        inside = torch.from_numpy(np.arange(lengths.max(initial=0)) < lengths[:, None])
-        tokens = self._tokens_of(rows)
-        input_ids = torch.full(inside.shape, self._pad_id, dtype=torch.int64)
-        input_ids[inside] = self._ids[tokens].long()
-        batch = {"input_ids": input_ids, "attention_mask": inside.long()}
-        if self._token_types is not None:
-            token_type_ids = torch.zeros(inside.shape, dtype=torch.int64)
-            token_type_ids[inside] = self._token_types[tokens].long()
-            batch["token_type_ids"] = token_type_ids
-        batch["labels"] = self.labels[torch.from_numpy(rows)]
-        if device is None:
-            return batch
-        return {name: tensor.to(device) for name, tensor in batch.items()}
+        width = int(self.lengths[rows].max(initial=0))
+        packed = self._on(torch.device(device or "cpu"))
+        chosen = torch.from_numpy(rows).to(packed.labels.device)
+        columns = torch.arange(width, device=chosen.device)
+        inside = columns < packed.lengths[chosen, None]
+        # Padding points at the first token, which is there, and is filled afterwards.
+        tokens = torch.where(inside, packed.starts[chosen, None] + columns, 0)
+        batch = {
+            "input_ids": torch.where(inside, packed.ids[tokens].long(), self._pad_id),
+            "attention_mask": inside.long(),
+        }
+        if packed.token_types is not None:
+            batch["token_type_ids"] = torch.where(inside, packed.token_types[tokens].long(), 0)
+        batch["labels"] = packed.labels[chosen]
+        return batch
+
+    def _on(self, device: torch.device) -> _Packed:
+        """All examples on a device, where they stay: a batch sends its indices alone."""
+        if device not in self._packed:
+            self._packed[device] = _Packed(
+                ids=self._ids.to(device),
+                token_types=None if self._token_types is None else self._token_types.to(device),
+                starts=torch.from_numpy(self._starts).to(device),
+                lengths=torch.from_numpy(self.lengths).to(device),
+                labels=self.labels.to(device),
+            )
+        return self._packed[device]
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Split:
         """The examples at ``indices``, in their order, as a split of its own."""

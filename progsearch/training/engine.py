@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
@@ -255,15 +256,16 @@ class Engine:
             precision: Of the forward passes; by default the training's.
         """
         self._model.eval()
-        logits: Tensor | None = None
-        for indices in evaluation_batches(split.lengths, _EVALUATION_BATCH):
+        batches = evaluation_batches(split.lengths, _EVALUATION_BATCH)
+        outputs: list[Tensor] = []
+        for indices in batches:
             with autocast(precision or self.precision, self._device):
                 # What the prefix cache holds was computed in the training's precision.
                 output = self._forward(split, indices, cached=precision is None)
-            output = output.logits.float().cpu()
-            if logits is None:
-                logits = torch.empty(len(split), output.shape[1])
-            logits[torch.as_tensor(indices)] = output
+            outputs.append(output.logits.float())
         self._freezer.set_modes()
-        assert logits is not None, "a split has at least one example"
+        # Taken off the device once: each time, the process waits for it.
+        sorted_logits = torch.cat(outputs).cpu()
+        logits = torch.empty_like(sorted_logits)
+        logits[torch.as_tensor(np.concatenate(batches))] = sorted_logits
         return logits
