@@ -8,7 +8,6 @@ from pathlib import Path
 from progsearch.cli.output import print_json
 from progsearch.cli.results import print_results, write_report
 from progsearch.cli.terminal import watching
-from progsearch.report.dashboard import save_to_dashboard
 from progsearch.search.study import StudyFolder
 from progsearch.search.view import View
 
@@ -27,6 +26,9 @@ def watched_search(
     with watching(quiet) as view:
         folder = start(view)
     report = write_report(folder)
+    # Here, since it takes a second to load, which the search needs not wait for.
+    from progsearch.report.dashboard import save_to_dashboard
+
     with folder.locked():
         save_to_dashboard(folder.study, report)
     if json:

@@ -25,6 +25,17 @@ print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
 
 
+def test_a_search_begins_without_what_its_workers_and_its_report_need():
+    late = ["torch", "transformers", "datasets", "sklearn", "optuna_dashboard"]
+    script = f"""
+import sys
+import progsearch.cli.searching, progsearch.search.driver
+print([name for name in {late} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
+
+
 def test_version(progsearch):
     assert progsearch("--version").stdout == f"progsearch {__version__}\n"
 
