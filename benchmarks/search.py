@@ -20,6 +20,9 @@ The strategies of progsearch's own that follow its default lack a part of it eac
 ``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
 progsearch needs fewer.
 
+``the_same_on_another_seed``: the front that a repeat has after 50 trials, with the accuracies of a
+seed that it did not see: what is left of it without the luck by which it was chosen.
+
 Writes ``benchmarks/results/search-TASK.json`` and prints a table, or with ``--json`` that file.
 """
 
@@ -120,9 +123,12 @@ class Replay:
     def one(self, name: str, repeat: int, target: float | None) -> Trace:
         """One repeat of one strategy."""
         base, limit = TRIALS * self.table.steps, MOST_TRIALS * self.table.steps
+        column = self.columns[repeat]
+        corner = (self.table.subject.majority or 0.0, 1.0)
+        others = [seed for seed in self.table.seeds if seed != column]
         return run(
-            self.strategies[name](self.table, self.columns[repeat], repeat),
-            (self.table.subject.majority or 0.0, 1.0),
+            self.strategies[name](self.table, column, repeat),
+            Trace(corner, column, others[0] if others else None),
             partial(_enough, target=target, base=base, limit=limit),
         )
 
@@ -163,9 +169,7 @@ def summary(traces: Traces, targets: list[float], table: Table) -> dict[str, Any
         ratio = interval([steps / base for steps in needed[name]], np.median)
         strategies[name] = {
             "steps_ratio_to_random": {**ratio, "reached": reached},
-            f"hypervolume_after_{TRIALS}_trials": interval(
-                [trace.volume_after(TRIALS) for trace in repeats], np.mean
-            ),
+            **_volumes(repeats, traces.get(OURS)),
             "hypervolume_at": {
                 str(fraction): interval(
                     [trace.volume_at(fraction * base) for trace in repeats], np.mean
@@ -186,6 +190,22 @@ def summary(traces: Traces, targets: list[float], table: Table) -> dict[str, Any
         "hypervolume_of_all": _volumes_of_all(table),
         "strategies": strategies,
     }
+
+
+def _volumes(repeats: list[Trace], ours: list[Trace] | None) -> dict[str, Any]:
+    """The hypervolume after `TRIALS` trials, and how much more ours has, by the seeds."""
+    found: dict[str, Any] = {}
+    seeds = {f"hypervolume_after_{TRIALS}_trials": False}
+    if repeats[0].other is not None:
+        seeds["the_same_on_another_seed"] = True
+    for name, other in seeds.items():
+        volumes = [trace.volume_after(TRIALS, other=other) for trace in repeats]
+        found[name] = interval(volumes, np.mean)
+        if ours is not None and ours is not repeats:
+            of_ours = [trace.volume_after(TRIALS, other=other) for trace in ours]
+            more = [mine - theirs for mine, theirs in zip(of_ours, volumes, strict=True)]
+            found[name]["progsearch_has_more"] = interval(more, np.mean)
+    return found
 
 
 def _volumes_of_all(table: Table) -> list[float]:
@@ -209,6 +229,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"reached, of {repeats}",
         "progsearch's steps over these",
         f"hypervolume after {TRIALS} trials",
+        "the same on another seed",
         *(f"at {float(fraction):.0%} of the steps" for fraction in FRACTIONS),
     ]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -220,6 +241,7 @@ def markdown(result: dict[str, Any]) -> str:
             str(entry["steps_ratio_to_random"]["reached"]),
             _cell(over, "median", 2) if over else "",
             _cell(entry[f"hypervolume_after_{TRIALS}_trials"], "mean", 4),
+            _cell(other, "mean", 4) if (other := entry.get("the_same_on_another_seed")) else "",
             *(_cell(entry["hypervolume_at"][str(f)], "mean", 4) for f in FRACTIONS),
         ]
         lines.append(f"| {' | '.join(cells)} |")

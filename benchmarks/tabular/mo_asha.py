@@ -50,7 +50,7 @@ class MoAsha:
             point = (entry.accuracy[column][level], entry.updated_parameters)
             rungs[level].entries.append(entry)
             rungs[level].points.append(point)
-            yield Event(steps, trials, point if level == len(rungs) - 1 else None)
+            yield Event(steps, trials, entry if level == len(rungs) - 1 else None)
 
     def _promote(self, rungs: Sequence[_Rung]) -> tuple[int, Entry] | None:
         """The rung to reach next and who is to; None where a new trial should start."""

@@ -88,7 +88,7 @@ class Progsearch:
             done = report.result is not None
             # One that goes on with a stopped one is not another trial, nor is it for a budget.
             trials += "continues" not in folder.study.get_trials(deepcopy=False)[number].user_attrs
-            yield Event(steps, trials, entry.values(column) if done else None)
+            yield Event(steps, trials, entry if done else None)
 
 
 def _folder(recipe: Recipe) -> StudyFolder:

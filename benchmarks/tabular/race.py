@@ -12,10 +12,12 @@ import numpy as np
 from progsearch.report.front import hypervolume, non_dominated
 
 from .strategies import Event
+from .table import Entry
 
 _RESAMPLES = 10_000
 # Hypervolumes that differ by less are the same front, summed in another order.
 _TOLERANCE = 1e-12
+_SIDES = ("maximize", "minimize")
 
 Point = tuple[float, float]
 
@@ -26,31 +28,46 @@ class Trace:
 
     Attributes:
         corner: The reference point: accuracy, updated parameters.
+        seed: The seed of the table that the strategy sees.
+        other: A seed that it does not see; None where the table has no other.
         steps: Steps trained at the end of each trial.
         trials: Trials begun by then.
         volumes: The hypervolume of the finished trials by then.
+        other_volumes: The hypervolume of their front as the other seed sees it: that of the
+            schedules a user would have chosen from, without the luck that chose them.
     """
 
     corner: Point
+    seed: int
+    other: int | None = None
     steps: list[int] = field(default_factory=list)
     trials: list[int] = field(default_factory=list)
     volumes: list[float] = field(default_factory=list)
-    _front: list[Point] = field(default_factory=list)
+    other_volumes: list[float] = field(default_factory=list)
+    _front: list[Entry] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
         """One more trial ended."""
         volume = self.volumes[-1] if self.volumes else 0.0
-        if event.values is not None and not self._is_beaten(event.values):
-            points = [*self._front, event.values]
-            sides = ("maximize", "minimize")
-            self._front = [points[index] for index in non_dominated(points, sides)]
-            volume = hypervolume(self._front, self.corner, sides)
+        other_volume = self.other_volumes[-1] if self.other_volumes else 0.0
+        if event.entry is not None and not self._is_beaten(event.entry):
+            entries = [*self._front, event.entry]
+            kept = non_dominated([entry.values(self.seed) for entry in entries], _SIDES)
+            self._front = [entries[index] for index in kept]
+            volume = self._volume(self.seed)
+            other_volume = 0.0 if self.other is None else self._volume(self.other)
         self.steps.append(event.steps)
         self.trials.append(event.trials)
         self.volumes.append(volume)
+        self.other_volumes.append(other_volume)
 
-    def _is_beaten(self, point: Point) -> bool:
-        return any(a >= point[0] and b <= point[1] for a, b in self._front)
+    def _is_beaten(self, new: Entry) -> bool:
+        accuracy, updated = new.values(self.seed)
+        front = (entry.values(self.seed) for entry in self._front)
+        return any(a >= accuracy and b <= updated for a, b in front)
+
+    def _volume(self, seed: int) -> float:
+        return hypervolume([entry.values(seed) for entry in self._front], self.corner, _SIDES)
 
     def steps_to(self, volume: float) -> int | None:
         """Steps until the hypervolume was first as large; None where it never was."""
@@ -62,15 +79,15 @@ class Trace:
         index = bisect.bisect_right(self.steps, steps)
         return self.volumes[index - 1] if index else 0.0
 
-    def volume_after(self, trials: int) -> float:
+    def volume_after(self, trials: int, *, other: bool = False) -> float:
         """The hypervolume when so many trials had begun and the next one had not."""
         index = bisect.bisect_right(self.trials, trials)
-        return self.volumes[index - 1] if index else 0.0
+        volumes = self.other_volumes if other else self.volumes
+        return volumes[index - 1] if index else 0.0
 
 
-def run(events: Iterator[Event], corner: Point, enough: Callable[[Trace], bool]) -> Trace:
+def run(events: Iterator[Event], trace: Trace, enough: Callable[[Trace], bool]) -> Trace:
     """Follow a strategy until it ends or the trace is ``enough``."""
-    trace = Trace(corner)
     for event in events:
         trace.add(event)
         if enough(trace):

@@ -22,12 +22,12 @@ class Event:
     Attributes:
         steps: Optimizer steps trained so far, by all trials.
         trials: Trials begun so far.
-        values: The objectives of the trial, where it ran to its end.
+        entry: The training, where it ran to its end.
     """
 
     steps: int
     trials: int
-    values: tuple[float, float] | None
+    entry: Entry | None
 
 
 Strategy = Callable[[Table, int, int], Iterator[Event]]
@@ -47,7 +47,7 @@ def whole_trials(sampler: Callable[[int], BaseSampler]) -> Strategy:
             trial = study.ask()
             entry = table.of_values(table.space.suggest(trial))
             study.tell(trial, entry.values(column))
-            yield Event(trials * entry.steps, trials, entry.values(column))
+            yield Event(trials * entry.steps, trials, entry)
 
     return search
 
@@ -62,10 +62,10 @@ def after_baselines(strategy: Strategy) -> Strategy:
         steps = 0
         for number, entry in enumerate(table.baselines, 1):
             steps += entry.steps
-            yield Event(steps, number, entry.values(column))
+            yield Event(steps, number, entry)
         for event in strategy(table, column, seed):
             trials = len(table.baselines) + event.trials
-            yield Event(steps + event.steps, trials, event.values)
+            yield Event(steps + event.steps, trials, event.entry)
 
     return search
 

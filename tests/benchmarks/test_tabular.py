@@ -7,7 +7,7 @@ import numpy as np
 import optuna
 import pytest
 
-from progsearch.report.front import hypervolume
+from progsearch.report.front import hypervolume, non_dominated
 from progsearch.search.dimensions import FloatDimension
 
 CORNER = (0.5, 1.0)
@@ -45,11 +45,9 @@ def test_progsearch_trains_each_epoch_once(table):
 
     events = take(Progsearch(scheduler="none", candidates=1)(table, 0, 3), 12)
     whole = take(Progsearch(False, scheduler="none", candidates=1)(table, 0, 3), 12)
-    assert [event.values for event in events] == [event.values for event in whole]
+    assert [event.entry for event in events] == [event.entry for event in whole]
     assert [event.steps for event in whole] == [table.steps * n for n in range(1, 13)]
-    # Values of different trainings differ, so they say which were trained.
-    by_values = {entry.values(0): entry for entry in table.entries}
-    trained = [by_values[event.values] for event in events]
+    trained = [event.entry for event in events]
     keys = {key for entry in trained for _, key in entry.segments}
     assert events[-1].steps == len(keys) * table.steps // 3 < whole[-1].steps
     assert len({id(entry) for entry in trained}) == 12
@@ -60,18 +58,18 @@ def test_progsearch_trains_no_more_of_what_it_stops(table):
     from tabular.own import Progsearch
 
     events = take(Progsearch()(table, 0, 3), 30)
-    stopped = [index for index, event in enumerate(events) if event.values is None]
+    stopped = [index for index, event in enumerate(events) if event.entry is None]
     assert stopped
     epoch = table.steps // 3
     assert all(events[i].steps - events[i - 1].steps <= 2 * epoch for i in stopped)
-    assert all(event.values is not None for event in events[:4]), "no baseline is stopped"
+    assert all(event.entry is not None for event in events[:4]), "no baseline is stopped"
 
 
 def test_mo_asha_trains_on_where_it_stopped(table):
     from tabular.mo_asha import MoAsha
 
     events = take(MoAsha(factor=2)(table, 1, 0), 200)
-    begun, finished = events[-1].trials, sum(e.values is not None for e in events)
+    begun, finished = events[-1].trials, sum(e.entry is not None for e in events)
     halfway = 200 - begun - finished
     # Each event is one epoch, so no epoch was trained again for a trial that went on.
     assert [event.steps for event in events] == [table.steps // 3 * n for n in range(1, 201)]
@@ -86,21 +84,26 @@ def test_the_others_train_the_baselines_whole(table):
     plain = take(whole_trials(random_sampler)(table, 0, 5), 3)
     events = take(after_baselines(whole_trials(random_sampler))(table, 0, 5), 7)
     assert [event.steps for event in events] == [table.steps * n for n in range(1, 8)]
-    assert [e.values for e in events[:4]] == [b.values(0) for b in table.baselines]
-    assert [e.values for e in events[4:]] == [e.values for e in plain]
+    assert [event.entry for event in events[:4]] == table.baselines
+    assert [event.entry for event in events[4:]] == [event.entry for event in plain]
 
 
-def test_a_trace_knows_the_hypervolume_of_all_points_so_far():
+def test_a_trace_knows_the_hypervolume_of_all_points_so_far(table):
     from tabular.race import Trace
     from tabular.strategies import Event
 
-    draw, trace, seen = random.Random(1), Trace(CORNER), []
+    draw, trace, seen = random.Random(1), Trace(CORNER, 0, other=1), []
+    sides = ["maximize", "minimize"]
     for number in range(1, 30):
-        values = (draw.random(), draw.random()) if number % 3 else None
-        trace.add(Event(10 * number, number, values))
-        seen += [values] if values else []
-        expected = hypervolume(seen, CORNER, ["maximize", "minimize"])
+        entry = draw.choice(table.entries) if number % 3 else None
+        trace.add(Event(10 * number, number, entry))
+        seen += [entry] if entry else []
+        values = [entry.values(0) for entry in seen]
+        expected = hypervolume(values, CORNER, sides)
         assert trace.volumes[-1] == pytest.approx(expected)
+    chosen = [seen[index].values(1) for index in non_dominated(values, sides)]
+    expected = hypervolume(chosen, CORNER, sides)
+    assert trace.volume_after(29, other=True) == pytest.approx(expected)
     assert trace.volume_at(9) == trace.volume_after(0) == 0.0
     assert trace.volume_at(105) == trace.volume_after(10) == trace.volumes[9]
     first = trace.volumes.index(trace.volumes[-1])
@@ -128,7 +131,7 @@ def test_the_summary_says_who_needs_fewer_steps_than_random(table):
         cheap = sorted(table.entries, key=lambda entry: entry.updated_parameters)
         mixed = [entry for pair in zip(best, cheap, strict=True) for entry in pair]
         for number, entry in enumerate(mixed, 1):
-            yield Event(number * entry.steps // 2, number, entry.values(column))
+            yield Event(number * entry.steps // 2, number, entry)
 
     def never(table, column, seed):
         for number in itertools.count(1):
@@ -149,4 +152,10 @@ def test_the_summary_says_who_needs_fewer_steps_than_random(table):
     assert found["progsearch"]["hypervolume_at"]["0.5"]["mean"] <= max(
         result["hypervolume_of_all"]
     )
+    reached = f"hypervolume_after_{search.TRIALS}_trials"
+    assert found["never"][reached]["mean"] == 0.0
+    more = found["never"][reached]["progsearch_has_more"]["mean"]
+    assert more == pytest.approx(found["progsearch"][reached]["mean"])
+    assert "progsearch_has_more" not in found["progsearch"][reached]
+    assert found["random"]["the_same_on_another_seed"]["mean"] > 0
     assert len(search.markdown(result).splitlines()) == 5
