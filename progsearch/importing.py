@@ -12,8 +12,7 @@ def collector_paused() -> Iterator[None]:
     """Within it nothing looks for garbage.
 
     Importing torch and transformers makes about a million objects that stay. The collector looks
-    through them again and again meanwhile, which is a fifth of the time that importing takes; and
-    after it, where it need not: what is there at the end it never looks at any more.
+    through them again and again meanwhile, which is a fifth of the time that importing takes.
     """
     if not gc.isenabled():
         yield
@@ -22,5 +21,4 @@ def collector_paused() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()

@@ -15,7 +15,6 @@ from ray.tune import Trainable
 
 from progsearch.config import RunConfig, plain, with_seed
 from progsearch.errors import TrialFailed
-from progsearch.importing import collector_paused
 from progsearch.search.logs import log_to
 
 if TYPE_CHECKING:
@@ -70,15 +69,17 @@ class TrialWorker(Trainable):  # type: ignore[misc]
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, once for all its trials."""
         log_to(config["log"])
-        with collector_paused():
-            import torch
+        # Before anything else that is large: it loads all of it with the collector paused.
+        import progsearch.search.preload  # noqa: F401
 
-            from progsearch.training.memory import keep_freed_memory
+        self.reset_config(config)
+        import torch
+
+        from progsearch.training.memory import keep_freed_memory
 
         keep_freed_memory()
         # As many trials as cores, so each keeps to one.
         torch.set_num_threads(1)
-        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; what the process has loaded stays."""
