@@ -15,7 +15,11 @@ search has after 50 whole trials (the mean over its repeats on that seed), over 
 50 trials. Median over repeats, with a bootstrap interval of 95 %. A repeat that does not get there
 in the steps of 150 whole trials counts as those; ``reached`` says how many did.
 
-The strategies of progsearch's own that follow its default lack a part of it each.
+After 50 trials means after a budget of them: a trial that is stopped after one of three epochs is
+a third of one.
+
+The strategies of progsearch's own that follow its default lack a part of it each, or have another
+in its place. Without candidates that wait, trials are stopped by dominance.
 
 ``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
 progsearch needs fewer.
@@ -72,6 +76,7 @@ OWN: dict[str, Strategy] = {
     OURS: Progsearch(),
     "without reuse": Progsearch(reuse=False),
     "without stopping": Progsearch(scheduler="none"),
+    "stopping by dominance": Progsearch(scheduler="dominance"),
     "stopping by mo-asha": Progsearch(scheduler="mo-asha"),
     "without choosing": Progsearch(candidates=1),
     "tpe instead": Progsearch(sampler="tpe"),

@@ -19,7 +19,13 @@ MethodName = Literal["full", "lora", "bitfit", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
 SamplerName = Literal["ehvi", "tpe", "nsga2", "gp", "random", "grid"]
-SchedulerName = Literal["dominance", "mo-asha", "none"]
+SchedulerName = Literal["freeze-thaw", "dominance", "mo-asha", "none"]
+
+LEARNING_SAMPLERS: tuple[SamplerName, ...] = ("tpe", "nsga2", "gp")
+"""Those that draw better points with every result."""
+
+# How many points are drawn for each trial of the sampler ehvi.
+_CANDIDATES = 64
 
 METHODS: dict[MethodName, str] = {
     "full": "every parameter",
@@ -134,9 +140,9 @@ class Recipe(Config):
     training: TrainingConfig = TrainingConfig()
     sampler: SamplerName = "ehvi"
     candidates: int | None = Field(default=None, ge=1, description="points drawn for each trial")
-    scheduler: SchedulerName = "dominance"
+    scheduler: SchedulerName | None = None
     warm_start: str | None = Field(default=None, min_length=1, description="an earlier study")
-    budget: int = Field(default=30, ge=1)
+    budget: int = Field(default=30, ge=1, description="whole trials")
     seeds: int = Field(default=1, ge=1, description="runs of a trial, each with its own seed")
     time_limit: float | None = Field(default=None, gt=0, description="seconds")
     max_gpu_hours: float | None = Field(default=None, gt=0)
@@ -161,6 +167,35 @@ class Recipe(Config):
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError("the same objective is given twice")
         return self
+
+    @model_validator(mode="after")
+    def _check_scheduler(self) -> Recipe:
+        if self.scheduler == "freeze-thaw" and not self.keeps_candidates:
+            reason = (
+                f"the sampler {self.sampler} draws all anew for each trial"
+                if self.sampler in LEARNING_SAMPLERS
+                else "a trial has one candidate"
+            )
+            raise ValueError(
+                "the scheduler freeze-thaw weighs trials against candidates that wait, and "
+                f"{reason}; take dominance, mo-asha or none"
+            )
+        return self
+
+    @property
+    def n_candidates(self) -> int:
+        """How many points are drawn for each trial, to train the most promising."""
+        return self.candidates or (_CANDIDATES if self.sampler == "ehvi" else 1)
+
+    @property
+    def keeps_candidates(self) -> bool:
+        """Whether points that were not chosen wait to be chosen from again."""
+        return self.n_candidates > 1 and self.sampler not in LEARNING_SAMPLERS
+
+    @property
+    def judged_by(self) -> SchedulerName:
+        """The scheduler; where none is named, the best that goes with the sampler."""
+        return self.scheduler or ("freeze-thaw" if self.keeps_candidates else "dominance")
 
     @property
     def limits(self) -> Limits:

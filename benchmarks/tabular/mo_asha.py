@@ -39,18 +39,18 @@ class MoAsha:
         """See `Strategy`."""
         rungs = [_Rung() for _ in table.entries[0].segments]
         draws = draw(table, random_sampler(seed))
-        steps = trials = 0
+        steps = n_parts = 0
         while True:
             level, entry = self._promote(rungs) or (0, None)
             if entry is None:
                 entry = next(draws)
-                trials += 1
             start = entry.segments[level - 1][0] if level else 0
             steps += entry.segments[level][0] - start
             point = (entry.accuracy[column][level], entry.updated_parameters)
             rungs[level].entries.append(entry)
             rungs[level].points.append(point)
-            yield Event(steps, trials, entry if level == len(rungs) - 1 else None)
+            n_parts += 1
+            yield Event(steps, n_parts / len(rungs), entry if level == len(rungs) - 1 else None)
 
     def _promote(self, rungs: Sequence[_Rung]) -> tuple[int, Entry] | None:
         """The rung to reach next and who is to; None where a new trial should start."""

@@ -15,7 +15,7 @@ from progsearch.config import Recipe, RunConfig, SamplerName, SchedulerName
 from progsearch.schedule import Schedule
 from progsearch.search.candidates import baselines
 from progsearch.search.draws import Draws
-from progsearch.search.progress import Session
+from progsearch.search.progress import Session, spent
 from progsearch.search.searcher import StudySearcher
 from progsearch.search.study import StudyFolder, directions
 from progsearch.search.trainable import Report
@@ -41,13 +41,13 @@ class Progsearch:
 
     Attributes:
         reuse: Whether steps that an earlier trial of the study trained are not trained again.
-        scheduler: Which trials are stopped before their end.
+        scheduler: Which trials are stopped before their end; by default as the sampler says.
         candidates: Points drawn for each trial, of which the most promising is trained.
         sampler: Where points come from.
     """
 
     reuse: bool = True
-    scheduler: SchedulerName = "dominance"
+    scheduler: SchedulerName | None = None
     candidates: int | None = None
     sampler: SamplerName = "ehvi"
 
@@ -66,7 +66,7 @@ class Progsearch:
         folder = _folder(recipe)
         searcher = _searcher(table, folder, seed)
         known: set[str] = set()
-        steps = trials = 0
+        steps = 0
         for number in itertools.count():
             trial_id = str(number)
             config = searcher.suggest(trial_id)
@@ -86,9 +86,9 @@ class Progsearch:
             steps += trained
             searcher.on_trial_complete(trial_id, {"report": report})
             done = report.result is not None
-            # One that goes on with a stopped one is not another trial, nor is it for a budget.
-            trials += "continues" not in folder.study.get_trials(deepcopy=False)[number].user_attrs
-            yield Event(steps, trials, entry if done else None)
+            trials = folder.study.get_trials(deepcopy=False)
+            n_baselines = sum("name" in trial.user_attrs for trial in trials)
+            yield Event(steps, n_baselines + spent(trials), entry if done else None)
 
 
 def _folder(recipe: Recipe) -> StudyFolder:

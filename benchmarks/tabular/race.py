@@ -16,7 +16,7 @@ from .table import Entry
 
 _RESAMPLES = 10_000
 # Hypervolumes that differ by less are the same front, summed in another order.
-_TOLERANCE = 1e-12
+_TOLERANCE = 1e-9
 _SIDES = ("maximize", "minimize")
 
 Point = tuple[float, float]
@@ -31,7 +31,7 @@ class Trace:
         seed: The seed of the table that the strategy sees.
         other: A seed that it does not see; None where the table has no other.
         steps: Steps trained at the end of each trial.
-        trials: Trials begun by then.
+        trials: What these trials come to in whole ones.
         volumes: The hypervolume of the finished trials by then.
         other_volumes: The hypervolume of their front as the other seed sees it: that of the
             schedules a user would have chosen from, without the luck that chose them.
@@ -41,7 +41,7 @@ class Trace:
     seed: int
     other: int | None = None
     steps: list[int] = field(default_factory=list)
-    trials: list[int] = field(default_factory=list)
+    trials: list[float] = field(default_factory=list)
     volumes: list[float] = field(default_factory=list)
     other_volumes: list[float] = field(default_factory=list)
     _front: list[Entry] = field(default_factory=list)
@@ -80,8 +80,9 @@ class Trace:
         return self.volumes[index - 1] if index else 0.0
 
     def volume_after(self, trials: int, *, other: bool = False) -> float:
-        """The hypervolume when so many trials had begun and the next one had not."""
-        index = bisect.bisect_right(self.trials, trials)
+        """The hypervolume when a budget of so many whole trials was spent."""
+        # Three thirds are a whole.
+        index = bisect.bisect_right(self.trials, trials + _TOLERANCE)
         volumes = self.other_volumes if other else self.volumes
         return volumes[index - 1] if index else 0.0
 

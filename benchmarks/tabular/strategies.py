@@ -21,12 +21,13 @@ class Event:
 
     Attributes:
         steps: Optimizer steps trained so far, by all trials.
-        trials: Trials begun so far.
+        trials: What they come to in whole trials: one that was stopped counts as the part of its
+            run that it made, whether those steps were trained or reused.
         entry: The training, where it ran to its end.
     """
 
     steps: int
-    trials: int
+    trials: float
     entry: Entry | None
 
 

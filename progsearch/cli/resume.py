@@ -14,7 +14,7 @@ def resume(
     study: options.Study,
     budget: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Searched trials in all, else as many as before."),
+        typer.Option(metavar="N", help="The budget in all, else the one that it has."),
     ] = None,
     quiet: options.Quiet = False,
     json: options.Json = False,

@@ -59,7 +59,8 @@ def run(
         int | None,
         typer.Option(
             metavar="N",
-            help=f"Searched trials, baselines not counted (default {DEFAULTS.budget}).",
+            help="Searched trials, baselines not counted; one that is stopped early counts as the "
+            f"part of it that was trained (default {DEFAULTS.budget}).",
         ),
     ] = None,
     seeds: Annotated[
@@ -138,9 +139,10 @@ def run(
         str | None,
         typer.Option(
             metavar="|".join(get_args(SchedulerName)),
-            help="Which trials are stopped before their end: those whose place on the front has "
-            "become implausible, those that successive halving leaves behind, or none (default "
-            f"{DEFAULTS.scheduler}).",
+            help="Which trials are stopped before their end: those that promise less for their "
+            "time than a new one (the default with ehvi), those whose place on the front has "
+            "become implausible (with other samplers), those that successive halving leaves "
+            "behind, or none.",
         ),
     ] = None,
     warm_start: Annotated[
@@ -198,7 +200,7 @@ def run(
     """Search the best schedules for a task.
 
     Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
-    blocks, the head alone), then as many searched schedules as the budget says. Ctrl-C stops
+    blocks, the head alone), then searched schedules as long as the budget lasts. Ctrl-C stops
     and keeps everything; `progsearch resume` goes on.
     """
     from progsearch.models import resolve_model

@@ -23,13 +23,13 @@ from progsearch.cli.results import trial_line
 from progsearch.cli.tables import console, front_table
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.rows import trial_name
-from progsearch.report.words import duration, in_words
+from progsearch.report.words import duration, in_words, whole_trials
 from progsearch.search.study import StudyFolder
 from progsearch.search.view import Ending, View
 
 # Of an interrupted search the command says how to go on with it.
 _ENDINGS: dict[Ending, str] = {
-    "budget": "all trials of the budget are done",
+    "budget": "the budget is spent",
     "exhausted": "the search space has no schedule left that was not tried",
     "plateau": "the last trials made the front no better (--patience)",
     "time limit": "the time is up",
@@ -59,8 +59,11 @@ class LineView(View):
 
     def __init__(self, where: Console) -> None:
         self.console = where
-        self.n_trials = 0
-        self.n_finished = 0
+        # In whole trials, baselines included: what this session has to do, and has done.
+        self.total = 0.0
+        self.done = 0.0
+        self._n_baselines = 0
+        self._spent_before = 0.0
         self.report: StudyReport | None = None
         self._folder: StudyFolder | None = None
 
@@ -72,22 +75,27 @@ class LineView(View):
         """Show it."""
         self.print(message)
 
-    def started(self, folder: StudyFolder, n_baselines: int, n_searched: int) -> None:
+    def started(self, folder: StudyFolder, n_baselines: int, budget: float) -> None:
         """Say what will be trained."""
         self._folder = folder
-        self.n_trials = n_baselines + n_searched
+        self.total = n_baselines + budget
         self.report = study_report(folder.study)
+        self._spent_before = self.report.spent
         self.print(
-            f"study {self.report.study}: {n_baselines} baselines, then {n_searched} searched "
-            f"trials; {folder.path}"
+            f"study {self.report.study}: {n_baselines} baselines, then a budget of "
+            f"{whole_trials(budget)} trials; {folder.path}"
         )
 
     def trial_finished(self, trial: FrozenTrial) -> None:
         """Say what came out of it."""
         assert self._folder is not None, "a search starts before its trials finish"
-        self.n_finished += 1
         self.report = study_report(self._folder.study)
-        self.print(f"{self.n_finished} of {self.n_trials}  {trial_line(self.report, trial)}")
+        self._n_baselines += "name" in trial.user_attrs
+        self.done = self._n_baselines + self.report.spent - self._spent_before
+        self.print(f"{self._done_of_total()}  {trial_line(self.report, trial)}")
+
+    def _done_of_total(self) -> str:
+        return f"{whole_trials(self.done)} of {whole_trials(self.total)}"
 
     def finished(self, ending: Ending) -> None:
         """Say why the search ended."""
@@ -124,9 +132,9 @@ class LiveView(LineView):
         self._message = message
         self._live.start()
 
-    def started(self, folder: StudyFolder, n_baselines: int, n_searched: int) -> None:
+    def started(self, folder: StudyFolder, n_baselines: int, budget: float) -> None:
         """Say what will be trained, above the drawing."""
-        super().started(folder, n_baselines, n_searched)
+        super().started(folder, n_baselines, budget)
         self._message = ""
         self._since = time.monotonic()
         self._seconds_allowed = folder.recipe.time_limit or math.inf
@@ -185,20 +193,20 @@ class LiveView(LineView):
         return table
 
     def _progress(self) -> Table:
-        done = self.n_finished + sum(r.record["fraction"] for r in self._running.values())
+        done = self.done + sum(r.record["fraction"] for r in self._running.values())
         seconds = time.monotonic() - self._since
-        words = [f"{self.n_finished} of {self.n_trials} trials", duration(seconds)]
-        if self.n_finished:
-            left = seconds / done * (self.n_trials - done)
+        words = [f"{self._done_of_total()} trials", duration(seconds)]
+        if self.done:
+            left = max(0.0, seconds / done * (self.total - done))
             words.append(f"about {duration(min(left, self._seconds_allowed - seconds))} left")
         if self.n_stopped:
             words.append(f"{self.n_stopped} stopped early")
         if self.n_failed:
             words.append(f"{self.n_failed} failed")
-        return progress_line(done, self.n_trials, words)
+        return progress_line(done, self.total, words)
 
 
-def progress_line(done: float, total: int, words: Sequence[str]) -> Table:
+def progress_line(done: float, total: float, words: Sequence[str]) -> Table:
     """A bar with words behind it."""
     line = Table.grid(padding=(0, 1))
     line.add_row(ProgressBar(total=total, completed=done, width=30), " · ".join(words))

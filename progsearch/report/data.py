@@ -22,7 +22,7 @@ from progsearch.report.confirmed import Confirmed
 from progsearch.report.front import corner, directions, front_of, hypervolume, pick, usable
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
-from progsearch.search.progress import is_interrupted, is_searched
+from progsearch.search.progress import is_interrupted, is_searched, spent
 
 NOTE = (
     "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "
@@ -91,8 +91,13 @@ class StudyReport:
 
     @property
     def searched(self) -> list[FrozenTrial]:
-        """The drawn trials that are done: what is spent of the budget."""
+        """The drawn trials that are done."""
         return [t for t in self.trials if t.state.is_finished() and is_searched(t)]
+
+    @property
+    def spent(self) -> float:
+        """What is spent of the budget, in whole trials; a stopped one counts in part."""
+        return spent([t for t in self.trials if t.state.is_finished()])
 
     @property
     def failed(self) -> list[FrozenTrial]:
@@ -230,13 +235,14 @@ def study_report(study: optuna.Study, kept: KeptRuns | None = None) -> StudyRepo
 def status(report: StudyReport) -> dict[str, Any]:
     """What `progsearch status --json` prints.
 
-    ``budget`` counts searched trials, ``searched`` those of them that are done; ``seconds_left``
-    is what the trials that are left take at the pace so far, None before the first result.
+    ``searched`` counts the searched trials that are done; ``spent`` is what they come to in whole
+    trials, of the ``budget``; ``seconds_left`` is what the rest of it takes at the pace so far,
+    None before the first result.
     """
     states = Counter(trial.state for trial in report.trials)
     done = {b.user_attrs["name"] for b in report.baselines if b.state.is_finished()}
-    left = report.recipe.budget - len(report.searched) + len(report.planned - done)
-    n_done = len(report.searched) + len(done)
+    left = report.recipe.budget - report.spent + len(report.planned - done)
+    n_done = report.spent + len(done)
     pace = report.seconds / n_done if n_done and report.seconds else None
     data: dict[str, Any] = {
         "study": report.study,
@@ -244,6 +250,7 @@ def status(report: StudyReport) -> dict[str, Any]:
         "front": [trial_dict(trial) for trial in report.front],
         "objectives": report.objectives,
         "budget": report.recipe.budget,
+        "spent": report.spent,
         "searched": len(report.searched),
         "seconds": report.seconds,
         "seconds_left": None if pace is None else pace * max(0, left),

@@ -21,6 +21,7 @@ from progsearch.report.words import (
     learning_rate,
     percent,
     value_in_words,
+    whole_trials,
 )
 
 
@@ -40,7 +41,8 @@ def facts(report: StudyReport) -> str:
     """How much was searched, when and on what."""
     started = [t.datetime_start for t in report.trials if t.datetime_start]
     items = {
-        "Searched trials": f"{len(report.searched)} of {report.recipe.budget}",
+        "Searched trials": str(len(report.searched)),
+        "Budget": f"{whole_trials(report.spent)} of {report.recipe.budget} whole trials",
         "Baselines": str(len(report.baselines)),
         "Stopped early": str(len(report.stopped)),
         "Failed": str(len(report.failed)),

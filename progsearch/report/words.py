@@ -14,6 +14,11 @@ OBJECTIVE_LABELS = {
 }
 
 
+def whole_trials(number: float) -> str:
+    """So much of a budget, in which a trial that was stopped counts in part: ``8`` or ``7.33``."""
+    return f"{round(number, 2):g}"
+
+
 def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
     """A schedule as one short line, such as ``blocks 0–5 → 2–5 at 33 % · embeddings always``.
 

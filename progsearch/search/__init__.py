@@ -21,8 +21,9 @@ def search(
     """Search schedules for a model and a task.
 
     Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
-    blocks, the head alone) and then ``recipe.budget`` schedules drawn from the recipe's space,
-    as many at once as there are cores or GPUs. Everything is kept in a study folder.
+    blocks, the head alone) and then schedules drawn from the recipe's space, as many at once as
+    there are cores or GPUs, until they come to ``recipe.budget`` whole trials. Everything is
+    kept in a study folder.
 
     Trials that fail are kept with their reason and do not stop the search. At Ctrl-C and at the
     recipe's time limit the running trials are stopped; `resume` runs them again.
@@ -71,7 +72,7 @@ def resume(
     Args:
         study: A study's name, or its folder.
         studies_dir: Where study folders lie.
-        budget: How many searched trials the study is to have in all; by default as before.
+        budget: How many whole trials the search may cost in all; by default as before.
         view: Watches the search.
 
     Returns:

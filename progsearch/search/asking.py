@@ -1,4 +1,4 @@
-"""Chooses among drawn points the one whose training promises most for its time."""
+"""Foretells what the training of points adds to the front, for its time."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ _FEWEST = 4
 _LEAST_DEVIATION = 1e-12
 
 
-def most_promising(
+def improvement_per_second(
     points: Sequence[Vector],
     costs: Sequence[tuple[float, ...]],
     seconds: Sequence[float],
     observations: Sequence[Observation],
     front: Sequence[tuple[float, ...]],
     corner: Sequence[float],
-) -> int:
-    """The index of the point of most expected improvement per second.
+) -> Values | None:
+    """The expected improvement of each point per second; None with hardly any observation.
 
     The improvement is that of the hypervolume (expected hypervolume improvement: Emmerich,
     Giannakoglou and Naujoks, IEEE TEC 10(4), 2006). Since the costs of a point are known, only
     its metric is uncertain: see `expected_improvement`. Dividing by the time is EI per second
-    (Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2). With hardly any observation
-    it is the first point.
+    (Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2).
 
     Args:
         points: `features` of each point.
@@ -43,12 +42,15 @@ def most_promising(
         observations: What is known of other points.
         front: Metric and costs of the trials on the front.
         corner: The reference of the hypervolume.
+
+    Returns:
+        Shape ``(n_points,)``.
     """
-    if len(observations) < _FEWEST or len(points) == 1:
-        return 0
+    if len(observations) < _FEWEST:
+        return None
     means, deviations = Surrogate(observations).foretell(points)
     expected = expected_improvement(means, deviations, np.asarray(costs), front, corner)
-    return int(np.argmax(expected / np.asarray(seconds)))
+    return np.asarray(expected / np.asarray(seconds))
 
 
 def expected_improvement(

@@ -61,6 +61,7 @@ class Candidate:
             "run": plain(self.run),
             "costs": self.cost.to_dict(),
             "segments": [list(segment) for segment in self.segments],
+            "segment_flops": list(self.flops),
         }
 
 

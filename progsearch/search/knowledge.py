@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.config import Recipe
 from progsearch.report.front import corner, directions, non_dominated
-from progsearch.search.asking import most_promising
+from progsearch.search.asking import Values, improvement_per_second
 from progsearch.search.candidates import Candidate
 from progsearch.search.features import Vector, features
-from progsearch.search.judges import Curve, make_judge
+from progsearch.search.judges import Curve, Promise, make_judge
 from progsearch.search.judges.dominance import foretell
 from progsearch.search.progress import STOPPED
 from progsearch.search.subject import Subject
@@ -22,6 +23,14 @@ from progsearch.search.work import Work
 
 # Fractions of a run come from divisions.
 _DIGITS = 6
+
+
+class _Prospect(NamedTuple):
+    """A training that may be made: what it is, its costs, and the seconds it takes."""
+
+    vector: Vector
+    costs: tuple[float, ...]
+    seconds: float
 
 
 class Knowledge:
@@ -38,7 +47,7 @@ class Knowledge:
         self._subject = subject
         self._earlier = earlier
         self._full: Curve | None = None
-        self._judge = make_judge(recipe.scheduler)
+        self._judge = make_judge(recipe.judged_by)
         self._work = Work(recipe.reuse)
         self._curves: dict[int, Curve] = {}
         self._vectors: dict[int, Vector] = {}
@@ -59,12 +68,23 @@ class Knowledge:
             # A trial that went on with another one has its curve and more.
             self._curves.pop(attributes.get("continues", -1), None)
             self._curves[trial.number] = self._curve(trial, records)
-            self._vectors[trial.number] = features(attributes["run"], self._subject.n_blocks)
+            self._vectors[trial.number] = self._vector(trial)
             if attributes.get("name") == "full":
                 self._full = self._curves[trial.number]
 
-    def stops(self, trial: FrozenTrial, records: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a running trial, measured just now, should be stopped; no baseline is."""
+    def stops(
+        self,
+        trial: FrozenTrial,
+        records: Sequence[Mapping[str, Any]],
+        waiting: Sequence[Candidate],
+    ) -> bool:
+        """Whether a running trial, measured just now, should be stopped; no baseline is.
+
+        Args:
+            trial: The trial.
+            records: What it reported.
+            waiting: Points that could be trained instead.
+        """
         if self._judge is None or "name" in trial.user_attrs:
             return False
         if not self._judge.within_epochs and records[-1]["epoch"] % 1:
@@ -75,46 +95,117 @@ class Knowledge:
             # It was decided that it goes on from there.
             return False
         others = [other for other in self._curves.values() if other is not before]
-        return self._judge.stops(curve, others, self._recipe.limits.min_metric)
 
-    def takes_up(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """A stopped trial of ``trials`` that should go on now."""
+        def promises(running: Sequence[Curve]) -> Promise | None:
+            done = records[-1]["step"]
+            return self._promise({trial.number: trial}, running, [*others, curve], waiting, done)
+
+        return self._judge.stops(curve, others, self._recipe.limits.min_metric, promises)
+
+    def takes_up(
+        self, trials: Sequence[FrozenTrial], waiting: Sequence[Candidate]
+    ) -> FrozenTrial | None:
+        """A stopped trial of ``trials`` that should go on now, rather than a point that waits."""
         if self._judge is None:
             return None
         gone_on = {trial.user_attrs.get("continues") for trial in trials}
         curves = {n: curve for n, curve in self._curves.items() if n not in gone_on}
         stopped = [curve for curve in curves.values() if curve.final is None]
         others = [curve for curve in curves.values() if curve.final is not None]
-        number = self._judge.takes_up(stopped, others)
+
+        def promises(asked: Sequence[Curve]) -> Promise | None:
+            return self._promise(trials, asked, list(self._curves.values()), waiting)
+
+        number = self._judge.takes_up(stopped, others, promises)
         return None if number is None else trials[number]
 
     def seconds_left(self, run: Candidate) -> float:
         """What the training of ``run`` takes, stored steps left out; FLOPs before any is done."""
-        return self._work.seconds_left(run)
+        return self._work.seconds_left(run.segments, run.flops)
 
     def best(self, runs: Sequence[Candidate]) -> int:
         """The index of the run that is to be trained next."""
+        if len(runs) == 1:
+            return 0
+        observations = self._observations(self._curves.values(), self._vectors)
+        rates = self._rates(map(self._prospect, runs), observations)
+        return 0 if rates is None else int(np.argmax(rates))
+
+    def _promise(
+        self,
+        trials: Mapping[int, FrozenTrial] | Sequence[FrozenTrial],
+        asked: Sequence[Curve],
+        known: Sequence[Curve],
+        waiting: Sequence[Candidate],
+        done: int = 0,
+    ) -> Promise | None:
+        """What some trials and the points that wait promise.
+
+        Args:
+            trials: All trials, or those asked about, by number.
+            asked: Curves of those asked about.
+            known: All curves there are, those asked about among them.
+            waiting: The points.
+            done: Steps that need not be made again, beside those that are stored.
+        """
+        if not asked or not waiting or any(foretell(curve, known) is None for curve in asked):
+            return None
+        vectors = {curve.number: self._vector(trials[curve.number]) for curve in asked}
+        prospects = [
+            _Prospect(
+                vectors[curve.number],
+                curve.costs,
+                self._work.seconds_left(run["segments"], run["segment_flops"], done),
+            )
+            for curve in asked
+            for run in [trials[curve.number].user_attrs]
+        ]
+        rates = self._rates(
+            [*prospects, *map(self._prospect, waiting)],
+            self._observations(known, self._vectors | vectors),
+        )
+        if rates is None:
+            return None
+        return Promise(rates[: len(asked)].tolist(), float(rates[len(asked) :].max()))
+
+    def _prospect(self, run: Candidate) -> _Prospect:
+        return _Prospect(run.vector, self._costs(run.cost.to_dict()), self.seconds_left(run))
+
+    def _rates(
+        self, prospects: Iterable[_Prospect], observations: Sequence[Observation]
+    ) -> Values | None:
+        """What each training is expected to add to the front per second."""
         allowed = [curve for curve in self._curves.values() if curve.allowed]
         values = [found for curve in allowed if (found := _values(curve)) is not None]
         if not values:
-            return 0
+            return None
         full = None if self._full is None else _values(self._full)
-        return most_promising(
-            [run.vector for run in runs],
-            [self._costs(run.cost.to_dict()) for run in runs],
-            [self.seconds_left(run) for run in runs],
-            self._observations(),
+        least, *dearest = corner(values, self._recipe.objectives, self._subject.majority, full)
+        if self._recipe.min_metric is not None:
+            # What lies below is on no front.
+            least = max(least, self._recipe.min_metric)
+        vectors, costs, seconds = zip(*prospects, strict=True)
+        return improvement_per_second(
+            vectors,
+            costs,
+            seconds,
+            observations,
             [values[index] for index in non_dominated(values, directions(len(values[0])))],
-            corner(values, self._recipe.objectives, self._subject.majority, full),
+            [least, *dearest],
         )
 
-    def _observations(self) -> list[Observation]:
-        curves = list(self._curves.values())
+    def _vector(self, trial: FrozenTrial) -> Vector:
+        return features(trial.user_attrs["run"], self._subject.n_blocks)
+
+    def _observations(
+        self, curves: Iterable[Curve], vectors: Mapping[int, Vector]
+    ) -> list[Observation]:
+        curves = list(curves)
         found = []
         if self._earlier is not None and self._full is not None and self._full.final is not None:
             found += self._earlier.observations(self._full.final, self._subject.majority)
         for curve in curves:
-            vector = self._vectors[curve.number]
+            vector = vectors[curve.number]
             if curve.final is not None:
                 found.append(Observation(vector, curve.final))
             elif (foretold := foretell(curve, curves)) is not None:

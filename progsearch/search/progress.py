@@ -26,17 +26,42 @@ def is_interrupted(trial: FrozenTrial) -> bool:
 
 
 def is_searched(trial: FrozenTrial) -> bool:
-    """Whether the trial counts for the budget.
+    """Whether the trial was drawn and is no other trial's rest.
 
-    Neither baselines nor interrupted trials do, nor those that go on with a stopped one.
+    Neither baselines nor interrupted trials are, nor those that go on with a stopped one.
     """
     attributes = trial.user_attrs
     return not {"name", "continues"} & attributes.keys() and not is_interrupted(trial)
 
 
-def n_searched(trials: Sequence[FrozenTrial]) -> int:
-    """How much of the budget is spent."""
-    return sum(map(is_searched, trials))
+def spent(trials: Sequence[FrozenTrial]) -> float:
+    """How much of the budget is spent, in whole trials.
+
+    A stopped trial counts as the part of its run that it made, and one that goes on with it as
+    the rest; one that runs, as if it were to end. Baselines and interrupted trials cost nothing.
+
+    Args:
+        trials: Of a study, those that others go on with among them.
+    """
+    by_number = {trial.number: trial for trial in trials}
+    parts = [
+        _reach(trial) - _reach(by_number[trial.user_attrs["continues"]])
+        if "continues" in trial.user_attrs
+        else _reach(trial)
+        for trial in trials
+        if "name" not in trial.user_attrs and not is_interrupted(trial)
+    ]
+    # Three thirds are a whole.
+    return round(sum(parts), 6)
+
+
+def _reach(trial: FrozenTrial) -> float:
+    """The fraction of its run that a trial made or is to make."""
+    records = trial.user_attrs.get("records")
+    # Without any it counts whole as well, so that every search comes to its end.
+    if trial.state != TrialState.PRUNED or not records:
+        return 1.0
+    return float(records[-1]["fraction"])
 
 
 def to_retry(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -45,14 +70,14 @@ def to_retry(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if is_interrupted(trial) and trial.number not in retried]
 
 
-def left(folder: StudyFolder) -> tuple[int, int]:
-    """How many baselines and how many searched trials are still to be run."""
+def left(folder: StudyFolder) -> tuple[int, float]:
+    """How many baselines are still to be run, and how much of the budget is not spent."""
     trials = folder.study.get_trials(deepcopy=False)
     retry = to_retry(trials)
     seen = {trial.user_attrs.get("name") for trial in trials}
     new_baselines = set(folder.study.user_attrs["baselines"]) - seen
     n_baselines = len(new_baselines) + sum("name" in trial.user_attrs for trial in retry)
-    return n_baselines, max(0, folder.recipe.budget - n_searched(trials))
+    return n_baselines, max(0.0, folder.recipe.budget - spent(trials))
 
 
 def interrupt_running(folder: StudyFolder) -> int:

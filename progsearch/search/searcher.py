@@ -11,14 +11,14 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 
-from progsearch.config import RunConfig, SamplerName, parse
+from progsearch.config import RunConfig, parse
 from progsearch.errors import ScheduleError
 from progsearch.search.candidates import Candidate, candidate
 from progsearch.search.draws import Draw, Draws, set_constraints
 from progsearch.search.halt import Halt
 from progsearch.search.knowledge import Knowledge
 from progsearch.search.plateau import is_plateau
-from progsearch.search.progress import STOPPED, Session, is_searched, n_searched, to_retry
+from progsearch.search.progress import STOPPED, Session, is_searched, spent, to_retry
 from progsearch.search.settings import choice_of
 from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
@@ -33,12 +33,8 @@ _TRIES = 520
 # How many points are kept back because a running trial is making their first steps; beyond that
 # a worker waits for those steps, since a sampler that insists on such points knows why.
 _MOST_HELD = 2
-# How many points are drawn for each trial of the sampler ehvi, to choose among.
-_CANDIDATES = 64
 # How many that were not chosen stay to be chosen from, the newest ones.
 _MOST_KEPT = 1024
-# Samplers that draw better points with every result.
-_LEARNING: tuple[SamplerName, ...] = ("tpe", "nsga2", "gp")
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +111,6 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         # Drawn, but kept back while a running trial makes steps that they need, too.
         self._held: list[tuple[Draw, Candidate]] = []
         recipe = folder.recipe
-        self._n_candidates = recipe.candidates or (_CANDIDATES if recipe.sampler == "ehvi" else 1)
         self._knowledge = Knowledge(recipe, subject, earlier)
         trials = self._study.get_trials(deepcopy=False)
         for trial in trials:
@@ -130,7 +125,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     # -- what Ray Tune asks and tells --------------------------------------------------------
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial; None while all workers are busy, ``FINISHED`` when there is none."""
+        """The next trial; None while one must wait, ``FINISHED`` when there is none."""
         if self._halt.ending is not None:
             self.ending = self._halt.ending
             return str(Searcher.FINISHED)
@@ -138,7 +133,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             return None
         started = self._start_next()
         if started is None:
-            return str(Searcher.FINISHED)
+            return None if self.ending is None else str(Searcher.FINISHED)
         self._running[trial_id] = started
         if self._halt.gpus is not None:
             self._halt.gpus.start(trial_id)
@@ -173,7 +168,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             return False
         running = self._running[trial_id]
         return self._knowledge.stops(
-            self._trial(running.number), [*running.records, report.record]
+            self._trial(running.number), [*running.records, report.record], self._waiting
         )
 
     def worker_died(self, trial_id: str, reason: str) -> None:
@@ -210,11 +205,13 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             name = max(free, key=lambda name: self._knowledge.seconds_left(free[name]))
             attributes = {"name": name, **unseen[name].attributes()}
             return self._add(attributes)
-        if stopped := self._knowledge.takes_up(trials):
-            return self._go_on(stopped)
-        if n_searched(trials) >= self._folder.recipe.budget:
-            self.ending = "budget"
+        if spent(trials) >= self._folder.recipe.budget:
+            # A running trial that is stopped gives part of the budget back.
+            if not (self._running and self._folder.recipe.judged_by != "none"):
+                self.ending = "budget"
             return None
+        if stopped := self._knowledge.takes_up(trials, self._waiting):
+            return self._go_on(stopped)
         if self._is_plateau(trials):
             self.ending = "plateau"
             return None
@@ -243,10 +240,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def _go_on(self, stopped: FrozenTrial) -> _Running:
         """A trial that goes on where a stopped one ended: its steps are stored."""
-        names = ("schedule", "key", "run", "costs", "segments")
+        names = ("schedule", "key", "run", "costs", "segments", "segment_flops")
         attributes = {name: stopped.user_attrs[name] for name in names}
         attributes["continues"] = stopped.number
         return self._add(attributes, stopped, self._draws.take(stopped))
+
+    @property
+    def _waiting(self) -> list[Candidate]:
+        return [point for _, point in self._held]
 
     def _next_point(self, known: set[str]) -> tuple[Draw, Candidate] | None:
         """The point to train now, if there is one, such that it need not wait for a trial.
@@ -261,8 +262,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
                 return first
         pool = [point for point in self._held if point[1].key not in known]
         known = known | {candidate.key for _, candidate in pool}
-        chooses = self._n_candidates > 1
-        for _ in range(self._n_candidates if chooses else 0):
+        n_candidates = self._folder.recipe.n_candidates
+        chooses = n_candidates > 1
+        for _ in range(n_candidates if chooses else 0):
             self._draw_into(pool, known, tries=1)
         while not (free := [point for point in pool if not self._would_wait(point[1])]):
             if len(pool) >= _MOST_HELD or not self._draw_into(pool, known):
@@ -276,10 +278,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def _hold(self, points: list[tuple[Draw, Candidate]]) -> None:
         """Keep points for later, but for those of which others as good can be drawn."""
-        sampler = self._folder.recipe.sampler
-        n_kept = len(points)
-        if self._n_candidates > 1 and sampler != "grid":
-            n_kept = 0 if sampler in _LEARNING else min(n_kept, _MOST_KEPT)
+        recipe, n_kept = self._folder.recipe, len(points)
+        if recipe.n_candidates > 1 and recipe.sampler != "grid":
+            n_kept = min(n_kept, _MOST_KEPT) if recipe.keeps_candidates else 0
         n_dropped = len(points) - n_kept
         for draw, _ in points[:n_dropped]:
             self._draws.throw_away(draw.number)

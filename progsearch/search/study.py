@@ -73,7 +73,7 @@ class StudyFolder:
         return _resume_line(self.name, self.path.parent)
 
     def set_budget(self, budget: int) -> None:
-        """Change how many searched trials the study is to have in all."""
+        """Change how many whole trials the search may cost in all."""
         self.recipe = self.recipe.model_copy(update={"budget": budget})
         write_yaml(self.path / _RECIPE, plain(self.recipe))
         self.study.set_user_attr("recipe", plain(self.recipe))

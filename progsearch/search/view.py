@@ -27,8 +27,8 @@ class View:
     def note(self, message: str) -> None:
         """The user should know ``message``, a sentence."""
 
-    def started(self, folder: StudyFolder, n_baselines: int, n_searched: int) -> None:
-        """Trials begin: that many baselines and searched trials are still to be run."""
+    def started(self, folder: StudyFolder, n_baselines: int, budget: float) -> None:
+        """Trials begin: that many baselines, and so much of the budget is left."""
 
     def trial_started(self, trial: FrozenTrial) -> None:
         """A worker took ``trial``; its user attributes hold its schedule and costs."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from progsearch.search.candidates import Candidate
-
 
 class Work:
     """Knows which segments a study has trained and what training costs on its machine.
@@ -29,10 +27,18 @@ class Work:
         self._seconds += seconds
         self._flops += flops
 
-    def seconds_left(self, run: Candidate) -> float:
-        """What the rest of ``run`` takes; FLOPs as long as nothing was measured."""
-        flops = 0.0
-        for (_, key), part in zip(run.segments, run.flops, strict=True):
-            if not (self._reuse and key in self._trained):
-                flops += part
-        return flops * (self._seconds / self._flops if self._flops else 1.0)
+    def seconds_left(
+        self, segments: Iterable[tuple[int, str]], flops: Iterable[float], done: int = 0
+    ) -> float:
+        """What the rest of a run takes; FLOPs as long as nothing was measured.
+
+        Args:
+            segments: End step and key of each of its segments.
+            flops: FLOPs of each.
+            done: The run has these steps behind it, wherever they are kept.
+        """
+        left = 0.0
+        for (end, key), part in zip(segments, flops, strict=True):
+            if end > done and not (self._reuse and key in self._trained):
+                left += part
+        return left * (self._seconds / self._flops if self._flops else 1.0)

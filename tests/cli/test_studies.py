@@ -31,7 +31,7 @@ def test_status(progsearch):
     outcome = progsearch("status", "fake")
     lines = outcome.stdout.splitlines()
     assert lines[0] == "study fake: 7 complete, 1 stopped early, 1 fail"
-    assert lines[1].startswith("5 of 3 searched trials done in 15 min")
+    assert lines[1].startswith("4.33 of 3 whole trials of the budget spent in 15 min")
     assert lines[2] == (
         "reused 100 of 2,530 optimizer steps (4.0 %), saving 1 min 27 s of training and evaluation"
     )
@@ -105,7 +105,7 @@ def test_export_of_a_trial_without_result(progsearch):
 
 def test_ls_studies(progsearch):
     outcome = progsearch("ls", "studies")
-    assert outcome.stdout.startswith("fake  5 of 3 searched trials done, ")
+    assert outcome.stdout.startswith("fake  4.33 of 3 whole trials of the budget spent, ")
     assert progsearch("ls", "studies", "--studies-dir", "elsewhere").stdout == ""
 
 

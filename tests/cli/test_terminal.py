@@ -41,11 +41,11 @@ def test_a_line_for_each_finished_trial(fake, folder):
     view.finished("budget")
     assert view.console.file.getvalue().splitlines() == [
         "starting Ray",
-        "study fake: 1 baselines, then 1 searched trials; studies/fake",
+        "study fake: 1 baselines, then a budget of 1 trials; studies/fake",
         "1 of 2  last-quarter: accuracy 0.7500, updated parameters 8.5 % "
         "(block 5 · embeddings never)",
         "2 of 2  #1 failed: loss is [not] a number at step 7",
-        "all trials of the budget are done",
+        "the budget is spent",
     ]
 
 
@@ -78,7 +78,8 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
     finally:
         view.stop()
     text = shown(view)
-    lines = text[text.rindex("6 of 7 trials") :].splitlines()
+    # Four baselines, a failure, and a third of a trial that was stopped after an epoch.
+    lines = text[text.rindex("5.33 of 7 trials") :].splitlines()
     assert "left" in lines[0] and lines[0].rstrip().endswith("1 stopped early · 1 failed")
     (row,) = [line.split() for line in lines if line.lstrip().startswith("#6 ")]
     assert row[:4] == ["#6", "33%", "1", "0.7100"]

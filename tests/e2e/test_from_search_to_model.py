@@ -30,7 +30,7 @@ def test_a_search_ends_with_front_report_and_export_line(home, searched):
     assert f"report: {home}/studies/words/report.html" in lines
     finished = [line for line in searched.stderr.splitlines() if " of 7  " in line]
     assert len(finished) == 7
-    assert "5 baselines, then 2 searched trials" in searched.stderr
+    assert "5 baselines, then a budget of 2 trials" in searched.stderr
     study = home / "studies" / "words"
     for name in ("study.yaml", "journal.log", "report.html", "report.json", "progsearch.log"):
         assert (study / name).is_file(), name
@@ -54,10 +54,10 @@ def test_status_only_reads(home, progsearch, searched):
     done = progsearch("status", "words", "--json")
     state = json.loads(done.stdout)
     assert state["states"]["COMPLETE"] == 7
-    assert (state["budget"], state["searched"]) == (2, 2)
+    assert (state["budget"], state["spent"]) == (2, 2)
     assert {p: p.stat().st_mtime_ns for p in files} == files
     assert "7 complete" in progsearch("status", "words").stdout
-    assert progsearch("ls", "studies").stdout.startswith("words  2 of 2 searched trials done")
+    assert progsearch("ls", "studies").stdout.startswith("words  2 of 2 whole trials of the budget spent")
 
 
 def test_the_dashboards_figure_is_in_the_study(home, searched):

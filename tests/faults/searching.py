@@ -10,8 +10,8 @@ from progsearch.search.view import View
 
 
 class Talker(View):
-    def started(self, folder, n_baselines, n_searched):
-        say("started", n_baselines, n_searched)
+    def started(self, folder, n_baselines, budget):
+        say("started", n_baselines, budget)
 
     def trial_started(self, trial):
         say("trial_started", trial.number)

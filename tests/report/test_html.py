@@ -32,7 +32,8 @@ def test_the_page_is_one_file_with_plotly_in_it_once(html):
 def test_the_page_tells_what_was_searched_and_what_the_numbers_are_worth(html):
     own = without_plotly(html)
     assert "<b>minilm-l6</b> on <b>mrpc</b>: accuracy against updated parameters" in own
-    assert "<dt>Searched trials</dt><dd>24 of 24</dd>" in own
+    assert "<dt>Searched trials</dt><dd>24</dd>" in own
+    assert "<dt>Budget</dt><dd>24 of 24 whole trials</dd>" in own
     assert "<dt>Failed</dt><dd>2</dd>" in own
     assert "chosen on the same validation data" in own
     assert "trained with one seed" in own

@@ -34,11 +34,12 @@ def without_stops(fake):
     return study_report(other.study)
 
 
-def test_they_count_for_the_budget(fake):
+def test_they_count_for_the_budget_as_what_they_made(fake):
     state = status(study_report(fake.study))
     assert (state["searched"], state["states"]["PRUNED"]) == (4, 2)
-    # Eight trials took 900 s; two searched ones are left.
-    assert state["seconds_left"] == pytest.approx(900 / 8 * 2)
+    assert state["spent"] == 3.0, "two whole ones, a third and two thirds"
+    # Four baselines and the three took 900 s; three of the budget of six are left.
+    assert state["seconds_left"] == pytest.approx(900 / 7 * 3)
 
 
 def test_they_change_nothing_that_is_made_of_results(fake):

@@ -64,8 +64,8 @@ class Watcher(View):
     def note(self, message):
         self.told.append(("note", message))
 
-    def started(self, folder, n_baselines, n_searched):
-        self.told.append(("started", n_baselines, n_searched))
+    def started(self, folder, n_baselines, budget):
+        self.told.append(("started", n_baselines, budget))
 
     def trial_started(self, trial):
         self.told.append(("trial_started", trial.number))

@@ -50,7 +50,9 @@ def test_a_trial_is_whole_in_the_study_while_it_runs(tmp_path):
     run_all_but_running(searcher, 5)
     trial = folder.study.trials[5 - 1]
     assert trial.state == TrialState.RUNNING
-    assert set(trial.user_attrs) == {"schedule", "key", "run", "costs", "segments"}
+    assert set(trial.user_attrs) == {
+        *("schedule", "key", "run", "costs", "segments", "segment_flops")
+    }
     assert set(trial.params) >= {"learning_rate", "n_stages", "curve", "mode"}
     assert trial.user_attrs["run"]["training"]["learning_rate"] == trial.params["learning_rate"]
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from progsearch.config import SchedulerName
-from progsearch.search.judges.base import Curve, Judge
+from progsearch.search.judges.base import Curve, Judge, Promise
 from progsearch.search.judges.dominance import Dominance
+from progsearch.search.judges.freeze_thaw import FreezeThaw
 from progsearch.search.judges.mo_asha import MoAsha
 
-__all__ = ["Curve", "Dominance", "Judge", "MoAsha", "make_judge"]
+__all__ = ["Curve", "Dominance", "FreezeThaw", "Judge", "MoAsha", "Promise", "make_judge"]
 
 
 def make_judge(name: SchedulerName) -> Judge | None:
     """The judge of that name; None where every trial is to run to its end."""
     match name:
+        case "freeze-thaw":
+            return FreezeThaw()
         case "dominance":
             return Dominance()
         case "mo-asha":

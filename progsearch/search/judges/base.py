@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -49,6 +49,28 @@ class Curve:
         return all(a <= b for a, b in zip(self.costs, other.costs, strict=True))
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What training is expected to add to the front, per second.
+
+    Attributes:
+        trials: Of going on with each of some trials.
+        waiting: The most that a point has which waits to be trained.
+    """
+
+    trials: Sequence[float]
+    waiting: float
+
+
+Promises = Callable[[Sequence["Curve"]], Promise | None]
+"""Tells the promise of some trials; None where too little is known, or no point waits."""
+
+
+def unknown(trials: Sequence[Curve]) -> Promise | None:
+    """Nothing is known of what trials promise."""
+    return None
+
+
 class Judge(ABC):
     """Decides about trials by their costs, which are known, and their metrics so far.
 
@@ -62,7 +84,11 @@ class Judge(ABC):
 
     @abstractmethod
     def stops(
-        self, trial: Curve, others: Sequence[Curve], least_metric: float | None = None
+        self,
+        trial: Curve,
+        others: Sequence[Curve],
+        least_metric: float | None = None,
+        promises: Promises = unknown,
     ) -> bool:
         """Whether ``trial``, measured just now, should be stopped.
 
@@ -70,13 +96,17 @@ class Judge(ABC):
             trial: A running trial; not its last measurement.
             others: All other trials of the study that have been measured.
             least_metric: What a trial must reach to be of use, where there is such a limit.
+            promises: Asked what ``trial`` promises.
         """
 
-    def takes_up(self, stopped: Sequence[Curve], others: Sequence[Curve]) -> int | None:
+    def takes_up(
+        self, stopped: Sequence[Curve], others: Sequence[Curve], promises: Promises = unknown
+    ) -> int | None:
         """The number of a stopped trial that should go on now; None where there is none.
 
         Args:
             stopped: Trials that this judge has stopped and that nothing went on from since.
             others: All other trials of the study that have been measured.
+            promises: Asked what ``stopped`` promise.
         """
         return None

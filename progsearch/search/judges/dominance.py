@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from progsearch.search.judges.base import Curve, Judge
+from progsearch.search.judges.base import Curve, Judge, Promises, unknown
 
 # Finished trials from which the rest of a curve is foretold.
 _FEWEST = 5
@@ -34,7 +34,11 @@ class Dominance(Judge):
         self._deviations = deviations
 
     def stops(
-        self, trial: Curve, others: Sequence[Curve], least_metric: float | None = None
+        self,
+        trial: Curve,
+        others: Sequence[Curve],
+        least_metric: float | None = None,
+        promises: Promises = unknown,
     ) -> bool:
         """See `Judge`."""
         rivals = [

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from progsearch.report.front import directions, non_dominated
-from progsearch.search.judges.base import Curve, Judge
+from progsearch.search.judges.base import Curve, Judge, Promises, unknown
 
 _REDUCTION = 2
 
@@ -32,12 +32,18 @@ class MoAsha(Judge):
         self._reduction = reduction
 
     def stops(
-        self, trial: Curve, others: Sequence[Curve], least_metric: float | None = None
+        self,
+        trial: Curve,
+        others: Sequence[Curve],
+        least_metric: float | None = None,
+        promises: Promises = unknown,
     ) -> bool:
         """See `Judge`."""
         return trial.number not in self._best([trial, *others], trial.reached)
 
-    def takes_up(self, stopped: Sequence[Curve], others: Sequence[Curve]) -> int | None:
+    def takes_up(
+        self, stopped: Sequence[Curve], others: Sequence[Curve], promises: Promises = unknown
+    ) -> int | None:
         """The first of the highest rung that may go on by now."""
         for rung in sorted({trial.reached for trial in stopped}, reverse=True):
             waiting = {trial.number for trial in stopped if trial.reached == rung}
