@@ -43,6 +43,11 @@ class Candidate:
         """See `features`; kept, since a candidate is weighed again for each trial."""
         return features(plain(self.run), self.schedule.n_blocks)
 
+    @cached_property
+    def costs(self) -> dict[str, Any]:
+        """`cost` as data; kept for the same reason."""
+        return self.cost.to_dict()
+
     def would_wait(self, segments: Iterable[tuple[int, str]], done: int) -> bool:
         """Whether this run needs steps that another is just making or about to make.
 
@@ -59,7 +64,7 @@ class Candidate:
             "schedule": self.schedule.to_dicts(),
             "key": self.key,
             "run": plain(self.run),
-            "costs": self.cost.to_dict(),
+            "costs": self.costs,
             "segments": [list(segment) for segment in self.segments],
             "segment_flops": list(self.flops),
         }

@@ -150,26 +150,21 @@ class Knowledge:
         """
         if not asked or not waiting or any(foretell(curve, known) is None for curve in asked):
             return None
-        vectors = {curve.number: self._vector(trials[curve.number]) for curve in asked}
-        prospects = [
-            _Prospect(
-                vectors[curve.number],
-                curve.costs,
-                self._work.seconds_left(run["segments"], run["segment_flops"], done),
-            )
-            for curve in asked
-            for run in [trials[curve.number].user_attrs]
-        ]
-        rates = self._rates(
-            [*prospects, *map(self._prospect, waiting)],
-            self._observations(known, self._vectors | vectors),
-        )
+        rests = {curve.number: self._rest(trials[curve.number], curve, done) for curve in asked}
+        vectors = self._vectors | {number: rest.vector for number, rest in rests.items()}
+        prospects = [*rests.values(), *map(self._prospect, waiting)]
+        rates = self._rates(prospects, self._observations(known, vectors))
         if rates is None:
             return None
         return Promise(rates[: len(asked)].tolist(), float(rates[len(asked) :].max()))
 
+    def _rest(self, trial: FrozenTrial, curve: Curve, done: int) -> _Prospect:
+        run = trial.user_attrs
+        seconds = self._work.seconds_left(run["segments"], run["segment_flops"], done)
+        return _Prospect(self._vector(trial), curve.costs, seconds)
+
     def _prospect(self, run: Candidate) -> _Prospect:
-        return _Prospect(run.vector, self._costs(run.cost.to_dict()), self.seconds_left(run))
+        return _Prospect(run.vector, self._costs(run.costs), self.seconds_left(run))
 
     def _rates(
         self, prospects: Iterable[_Prospect], observations: Sequence[Observation]

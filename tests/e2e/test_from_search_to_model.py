@@ -57,7 +57,9 @@ def test_status_only_reads(home, progsearch, searched):
     assert (state["budget"], state["spent"]) == (2, 2)
     assert {p: p.stat().st_mtime_ns for p in files} == files
     assert "7 complete" in progsearch("status", "words").stdout
-    assert progsearch("ls", "studies").stdout.startswith("words  2 of 2 whole trials of the budget spent")
+    assert progsearch("ls", "studies").stdout.startswith(
+        "words  2 of 2 whole trials of the budget spent"
+    )
 
 
 def test_the_dashboards_figure_is_in_the_study(home, searched):

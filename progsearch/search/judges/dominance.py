@@ -8,8 +8,8 @@ import numpy as np
 
 from progsearch.search.judges.base import Curve, Judge, Promises, unknown
 
-# Finished trials from which the rest of a curve is foretold.
-_FEWEST = 5
+# Finished trials from which the rest of a curve is foretold: of so many, two tell of its error.
+_FEWEST = 4
 # A trial goes on unless it would have to be this many standard deviations better than foretold.
 _DEVIATIONS = 1.5
 

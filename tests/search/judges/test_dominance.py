@@ -57,7 +57,7 @@ def test_between_two_measurements_the_others_are_read_off_a_line():
 
 
 def test_few_trials_say_nothing():
-    assert not Dominance().stops(running(1.0, 0.1), FINISHED[:4])
+    assert not Dominance().stops(running(1.0, 0.1), FINISHED[:3])
 
 
 def test_trials_beyond_the_limits_are_no_rivals_and_a_limit_is_one():
