@@ -171,14 +171,14 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _check_scheduler(self) -> Recipe:
         if self.scheduler == "freeze-thaw" and not self.keeps_candidates:
-            reason = (
-                f"the sampler {self.sampler} draws all anew for each trial"
+            what_to_do = (
+                f"the sampler {self.sampler} draws all of them anew for each trial; take"
                 if self.sampler in LEARNING_SAMPLERS
-                else "a trial has one candidate"
+                else "there is one for each trial; take more candidates, or the scheduler"
             )
             raise ValueError(
                 "the scheduler freeze-thaw weighs trials against candidates that wait, and "
-                f"{reason}; take dominance, mo-asha or none"
+                f"{what_to_do} dominance, mo-asha or none"
             )
         return self
 

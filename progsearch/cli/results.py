@@ -49,6 +49,8 @@ def command(name: str, study: str, studies_dir: Path, *others: str) -> str:
 def trial_line(report: StudyReport, trial: FrozenTrial) -> str:
     """What came out of a trial, in one line."""
     name = trial_name(trial)
+    if "continues" in trial.user_attrs:
+        name += f" (on from #{trial.user_attrs['continues']})"
     if trial.state == TrialState.FAIL:
         return f"{name} failed: {trial.user_attrs.get('reason', 'no reason given')}"
     words = in_words(trial.user_attrs["schedule"], report.n_blocks)

@@ -118,7 +118,6 @@ class LiveView(LineView):
     def __init__(self, where: Console) -> None:
         super().__init__(where)
         self.n_failed = 0
-        self.n_stopped = 0
         self._running: dict[int, _Running] = {}
         self._message = ""
         self._since = time.monotonic()
@@ -152,7 +151,6 @@ class LiveView(LineView):
         """Move a trial from the running ones into the front, or say why it has no place there."""
         self._running.pop(trial.number, None)
         self.n_failed += trial.state == TrialState.FAIL
-        self.n_stopped += trial.state == TrialState.PRUNED
         super().trial_finished(trial)
 
     def finished(self, ending: Ending) -> None:
@@ -169,7 +167,7 @@ class LiveView(LineView):
         if self.report is None or self._message:
             return Text(f"{self._message} ...", style="dim")
         # What does not fit on the screen is cut off at its end.
-        parts: list[RenderableType] = [self._progress()]
+        parts: list[RenderableType] = [self._progress(self.report)]
         if self._running:
             parts.append(self._running_table(self.report))
         if self.report.front:
@@ -192,15 +190,15 @@ class LiveView(LineView):
             )
         return table
 
-    def _progress(self) -> Table:
+    def _progress(self, report: StudyReport) -> Table:
         done = self.done + sum(r.record["fraction"] for r in self._running.values())
         seconds = time.monotonic() - self._since
         words = [f"{self._done_of_total()} trials", duration(seconds)]
         if self.done:
             left = max(0.0, seconds / done * (self.total - done))
             words.append(f"about {duration(min(left, self._seconds_allowed - seconds))} left")
-        if self.n_stopped:
-            words.append(f"{self.n_stopped} stopped early")
+        if report.stopped:
+            words.append(f"{len(report.stopped)} stopped early")
         if self.n_failed:
             words.append(f"{self.n_failed} failed")
         return progress_line(done, self.total, words)

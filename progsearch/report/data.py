@@ -106,8 +106,12 @@ class StudyReport:
 
     @property
     def stopped(self) -> list[FrozenTrial]:
-        """The trials that the scheduler stopped early; they have records and no values."""
-        return [trial for trial in self.trials if trial.state == TrialState.PRUNED]
+        """The trials that the scheduler stopped early; they have records and no values.
+
+        Without those that another trial went on with.
+        """
+        gone_on = {t.user_attrs.get("continues") for t in self.trials if not is_interrupted(t)}
+        return [t for t in self.trials if t.state == TrialState.PRUNED and t.number not in gone_on]
 
     @cached_property
     def reuse(self) -> Reuse:

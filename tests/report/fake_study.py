@@ -93,6 +93,7 @@ class FakeStudy:
         scores=None,
         seeds=None,
         steps_reused=0,
+        continues=None,
     ):
         cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
         seconds = 20 + 300 * cost.flops_relative
@@ -108,6 +109,7 @@ class FakeStudy:
             "steps_trained": STEPS - steps_reused,
             "peak_memory": 1_400_000_000,
             **({"seeds": seeds} if seeds else {}),
+            **({} if continues is None else {"continues": continues}),
         }
         values = {
             "metric": metric,

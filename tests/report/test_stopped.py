@@ -42,6 +42,15 @@ def test_they_count_for_the_budget_as_what_they_made(fake):
     assert state["seconds_left"] == pytest.approx(900 / 7 * 3)
 
 
+def test_one_that_another_trial_went_on_with_is_stopped_no_more(fake):
+    fake.complete(Schedule.last_blocks(6, 1), 0.75, continues=7)  # 8
+    report = study_report(fake.study)
+    assert [trial.number for trial in report.stopped] == [6]
+    assert trial_line(report, fake.study.trials[8]).startswith("#8 (on from #7): accuracy 0.7500")
+    # Two whole ones, a third of #6, two thirds of #7 and the third that #8 added.
+    assert status(report)["spent"] == pytest.approx(10 / 3)
+
+
 def test_they_change_nothing_that_is_made_of_results(fake):
     report, without = study_report(fake.study), without_stops(fake)
     assert report.hypervolume() == without.hypervolume() > 0
