@@ -23,6 +23,8 @@ class ContributionMetric(ABC):
         name: What users write; the name of the entry point for a metric of another package.
         description: One line for ``progsearch ls metrics``.
         version: Part of the cache key: raise it when the same probe gets other scores.
+        by_gradients: Whether it looks at weights and `Probe.gradients` alone. In the middle of a
+            training, these may then be the gradients of its last steps.
 
     Example:
         >>> from progsearch.contribution import ContributionMetric, Probe
@@ -41,6 +43,7 @@ class ContributionMetric(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     version: ClassVar[int] = 1
+    by_gradients: ClassVar[bool] = False
 
     @abstractmethod
     def scores(self, probe: Probe) -> list[float]:

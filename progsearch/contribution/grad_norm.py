@@ -23,6 +23,7 @@ class GradNorm(ContributionMetric):
 
     name = "grad_norm"
     version = 2
+    by_gradients = True
     description = "L2 norm of the loss gradient of the block's parameters"
 
     def scores(self, probe: Probe) -> list[float]:

@@ -20,6 +20,7 @@ class RelativeGradNorm(ContributionMetric):
 
     name = "relative_grad_norm"
     version = 2
+    by_gradients = True
     description = "gradient norm over weight norm of the block (RGN)"
 
     def scores(self, probe: Probe) -> list[float]:

@@ -126,11 +126,13 @@ def model_scores(
     metric: str,
     *,
     seed: int,
+    gradients: list[list[Tensor]] | None = None,
     settings: ProbeSettings | None = None,
 ) -> tuple[float, ...]:
     """One metric's scores of a model as it is, in the middle of its training.
 
-    Measured on the examples that `contribution_scores` looks at. The model is left as it was.
+    Measured on the examples that `contribution_scores` looks at, unless the training's own
+    gradients say it all. The model is left as it was.
 
     Args:
         model: With its classification head.
@@ -138,13 +140,18 @@ def model_scores(
         split: The training data.
         metric: Its name.
         seed: For the choice of examples and the metric itself.
+        gradients: Those that training had last, as `Probe.gradients` holds them; they take the
+            place of a pass where the metric goes by them alone.
         settings: The probe; by default `ProbeSettings()`.
 
     Raises:
         MetricError: The metric does not exist or gives no usable scores.
     """
+    chosen = get_metric(metric)
     probe = _probe(model, anatomy, split, seed, settings or ProbeSettings())
-    return _checked(get_metric(metric).scores(probe), metric, probe.n_blocks)
+    if gradients is not None and chosen.by_gradients:
+        probe.gradients = gradients
+    return _checked(chosen.scores(probe), metric, probe.n_blocks)
 
 
 def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:

@@ -215,6 +215,19 @@ class Engine:
             self._prefix.set_depth(0)
         self.step = step
 
+    def recent_gradients(self, parameters: Iterable[nn.Parameter]) -> list[Tensor] | None:
+        """The mean gradient of each parameter over the last steps, in its shape.
+
+        The mean that Adam keeps (the bias-corrected first moment of algorithm 1 in arXiv
+        1412.6980): of clipped gradients, each weighing 0.9 times what the next one does. None
+        where some of the parameters are not in training.
+        """
+        beta = self._optimizer.defaults["betas"][0]
+        states = [self._optimizer.state.get(parameter) for parameter in parameters]
+        if not all(states):
+            return None
+        return [state["exp_avg"] / (1 - beta ** float(state["step"])) for state in states if state]
+
     def trained_names(self, first: int, end: int) -> frozenset[str]:
         """Names of the parameters trained between two steps."""
         spans = self._spans

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from progsearch.anatomy import Anatomy
 from progsearch.cache import content_key
@@ -12,9 +13,15 @@ from progsearch.contribution.scores import model_scores, scoring
 from progsearch.tasks import Split
 from progsearch.training.store import Store
 
+# Part of every key: raise it when the same state gets other scores.
+_VERSION = 2
+
 
 class Rescoring:
     """Scores the blocks of one run's model at the ends of its stages.
+
+    Where all blocks are in training, metrics that go by gradients alone take those that training
+    had last. A frozen block has none, so other scores take a pass of their own.
 
     Scores follow from the model's state alone, so they are stored beside the segment that ends
     there: a run that has reused its steps so far takes them from the store as well.
@@ -25,6 +32,7 @@ class Rescoring:
         anatomy: Its parts.
         split: The training data.
         seed: The run's.
+        recent_gradients: Gives what training has of the gradients of some parameters.
         store: Where scores are kept for other runs.
 
     Attributes:
@@ -43,6 +51,7 @@ class Rescoring:
         anatomy: Anatomy,
         split: Split,
         seed: int,
+        recent_gradients: Callable[[Sequence[nn.Parameter]], list[Tensor] | None],
         store: Store | None,
     ) -> None:
         self.scores: list[tuple[float, ...]] = []
@@ -53,6 +62,7 @@ class Rescoring:
         self._anatomy = anatomy
         self._split = split
         self._seed = seed
+        self._recent_gradients = recent_gradients
         self._store = store
         self._scoring = scoring(metric)
 
@@ -70,7 +80,12 @@ class Rescoring:
         """Score the model, which is in the state that ``segment`` ends with."""
         started = time.perf_counter()
         scores = model_scores(
-            self._model, self._anatomy, self._split, self._metric, seed=self._seed
+            self._model,
+            self._anatomy,
+            self._split,
+            self._metric,
+            seed=self._seed,
+            gradients=self._gradients(),
         )
         seconds = time.perf_counter() - started
         self.scores.append(scores)
@@ -78,5 +93,15 @@ class Rescoring:
         if self._store:
             self._store.put(self._key(segment), {"scores": scores, "seconds": seconds})
 
+    def _gradients(self) -> list[list[Tensor]] | None:
+        found = []
+        for block in range(self._anatomy.n_blocks):
+            named = self._anatomy.parameters(self._model, block)
+            gradients = self._recent_gradients([parameter for _, parameter in named])
+            if gradients is None:
+                return None
+            found.append(gradients)
+        return found
+
     def _key(self, segment: str) -> str:
-        return content_key("scores", segment, self._scoring)
+        return content_key("scores", _VERSION, segment, self._scoring)

@@ -179,7 +179,15 @@ class TrainingRun:
         self._rescoring: Rescoring | None = None
         if config.contribution is not None and config.contribution.rescore:
             metric = config.contribution.metric
-            self._rescoring = Rescoring(metric, self.model, anatomy, self.task.train, seed, store)
+            self._rescoring = Rescoring(
+                metric,
+                self.model,
+                anatomy,
+                self.task.train,
+                seed,
+                self._engine.recent_gradients,
+                store,
+            )
         self._store = store
         self._test = self.task.test if test else None
         # Key of each segment that was trained or found, behind the run's beginning.

@@ -153,6 +153,68 @@ def test_a_run_whose_scores_change_nothing_gives_the_bits_of_the_fixed_one(
     assert not changed(weights(run.model), weights(fixed.model))
 
 
+def rescoring_of(engine, model, metric):
+    anatomy = engine._freezer._anatomy
+    return Rescoring(metric, model, anatomy, tiny_split(), 0, engine.recent_gradients, None)
+
+
+def passes(model):
+    """Counts the forward passes of ``model`` from here on."""
+    calls = []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    return calls
+
+
+@pytest.mark.parametrize("metric", ["grad_norm", "relative_grad_norm"])
+def test_gradients_that_training_had_anyway_are_the_scores(metric, monkeypatch):
+    """Against the mean of what the optimizer was given, in Adam's weights, made by hand."""
+    engine, model = tiny_engine(Schedule.full(4), four_block_bert(), prefix_cache=False)
+    anatomy = engine._freezer._anatomy
+    blocks = [[p for _, p in anatomy.parameters(model, block)] for block in range(4)]
+    clip, given = engine._clip, []
+
+    def keep():
+        clip()
+        given.append([[p.grad.clone() for p in block] for block in blocks])
+
+    monkeypatch.setattr(engine, "_clip", keep)
+    engine.advance(5)
+    shares = [0.9 ** (len(given) - 1 - step) for step in range(len(given))]
+    expected = []
+    for block, parameters in enumerate(blocks):
+        means = [
+            sum(s * step[block][i] for s, step in zip(shares, given, strict=True)) / sum(shares)
+            for i in range(len(parameters))
+        ]
+        norm = torch.cat([mean.flatten() for mean in means]).norm()
+        weight = torch.cat([p.detach().flatten() for p in parameters]).norm()
+        expected.append(float(norm / weight if metric == "relative_grad_norm" else norm))
+    calls, rescoring = passes(model), rescoring_of(engine, model, metric)
+    before = state_of(model)
+    rescoring.score("here")
+    assert rescoring.scores[0] == pytest.approx(expected, rel=1e-4)
+    assert not calls, "no pass was made for it"
+    assert_same_state(model, before)
+
+
+@pytest.mark.parametrize(
+    "metric, schedule, method",
+    [
+        ("taylor", Schedule.full(4), "full"),
+        ("grad_norm", Schedule(4, (Stage(0.0, 1.0, (1, 2, 3), embeddings=True),)), "full"),
+        ("grad_norm", Schedule.full(4), "lora"),
+    ],
+)
+def test_what_training_has_no_gradients_of_takes_a_pass(metric, schedule, method):
+    """Squares of single examples; a frozen block; weights beside which LoRA trains others."""
+    engine, model = tiny_engine(schedule, four_block_bert(), prefix_cache=False, method=method)
+    engine.advance(2)
+    calls, rescoring = passes(model), rescoring_of(engine, model, metric)
+    rescoring.score("here")
+    assert calls
+    assert all(score > 0 for score in rescoring.scores[0])
+
+
 @pytest.mark.parametrize("metric", ["taylor", "leave_one_out", "solo"])
 def test_modes_flags_gradients_optimizer_and_random_numbers_stay(metric):
     schedule = Schedule(4, (Stage(0.0, 1.0, (1, 3), embeddings=False),))
@@ -161,7 +223,7 @@ def test_modes_flags_gradients_optimizer_and_random_numbers_stay(metric):
     before = state_of(model)
     optimizer = copy.deepcopy(engine._optimizer.state_dict())
     generator = torch.get_rng_state()
-    rescoring = Rescoring(metric, model, engine._freezer._anatomy, tiny_split(), 0, None)
+    rescoring = rescoring_of(engine, model, metric)
     rescoring.score("here")
     assert len(set(rescoring.scores[0])) > 2
     assert_same_state(model, before)
@@ -185,11 +247,13 @@ def train(files, store=None, **changes):
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_reuse_changes_no_number(files, store, method):
-    train(files, store, method=method)
+@pytest.mark.parametrize("metric", ["taylor", "relative_grad_norm"])
+def test_reuse_changes_no_number(files, store, method, metric):
+    same = {"method": method, "metric": metric}
+    train(files, store, **same)
     branch = plan((0, 1, 2), (1, 2), (1, 2))
-    shared, records, result = train(files, store, schedule=branch, method=method)
-    alone, expected, _ = train(files, schedule=branch, method=method)
+    shared, records, result = train(files, store, schedule=branch, **same)
+    alone, expected, _ = train(files, schedule=branch, **same)
     assert result.steps_trained == alone.total_steps - round(alone.total_steps * 2 / 3)
     assert records == expected
     assert shared.config == alone.config
@@ -216,10 +280,11 @@ def test_runs_with_the_same_steps_share_them_however_they_came_to_them(files, st
     assert repeated == records
 
 
-def test_a_run_scores_the_steps_of_a_fixed_one(files, store):
-    expected, records, _ = train(files)
+@pytest.mark.parametrize("metric", ["taylor", "grad_norm"])
+def test_a_run_scores_the_steps_of_a_fixed_one(files, store, metric):
+    expected, records, _ = train(files, metric=metric)
     train(files, store, schedule=expected.schedule, rescore=False)
-    chosen, repeated, result = train(files, store)
+    chosen, repeated, result = train(files, store, metric=metric)
     assert result.steps_trained == 0
     assert repeated == records
     assert chosen.config == expected.config
