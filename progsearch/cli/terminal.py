@@ -191,7 +191,7 @@ class LiveView(LineView):
         return table
 
     def _progress(self, report: StudyReport) -> Table:
-        done = self.done + sum(r.record["fraction"] for r in self._running.values())
+        done = self.done + sum(_begun(running, report) for running in self._running.values())
         seconds = time.monotonic() - self._since
         words = [f"{self._done_of_total()} trials", duration(seconds)]
         if self.done:
@@ -202,6 +202,15 @@ class LiveView(LineView):
         if self.n_failed:
             words.append(f"{self.n_failed} failed")
         return progress_line(done, self.total, words)
+
+
+def _begun(running: _Running, report: StudyReport) -> float:
+    """The part of its run that a trial has made, without that of the one it goes on with."""
+    stopped = running.trial.user_attrs.get("continues")
+    counted = 0.0
+    if stopped is not None:
+        counted = report.trials[stopped].user_attrs["records"][-1]["fraction"]
+    return max(0.0, running.record["fraction"] - counted)
 
 
 def progress_line(done: float, total: float, words: Sequence[str]) -> Table:

@@ -10,6 +10,8 @@ from progsearch.schedule import Schedule
 from progsearch.search.view import View
 from tests.report.fake_study import FakeStudy
 
+SCHEDULE = {"schedule": Schedule.progtuning(6, 2).to_dicts()}
+
 
 @pytest.fixture
 def fake():
@@ -68,9 +70,7 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
         view.trial_finished(fake.study.trials[-1])
         fake.stop(0.7)
         view.trial_finished(fake.study.trials[-1])
-        running = SimpleNamespace(
-            number=6, user_attrs={"schedule": Schedule.progtuning(6, 2).to_dicts()}
-        )
+        running = SimpleNamespace(number=6, user_attrs=SCHEDULE)
         view.trial_started(running)
         view.record(
             running, {"fraction": 1 / 3, "epoch": 1, "metrics": {"accuracy": 0.71}, "seconds": 9}
@@ -84,6 +84,21 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
     (row,) = [line.split() for line in lines if line.lstrip().startswith("#6 ")]
     assert row[:4] == ["#6", "33%", "1", "0.7100"]
     assert [line.split()[0] for line in lines if "0.8015" in line] == ["progtuning-3"]
+
+
+def test_what_a_stopped_trial_made_counts_once(fake, folder):
+    view = LiveView(screen())
+    try:
+        view.started(folder, 0, 2)
+        fake.stop(0.7)
+        view.trial_finished(fake.study.trials[0])
+        view.trial_started(SimpleNamespace(number=1, user_attrs={"continues": 0, **SCHEDULE}))
+        assert view._progress(view.report).columns[0]._cells[0].completed == pytest.approx(1 / 3)
+        going_on = SimpleNamespace(number=1, user_attrs={"continues": 0, **SCHEDULE})
+        view.record(going_on, {"fraction": 2 / 3, "epoch": 2, "metrics": {}, "seconds": 9})
+        assert view._progress(view.report).columns[0]._cells[0].completed == pytest.approx(2 / 3)
+    finally:
+        view.stop()
 
 
 def test_the_time_left_ends_with_the_time_limit(fake, folder):
