@@ -210,7 +210,7 @@ def _begun(running: _Running, report: StudyReport) -> float:
     counted = 0.0
     if stopped is not None:
         counted = report.trials[stopped].user_attrs["records"][-1]["fraction"]
-    return max(0.0, running.record["fraction"] - counted)
+    return max(0.0, float(running.record["fraction"]) - counted)
 
 
 def progress_line(done: float, total: float, words: Sequence[str]) -> Table:
