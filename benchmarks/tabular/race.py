@@ -16,7 +16,7 @@ from .table import Entry
 
 _RESAMPLES = 10_000
 # Hypervolumes that differ by less are the same front, summed in another order.
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-12
 _SIDES = ("maximize", "minimize")
 
 Point = tuple[float, float]
@@ -81,8 +81,7 @@ class Trace:
 
     def volume_after(self, trials: int, *, other: bool = False) -> float:
         """The hypervolume when a budget of so many whole trials was spent."""
-        # Three thirds are a whole.
-        index = bisect.bisect_right(self.trials, trials + _TOLERANCE)
+        index = bisect.bisect_right(self.trials, trials)
         volumes = self.other_volumes if other else self.volumes
         return volumes[index - 1] if index else 0.0
 

@@ -88,7 +88,7 @@ def _models() -> list[tuple[str, str]]:
 
 def _studies(studies_dir: Path) -> Iterator[tuple[str, str]]:
     from progsearch.report.data import status, study_report
-    from progsearch.report.words import whole_trials
+    from progsearch.report.words import spent_in_words
     from progsearch.search.study import open_study, study_names
 
     for name in study_names(studies_dir):
@@ -97,7 +97,5 @@ def _studies(studies_dir: Path) -> Iterator[tuple[str, str]]:
         except ProgsearchError as error:
             yield name, str(error)
             continue
-        spent = (
-            f"{whole_trials(state['spent'])} of {state['budget']} whole trials of the budget spent"
-        )
-        yield name, f"{spent}, {len(state['front'])} on the front"
+        spent = spent_in_words(state["spent"], state["budget"])
+        yield name, f"{spent} of the budget spent, {len(state['front'])} on the front"

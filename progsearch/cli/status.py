@@ -24,7 +24,7 @@ def status(
     from progsearch.cli.tables import console, front_table
     from progsearch.report.data import status as status_of
     from progsearch.report.data import study_report
-    from progsearch.report.words import duration, whole_trials
+    from progsearch.report.words import duration, spent_in_words
     from progsearch.search.study import open_study
 
     folder = open_study(study, studies_dir, read_only=True)
@@ -41,7 +41,7 @@ def status(
     left = state["seconds_left"]
     typer.echo(f"study {state['study']}: {', '.join(counts) or 'no trial yet'}")
     typer.echo(
-        f"{whole_trials(state['spent'])} of {state['budget']} whole trials of the budget spent in "
+        f"{spent_in_words(state['spent'], state['budget'])} of the budget spent in "
         f"{duration(state['seconds'])}" + (f", about {duration(left)} left" if left else "")
     )
     if report.reuse.steps_reused:

@@ -24,6 +24,7 @@ from progsearch.cli.tables import console, front_table
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.rows import trial_name
 from progsearch.report.words import duration, in_words, whole_trials
+from progsearch.search.progress import reach
 from progsearch.search.study import StudyFolder
 from progsearch.search.view import Ending, View
 
@@ -207,9 +208,7 @@ class LiveView(LineView):
 def _begun(running: _Running, report: StudyReport) -> float:
     """The part of its run that a trial has made, without that of the one it goes on with."""
     stopped = running.trial.user_attrs.get("continues")
-    counted = 0.0
-    if stopped is not None:
-        counted = report.trials[stopped].user_attrs["records"][-1]["fraction"]
+    counted = 0.0 if stopped is None else reach(report.trials[stopped])
     return max(0.0, float(running.record["fraction"]) - counted)
 
 

@@ -20,8 +20,8 @@ from progsearch.report.words import (
     in_words,
     learning_rate,
     percent,
+    spent_in_words,
     value_in_words,
-    whole_trials,
 )
 
 
@@ -42,7 +42,7 @@ def facts(report: StudyReport) -> str:
     started = [t.datetime_start for t in report.trials if t.datetime_start]
     items = {
         "Searched trials": str(len(report.searched)),
-        "Budget": f"{whole_trials(report.spent)} of {report.recipe.budget} whole trials",
+        "Budget": spent_in_words(report.spent, report.recipe.budget),
         "Baselines": str(len(report.baselines)),
         "Stopped early": str(len(report.stopped)),
         "Failed": str(len(report.failed)),

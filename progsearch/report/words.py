@@ -19,6 +19,11 @@ def whole_trials(number: float) -> str:
     return f"{round(number, 2):g}"
 
 
+def spent_in_words(spent: float, budget: int) -> str:
+    """How much of a budget is spent: ``7.33 of 8 whole trials``."""
+    return f"{whole_trials(spent)} of {budget} whole trials"
+
+
 def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
     """A schedule as one short line, such as ``blocks 0–5 → 2–5 at 33 % · embeddings always``.
 

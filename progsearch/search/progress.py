@@ -45,9 +45,9 @@ def spent(trials: Sequence[FrozenTrial]) -> float:
     """
     by_number = {trial.number: trial for trial in trials}
     parts = [
-        _reach(trial) - _reach(by_number[trial.user_attrs["continues"]])
+        reach(trial) - reach(by_number[trial.user_attrs["continues"]])
         if "continues" in trial.user_attrs
-        else _reach(trial)
+        else reach(trial)
         for trial in trials
         if "name" not in trial.user_attrs and not is_interrupted(trial)
     ]
@@ -55,7 +55,7 @@ def spent(trials: Sequence[FrozenTrial]) -> float:
     return round(sum(parts), 6)
 
 
-def _reach(trial: FrozenTrial) -> float:
+def reach(trial: FrozenTrial) -> float:
     """The fraction of its run that a trial made or is to make."""
     records = trial.user_attrs.get("records")
     # Without any it counts whole as well, so that every search comes to its end.
