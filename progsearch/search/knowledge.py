@@ -13,7 +13,7 @@ from progsearch.report.front import corner, directions, non_dominated
 from progsearch.search.asking import Values, improvement_per_second
 from progsearch.search.candidates import Candidate
 from progsearch.search.features import Vector, features
-from progsearch.search.judges import Curve, Promise, make_judge
+from progsearch.search.judges import Curve, Evidence, Promise, make_judge
 from progsearch.search.judges.dominance import foretell
 from progsearch.search.progress import STOPPED
 from progsearch.search.subject import Subject
@@ -100,7 +100,8 @@ class Knowledge:
             done = records[-1]["step"]
             return self._promise({trial.number: trial}, running, [*others, curve], waiting, done)
 
-        return self._judge.stops(curve, others, self._recipe.limits.min_metric, promises)
+        evidence = Evidence(others, self._recipe.limits.min_metric, promises)
+        return self._judge.stops(curve, evidence)
 
     def takes_up(
         self, trials: Sequence[FrozenTrial], waiting: Sequence[Candidate]
@@ -116,7 +117,8 @@ class Knowledge:
         def promises(asked: Sequence[Curve]) -> Promise | None:
             return self._promise(trials, asked, list(self._curves.values()), waiting)
 
-        number = self._judge.takes_up(stopped, others, promises)
+        evidence = Evidence(others, self._recipe.limits.min_metric, promises)
+        number = self._judge.takes_up(stopped, evidence)
         return None if number is None else trials[number]
 
     def seconds_left(self, run: Candidate) -> float:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from progsearch.config import SchedulerName
-from progsearch.search.judges.base import Curve, Judge, Promise
+from progsearch.search.judges.base import Curve, Evidence, Judge, Promise
 from progsearch.search.judges.dominance import Dominance
 from progsearch.search.judges.freeze_thaw import FreezeThaw
 from progsearch.search.judges.mo_asha import MoAsha
 
-__all__ = ["Curve", "Dominance", "FreezeThaw", "Judge", "MoAsha", "Promise", "make_judge"]
+__all__ = [
+    "Curve",
+    "Dominance",
+    "Evidence",
+    "FreezeThaw",
+    "Judge",
+    "MoAsha",
+    "Promise",
+    "make_judge",
+]
 
 
 def make_judge(name: SchedulerName) -> Judge | None:

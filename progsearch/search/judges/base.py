@@ -62,13 +62,24 @@ class Promise:
     waiting: float
 
 
-Promises = Callable[[Sequence["Curve"]], Promise | None]
-"""Tells the promise of some trials; None where too little is known, or no point waits."""
-
-
-def unknown(trials: Sequence[Curve]) -> Promise | None:
-    """Nothing is known of what trials promise."""
+def _unknown(trials: Sequence[Curve]) -> Promise | None:
     return None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a judge is told beside the trials that it decides about.
+
+    Attributes:
+        others: All other trials of the study that have been measured.
+        least_metric: What a trial must reach to be of use, where there is such a limit.
+        promises: Tells the promise of some trials; None where too little is known, or no point
+            waits.
+    """
+
+    others: Sequence[Curve] = ()
+    least_metric: float | None = None
+    promises: Callable[[Sequence[Curve]], Promise | None] = _unknown
 
 
 class Judge(ABC):
@@ -83,30 +94,19 @@ class Judge(ABC):
     within_epochs = True
 
     @abstractmethod
-    def stops(
-        self,
-        trial: Curve,
-        others: Sequence[Curve],
-        least_metric: float | None = None,
-        promises: Promises = unknown,
-    ) -> bool:
+    def stops(self, trial: Curve, evidence: Evidence) -> bool:
         """Whether ``trial``, measured just now, should be stopped.
 
         Args:
             trial: A running trial; not its last measurement.
-            others: All other trials of the study that have been measured.
-            least_metric: What a trial must reach to be of use, where there is such a limit.
-            promises: Asked what ``trial`` promises.
+            evidence: What else is known.
         """
 
-    def takes_up(
-        self, stopped: Sequence[Curve], others: Sequence[Curve], promises: Promises = unknown
-    ) -> int | None:
+    def takes_up(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
         """The number of a stopped trial that should go on now; None where there is none.
 
         Args:
             stopped: Trials that this judge has stopped and that nothing went on from since.
-            others: All other trials of the study that have been measured.
-            promises: Asked what ``stopped`` promise.
+            evidence: What else is known.
         """
         return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from progsearch.search.judges.base import Curve, Judge, Promises, unknown
+from progsearch.search.judges.base import Curve, Evidence, Judge
 
 # Finished trials from which the rest of a curve is foretold: of so many, two tell of its error.
 _FEWEST = 4
@@ -33,22 +33,16 @@ class Dominance(Judge):
     def __init__(self, deviations: float = _DEVIATIONS) -> None:
         self._deviations = deviations
 
-    def stops(
-        self,
-        trial: Curve,
-        others: Sequence[Curve],
-        least_metric: float | None = None,
-        promises: Promises = unknown,
-    ) -> bool:
+    def stops(self, trial: Curve, evidence: Evidence) -> bool:
         """See `Judge`."""
         rivals = [
             other.final
-            for other in others
+            for other in evidence.others
             if other.final is not None and other.allowed and other.is_no_dearer_than(trial)
         ]
-        if least_metric is not None:
-            rivals.append(least_metric)
-        foretold = foretell(trial, others)
+        if evidence.least_metric is not None:
+            rivals.append(evidence.least_metric)
+        foretold = foretell(trial, evidence.others)
         if not rivals or foretold is None:
             return False
         mean, deviation = foretold

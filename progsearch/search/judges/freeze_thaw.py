@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from progsearch.search.judges.base import Curve, Judge, Promises, unknown
+from progsearch.search.judges.base import Curve, Evidence, Judge
 
 # The most that one of a thousand points promises is the most too hopeful of a thousand figures,
 # so a trial in hand that promises half as much is preferred.
@@ -30,22 +30,14 @@ class FreezeThaw(Judge):
     def __init__(self, share: float = _SHARE) -> None:
         self._share = share
 
-    def stops(
-        self,
-        trial: Curve,
-        others: Sequence[Curve],
-        least_metric: float | None = None,
-        promises: Promises = unknown,
-    ) -> bool:
+    def stops(self, trial: Curve, evidence: Evidence) -> bool:
         """See `Judge`."""
-        promise = promises([trial])
+        promise = evidence.promises([trial])
         return promise is not None and promise.trials[0] < self._share * promise.waiting
 
-    def takes_up(
-        self, stopped: Sequence[Curve], others: Sequence[Curve], promises: Promises = unknown
-    ) -> int | None:
+    def takes_up(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
         """The one that promises most, if that is enough."""
-        promise = promises(stopped)
+        promise = evidence.promises(stopped)
         if promise is None:
             return None
         best = int(np.argmax(promise.trials))

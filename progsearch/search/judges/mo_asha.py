@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from progsearch.report.front import directions, non_dominated
-from progsearch.search.judges.base import Curve, Judge, Promises, unknown
+from progsearch.search.judges.base import Curve, Evidence, Judge
 
 _REDUCTION = 2
 
@@ -31,23 +31,15 @@ class MoAsha(Judge):
     def __init__(self, reduction: int = _REDUCTION) -> None:
         self._reduction = reduction
 
-    def stops(
-        self,
-        trial: Curve,
-        others: Sequence[Curve],
-        least_metric: float | None = None,
-        promises: Promises = unknown,
-    ) -> bool:
+    def stops(self, trial: Curve, evidence: Evidence) -> bool:
         """See `Judge`."""
-        return trial.number not in self._best([trial, *others], trial.reached)
+        return trial.number not in self._best([trial, *evidence.others], trial.reached)
 
-    def takes_up(
-        self, stopped: Sequence[Curve], others: Sequence[Curve], promises: Promises = unknown
-    ) -> int | None:
+    def takes_up(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
         """The first of the highest rung that may go on by now."""
         for rung in sorted({trial.reached for trial in stopped}, reverse=True):
             waiting = {trial.number for trial in stopped if trial.reached == rung}
-            for number in self._best([*stopped, *others], rung):
+            for number in self._best([*stopped, *evidence.others], rung):
                 if number in waiting:
                     return number
         return None
