@@ -6,6 +6,7 @@ that a run can be cut anywhere and give the same weights.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -34,6 +35,8 @@ from progsearch.training.freezer import Freezer
 from progsearch.training.memory import PeakMemory
 from progsearch.training.precision import autocast, resolve_precision
 from progsearch.training.prefix import FrozenPrefix
+
+_log = logging.getLogger(__name__)
 
 # transformers.Trainer's rule: biases and the weights of norms do not decay.
 _NO_DECAY = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
@@ -115,6 +118,8 @@ class Engine:
                 if self._prefix:
                     depth = self._freezer.frozen_prefix(stage)
                     self._prefix.set_depth(depth, self._frozen_since(depth, first))
+                    if self.step == first and (reason := self._freezer.behind_prefix(stage)):
+                        _log.info("steps %d to %d, not in the prefix cache: %s", first, end, reason)
                 for group, parameters in zip(
                     self._optimizer.param_groups, self._all_groups, strict=True
                 ):

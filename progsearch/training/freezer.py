@@ -61,6 +61,16 @@ class Freezer:
             return 0
         return stage.trainable_blocks[0] if stage.trainable_blocks else self._anatomy.n_blocks
 
+    def behind_prefix(self, stage: Stage) -> str | None:
+        """Which frozen blocks are no constant function of the input, and why; None: none."""
+        depth = self.frozen_prefix(stage)
+        trained = stage.trainable_blocks
+        frozen = [i for i in range(depth, self._anatomy.n_blocks) if i not in trained]
+        if not frozen:
+            return None
+        below = "the embeddings" if self._trains_embeddings(stage) else f"block {trained[0]}"
+        return f"frozen blocks {', '.join(map(str, frozen))}, whose input changes with {below}"
+
     def _trains_embeddings(self, stage: Stage) -> bool:
         # Embeddings of which the method trains nothing (LoRA) are as good as frozen.
         return stage.embeddings and bool(self._trainable.embeddings)

@@ -150,6 +150,27 @@ def test_a_block_that_was_trained_on_a_way_that_was_skipped_is_run_again():
     torch.testing.assert_close(weights(other), weights(model), **TOLERANCE)
 
 
+@pytest.mark.parametrize(
+    ("trained", "embeddings", "method", "reason"),
+    [
+        ((2, 3), False, "full", None),
+        ((1, 3), False, "full", "frozen blocks 2, whose input changes with block 1"),
+        ((3,), True, "full", "frozen blocks 0, 1, 2, whose input changes with the embeddings"),
+        # LoRA trains nothing of the embeddings.
+        ((3,), True, "lora", None),
+        ((0, 1, 2, 3), True, "full", None),
+    ],
+)
+def test_what_the_cache_cannot_hold_is_logged(trained, embeddings, method, reason, caplog):
+    schedule = Schedule(4, (Stage(0.0, 1.0, trained, embeddings=embeddings),))
+    engine, _ = tiny_engine(schedule, method=method, epochs=1)
+    with caplog.at_level("INFO", logger="progsearch"):
+        engine.advance(1)
+        engine.advance(engine.total_steps)
+    expected = [] if reason is None else [f"steps 0 to 3, not in the prefix cache: {reason}"]
+    assert caplog.messages == expected
+
+
 def test_what_does_not_fit_in_memory_goes_to_a_file(monkeypatch):
     schedule = three_stages(4)
     plain = train("bert", "full", schedule, False, num_hidden_layers=4)
