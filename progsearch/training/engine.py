@@ -119,7 +119,9 @@ class Engine:
                     depth = self._freezer.frozen_prefix(stage)
                     self._prefix.set_depth(depth, self._frozen_since(depth, first))
                     if self.step == first and (reason := self._freezer.behind_prefix(stage)):
-                        _log.info("steps %d to %d, not in the prefix cache: %s", first, end, reason)
+                        _log.info(
+                            "steps %d to %d, not in the prefix cache: %s", first, end, reason
+                        )
                 for group, parameters in zip(
                     self._optimizer.param_groups, self._all_groups, strict=True
                 ):
