@@ -16,6 +16,15 @@ def confirm(
         int,
         typer.Option(metavar="K", help="Train on so many new seeds.", show_default=False),
     ],
+    pick: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Train only this schedule (repeatable), with full fine-tuning and the paper's "
+            f"schedule to compare with: {options.PICKS}.",
+            show_default=False,
+        ),
+    ] = None,
     margin: Annotated[
         str,
         typer.Option(
@@ -35,7 +44,8 @@ def confirm(
 
     Then say how sure it is: means with intervals, and for each schedule whether it is as good as
     full fine-tuning up to a margin. Ctrl-C keeps what is done; the same command goes on, and
-    with more seeds it adds those that are missing.
+    with more seeds it adds those that are missing. Fewer schedules make a sharper test, so
+    --pick those that matter before looking at any new seed.
     """
     for option, value in (("--seeds", seeds), ("--parallel", parallel)):
         if value is not None and value < 1:
@@ -59,7 +69,13 @@ def confirm(
 
     with watching(quiet) as view:
         folder = confirm_study(
-            study, seeds, margin=drop, parallel=parallel, studies_dir=studies_dir, view=view
+            study,
+            seeds,
+            picks=pick or (),
+            margin=drop,
+            parallel=parallel,
+            studies_dir=studies_dir,
+            view=view,
         )
     report = write_report(folder)
     if json:

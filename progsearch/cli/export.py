@@ -17,9 +17,7 @@ def export(
         str,
         typer.Option(
             metavar="RULE",
-            help="knee (the front's bend), best (highest metric), cheapest@DROP (the cheapest at "
-            "most DROP below full fine-tuning, such as 0.01 or 1pt), a trial's number or a "
-            "baseline's name.",
+            help=f"{options.PICKS}.",
         ),
     ] = "knee",
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
@@ -30,6 +29,7 @@ def confirm(
     study: str | Path,
     seeds: int,
     *,
+    picks: Sequence[str],
     margin: float,
     parallel: int | None,
     studies_dir: str | Path,
@@ -43,7 +43,7 @@ def confirm(
     with folder.locked(), study_log() as log:
         log.write_to(folder.log)
         report = study_report(folder.study)
-        trials = to_confirm(report)
+        trials = to_confirm(report, picks)
         if not trials:
             raise StudyError(
                 f"no trial of study {folder.name} has a result, so there is nothing to confirm; "
@@ -56,12 +56,18 @@ def confirm(
         left = missing(trials, wanted, kept)
         view.started(report, wanted, len(trials), len(left))
         interrupted = False
+        again = Interrupted(
+            "interrupted; what is done is saved, go on with "
+            f"`{_command(folder, seeds, picks, margin)}`"
+        )
         if left:
-            with _interruptible(folder, seeds, margin):
+            try:
                 interrupted, kept = _train(folder, left, kept, view)
+            except KeyboardInterrupt:
+                raise again from None
         view.finished(interrupted)
         if interrupted:
-            raise _interrupted(folder, seeds, margin)
+            raise again
     return _checked(folder, kept)
 
 
@@ -108,18 +114,13 @@ def _checked(folder: StudyFolder, kept: KeptRuns) -> StudyFolder:
     )
 
 
-@contextmanager
-def _interruptible(folder: StudyFolder, seeds: int, margin: float) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise _interrupted(folder, seeds, margin) from None
-
-
-def _interrupted(folder: StudyFolder, seeds: int, margin: float) -> Interrupted:
+def _command(folder: StudyFolder, seeds: int, picks: Sequence[str], margin: float) -> str:
+    """What goes on with a confirmation."""
     words = ["progsearch", "confirm", folder.name, "--seeds", str(seeds)]
+    for how in picks:
+        words += ["--pick", how]
     if margin != DEFAULT_MARGIN:
         words += ["--margin", f"{margin:g}"]
     if folder.path.parent != Path("studies").absolute():
         words += ["--studies-dir", str(folder.path.parent)]
-    return Interrupted(f"interrupted; what is done is saved, go on with `{shlex.join(words)}`")
+    return shlex.join(words)

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from progsearch.config import Recipe, RunConfig, parse, with_seed
 from progsearch.confirm.kept import KeptRuns
+from progsearch.report.compare import FULL, PAPER
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import run_seconds
 from progsearch.schedule import Schedule, ScheduleSpec
@@ -49,11 +50,22 @@ class RunningJob:
         return int(self.records[-1]["step"]) if self.records else 0
 
 
-def to_confirm(report: StudyReport) -> list[FrozenTrial]:
-    """The front, best metric first, and the baselines that are not on it."""
-    on_front = {trial.number for trial in report.front}
-    named = [trial for trial in report.usable if "name" in trial.user_attrs]
-    return [*report.front, *(trial for trial in named if trial.number not in on_front)]
+def to_confirm(report: StudyReport, picks: Sequence[str] = ()) -> list[FrozenTrial]:
+    """The trials to train again, each once.
+
+    The front, best metric first, and the baselines; with ``picks`` only what these choose and
+    the baselines that all are compared with, full fine-tuning and the paper's schedule.
+
+    Raises:
+        StudyError: Something of ``picks`` chooses no trial; see `progsearch.report.front.pick`.
+    """
+    named = {t.user_attrs["name"]: t for t in report.usable if "name" in t.user_attrs}
+    if picks:
+        chosen = [report.pick(how) for how in picks]
+        baselines = [named[name] for name in (FULL, PAPER) if name in named]
+    else:
+        chosen, baselines = report.front, list(named.values())
+    return list({trial.number: trial for trial in (*chosen, *baselines)}.values())
 
 
 def new_seeds(recipe: Recipe, number: int) -> list[int]:

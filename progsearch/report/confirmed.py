@@ -121,8 +121,8 @@ class Confirmed:
         """How the numbers were made and what they do not say."""
         points = f"{100 * self.margin:g} pt"
         sentences = [
-            "The front and the baselines were trained again on seeds that the search did not "
-            f"use: {seeds_in_words(self.seeds)}.",
+            "These schedules were trained again on seeds that the search did not use: "
+            f"{seeds_in_words(self.seeds)}.",
             f"± is the standard deviation over seeds, the interval with it a {CONFIDENCE:.0%} "
             "bootstrap interval of the mean, which is too narrow where seeds are few.",
             "Differences to full fine-tuning are paired over seeds, with a "

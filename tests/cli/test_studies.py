@@ -71,6 +71,16 @@ def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsea
     assert as_json.stderr == ""
 
 
+def test_a_confirmation_of_picked_schedules(progsearch, study):
+    write_kept(study.path, fake_runs(study.study, n_seeds=1))
+    outcome = progsearch("confirm", "fake", "--seeds", 1, "--pick", "head-only", "--pick", "full")
+    assert outcome.code == 0
+    assert "3 schedules on 1 new seed (1): 0 runs to train, 3 are done" in outcome.stderr
+    wrong = progsearch("confirm", "fake", "--seeds", 1, "--pick", "full", "--pick", "7")
+    assert wrong.code == 2
+    assert "the loss is not a number at step 3" in wrong.stderr
+
+
 def test_report_opens_the_page_only_when_asked(progsearch, study, monkeypatch):
     opened = []
     monkeypatch.setattr("typer.launch", opened.append)

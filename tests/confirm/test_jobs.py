@@ -3,6 +3,7 @@ import pytest
 from progsearch.config import RunConfig
 from progsearch.confirm.jobs import JobQueue, RunningJob, missing, new_seeds, to_confirm
 from progsearch.confirm.kept import KeptRun, KeptRuns
+from progsearch.errors import StudyError
 from progsearch.report.data import study_report
 from tests.confirm.confirming import finished_study, jobs_of
 from tests.report.fake_runs import kept_run
@@ -17,6 +18,18 @@ def test_the_front_and_every_baseline_once():
     names = {trial.user_attrs.get("name") for trial in trials}
     assert {"full", "progtuning-3", "last-quarter", "head-only"} <= names
     assert len({trial.number for trial in trials}) == len(trials)
+
+
+def test_what_is_picked_and_what_it_is_compared_with():
+    report = study_report(fake_study())
+    best = report.front[0]
+    numbers = {trial.user_attrs.get("name"): trial.number for trial in report.usable}
+    compared = [numbers["full"], numbers["progtuning-3"]]
+    trials = to_confirm(report, ["head-only", str(best.number), "best"])
+    assert [t.number for t in trials] == [numbers["head-only"], best.number, *compared]
+    assert [t.number for t in to_confirm(report, ["progtuning-3"])] == compared[::-1]
+    with pytest.raises(StudyError, match="'cheap' picks no trial"):
+        to_confirm(report, ["best", "cheap"])
 
 
 def test_baselines_without_a_result_are_left_out():

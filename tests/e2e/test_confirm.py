@@ -6,6 +6,7 @@ import pytest
 
 from progsearch.config import RunConfig
 from progsearch.confirm.kept import read_kept
+from progsearch.report.data import study_report
 from progsearch.search.study import open_study
 from progsearch.training import TrainingRun
 from tests.e2e.conftest import stopped_after_one_run
@@ -45,6 +46,20 @@ def test_ctrl_c_then_the_same_command_then_more_seeds(home, progsearch, searched
     assert report["confirmed"] == confirmed
     # The study itself has no further trials.
     assert len(report["trials"]) == 7
+
+
+def test_only_what_is_picked_is_trained(home, progsearch, searched):
+    command = ("confirm", "words", "--seeds", "1", "--pick", "head-only", "--pick", "best")
+    code, said = stopped_after_one_run(home, *command)
+    assert code == 130, said
+    again = "`progsearch confirm words --seeds 1 --pick head-only --pick best`"
+    assert said.splitlines()[-1].endswith(f"go on with {again}")
+    assert progsearch(*command, "--quiet").returncode == 0
+    folder = open_study("words", home / "studies", read_only=True)
+    best = study_report(folder.study).pick("best").number
+    names = {"head-only", "full", "progtuning-3"}
+    picked = {t.number for t in folder.study.trials if t.user_attrs.get("name") in names}
+    assert {run.trial for run in read_kept(folder.path).runs} == {*picked, best}
 
 
 def test_a_confirmed_run_is_the_schedule_trained_with_that_seed(home, progsearch, searched):
