@@ -146,7 +146,7 @@ class Recipe(Config):
     seeds: int = Field(default=1, ge=1, description="runs of a trial, each with its own seed")
     time_limit: float | None = Field(default=None, gt=0, description="seconds")
     max_gpu_hours: float | None = Field(default=None, gt=0)
-    patience: int | None = Field(default=None, ge=1, description="searched trials")
+    patience: int | None = Field(default=None, ge=1, description="whole searched trials")
     max_updated: float | None = Field(default=None, gt=0, le=1)
     min_metric: float | None = Field(default=None, le=1)
     parallel: int | None = Field(default=None, ge=1)

@@ -81,7 +81,8 @@ def run(
     patience: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Stop once N searched trials in a row made the front no better."
+            metavar="N",
+            help="Stop once the last searched trials, N whole ones, made the front no better.",
         ),
     ] = None,
     max_updated: Annotated[

@@ -6,7 +6,7 @@ A search that was killed left nothing else behind, so nothing else is asked.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
@@ -43,14 +43,38 @@ def spent(trials: Sequence[FrozenTrial]) -> float:
     Args:
         trials: Of a study, those that others go on with among them.
     """
+    return _whole(_parts(trials).values())
+
+
+def latest(trials: Sequence[FrozenTrial], first: int, number: int) -> list[FrozenTrial] | None:
+    """The last trials that ended and came to so many whole ones, counted as `spent` does.
+
+    Args:
+        trials: Of a study.
+        first: The number of the first one to count.
+        number: Of whole trials; None is returned where there are fewer.
+    """
+    parts = _parts(trials)
+    ended = [t for t in trials[first:] if t.number in parts and t.state.is_finished()]
+    for n in range(1, len(ended) + 1):
+        if _whole(parts[trial.number] for trial in ended[-n:]) >= number:
+            return ended[-n:]
+    return None
+
+
+def _parts(trials: Sequence[FrozenTrial]) -> dict[int, float]:
+    """What each trial costs of the budget, by its number; those that cost nothing left out."""
     by_number = {trial.number: trial for trial in trials}
-    parts = [
-        reach(trial) - reach(by_number[trial.user_attrs["continues"]])
+    return {
+        number: reach(trial) - reach(by_number[trial.user_attrs["continues"]])
         if "continues" in trial.user_attrs
         else reach(trial)
-        for trial in trials
+        for number, trial in by_number.items()
         if "name" not in trial.user_attrs and not is_interrupted(trial)
-    ]
+    }
+
+
+def _whole(parts: Iterable[float]) -> float:
     # Three thirds are a whole.
     return round(sum(parts), 6)
 

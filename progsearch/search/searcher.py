@@ -18,7 +18,7 @@ from progsearch.search.draws import Draw, Draws, set_constraints
 from progsearch.search.halt import Halt
 from progsearch.search.knowledge import Knowledge
 from progsearch.search.plateau import is_plateau
-from progsearch.search.progress import STOPPED, Session, is_searched, spent, to_retry
+from progsearch.search.progress import STOPPED, Session, latest, spent, to_retry
 from progsearch.search.settings import choice_of
 from progsearch.search.study import StudyFolder
 from progsearch.search.subject import Subject
@@ -210,11 +210,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             if not (self._running and self._folder.recipe.judged_by != "none"):
                 self.ending = "budget"
             return None
-        if stopped := self._knowledge.takes_up(trials, self._waiting):
-            return self._go_on(stopped)
         if self._is_plateau(trials):
             self.ending = "plateau"
             return None
+        if stopped := self._knowledge.takes_up(trials, self._waiting):
+            return self._go_on(stopped)
         drawn = self._next_point({trial.user_attrs["key"] for trial in trials})
         if drawn is None:
             self.ending = "exhausted"
@@ -226,12 +226,12 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         patience, limits = self._folder.recipe.patience, self._folder.recipe.limits
         if patience is None:
             return False
-        recent = [t for t in trials[self._first :] if t.state.is_finished() and is_searched(t)]
-        if len(recent) < patience:
+        recent = latest(trials, self._first, patience)
+        if recent is None:
             return False
         allowed = [t for t in trials if t.state == TrialState.COMPLETE and limits.allow(t)]
         objectives = self._folder.recipe.objectives
-        return is_plateau(allowed, recent[-patience:], objectives, self._subject.majority)
+        return is_plateau(allowed, recent, objectives, self._subject.majority)
 
     def _would_wait(self, new: Candidate) -> bool:
         return self._folder.recipe.reuse and any(

@@ -1,9 +1,9 @@
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from progsearch.config import plain
 from progsearch.schedule import Schedule
-from progsearch.search.progress import INTERRUPTED, interrupt_running, left
+from progsearch.search.progress import INTERRUPTED, interrupt_running, latest, left
 from progsearch.search.space import Space
 from progsearch.search.study import open_study
 from progsearch.search.trainable import Report
@@ -382,6 +382,37 @@ def test_patience_ends_a_search_that_finds_nothing_better(tmp_path):
         searcher.on_trial_complete(f"t{index}", finished(accuracy))
     assert searcher.ending == "plateau"
     assert names(folder).count(None) == 4
+
+
+def test_patience_counts_whole_trials_and_what_goes_on_with_another(tmp_path):
+    folder, _ = start(tmp_path)
+    study = folder.study
+
+    def add(state=TrialState.COMPLETE, fraction=1.0, **attributes):
+        records = [{"fraction": fraction}]
+        values = [0.5, 0.5] if state == TrialState.COMPLETE else None
+        attributes = {"records": records, **attributes}
+        study.add_trial(create_trial(state=state, values=values, user_attrs=attributes))
+
+    add(name="full")
+    add()
+    for _ in range(4):
+        add(TrialState.PRUNED, 1 / 3)
+    add(TrialState.FAIL, 1 / 3, reason="interrupted")
+    add(continues=5)
+    add(TrialState.RUNNING)
+    trials = study.get_trials()
+
+    def numbers(first, number):
+        found = latest(trials, first, number)
+        return None if found is None else [trial.number for trial in found]
+
+    # Two thirds of a run that was taken up and one of another.
+    assert numbers(0, 1) == [5, 7]
+    assert numbers(0, 2) == [2, 3, 4, 5, 7]
+    assert numbers(0, 3) == [1, 2, 3, 4, 5, 7]
+    assert numbers(0, 4) is None
+    assert numbers(3, 2) is None
 
 
 def test_patience_begins_anew_when_a_search_goes_on(tmp_path):
