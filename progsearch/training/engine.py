@@ -176,11 +176,12 @@ class Engine:
 
     def _seed_step(self) -> None:
         seed = self._training.seed * _SEED_STRIDE + self.step
-        # `torch.manual_seed` asks every kind of device there may be: 0.3 ms, a tenth of a step
-        # of the head alone.
-        torch.default_generator.manual_seed(seed)
-        if self._device.type != "cpu":
-            torch.get_device_module(self._device).manual_seed(seed)
+        if self._device.type == "cpu":
+            # `torch.manual_seed` asks every other kind of device as well, in vain: 0.3 ms, a
+            # tenth of a step of the head alone.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up from 0, then linear decay to 0, as transformers' ``linear`` schedule."""
