@@ -17,6 +17,8 @@ space: quick
 training: {epochs: 2, batch_size: 8, learning_rate: 1e-2}
 parallel: 2
 budget: 2
+# What the default stops depends on how long trials take, which here is chance.
+scheduler: none
 """
 
 

@@ -7,6 +7,7 @@ from progsearch import search
 from progsearch.errors import ConfigError, NothingUsable, StudyError, TaskError
 from progsearch.schedule import Schedule
 from progsearch.search import resume
+from progsearch.search.progress import spent
 from progsearch.search.study import study_names
 from tests.search.fakes import Watcher
 from tests.search.tiny_task import tiny_recipe
@@ -69,6 +70,17 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     assert 0.5 <= attributes["majority"] < 0.7
     assert attributes["sessions"][0]["trials"] == 7
     assert folder.study.metric_names == ["accuracy", "flops"]
+
+
+def test_trials_are_stopped_on_the_way(tiny, tmp_path):
+    folder = search(tiny_recipe(tiny, budget=4, scheduler="mo-asha"), studies_dir=tmp_path)
+    trials = folder.study.trials
+    stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    assert stopped and all("name" not in trial.user_attrs for trial in stopped)
+    for trial in stopped:
+        assert [record["epoch"] for record in trial.user_attrs["records"]] == [1]
+        assert trial.user_attrs["steps_trained"] <= 6
+    assert spent(trials) == 4
 
 
 def test_a_finished_study_goes_on_with_a_larger_budget(tiny, tmp_path):

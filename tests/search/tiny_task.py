@@ -30,6 +30,8 @@ def tiny_recipe(folder, *, rows=48, **changes):
         "space": "quick",
         "budget": 2,
         "parallel": 2,
+        # What the default stops depends on how long trials take, which here is chance.
+        "scheduler": "none",
         "training": TrainingConfig(**training | changes.pop("training", {})),
     }
     return Recipe(**settings | changes)
