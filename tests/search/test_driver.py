@@ -73,12 +73,15 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
 
 
 def test_trials_are_stopped_on_the_way(tiny, tmp_path):
-    folder = search(tiny_recipe(tiny, budget=4, scheduler="mo-asha"), studies_dir=tmp_path)
+    # One at a time, so that it is the same trials each time.
+    given = tiny_recipe(tiny, budget=4, scheduler="mo-asha", parallel=1)
+    folder = search(given, studies_dir=tmp_path)
     trials = folder.study.trials
     stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
     assert stopped and all("name" not in trial.user_attrs for trial in stopped)
     for trial in stopped:
-        assert [record["epoch"] for record in trial.user_attrs["records"]] == [1]
+        # At the first rung; a stage may have ended before it.
+        assert trial.user_attrs["records"][-1]["epoch"] == 1
         assert trial.user_attrs["steps_trained"] <= 6
     assert spent(trials) == 4
 
