@@ -79,6 +79,7 @@ OWN: dict[str, Strategy] = {
     "stopping by dominance": Progsearch(scheduler="dominance"),
     "stopping by mo-asha": Progsearch(scheduler="mo-asha"),
     "without choosing": Progsearch(candidates=1),
+    "without contributions": Progsearch(contributions=False),
     "tpe instead": Progsearch(sampler="tpe"),
 }
 

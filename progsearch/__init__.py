@@ -14,7 +14,7 @@ from progsearch.schedule import Schedule, ScheduleSpec, Stage
 from progsearch.search import search
 
 if TYPE_CHECKING:
-    from progsearch.training import ProgtuningCallback as ProgtuningCallback
+    from progsearch.training.callback import ProgtuningCallback as ProgtuningCallback
 
 __version__ = "0.1.0"
 __all__ = ["ProgtuningCallback", "Schedule", "ScheduleSpec", "Stage", "search"]
@@ -23,7 +23,7 @@ __all__ = ["ProgtuningCallback", "Schedule", "ScheduleSpec", "Stage", "search"]
 def __getattr__(name: str) -> Any:
     # Lazy, so that `import progsearch` and `progsearch --help` stay free of torch and ray.
     if name == "ProgtuningCallback":
-        from progsearch.training import ProgtuningCallback
+        from progsearch.training.callback import ProgtuningCallback
 
         return ProgtuningCallback
     raise AttributeError(f"module 'progsearch' has no attribute {name!r}")

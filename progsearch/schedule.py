@@ -51,6 +51,12 @@ class Stage:
         """What is trained, without when."""
         return (self.trainable_blocks, self.embeddings, self.head)
 
+    def frozen_prefix(self, n_blocks: int) -> int:
+        """How many of a model's blocks, from the first on, are frozen with the embeddings."""
+        if self.embeddings:
+            return 0
+        return self.trainable_blocks[0] if self.trainable_blocks else n_blocks
+
 
 @dataclass(frozen=True)
 class Schedule:

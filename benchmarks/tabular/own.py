@@ -17,6 +17,7 @@ from progsearch.search.candidates import baselines
 from progsearch.search.draws import Draws
 from progsearch.search.progress import Session, spent
 from progsearch.search.searcher import StudySearcher
+from progsearch.search.space import Space
 from progsearch.search.study import StudyFolder, directions
 from progsearch.search.trainable import Report
 from progsearch.search.view import View
@@ -44,12 +45,15 @@ class Progsearch:
         scheduler: Which trials are stopped before their end; by default as the sampler says.
         candidates: Points drawn for each trial, of which the most promising is trained.
         sampler: Where points come from.
+        contributions: Whether blocks may be chosen, and ratios counted, by contribution; else
+            they are frozen from the input up, by their number.
     """
 
     reuse: bool = True
     scheduler: SchedulerName | None = None
     candidates: int | None = None
     sampler: SamplerName = "ehvi"
+    contributions: bool = True
 
     def __call__(self, table: Table, column: int, seed: int) -> Iterator[Event]:
         """See `Strategy`."""
@@ -64,7 +68,8 @@ class Progsearch:
             sampler=self.sampler,
         )
         folder = _folder(recipe)
-        searcher = _searcher(table, folder, seed)
+        space = table.space if self.contributions else _without_contributions(table.space)
+        searcher = _searcher(table, space, folder, seed)
         known: set[str] = set()
         steps = 0
         for number in itertools.count():
@@ -98,14 +103,21 @@ def _folder(recipe: Recipe) -> StudyFolder:
     return StudyFolder(Path(recipe.study or ""), recipe, storage)
 
 
-def _searcher(table: Table, folder: StudyFolder, seed: int) -> StudySearcher:
+def _without_contributions(space: Space) -> Space:
+    """The part of a space in which no contribution score has a say."""
+    scored = ("mode", "ratio_of", "metric")
+    dimensions = {n: d for n, d in space.config.dimensions.items() if n not in scored}
+    return Space(space.config.model_copy(update={"dimensions": dimensions}))
+
+
+def _searcher(table: Table, space: Space, folder: StudyFolder, seed: int) -> StudySearcher:
     recipe = folder.recipe
-    first, _ = baselines(table.space.default(recipe.training), recipe, table.subject)
+    first, _ = baselines(space.default(recipe.training), recipe, table.subject)
     return StudySearcher(
         folder,
         table.subject,
         first,
-        Draws(table.space, recipe.sampler, seed, directions(recipe), []),
+        Draws(space, recipe.sampler, seed, directions(recipe), []),
         parallel=1,
         halt=_NoHalt(),  # type: ignore[arg-type]
         session=Session(folder),

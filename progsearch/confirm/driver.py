@@ -91,7 +91,7 @@ def _train(
             )
         jobs = [job_of(trial, seed, recipe, subject) for trial, seed in left]
         searcher = ConfirmSearcher(
-            JobQueue(jobs, recipe.reuse),
+            JobQueue(jobs, recipe),
             worker_settings(folder, test=True),
             folder.path,
             kept,

@@ -14,7 +14,7 @@ from progsearch.report.compare import FULL, PAPER
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import run_seconds
 from progsearch.schedule import Schedule, ScheduleSpec
-from progsearch.search.candidates import Candidate, candidate
+from progsearch.search.candidates import Candidate, candidate, first_of
 from progsearch.search.settings import Choice
 from progsearch.search.subject import Subject
 
@@ -95,30 +95,33 @@ def job_of(trial: FrozenTrial, seed: int, recipe: Recipe, subject: Subject) -> J
 
 
 class JobQueue:
-    """Hands out jobs: the longest first, but none that would wait for a running one.
+    """Hands out jobs in the order of `first_of`, but none that would wait for a running one.
 
     How long a job takes is what its trial took, less the first steps that jobs of this session
     have made already.
 
     Args:
         jobs: What is to be trained.
-        reuse: Whether jobs share first steps.
+        recipe: Says what jobs share.
     """
 
-    def __init__(self, jobs: Iterable[Job], reuse: bool) -> None:
+    def __init__(self, jobs: Iterable[Job], recipe: Recipe) -> None:
         self._left = list(jobs)
-        self._reuse = reuse
+        self._recipe = recipe
         self._made: set[str] = set()
 
     def take(self, running: Sequence[RunningJob]) -> Job | None:
-        """The next job; where all that are left would wait, the longest; None at the end."""
+        """The next job; where all that are left would wait, one of them; None at the end."""
+        if not self._left:
+            return None
         for other in running:
             self._made |= {k for end, k in other.job.candidate.segments if end <= other.done}
-        self._left.sort(key=self._seconds_left, reverse=True)
-        free = (job for job in self._left if not self._would_wait(job, running))
-        job = next(free, self._left[0] if self._left else None)
-        if job is not None:
-            self._left.remove(job)
+        free = [job for job in self._left if not self._would_wait(job, running)] or self._left
+        runs = [job.candidate for job in free]
+        seconds = [self._seconds_left(job) for job in free]
+        others = [(other.job.candidate, other.done) for other in running]
+        job = free[first_of(runs, seconds, self._recipe, self._made, others)]
+        self._left.remove(job)
         return job
 
     def finished(self, job: Job) -> None:
@@ -126,11 +129,11 @@ class JobQueue:
         self._made |= {key for _, key in job.candidate.segments}
 
     def _would_wait(self, job: Job, running: Sequence[RunningJob]) -> bool:
-        return self._reuse and any(
+        return self._recipe.reuse and any(
             job.candidate.would_wait(other.job.candidate.segments, other.done) for other in running
         )
 
     def _seconds_left(self, job: Job) -> float:
         segments = job.candidate.segments
-        made = [end for end, key in segments if key in self._made] if self._reuse else []
+        made = [end for end, key in segments if key in self._made] if self._recipe.reuse else []
         return run_seconds(job.trial) * (1 - max(made, default=0) / segments[-1][0])

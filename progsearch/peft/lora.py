@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -17,6 +15,8 @@ class Lora(Method):
 
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
         """Put the matrices beside the weights; B is zero, so that nothing changes at first."""
+        from peft import LoraConfig, inject_adapter_in_model
+
         targets = {
             f"{block}.{name}": layer
             for block in anatomy.blocks
@@ -36,6 +36,8 @@ class Lora(Method):
 
     def merge(self, model: nn.Module) -> nn.Module:
         """Add each low-rank update to its weight and take the matrices out."""
+        from peft.tuners.lora import LoraLayer
+
         layers = [(n, m) for n, m in model.named_modules() if isinstance(m, LoraLayer)]
         for name, layer in layers:
             layer.merge(safe_merge=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -58,6 +58,37 @@ class Candidate:
         theirs = {key for _, key in segments}
         return any(key in theirs and end > done for end, key in self.segments)
 
+    def next_step(self, trained: Container[str], done: int = 0) -> tuple[str | None, int]:
+        """Where this run goes on, and how many blocks are frozen with the embeddings there.
+
+        The key of the last segment before says where; None is the beginning.
+
+        Args:
+            trained: The keys of the segments that need no training.
+            done: The run has these steps behind it.
+        """
+        start, first = None, 0
+        for end, key in self.segments[:-1]:
+            if end > done and key not in trained:
+                break
+            start, first = key, end
+        stage = self.schedule.stage_at(first, self.segments[-1][0])
+        return start, stage.frozen_prefix(self.schedule.n_blocks)
+
+    def would_compute_twice(self, other: Candidate, done: int, trained: Container[str]) -> bool:
+        """Whether this run begins with frozen blocks whose output another is just computing.
+
+        Args:
+            other: The other run.
+            done: Steps that it has behind it.
+            trained: The keys of the segments that need no training.
+        """
+        start, frozen = self.next_step(trained)
+        their_start, their_frozen = other.next_step(trained, done)
+        # At the beginning the blocks are the pre-trained ones, whatever else differs.
+        same = start == their_start and self.run.method == other.run.method
+        return same and 0 < their_frozen <= frozen
+
     def attributes(self) -> dict[str, Any]:
         """The user attributes of a trial that makes this run."""
         return {
@@ -68,6 +99,43 @@ class Candidate:
             "segments": [list(segment) for segment in self.segments],
             "segment_flops": list(self.flops),
         }
+
+
+def first_of(
+    runs: Sequence[Candidate],
+    seconds: Sequence[float],
+    recipe: Recipe,
+    trained: Container[str],
+    running: Iterable[tuple[Candidate, int]],
+) -> int:
+    """The index of the run that goes first where all of ``runs`` are to be made.
+
+    The longest, so that the workers end together. But what frozen blocks compute is to be
+    computed once, if the recipe has it kept: of the runs that go on from the same step, the one
+    with the fewest frozen blocks goes first, since the others can start from what its blocks
+    compute; and those come later that need what a running one is just computing.
+
+    Args:
+        runs: At least one.
+        seconds: What is left to train of each.
+        recipe: What runs share.
+        trained: The keys of the segments that need no training.
+        running: Runs that are being made, and the steps that each has behind it.
+    """
+    every = range(len(runs))
+    if not (recipe.reuse and recipe.prefix_cache):
+        return max(every, key=lambda index: seconds[index])
+    others = list(running)
+    free = [
+        index
+        for index in every
+        if not any(runs[index].would_compute_twice(*other, trained) for other in others)
+    ] or every
+    longest = max(free, key=lambda index: seconds[index])
+    steps = {index: runs[index].next_step(trained) for index in free}
+    start, frozen = steps[longest]
+    beside = [index for index in free if steps[index][0] == start and 0 < steps[index][1] < frozen]
+    return min(beside, key=lambda index: (steps[index][1], -seconds[index]), default=longest)
 
 
 def candidate(

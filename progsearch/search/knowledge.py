@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from progsearch.config import Recipe
 from progsearch.report.front import corner, directions, non_dominated
 from progsearch.search.asking import Values, improvement_per_second
-from progsearch.search.candidates import Candidate
+from progsearch.search.candidates import Candidate, first_of
 from progsearch.search.features import Vector, features
 from progsearch.search.judges import Curve, Evidence, Promise, make_judge
 from progsearch.search.judges.dominance import foretell
@@ -121,9 +121,15 @@ class Knowledge:
         number = self._judge.takes_up(stopped, evidence)
         return None if number is None else trials[number]
 
-    def seconds_left(self, run: Candidate) -> float:
-        """What the training of ``run`` takes, stored steps left out; FLOPs before any is done."""
-        return self._work.seconds_left(run.segments, run.flops)
+    def first(self, runs: Sequence[Candidate], running: Iterable[tuple[Candidate, int]]) -> int:
+        """The index of the run that goes first where all of them are to be made.
+
+        Args:
+            runs: At least one.
+            running: Those that are being made, and the steps that each has behind it.
+        """
+        seconds = [self._work.seconds_left(run.segments, run.flops) for run in runs]
+        return first_of(runs, seconds, self._recipe, self._work.trained, running)
 
     def best(self, runs: Sequence[Candidate]) -> int:
         """The index of the run that is to be trained next."""
@@ -166,7 +172,8 @@ class Knowledge:
         return _Prospect(self._vector(trial), curve.costs, seconds)
 
     def _prospect(self, run: Candidate) -> _Prospect:
-        return _Prospect(run.vector, self._costs(run.costs), self.seconds_left(run))
+        seconds = self._work.seconds_left(run.segments, run.flops)
+        return _Prospect(run.vector, self._costs(run.costs), seconds)
 
     def _rates(
         self, prospects: Iterable[_Prospect], observations: Sequence[Observation]

@@ -6,6 +6,7 @@ stdout, pickled.
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
 import sys
@@ -34,6 +35,8 @@ def look(
         from progsearch.tasks import load_task
         from progsearch.training import describe
 
+        # All of this stays, and the process is here for nothing else.
+        gc.freeze()
     torch.set_num_threads(1)
     with _remarks() as remarks:
         try:

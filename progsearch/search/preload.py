@@ -11,5 +11,5 @@ with collector_paused():
     import progsearch.search.trainable
     import progsearch.training  # noqa: F401
 
-# The process is a worker's alone, and all of this stays: the collector need not look at it again.
-gc.freeze()
+    # The process is a worker's alone, and all of this stays: the collector need not look at it.
+    gc.freeze()

@@ -201,8 +201,12 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         unseen = {name: b for name, b in self._baselines.items() if name not in seen}
         if unseen:
             free = {name: b for name, b in unseen.items() if not self._would_wait(b)} or unseen
-            # The longest first, so that the workers end together.
-            name = max(free, key=lambda name: self._knowledge.seconds_left(free[name]))
+            running = [
+                (self._baselines[name], run.done)
+                for run in self._running.values()
+                if (name := trials[run.number].user_attrs.get("name")) in self._baselines
+            ]
+            name = list(free)[self._knowledge.first(list(free.values()), running)]
             attributes = {"name": name, **unseen[name].attributes()}
             return self._add(attributes)
         if spent(trials) >= self._folder.recipe.budget:

@@ -10,17 +10,20 @@ class Work:
 
     Args:
         reuse: Whether segments that were trained once need not be trained again.
+
+    Attributes:
+        trained: The keys of the segments that were trained once.
     """
 
     def __init__(self, reuse: bool) -> None:
         self._reuse = reuse
-        self._trained: set[str] = set()
+        self.trained: set[str] = set()
         self._seconds = 0.0
         self._flops = 0.0
 
     def add(self, segments: Iterable[tuple[int, str]], done: int) -> None:
         """A trial made its first ``done`` steps."""
-        self._trained.update(key for end, key in segments if end <= done)
+        self.trained.update(key for end, key in segments if end <= done)
 
     def measure(self, seconds: float, flops: float) -> None:
         """Training of so many FLOPs took so long."""
@@ -39,6 +42,6 @@ class Work:
         """
         left = 0.0
         for (end, key), part in zip(segments, flops, strict=True):
-            if end > done and not (self._reuse and key in self._trained):
+            if end > done and not (self._reuse and key in self.trained):
                 left += part
         return left * (self._seconds / self._flops if self._flops else 1.0)

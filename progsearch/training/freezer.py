@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 from torch.optim import Optimizer
 
@@ -57,9 +59,8 @@ class Freezer:
 
     def frozen_prefix(self, stage: Stage) -> int:
         """How many leading blocks are a constant function of the input in ``stage``."""
-        if self._trains_embeddings(stage):
-            return 0
-        return stage.trainable_blocks[0] if stage.trainable_blocks else self._anatomy.n_blocks
+        trained = replace(stage, embeddings=self._trains_embeddings(stage))
+        return trained.frozen_prefix(self._anatomy.n_blocks)
 
     def behind_prefix(self, stage: Stage) -> str | None:
         """Which frozen blocks are no constant function of the input, and why; None: none."""

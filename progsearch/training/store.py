@@ -30,6 +30,8 @@ _LARGEST_BUDGET = 20 * 2**30
 _SHARE_OF_FREE = 0.2
 # What files are called while they are written: by this module, by safetensors, by write_json.
 _UNFINISHED = ("*.part", ".tmp*", "*.json?*")
+# Read at once for a checksum: what the processor's cache holds, or the reading takes longer.
+_CHUNK = 2**18
 
 
 def default_budget(folder: Path) -> int:
@@ -146,6 +148,6 @@ def _check(data: dict[str, Any]) -> int:
 def _checksum(path: Path) -> int:
     value = 0
     with path.open("rb") as file:
-        while chunk := file.read(1 << 24):
+        while chunk := file.read(_CHUNK):
             value = zlib.crc32(chunk, value)
     return value

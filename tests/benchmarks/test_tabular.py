@@ -65,6 +65,21 @@ def test_progsearch_trains_no_more_of_what_it_stops(table):
     assert all(event.entry is not None for event in events[:4]), "no baseline is stopped"
 
 
+def test_without_contributions_no_score_chooses_a_block(table):
+    from tabular.own import Progsearch
+
+    events = take(Progsearch(scheduler="none", candidates=4, contributions=False)(table, 0, 3), 60)
+    prefix_only = {
+        id(table.of_values(values))
+        for point in table.space.points()
+        if (values := table.space.suggest(optuna.trial.FixedTrial(point)))
+        and values["mode"] == "prefix"
+        and values.get("ratio_of", "blocks") == "blocks"
+    }
+    assert {id(event.entry) for event in events[4:]} <= prefix_only
+    assert len({id(event.entry) for event in events}) == 60
+
+
 def test_mo_asha_trains_on_where_it_stopped(table):
     from tabular.mo_asha import MoAsha
 

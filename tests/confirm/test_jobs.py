@@ -97,7 +97,7 @@ def four(tmp_path, monkeypatch):
 
 
 def test_the_longest_goes_first_and_none_waits_where_another_need_not(four):
-    queue = JobQueue(four.values(), reuse=True)
+    queue = JobQueue(four.values(), recipe())
     first = RunningJob(queue.take([]))
     assert first.job is four["full", 1]
     # progtuning-3 of seed 1 would wait for its first epoch.
@@ -113,7 +113,7 @@ def test_the_longest_goes_first_and_none_waits_where_another_need_not(four):
 
 
 def test_what_is_made_already_makes_a_job_shorter(four):
-    queue = JobQueue(four.values(), reuse=True)
+    queue = JobQueue(four.values(), recipe())
     assert queue.take([]) is four["full", 1]
     assert queue.take([]) is four["full", 2]
     queue.finished(four["full", 2])
@@ -122,7 +122,7 @@ def test_what_is_made_already_makes_a_job_shorter(four):
 
 
 def test_without_reuse_nothing_waits(four):
-    queue = JobQueue(four.values(), reuse=False)
+    queue = JobQueue(four.values(), recipe(reuse=False))
     running = [RunningJob(queue.take([]))]
     for expected in (("full", 2), ("progtuning-3", 1), ("progtuning-3", 2)):
         job = queue.take(running)

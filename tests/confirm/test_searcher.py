@@ -28,7 +28,7 @@ def parts(tmp_path):
     folder = finished_study(tmp_path)
     stop, view = halt(), Watcher()
     searcher = ConfirmSearcher(
-        JobQueue(jobs_of(folder, seeds=(1,)).values(), reuse=True),
+        JobQueue(jobs_of(folder, seeds=(1,)).values(), folder.recipe),
         worker_settings(folder, test=True),
         folder.path,
         KeptRuns(margin=0.01),

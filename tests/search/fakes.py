@@ -4,6 +4,7 @@ import math
 
 from progsearch.config import Recipe, TaskConfig, TrainingConfig, plain
 from progsearch.costs import ModelCost, PartCost
+from progsearch.schedule import Schedule, Stage
 from progsearch.search.candidates import baselines
 from progsearch.search.draws import Draws
 from progsearch.search.progress import Session
@@ -78,6 +79,20 @@ class Watcher(View):
 
     def finished(self, ending):
         self.told.append(("finished", ending))
+
+
+def freezing(*depths):
+    """Equal stages of 6 blocks, each with so many of the lowest frozen; None: nothing is."""
+    stages = [
+        Stage(
+            number / len(depths),
+            (number + 1) / len(depths),
+            tuple(range(depth or 0, 6)),
+            not depth,
+        )
+        for number, depth in enumerate(depths)
+    ]
+    return Schedule(6, tuple(stages))
 
 
 def new_folder(tmp_path, given, space, n_blocks=6):

@@ -1,9 +1,11 @@
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from progsearch.config import plain
-from progsearch.schedule import Schedule
+from progsearch.config import MethodConfig, plain
+from progsearch.schedule import Schedule, ScheduleSpec
+from progsearch.search.candidates import candidate
 from progsearch.search.progress import INTERRUPTED, interrupt_running, latest, left
+from progsearch.search.settings import Choice
 from progsearch.search.space import Space
 from progsearch.search.study import open_study
 from progsearch.search.trainable import Report
@@ -12,6 +14,7 @@ from tests.search.fakes import (
     accuracy_of,
     failed,
     finished,
+    freezing,
     new_folder,
     recipe,
     record,
@@ -27,6 +30,36 @@ def names(folder):
 
 def states(folder):
     return [trial.state for trial in folder.study.trials]
+
+
+def given(recipe, subject, learning_rate, *depths):
+    training = recipe.training.model_copy(update={"learning_rate": learning_rate})
+    choice = Choice(ScheduleSpec(), MethodConfig(), training)
+    return candidate(choice, recipe, subject, freezing(*depths))
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(0, "steady"), (1, "other")])
+def test_what_frozen_blocks_compute_is_not_computed_twice_at_once(
+    tmp_path, monkeypatch, epochs, expected
+):
+    def baselines(_, recipe, subject):
+        return {
+            "full": given(recipe, subject, 1e-4, None, None, None),
+            "throughout": given(recipe, subject, 1e-4, 4, 4, 4),
+            "other": given(recipe, subject, 2e-4, 4, 4, 4),
+            "steady": given(recipe, subject, 1e-4, None, 4, 6),
+        }, []
+
+    monkeypatch.setattr("tests.search.fakes.baselines", baselines)
+    folder, searcher = start(tmp_path, parallel=2)
+    searcher.suggest("a")
+    searcher.suggest("b")
+    assert names(folder) == ["full", "throughout"]
+    for epoch in range(epochs):
+        searcher.on_trial_result("b", {"report": Report(record=record(epoch + 1))})
+    searcher.on_trial_complete("a", finished())
+    searcher.suggest("c")
+    assert names(folder)[2] == expected
 
 
 def test_baselines_come_first_and_are_not_part_of_the_budget(tmp_path):

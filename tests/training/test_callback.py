@@ -6,8 +6,8 @@ from transformers import Trainer, TrainingArguments
 from progsearch.anatomy import find_anatomy
 from progsearch.errors import ScheduleError
 from progsearch.schedule import Schedule
-from progsearch.training import ProgtuningCallback
 from progsearch.training.batches import epoch_batches
+from progsearch.training.callback import ProgtuningCallback
 from tests.tiny import tiny_model
 from tests.training.runs import (
     changed,
