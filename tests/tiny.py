@@ -110,14 +110,19 @@ def tiny_model(name: str, n_labels: int = 2, seed: int = 0, **overrides: Any) ->
         return AutoModelForSequenceClassification.from_config(config).eval()
 
 
-def save_tiny(folder: Path, words: Sequence[str] = ("good", "bad"), **overrides: Any) -> Path:
-    """A tiny BERT with a tokenizer that knows ``words``, as ``save_pretrained`` writes it."""
+def save_tiny(
+    folder: Path,
+    words: Sequence[str] = ("good", "bad"),
+    architecture: str = "bert",
+    **overrides: Any,
+) -> Path:
+    """A tiny model with a tokenizer that knows ``words``, as ``save_pretrained`` writes it."""
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     tokenizer = transformers.BertTokenizerFast(
         vocab={word: index for index, word in enumerate(vocabulary)}
     )
     tokenizer.save_pretrained(folder)
-    tiny_model("bert", **overrides).save_pretrained(folder)
+    tiny_model(architecture, **overrides).save_pretrained(folder)
     return folder
 
 

@@ -6,10 +6,12 @@ import functools
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import pyarrow as pa
 
 from progsearch.cache import cache_dir, content_key, sweep
 from progsearch.tasks.examples import Examples
@@ -34,7 +36,7 @@ def tokenise(examples: Examples, tokenizer: Any, max_length: int) -> Split:
         raise ValueError("the tokenizer needs a padding token")
     max_length = min(max_length, tokenizer.model_max_length)
     key = _key(examples, tokenizer_fingerprint(tokenizer), max_length)
-    table = _mapped(examples, tokenizer, max_length, key).data.table
+    table = _mapped(examples, tokenizer, max_length, key)
     types = "token_type_ids"
     return Split(
         _flat(table["input_ids"]),
@@ -78,7 +80,12 @@ def _key(examples: Examples, tokenizer_hash: str, max_length: int) -> str:
     return digest.hexdigest()[:32]
 
 
-def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> Any:
+def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> pa.Table:
+    folder = cache_dir("tokenised")
+    file = folder / f"{key}.arrow"
+    with suppress(OSError, pa.ArrowInvalid):
+        # As `datasets` would read it, but importing that takes longer than all the rest here.
+        return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
     import datasets
 
     texts = {f"text{i}": column for i, column in enumerate(examples.texts)}
@@ -89,17 +96,17 @@ def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> An
         remove_columns=list(texts),
         new_fingerprint=key,
     )
-    folder = cache_dir("tokenised")
     sweep(folder, ["tmp*"])
     with quiet_datasets():
         try:
             # The file is written under another name and moved, so workers that start together
             # may both write it, and a stopped one leaves no half of it.
-            return encoded(cache_file_name=str(folder / f"{key}.arrow"))
+            mapped = encoded(cache_file_name=str(file), load_from_cache_file=False)
         except (OSError, ValueError) as error:
             # On a full disk datasets fails once more while it cleans up, with a ValueError.
             _log.warning("tokenised data was not kept: %s", error)
-            return encoded(keep_in_memory=True)
+            mapped = encoded(keep_in_memory=True)
+    return mapped.data.table
 
 
 def _encode(batch: Any, tokenizer: Any, max_length: int) -> dict[str, list[list[int]]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -62,12 +63,24 @@ def test_many_examples_keep_their_order(tokenizer):
 
 def test_a_second_run_reads_the_cache(tokenizer, cache, monkeypatch):
     first = tokenise(single("a b", "c"), tokenizer, 64)
-    monkeypatch.setattr(tokenising, "_encode", lambda *_, **__: pytest.fail("tokenised again"))
+    # Importing it takes longer than reading the file.
+    monkeypatch.setitem(sys.modules, "datasets", None)
 
     second = tokenise(single("a b", "c"), tokenizer, 64)
 
     assert second.fingerprint() == first.fingerprint()
     assert len(list((cache / "tokenised").iterdir())) == 1
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_a_damaged_file_is_made_anew(tokenizer, cache, kept):
+    first = tokenise(single("a b", "c"), tokenizer, 64)
+    (file,) = (cache / "tokenised").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:kept])
+
+    assert tokenise(single("a b", "c"), tokenizer, 64).fingerprint() == first.fingerprint()
+    assert file.read_bytes() == whole
 
 
 def test_other_texts_lengths_or_tokenizers_are_other_cache_entries(tokenizer, cache):

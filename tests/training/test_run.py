@@ -10,6 +10,7 @@ from progsearch.schedule import Stage
 from progsearch.training import TrainingRun
 from progsearch.training.save import load_trained, save_run
 from progsearch.training.store import Store
+from tests.tiny import save_tiny
 from tests.training.runs import changed, config_of, finish, three_stages, weights
 
 
@@ -52,11 +53,14 @@ def test_diverged_training_fails_with_its_step(files):
         finish(run)
 
 
+@pytest.mark.parametrize("architecture", ["bert", "llama"])
 @pytest.mark.parametrize("method", ["full", "lora"])
 @pytest.mark.parametrize("prefix_cache", [True, False])
-def test_reuse_changes_no_number(files, tmp_path, method, prefix_cache):
+def test_reuse_changes_no_number(files, tmp_path, architecture, method, prefix_cache):
     """A schedule that leaves another's path half-way, with and without what that one stored."""
-    store = Store(tmp_path, budget=10**9)
+    model = save_tiny(tmp_path / "model", architecture=architecture)
+    files = str(model), files[1]
+    store = Store(tmp_path / "store", budget=10**9)
     stages = three_stages(3).stages
     branch = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (1, 2), False)))
     first = TrainingRun(config_of(files, method=method), store=store, prefix_cache=prefix_cache)
