@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -211,6 +212,18 @@ def markdown(table: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def processor() -> str:
+    """Its name, and whether it multiplies bf16 in tiles, which makes all else weigh more."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    about = dict(line.split(":", 1) for line in lines if ":" in line)
+    facts = {key.strip(): value.strip() for key, value in about.items()}
+    tiles = " with AMX" if "amx_bf16" in facts.get("flags", "").split() else ""
+    return facts.get("model name", platform.machine()) + tiles
+
+
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """What runs must have in common to be compared."""
     import torch
@@ -224,6 +237,7 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
         "precision": arguments.precision
         or f"{resolve_precision('auto', torch.device('cpu'))}, peer fp32",
         "torch": torch.__version__,
+        "processor": processor(),
     }
 
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from progsearch.config import ContributionConfig, RunConfig, plain, with_seed
@@ -64,3 +67,14 @@ def test_several_seeds_are_told_with_their_mean(tmp_path):
     assert last.result["metrics"]["accuracy"] == last.record["metrics"]["accuracy"] == mean
     assert last.result["steps_trained"] == 2 * last.record["step"]
     assert "run" not in last.result
+
+
+def test_a_worker_loads_only_what_every_trial_needs():
+    program = """
+import sys
+import progsearch.search.preload
+print([name for name in ("peft", "sklearn", "scipy.stats", "datasets") if name in sys.modules])
+print("transformers.modeling_utils" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["[]", "True"], done.stderr
