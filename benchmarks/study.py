@@ -25,6 +25,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -214,14 +215,11 @@ def markdown(table: list[dict[str, Any]]) -> str:
 
 def processor() -> str:
     """Its name, and whether it multiplies bf16 in tiles, which makes all else weigh more."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    about = dict(line.split(":", 1) for line in lines if ":" in line)
-    facts = {key.strip(): value.strip() for key, value in about.items()}
-    tiles = " with AMX" if "amx_bf16" in facts.get("flags", "").split() else ""
-    return facts.get("model name", platform.machine()) + tiles
+    file = Path("/proc/cpuinfo")
+    text = file.read_text() if file.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    tiles = " with AMX" if "amx_bf16" in text else ""
+    return (name[1] if name else platform.processor()) + tiles
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -75,20 +75,6 @@ class Candidate:
         stage = self.schedule.stage_at(first, self.segments[-1][0])
         return start, stage.frozen_prefix(self.schedule.n_blocks)
 
-    def would_compute_twice(self, other: Candidate, done: int, trained: Container[str]) -> bool:
-        """Whether this run begins with frozen blocks whose output another is just computing.
-
-        Args:
-            other: The other run.
-            done: Steps that it has behind it.
-            trained: The keys of the segments that need no training.
-        """
-        start, frozen = self.next_step(trained)
-        their_start, their_frozen = other.next_step(trained, done)
-        # At the beginning the blocks are the pre-trained ones, whatever else differs.
-        same = start == their_start and self.run.method == other.run.method
-        return same and 0 < their_frozen <= frozen
-
     def attributes(self) -> dict[str, Any]:
         """The user attributes of a trial that makes this run."""
         return {
@@ -125,17 +111,23 @@ def first_of(
     every = range(len(runs))
     if not (recipe.reuse and recipe.prefix_cache):
         return max(every, key=lambda index: seconds[index])
-    others = list(running)
+
+    def place(run: Candidate, done: int = 0) -> tuple[tuple[str | None, str], int]:
+        start, frozen = run.next_step(trained, done)
+        # At the beginning the blocks are the pre-trained ones, whatever else differs.
+        return (start, method_key(run.run.method)), frozen
+
+    places = [place(run) for run in runs]
+    computing = [place(other, done) for other, done in running]
     free = [
         index
-        for index in every
-        if not any(runs[index].would_compute_twice(*other, trained) for other in others)
+        for index, (start, frozen) in enumerate(places)
+        if not any(start == theirs and 0 < fewer <= frozen for theirs, fewer in computing)
     ] or every
     longest = max(free, key=lambda index: seconds[index])
-    steps = {index: runs[index].next_step(trained) for index in free}
-    start, frozen = steps[longest]
-    beside = [index for index in free if steps[index][0] == start and 0 < steps[index][1] < frozen]
-    return min(beside, key=lambda index: (steps[index][1], -seconds[index]), default=longest)
+    start, frozen = places[longest]
+    beside = [i for i in free if places[i][0] == start and 0 < places[i][1] < frozen]
+    return min(beside, key=lambda index: (places[index][1], -seconds[index]), default=longest)
 
 
 def candidate(

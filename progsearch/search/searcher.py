@@ -206,7 +206,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
                 for run in self._running.values()
                 if (name := trials[run.number].user_attrs.get("name")) in self._baselines
             ]
-            name = list(free)[self._knowledge.first(list(free.values()), running)]
+            names, runs = zip(*free.items(), strict=True)
+            name = names[self._knowledge.first(runs, running)]
             attributes = {"name": name, **unseen[name].attributes()}
             return self._add(attributes)
         if spent(trials) >= self._folder.recipe.budget:

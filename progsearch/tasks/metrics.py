@@ -35,19 +35,16 @@ def score(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
     ``f1`` is that of class 1, as GLUE has it; ``f1_macro`` the mean over classes. A correlation
     with a constant does not exist and counts as 0.
     """
-    # Imported where they are needed: accuracy, of which most tasks ask nothing else, needs none,
-    # and they are a tenth of what a worker loads before its first trial.
+    # scikit-learn and scipy are loaded by the metrics that need them: together they would be a
+    # tenth of what a worker loads before its first trial, and accuracy needs neither.
     match name:
         case "accuracy":
             return float((predictions == labels).mean())
-        case "f1":
+        case "f1" | "f1_macro":
             from sklearn.metrics import f1_score
 
-            return float(f1_score(labels, predictions, zero_division=0.0))
-        case "f1_macro":
-            from sklearn.metrics import f1_score
-
-            return float(f1_score(labels, predictions, average="macro", zero_division=0.0))
+            average = "macro" if name == "f1_macro" else "binary"
+            return float(f1_score(labels, predictions, average=average, zero_division=0.0))
         case "matthews_correlation":
             from sklearn.metrics import matthews_corrcoef
 

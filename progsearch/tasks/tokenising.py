@@ -83,7 +83,7 @@ def _key(examples: Examples, tokenizer_hash: str, max_length: int) -> str:
 def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> pa.Table:
     folder = cache_dir("tokenised")
     file = folder / f"{key}.arrow"
-    with suppress(OSError, pa.ArrowInvalid):
+    with suppress(OSError, pa.ArrowException):
         # As `datasets` would read it, but importing that takes longer than all the rest here.
         return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
     import datasets

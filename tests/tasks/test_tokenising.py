@@ -63,6 +63,7 @@ def test_many_examples_keep_their_order(tokenizer):
 
 def test_a_second_run_reads_the_cache(tokenizer, cache, monkeypatch):
     first = tokenise(single("a b", "c"), tokenizer, 64)
+    monkeypatch.setattr(tokenising, "_encode", lambda *_, **__: pytest.fail("tokenised again"))
     # Importing it takes longer than reading the file.
     monkeypatch.setitem(sys.modules, "datasets", None)
 
