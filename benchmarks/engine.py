@@ -1,10 +1,11 @@
 """Samples per second of the engine against transformers.Trainer and against the bare ideal.
 
-    python benchmarks/engine.py --data-dir GLUE/MRPC [--rows 320] [--repeats 3] [--json]
+    python benchmarks/engine.py --data-dir GLUE/MRPC [--rows 320] [--repeats 3] [--device cuda]
+        [--out FILE] [--json]
 
-all-MiniLM-L6 on MRPC rows, batch 32, one thread. Per precision and number of frozen blocks
-(embeddings frozen with them) four things are timed in turn, ``--repeats`` times, so that a ratio
-always compares neighbours in time:
+all-MiniLM-L6 on MRPC rows, batch 32, one thread, on the CPU or a GPU. Per precision and number
+of frozen blocks (embeddings frozen with them) four things are timed in turn, ``--repeats`` times,
+so that a ratio always compares neighbours in time:
 
 - ``trainer``: transformers.Trainer with `ProgtuningCallback`, the same batches;
 - ``engine``: the engine without the prefix cache; where it trains the token embedding, it trains
@@ -15,7 +16,8 @@ always compares neighbours in time:
 
 Timed is the second epoch of the stage: the first one fills the cache. ``defaults`` compares both
 tools as they come: Trainer's own batches (8, shuffled), fp32 and AdamW against the engine's
-length-grouped batches of 32 in the precision ``auto``. Writes ``benchmarks/results/engine.json``.
+length-grouped batches of 32 in the precision ``auto``. Writes ``benchmarks/results/engine.json``,
+or ``--out``.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from hardware import hardware
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -48,7 +51,6 @@ from progsearch.training.vocabulary import keep_occurring_rows
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
 BATCH = 32
-CPU = torch.device("cpu")
 
 
 def schedule_of(n_frozen: int) -> Schedule:
@@ -57,7 +59,12 @@ def schedule_of(n_frozen: int) -> Schedule:
 
 
 def time_engine(
-    split: Split, seen: list[Split], n_frozen: int, precision: str, prefix_cache: bool
+    split: Split,
+    seen: list[Split],
+    n_frozen: int,
+    precision: str,
+    prefix_cache: bool,
+    device: torch.device,
 ) -> float:
     """Samples per second of the second epoch, by a model that has to know ``seen``."""
     model = load_model("minilm-l6", 2)
@@ -72,7 +79,7 @@ def time_engine(
         schedule,
         TrainingConfig(epochs=2, batch_size=BATCH, precision=precision),
         split,
-        CPU,
+        device,
         FrozenPrefix(model, anatomy) if prefix_cache else None,
     )
     engine.advance(engine.steps_per_epoch)
@@ -109,15 +116,22 @@ class _InOrder(Trainer):
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 class _Clock(TrainerCallback):
     def __init__(self, start_step: int) -> None:
         self.start_step = start_step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == self.start_step:
+            _wait_for(args.device)
             self.started = time.perf_counter()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        _wait_for(args.device)
         self.seconds = time.perf_counter() - self.started
 
 
@@ -127,6 +141,7 @@ def _train_with_trainer(
     collator: Any,
     clock: _Clock,
     extra: list[Any],
+    device: torch.device,
     **arguments: Any,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +152,7 @@ def _train_with_trainer(
                 report_to=[],
                 save_strategy="no",
                 logging_strategy="no",
-                use_cpu=True,
+                use_cpu=device.type == "cpu",
                 disable_tqdm=True,
                 **arguments,
             ),
@@ -147,7 +162,7 @@ def _train_with_trainer(
         ).train()
 
 
-def time_trainer(split: Split, n_frozen: int, precision: str) -> float:
+def time_trainer(split: Split, n_frozen: int, precision: str, device: torch.device) -> float:
     """The Trainer on the engine's batches."""
     dataset = _Batches(split)
     clock = _Clock(len(dataset) // 2)
@@ -157,6 +172,7 @@ def time_trainer(split: Split, n_frozen: int, precision: str) -> float:
         lambda items: items[0],
         clock,
         [ProgtuningCallback(schedule_of(n_frozen))],
+        device,
         num_train_epochs=1,
         per_device_train_batch_size=1,
         bf16=precision == "bf16",
@@ -166,7 +182,7 @@ def time_trainer(split: Split, n_frozen: int, precision: str) -> float:
     return len(split) / clock.seconds
 
 
-def time_trainer_defaults(split: Split) -> float:
+def time_trainer_defaults(split: Split, device: torch.device) -> float:
     """The Trainer as it comes: batch 8, shuffled, fp32."""
     clock = _Clock(-(-len(split) // 8))
     _train_with_trainer(
@@ -175,6 +191,7 @@ def time_trainer_defaults(split: Split) -> float:
         lambda rows: split.batch(np.array(rows)),
         clock,
         [],
+        device,
         num_train_epochs=2,
     )
     return len(split) / clock.seconds
@@ -189,15 +206,15 @@ class _Given(nn.Module):
         return self.hidden
 
 
-def time_ideal(split: Split, n_frozen: int, precision: str) -> float:
+def time_ideal(split: Split, n_frozen: int, precision: str, device: torch.device) -> float:
     """Bare steps of the unfrozen part; batches and hidden states are made beforehand."""
-    model = load_model("minilm-l6", 2)
-    batches = [split.batch(b) for b in epoch_batches(split.lengths, BATCH, 0, 1)]
+    model = load_model("minilm-l6", 2).to(device)
+    batches = [split.batch(b, device) for b in epoch_batches(split.lengths, BATCH, 0, 1)]
     given = _Given()
     hidden = []
     if n_frozen:
         model.eval()
-        with torch.no_grad(), autocast(precision, CPU):
+        with torch.no_grad(), autocast(precision, device):
             for batch in batches:
                 output = model.bert(
                     batch["input_ids"], batch["attention_mask"], output_hidden_states=True
@@ -212,20 +229,28 @@ def time_ideal(split: Split, n_frozen: int, precision: str) -> float:
         for index, batch in enumerate(batches):
             if n_frozen:
                 given.hidden = hidden[index]
-            with autocast(precision, CPU):
+            with autocast(precision, device):
                 loss = model(**batch).loss
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
 
     epoch()
+    _wait_for(device)
     started = time.perf_counter()
     epoch()
+    _wait_for(device)
     return len(split) / (time.perf_counter() - started)
 
 
-def measure(split: Split, seen: list[Split], repeats: int) -> list[dict[str, Any]]:
+def measure(
+    split: Split, seen: list[Split], repeats: int, device: torch.device
+) -> list[dict[str, Any]]:
     """All settings, each measured ``repeats`` times."""
+
+    def engine(n_frozen: int, precision: str, prefix_cache: bool) -> float:
+        return time_engine(split, seen, n_frozen, precision, prefix_cache, device)
+
     rows = []
     for repeat in range(repeats):
         for precision in ("fp32", "bf16"):
@@ -234,15 +259,11 @@ def measure(split: Split, seen: list[Split], repeats: int) -> list[dict[str, Any
                     "repeat": repeat,
                     "precision": precision,
                     "frozen": n_frozen,
-                    "trainer": time_trainer(split, n_frozen, precision),
-                    "engine": time_engine(split, seen, n_frozen, precision, prefix_cache=False),
-                    "ideal": time_ideal(split, n_frozen, precision),
+                    "trainer": time_trainer(split, n_frozen, precision, device),
+                    "engine": engine(n_frozen, precision, False),
+                    "ideal": time_ideal(split, n_frozen, precision, device),
                 }
-                row["cached"] = (
-                    time_engine(split, seen, n_frozen, precision, prefix_cache=True)
-                    if n_frozen
-                    else row["engine"]
-                )
+                row["cached"] = engine(n_frozen, precision, True) if n_frozen else row["engine"]
                 rows.append(row)
                 print(json.dumps(row), flush=True)
         rows.append(
@@ -250,8 +271,8 @@ def measure(split: Split, seen: list[Split], repeats: int) -> list[dict[str, Any
                 "repeat": repeat,
                 "precision": "defaults",
                 "frozen": 0,
-                "trainer": time_trainer_defaults(split),
-                "engine": time_engine(split, seen, 0, "auto", prefix_cache=True),
+                "trainer": time_trainer_defaults(split, device),
+                "engine": engine(0, "auto", True),
             }
         )
     return rows
@@ -318,6 +339,8 @@ def main() -> None:
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--rows", type=int, default=320)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu", type=torch.device)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -325,10 +348,15 @@ def main() -> None:
     task = TaskConfig(name="mrpc", data_dir=str(Path(arguments.data_dir).resolve()))
     seen = load_task(task, tokenizer).splits()
     few = task.model_copy(update={"max_train_samples": arguments.rows})
-    rows = measure(load_task(few, tokenizer).train, seen, arguments.repeats)
-    result = {"torch": torch.__version__, "rows": rows, "summary": summary(rows)}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    rows = measure(load_task(few, tokenizer).train, seen, arguments.repeats, arguments.device)
+    result = {
+        "hardware": hardware(arguments.device),
+        "torch": torch.__version__,
+        "rows": rows,
+        "summary": summary(rows),
+    }
+    arguments.out.parent.mkdir(exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result) if arguments.json else markdown(result["summary"]))
 
 

@@ -21,7 +21,6 @@ from schedules import (
     BATCH,
     EPOCHS,
     MODEL,
-    PARALLEL,
     add_arguments,
     points,
     schedules,
@@ -66,7 +65,8 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
             learning_rate=1e-4,
             precision=arguments.precision or "auto",
         ),
-        parallel=PARALLEL,
+        parallel=arguments.parallel,
+        gpus_per_trial=arguments.gpus_per_trial,
         reuse=not arguments.no_reuse,
         prefix_cache=not arguments.no_prefix_cache,
     ).model_copy(update={"budget": 0})

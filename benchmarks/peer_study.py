@@ -32,7 +32,6 @@ from schedules import (
     EPOCHS,
     LEARNING_RATES,
     MODEL,
-    PARALLEL,
     add_arguments,
     points,
     schedules,
@@ -51,6 +50,7 @@ from transformers.utils import logging
 
 from progsearch.models import load_tokenizer, resolve_model
 from progsearch.tasks import Split, load_task
+from progsearch.training.precision import resolve_precision
 
 SEED = 0
 
@@ -143,7 +143,7 @@ def train(
             report_to="none",
             disable_tqdm=True,
             dataloader_pin_memory=False,
-            use_cpu=True,
+            use_cpu=not torch.cuda.is_available(),
         ),
         train_dataset=data["train"],
         eval_dataset=data["validation"],
@@ -174,25 +174,29 @@ def main() -> None:
     arguments = parser.parse_args()
     bf16 = arguments.precision == "bf16"
     if arguments.tuned and arguments.precision in (None, "auto"):
-        bf16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
+        device = torch.device("cuda" if arguments.gpus_per_trial else "cpu")
+        bf16 = resolve_precision("auto", device) == "bf16"
     runs = points(arguments.schedules)
     stages = {name: schedule.to_dicts() for name, schedule in schedules().items()}
     tokenizer = load_tokenizer(MODEL)
     task = load_task(task_of(arguments), tokenizer)
     data = {"train": dataset_of(task.train), "validation": dataset_of(task.validation)}
 
-    ray.init(num_cpus=PARALLEL, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=arguments.parallel, include_dashboard=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
-            tune.with_parameters(
-                train,
-                data=data,
-                tokenizer=tokenizer,
-                folder=resolve_model(MODEL),
-                n_labels=task.n_labels,
-                stages=stages,
-                tuned=arguments.tuned,
-                bf16=bf16,
+            tune.with_resources(
+                tune.with_parameters(
+                    train,
+                    data=data,
+                    tokenizer=tokenizer,
+                    folder=resolve_model(MODEL),
+                    n_labels=task.n_labels,
+                    stages=stages,
+                    tuned=arguments.tuned,
+                    bf16=bf16,
+                ),
+                {"cpu": 1, "gpu": arguments.gpus_per_trial},
             ),
             tune_config=tune.TuneConfig(
                 search_alg=OptunaSearch(
@@ -208,7 +212,7 @@ def main() -> None:
                     seed=SEED,
                 ),
                 num_samples=len(runs),
-                max_concurrent_trials=PARALLEL,
+                max_concurrent_trials=arguments.parallel,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(storage_path=folder, verbose=0),

@@ -71,6 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", help="folder of MRPC's train.tsv and dev.tsv")
     parser.add_argument("--schedules", type=int, default=24, help="how many of the 24 runs")
     parser.add_argument("--max-train-samples", type=int, help=f"MRPC: {MRPC_ROWS} by default")
+    parser.add_argument("--parallel", type=int, default=PARALLEL, help="trials at once")
+    parser.add_argument(
+        "--gpus-per-trial", type=float, default=0.0, help="0: on CPUs; 0.25: four share a GPU"
+    )
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"))
 
 

@@ -1,17 +1,18 @@
 """One study of 24 fixed runs five ways: what a user would write today, and progsearch.
 
     python benchmarks/study.py [--task mrpc --data-dir GLUE/MRPC] [--repeats 3] [--json]
+        [--parallel 8 --gpus-per-trial 0.125]
 
 - ``peer``: `peer_study.py`, transformers.Trainer with a freezing callback under Ray Tune, with
   Trainer's defaults: fp32, shuffled batches;
-- ``tuned``: the same with batches grouped by length and, where the CPU has it, bf16;
+- ``tuned``: the same with batches grouped by length and, where the hardware has it, bf16;
 - ``plain``: `own_study.py` without reuse of trained prefixes and without the prefix cache;
 - ``cached``: with the prefix cache;
 - ``everything``: with both, as `progsearch run` does.
 
 The runs are those of `schedules.py`. All five train on the same rows with the same batch size,
-learning rates and evaluations, in two workers of one CPU each; all but ``peer`` in one precision,
-unless ``--precision`` gives it to all. Each way is a process of its own with an empty cache
+learning rates and evaluations, in two workers of one CPU each, or as many as there are to share a
+GPU; all but ``peer`` in one precision, unless ``--precision`` gives it to all. Each way is a process of its own with an empty cache
 folder; its time is that of the whole process, from starting Python to the last result.
 CPU-seconds are those of all its processes, Ray's included, sampled every second.
 
@@ -24,8 +25,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -36,9 +35,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
+from hardware import hardware
 from schedules import add_arguments, task_of
 
 from progsearch.report.front import directions, hypervolume, non_dominated
+from progsearch.training.precision import resolve_precision
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "study.json"
@@ -213,29 +215,17 @@ def markdown(table: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def processor() -> str:
-    """Its name, and whether it multiplies bf16 in tiles, which makes all else weigh more."""
-    file = Path("/proc/cpuinfo")
-    text = file.read_text() if file.exists() else ""
-    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    tiles = " with AMX" if "amx_bf16" in text else ""
-    return (name[1] if name else platform.processor()) + tiles
-
-
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """What runs must have in common to be compared."""
-    import torch
-
-    from progsearch.training.precision import resolve_precision
-
+    device = torch.device("cuda" if arguments.gpus_per_trial else "cpu")
     return {
         "task": arguments.task,
         "max_train_samples": task_of(arguments).max_train_samples,
         "schedules": arguments.schedules,
-        "precision": arguments.precision
-        or f"{resolve_precision('auto', torch.device('cpu'))}, peer fp32",
+        "precision": arguments.precision or f"{resolve_precision('auto', device)}, peer fp32",
+        "parallel": arguments.parallel,
         "torch": torch.__version__,
-        "processor": processor(),
+        "hardware": hardware(device),
     }
 
 
@@ -250,6 +240,8 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = settings_of(arguments)
     options = ["--task", arguments.task, "--schedules", str(arguments.schedules)]
+    options += ["--parallel", str(arguments.parallel)]
+    options += ["--gpus-per-trial", str(arguments.gpus_per_trial)]
     if arguments.precision:
         options += ["--precision", arguments.precision]
     if arguments.data_dir:

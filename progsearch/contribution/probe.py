@@ -44,6 +44,11 @@ class Probe:
         """Number of blocks, so of scores."""
         return self.anatomy.n_blocks
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.model.parameters()).device
+
     def parameters(self, part: Part) -> list[nn.Parameter]:
         """The parameters of one part of the model."""
         return [parameter for _, parameter in self.anatomy.parameters(self.model, part)]

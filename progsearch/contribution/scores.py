@@ -21,6 +21,7 @@ from progsearch.contribution import get_metric
 from progsearch.contribution.base import ContributionMetric
 from progsearch.contribution.fitting import fit
 from progsearch.contribution.probe import Probe
+from progsearch.determinism import Repeatable
 from progsearch.errors import MetricError
 from progsearch.models import load_model, load_tokenizer, model_fingerprint
 from progsearch.tasks import Split, TaskData, load_task
@@ -113,7 +114,7 @@ def contribution_scores_many(
             if probe is None:
                 probe = make_probe(model_ref, data, seed, device, settings)
             logger.info("scoring the blocks of %s on %s by %s", model_ref, task.name, name)
-            known = _checked(metric.scores(probe), name, probe.n_blocks)
+            known = _scored(metric, probe)
             keep_json(paths[name], known)
         scores[name] = known
     return scores
@@ -151,7 +152,7 @@ def model_scores(
     probe = _probe(model, anatomy, split, seed, settings or ProbeSettings())
     if gradients is not None and chosen.by_gradients:
         probe.gradients = gradients
-    return _checked(chosen.scores(probe), metric, probe.n_blocks)
+    return _scored(chosen, probe)
 
 
 def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:
@@ -177,12 +178,14 @@ def make_probe(
         pad_token_id=load_tokenizer(model_ref).pad_token_id,
     ).to(chosen_device)
     probe = _probe(model, find_anatomy(model), data.train, seed, settings)
-    fit(
-        model,
-        probe.parameters("head"),
-        probe.train_batches,
-        learning_rate=settings.head_learning_rate,
-        passes=settings.head_passes,
+    Repeatable(probe.device).run(
+        lambda: fit(
+            model,
+            probe.parameters("head"),
+            probe.train_batches,
+            learning_rate=settings.head_learning_rate,
+            passes=settings.head_passes,
+        )
     )
     return probe
 
@@ -233,6 +236,11 @@ def _read(path: Path) -> tuple[float, ...] | None:
     if not all(isinstance(score, float) and math.isfinite(score) for score in scores):
         return None
     return tuple(scores)
+
+
+def _scored(metric: ContributionMetric, probe: Probe) -> tuple[float, ...]:
+    scores = Repeatable(probe.device).run(lambda: metric.scores(probe))
+    return _checked(scores, metric.name, probe.n_blocks)
 
 
 def _checked(scores: Sequence[float], name: str, n_blocks: int) -> tuple[float, ...]:

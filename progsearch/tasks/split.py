@@ -77,19 +77,27 @@ class Split:
         """
         rows = np.asarray(indices, dtype=np.int64)
         width = int(self.lengths[rows].max(initial=0))
-        packed = self._on(torch.device(device or "cpu"))
-        chosen = torch.from_numpy(rows).to(packed.labels.device)
-        columns = torch.arange(width, device=chosen.device)
-        inside = columns < packed.lengths[chosen, None]
+        return self.gather(torch.from_numpy(rows).to(torch.device(device or "cpu")), width)
+
+    def gather(self, rows: Tensor, width: int) -> dict[str, Tensor]:
+        """As `batch`, of examples whose numbers lie on the batch's device already.
+
+        Args:
+            rows: Which examples, int64.
+            width: To how many tokens they are padded; at least as many as each of them has.
+        """
+        packed = self._on(rows.device)
+        columns = torch.arange(width, device=rows.device)
+        inside = columns < packed.lengths[rows, None]
         # Padding points at the first token, which is there, and is filled afterwards.
-        tokens = torch.where(inside, packed.starts[chosen, None] + columns, 0)
+        tokens = torch.where(inside, packed.starts[rows, None] + columns, 0)
         batch = {
             "input_ids": torch.where(inside, packed.ids[tokens].long(), self._pad_id),
             "attention_mask": inside.long(),
         }
         if packed.token_types is not None:
             batch["token_type_ids"] = torch.where(inside, packed.token_types[tokens].long(), 0)
-        batch["labels"] = packed.labels[chosen]
+        batch["labels"] = packed.labels[rows]
         return batch
 
     def _on(self, device: torch.device) -> _Packed:

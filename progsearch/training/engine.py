@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,10 @@ from transformers.trainer_pt_utils import get_parameter_names
 from progsearch.anatomy import Anatomy
 from progsearch.config import Precision, TrainingConfig
 from progsearch.costs import steps_per_epoch
+from progsearch.determinism import Repeatable
 from progsearch.errors import TrialFailed
 from progsearch.peft import TrainableParameters
-from progsearch.schedule import Schedule
+from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split
 from progsearch.training.batches import (
     Indices,
@@ -32,6 +33,7 @@ from progsearch.training.batches import (
     optimizer_steps,
 )
 from progsearch.training.freezer import Freezer
+from progsearch.training.graphs import StepGraphs
 from progsearch.training.memory import PeakMemory
 from progsearch.training.precision import autocast, resolve_precision
 from progsearch.training.prefix import FrozenPrefix
@@ -43,8 +45,47 @@ _NO_DECAY = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm
 # The loss is looked at this often, in steps: on a GPU each look waits for the device.
 _LOSS_CHECK = 32
 _EVALUATION_BATCH = 64
+# On a GPU batches are padded to a multiple of this, and by no more than an eighth, so that few
+# shapes come up.
+_WIDTH = 8
 # Larger than any run's number of steps, so that no two seeds share a step's random numbers.
 _SEED_STRIDE = 1_000_000_007
+
+
+class _Pass:
+    """One batch's way through the model."""
+
+    def __init__(
+        self, split: Split, indices: Indices, width: int, prefix: FrozenPrefix | None
+    ) -> None:
+        self.split = split
+        self.indices = indices
+        self.width = width
+        self._prefix = prefix
+        self._plan = prefix.plan(split, indices) if prefix else None
+
+    @property
+    def kind(self) -> Hashable | None:
+        """What its kernels depend on while a stage lasts; None where they cannot be known."""
+        # Where a batch needs no padding, transformers leaves the attention mask out, but only
+        # where it can look.
+        if self.split.lengths[self.indices].min() == self.width:
+            return None
+        shape = len(self.indices), self.width
+        if self._plan is None:
+            return shape
+        return None if self._plan.kind is None else (*shape, *self._plan.kind)
+
+    def without_prefix(self, rows: Tensor) -> AbstractContextManager[None]:
+        """Within, the model's forward pass leaves out what is known of this batch."""
+        if self._prefix is None or self._plan is None:
+            return nullcontext()
+        return self._prefix.replay(self._plan, rows, self.width)
+
+    def finish(self) -> None:
+        """The pass was made."""
+        if self._prefix is not None and self._plan is not None:
+            self._prefix.finish(self._plan)
 
 
 class Engine:
@@ -87,19 +128,27 @@ class Engine:
         self._all_groups = [list(group["params"]) for group in self._optimizer.param_groups]
         self._scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self._loss_sum = torch.zeros((), device=device)
+        self._repeatable = Repeatable(device)
+        # A scaler looks at the gradients before it lets the optimizer have them.
+        without_waiting = device.type == "cuda" and not self._scaler.is_enabled()
+        self._graphs = StepGraphs(device) if without_waiting else None
+        self._span: tuple[int, int, Stage] | None = None
 
     def _make_optimizer(self) -> torch.optim.AdamW:
         self._decayed = set(get_parameter_names(self._model, [nn.LayerNorm], _NO_DECAY))
         groups: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
         for name, parameter in self._model.named_parameters():
             groups[name not in self._decayed].append(parameter)
+        on_gpu = self._device.type == "cuda"
         return torch.optim.AdamW(
             [
                 {"params": groups[0], "weight_decay": self._training.weight_decay},
                 {"params": groups[1], "weight_decay": 0.0},
             ],
-            lr=self._training.learning_rate,
+            # On a GPU a tensor, which recorded steps can read.
+            lr=torch.zeros((), device=self._device) if on_gpu else 0.0,
             fused=True,
+            capturable=on_gpu,
         )
 
     def follow(self, schedule: Schedule) -> None:
@@ -126,8 +175,17 @@ class Engine:
                     self._optimizer.param_groups, self._all_groups, strict=True
                 ):
                     group["params"] = [p for p in parameters if p.requires_grad]
+                if self._span != (first, end, stage):
+                    self._begin((first, end, stage))
                 self._train(min(end, until))
         self._check_loss()
+
+    def _begin(self, span: tuple[int, int, Stage] | None) -> None:
+        """Other tensors take part from here on: what was recorded reads the old ones."""
+        self._span = span
+        self._allocated = False
+        if self._graphs:
+            self._graphs.clear()
 
     def _frozen_since(self, depth: int, step: int) -> int:
         """The first step after the last one before ``step`` that trained the prefix ``depth``."""
@@ -149,30 +207,72 @@ class Engine:
                 self._make_step(batches_of_step)
 
     def _make_step(self, batches: list[Indices]) -> None:
+        passes = [self._pass(self._split, indices, pad=True) for indices in batches]
+        rows = [torch.from_numpy(indices) for indices in batches]
+        recorded = self._recorded(passes, rows)
+        self._set_learning_rate()
+        if recorded:
+            self._seed_step()
+            recorded()
+        else:
+            self._repeatable.run(lambda: self._make_step_by_hand(passes, rows))
+        for forward in passes:
+            forward.finish()
+        self.step += 1
+        if self.step % _LOSS_CHECK == 0:
+            self._check_loss()
+
+    def _recorded(self, passes: list[_Pass], rows: list[Tensor]) -> Callable[[], None] | None:
+        """The step as a call without Python, where there can be one."""
+        # A stage's first step is not recorded: it allocates what the others work with.
+        if self._graphs is None or not self._allocated:
+            return None
+        kinds = [forward.kind for forward in passes]
+        if None in kinds:
+            return None
+        return self._graphs.get(
+            tuple(kinds),
+            rows,
+            lambda held: self._repeatable.run(lambda: self._update(passes, held)),
+        )
+
+    def _make_step_by_hand(self, passes: list[_Pass], rows: list[Tensor]) -> None:
         self._seed_step()
-        n_examples = sum(len(batch) for batch in batches)
-        for indices in batches:
+        self._forget_gradients()
+        self._update(passes, [row.to(self._device, non_blocking=True) for row in rows])
+        self._allocated = True
+
+    def _update(self, passes: list[_Pass], rows: list[Tensor]) -> None:
+        """All of a step that the device does, and nothing that waits for it."""
+        n_examples = sum(len(forward.indices) for forward in passes)
+        for forward, rows_of_batch in zip(passes, rows, strict=True):
             with autocast(self.precision, self._device):
-                loss = self._forward(self._split, indices).loss
+                loss = self._forward(forward, rows_of_batch).loss
             # Activations are highest here, gradients after the backward pass.
             self.memory.sample()
             # A step is the mean over its examples, however they are spread over batches.
-            weight = len(indices) / n_examples
+            weight = len(forward.indices) / n_examples
             self._scaler.scale(loss * weight if weight != 1 else loss).backward()
             self._loss_sum += loss.detach()
         self.memory.sample()
         self._scaler.unscale_(self._optimizer)
         self._clip()
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        self._forget_gradients()
+
+    def _forget_gradients(self) -> None:
         for group in self._optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
-        self.step += 1
-        if self.step % _LOSS_CHECK == 0:
-            self._check_loss()
+
+    def _set_learning_rate(self) -> None:
+        value = self.learning_rate(self.step)
+        for group in self._optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
 
     def _seed_step(self) -> None:
         seed = self._training.seed * _SEED_STRIDE + self.step
@@ -191,11 +291,18 @@ class Engine:
         left = (self.total_steps - step) / max(1, self.total_steps - warmup)
         return self._training.learning_rate * left
 
-    def _forward(self, split: Split, indices: Indices, cached: bool = True) -> Any:
-        batch = split.batch(indices, self._device)
-        prefix = self._prefix if cached else None
-        with prefix.replay(split, indices) if prefix else nullcontext():
-            return self._model(**batch)
+    def _pass(
+        self, split: Split, indices: Indices, *, pad: bool = False, cached: bool = True
+    ) -> _Pass:
+        width = int(split.lengths[indices].max())
+        if pad and self._device.type == "cuda":
+            multiple = max(_WIDTH, 2 ** (width.bit_length() - 4))
+            width = min(-(-width // multiple) * multiple, int(split.lengths.max()))
+        return _Pass(split, indices, width, self._prefix if cached else None)
+
+    def _forward(self, forward: _Pass, rows: Tensor) -> Any:
+        with forward.without_prefix(rows):
+            return self._model(**forward.split.gather(rows, forward.width))
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
         """The tensors that a continuation needs: weights of ``names``, Adam's of the trained."""
@@ -229,6 +336,7 @@ class Engine:
         if self._prefix:
             # What was frozen here may have been trained on the way that was skipped.
             self._prefix.set_depth(0)
+        self._begin(None)
         self.step = step
 
     def recent_gradients(self, parameters: Iterable[nn.Parameter]) -> list[Tensor] | None:
@@ -288,10 +396,12 @@ class Engine:
         batches = evaluation_batches(split.lengths, _EVALUATION_BATCH)
         outputs: list[Tensor] = []
         for indices in batches:
+            # What the prefix cache holds was computed in the training's precision.
+            forward = self._pass(split, indices, cached=precision is None)
+            rows = torch.from_numpy(indices).to(self._device, non_blocking=True)
             with autocast(precision or self.precision, self._device):
-                # What the prefix cache holds was computed in the training's precision.
-                output = self._forward(split, indices, cached=precision is None)
-            outputs.append(output.logits.float())
+                outputs.append(self._forward(forward, rows).logits.float())
+            forward.finish()
         self._freezer.set_modes()
         # Taken off the device once: each time, the process waits for it.
         sorted_logits = torch.cat(outputs).cpu()

@@ -1,8 +1,9 @@
-"""Which number format the passes use; master weights are always fp32."""
+"""Which number format the passes use, and what rounds; master weights are always fp32."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -27,10 +28,29 @@ def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        # Absent from older torch; without it the answer is fp32, which is always right.
-        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        # Without an answer it is fp32, which is always right.
+        capabilities = _cpu_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
+
+
+def _cpu_capabilities() -> dict[str, Any]:
+    """What torch knows of this processor; older versions of it do not tell."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return capabilities
+
+
+def arithmetic(device: torch.device) -> list[Any]:
+    """What decides how ``device`` rounds in a given precision, as JSON-able data.
+
+    The kernels are chosen by the kind of GPU or by what the processor can do, and no two of them
+    add up in the same order.
+    """
+    if device.type == "cuda":
+        return [device.type, torch.cuda.get_device_name(device)]
+    # How many cores there are decides nothing: a trial's threads are counted elsewhere.
+    kind = {k: v for k, v in _cpu_capabilities().items() if not k.startswith("num_")}
+    return [device.type, torch.backends.cpu.get_cpu_capability(), kind]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,66 +39,89 @@ Forward = Callable[..., Any]
 class HiddenStates:
     """Hidden states of a split's examples behind some block, without padding.
 
+    Args:
+        split: The examples.
+        depth: How many blocks the states have passed.
+        like: A tensor of their dtype and width, on the device that works with them. What that
+            device has no room for lies in the machine's memory.
+
     Attributes:
         depth: How many blocks the states have passed.
+        states: Of all tokens, shape ``(tokens + 2, hidden_size)``, wherever there was room.
     """
 
     def __init__(self, split: Split, depth: int, like: Tensor) -> None:
         self.depth = depth
+        self._device = like.device
         lengths = np.asarray(split.lengths)
-        self._lengths = torch.as_tensor(lengths, device=like.device)
         ends = np.cumsum(lengths)
-        self._starts = torch.as_tensor(ends - lengths, device=like.device)
-        # One row more than there are tokens: padding reads it, and it stays zero.
+        # Two rows more than there are tokens: padding reads the first, which stays zero, and is
+        # written to the second, so that the kernels do not depend on how much of it there is.
         self._padding_row = int(ends[-1])
-        self.states = _allocate(self._padding_row + 1, like)
-        self.states[self._padding_row] = 0
+        self.states = _allocate(self._padding_row + 2, like)
+        self.states[self._padding_row :] = 0
+        place = self.states.device
+        self._lengths = torch.as_tensor(lengths, device=place)
+        self._starts = torch.as_tensor(ends - lengths, device=place)
         self._filled = np.zeros(len(lengths), dtype=bool)
 
     @classmethod
-    def loaded(cls, split: Split, depth: int, states: Tensor) -> HiddenStates:
+    def loaded(
+        cls, split: Split, depth: int, states: Tensor, device: torch.device
+    ) -> HiddenStates:
         """Those that another run has computed for every example of ``split``."""
-        made = cls(split, depth, states[:1])
+        made = cls(split, depth, states[:1].to(device))
         made.states.copy_(states)
         made._filled[:] = True
         return made
 
-    def has(self, indices: Indices) -> bool:
-        """Whether the states of all these examples are there."""
-        return bool(self._filled[indices].all())
+    @property
+    def at_hand(self) -> bool:
+        """Whether they lie on the device that works with them."""
+        return self.states.device == self._device
 
     @property
     def complete(self) -> bool:
         """Whether the states of every example are there."""
         return bool(self._filled.all())
 
-    def put(self, indices: Indices, hidden: Tensor) -> None:
-        """Keep ``hidden``, shape ``(batch, longest, hidden_size)``, padded on the right."""
-        rows, real = self._rows(indices, hidden.shape[1])
-        self.states[rows[real]] = hidden[real]
+    def has(self, indices: Indices) -> bool:
+        """Whether the states of all these examples are there."""
+        return bool(self._filled[indices].all())
+
+    def note(self, indices: Indices) -> None:
+        """The states of these examples have been put."""
         self._filled[indices] = True
 
-    def get(self, indices: Indices) -> Tensor:
-        """The states as they were put; padding is zero."""
-        rows, _ = self._rows(indices, int(self._lengths[torch.as_tensor(indices)].max()))
-        return self.states[rows]
+    def put(self, rows: Tensor, hidden: Tensor) -> None:
+        """Keep the states of some examples.
 
-    def _rows(self, indices: Indices, longest: int) -> tuple[Tensor, Tensor]:
-        chosen = torch.as_tensor(indices, device=self._lengths.device)
-        position = torch.arange(longest, device=self._lengths.device)
-        real = position < self._lengths[chosen, None]
-        rows = torch.where(real, self._starts[chosen, None] + position, self._padding_row)
-        return rows, real
+        Args:
+            rows: Which examples, int64, on the device that works with the states.
+            hidden: Shape ``(rows, width, hidden_size)``, padded on the right.
+        """
+        places = self._places(rows, hidden.shape[1], self._padding_row + 1)
+        self.states[places] = hidden.to(self.states.device)
+
+    def get(self, rows: Tensor, width: int) -> Tensor:
+        """The states of some examples as they were put; padding is zero."""
+        return self.states[self._places(rows, width, self._padding_row)].to(self._device)
+
+    def _places(self, rows: Tensor, width: int, padding: int) -> Tensor:
+        rows = rows.to(self.states.device)
+        position = torch.arange(width, device=rows.device)
+        real = position < self._lengths[rows, None]
+        return torch.where(real, self._starts[rows, None] + position, padding)
 
 
 def _allocate(rows: int, like: Tensor) -> Tensor:
     shape = (rows, like.shape[-1])
     needed = rows * like.shape[-1] * like.element_size()
-    if like.device.type != "cpu":
+    if like.device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(like.device)
         if needed <= free * _MEMORY_SHARE:
             return torch.empty(shape, dtype=like.dtype, device=like.device)
-    elif needed <= psutil.virtual_memory().available * _MEMORY_SHARE:
+    if needed <= psutil.virtual_memory().available * _MEMORY_SHARE:
         return torch.empty(shape, dtype=like.dtype)
     _log.info("prefix cache of %.1f GiB goes to a memory-mapped file", needed / 2**30)
     # The mapping outlives the name, so the file goes when the tensor does, whatever happens.
@@ -107,6 +131,47 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
             file.name, shared=True, size=rows * like.shape[-1], dtype=like.dtype
         )
     return flat.view(shape)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How one batch goes through the model; see `FrozenPrefix.plan`.
+
+    Attributes:
+        split: Where its examples are from.
+        indices: Which they are.
+        known: The states of the split at hand, shallow first.
+        source: Those that it starts from, if any hold all its examples.
+        depth: How many frozen blocks there are.
+    """
+
+    split: Split
+    indices: Indices
+    known: list[HiddenStates]
+    source: HiddenStates | None
+    depth: int
+
+    @property
+    def fills(self) -> bool:
+        """Whether the output of the last frozen block is to be kept."""
+        return self.source is None or self.source.depth < self.depth
+
+    @property
+    def target(self) -> HiddenStates | None:
+        """Where it is kept; None until the first batch shows of what kind it is."""
+        return self.known[-1] if self.known and self.known[-1].depth == self.depth else None
+
+    @property
+    def kind(self) -> tuple[int, bool] | None:
+        """What its kernels depend on beside the batch's shape, while the stage lasts.
+
+        None where they cannot be known: something is about to be allocated or waited for.
+        """
+        if self.fills and self.target is None:
+            return None
+        if not all(states.at_hand for states in (self.source, self.target) if states):
+            return None
+        return self.source.depth if self.source else 0, self.fills
 
 
 class FrozenPrefix:
@@ -154,25 +219,34 @@ class FrozenPrefix:
             self._states.clear()
         self._depth = depth
 
-    @contextmanager
-    def replay(self, split: Split, indices: Indices) -> Iterator[None]:
-        """Within, the model's forward pass of exactly this batch skips what is known."""
+    def plan(self, split: Split, indices: Indices) -> Pass | None:
+        """What of a batch's forward pass is known; None where nothing can be."""
         if self._depth == 0:
-            yield
-            return
+            return None
         self._splits[id(split)] = split  # keeps the id from being used again
         known = self._states.get(id(split))
         if known is None:
             known = self._states[id(split)] = self._shared(split)
         source = next((states for states in reversed(known) if states.has(indices)), None)
+        return Pass(split, indices, known, source, self._depth)
+
+    @contextmanager
+    def replay(self, plan: Pass, rows: Tensor, width: int) -> Iterator[None]:
+        """Within, the model's forward pass of exactly this batch skips what is known.
+
+        Args:
+            plan: The batch's; `finish` it when the pass is made.
+            rows: Its examples' numbers on the device.
+            width: Tokens that it is padded to.
+        """
         replaced: dict[int, Forward] = {}
-        if source is not None:
-            hidden = source.get(indices)
-            for index in range(source.depth - 1):
+        if plan.source is not None:
+            hidden = plan.source.get(rows, width)
+            for index in range(plan.source.depth - 1):
                 replaced[index] = self._pass_on
-            replaced[source.depth - 1] = lambda *args, **kwargs: self._as_output(hidden)
-        if source is None or source.depth < self._depth:
-            replaced[self._depth - 1] = self._recording(split, indices, known)
+            replaced[plan.source.depth - 1] = lambda *args, **kwargs: self._as_output(hidden)
+        if plan.fills:
+            replaced[plan.depth - 1] = self._keeping(plan, rows)
         try:
             for index, forward in replaced.items():
                 self._blocks[index].forward = forward
@@ -181,24 +255,31 @@ class FrozenPrefix:
             for index in replaced:
                 del self._blocks[index].forward
 
-    def _recording(self, split: Split, indices: Indices, known: list[HiddenStates]) -> Forward:
-        block = self._blocks[self._depth - 1]
-        original = block.forward
+    def _keeping(self, plan: Pass, rows: Tensor) -> Forward:
+        original = self._blocks[plan.depth - 1].forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             output = original(*args, **kwargs)
             self._tuple_size = None if isinstance(output, Tensor) else len(output)
             hidden: Tensor = output if isinstance(output, Tensor) else output[0]
             hidden = hidden.detach()
-            if not known or known[-1].depth != self._depth:
-                known.append(HiddenStates(split, self._depth, hidden))
-            known[-1].put(indices, hidden)
-            if known[-1].complete:
-                del known[:-1]
-                self._share(split, known[-1])
+            if plan.target is None:
+                plan.known.append(HiddenStates(plan.split, plan.depth, hidden))
+            assert plan.target is not None
+            plan.target.put(rows, hidden)
             return output
 
         return forward
+
+    def finish(self, plan: Pass) -> None:
+        """The pass was made: what it put is there."""
+        if not plan.fills:
+            return
+        assert plan.target is not None, "the pass was not made"
+        plan.target.note(plan.indices)
+        if plan.target.complete:
+            del plan.known[:-1]
+            self._share(plan.split, plan.target)
 
     def _keys(self, split: Split, depths: Iterable[int]) -> list[str]:
         origin, data = list(self._origin(self._since)), split.fingerprint()
@@ -214,7 +295,8 @@ class FrozenPrefix:
             tensors = self._store.load(key) if description else None
             if description is not None and tensors is not None:
                 self._tuple_size = description["tuple_size"]
-                return [HiddenStates.loaded(split, depth, tensors["states"])]
+                device = next(self._blocks[0].parameters()).device
+                return [HiddenStates.loaded(split, depth, tensors["states"], device)]
         return []
 
     def _share(self, split: Split, states: HiddenStates) -> None:

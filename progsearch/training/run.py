@@ -24,7 +24,7 @@ from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split, load_task
 from progsearch.training.describe import describe
 from progsearch.training.engine import Engine
-from progsearch.training.precision import resolve_precision
+from progsearch.training.precision import arithmetic, resolve_precision
 from progsearch.training.prefix import FrozenPrefix
 from progsearch.training.rescoring import Rescoring
 from progsearch.training.segments import (
@@ -146,6 +146,7 @@ class TrainingRun:
         trained = trainable.names(*schedule.stages)
         self._rows = keep_occurring_rows(self.model, trained, self.task.splits())
         precision = resolve_precision(training.precision, self.device)
+        hardware = arithmetic(self.device)
         start = (ENVIRONMENT, model_fingerprint(config.model), config.method.own_fields())
         epoch = steps_per_epoch(
             len(self.task.train), training.batch_size, training.gradient_accumulation
@@ -153,12 +154,12 @@ class TrainingRun:
         # The prefix cache holds this, and must not hold the run, which would outlive its end.
         self._lineage = Lineage(
             # Every method starts where the pre-trained model is, whatever the seed.
-            pretrained=(*start, precision, self.device.type),
+            pretrained=(*start, precision, hardware),
             root=(
                 *start,
                 self.task.fingerprint,
                 training.model_dump(mode="json") | {"precision": precision},
-                (self.device.type, torch.get_num_threads()),
+                (hardware, torch.get_num_threads()),
             ),
             schedule=schedule,
             total_steps=epoch * training.epochs,

@@ -49,13 +49,13 @@ def no_scores(self, probe):
 
 
 def test_are_what_the_metric_gives_for_the_probe(cache, model, task):
-    scores = contribution_scores(model, task, "grad_norm", seed=3, settings=SMALL)
+    scores = contribution_scores(model, task, "grad_norm", seed=3, device="cpu", settings=SMALL)
     assert scores == tuple(GradNorm().scores(probe_of(model, task, seed=3)))
 
 
 def test_many_share_a_probe_and_equal_each_alone(cache, model, task):
     names = ["solo", "grad_norm", "leave_one_out", "random"]
-    together = contribution_scores_many(model, task, names, seed=0, settings=SMALL)
+    together = contribution_scores_many(model, task, names, seed=0, device="cpu", settings=SMALL)
     assert list(together) == names
     for name in names:
         assert together[name] == tuple(get_metric(name).scores(probe_of(model, task)))

@@ -13,6 +13,8 @@ from progsearch.training.prefix import FrozenPrefix
 from tests.tiny import tiny_model
 
 VOCABULARY = 64
+# Where there is a GPU, all tests of training run on it.
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
@@ -37,7 +39,7 @@ def tiny_engine(
         schedule,
         TrainingConfig(**settings | training),
         tiny_split(pad_id=model.config.pad_token_id) if split is None else split,
-        torch.device("cpu"),
+        DEVICE,
         FrozenPrefix(model, anatomy, store) if prefix_cache else None,
     )
     return engine, model
@@ -48,7 +50,7 @@ def four_block_bert(**overrides):
 
 
 def weights(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return {name: tensor.clone().cpu() for name, tensor in model.state_dict().items()}
 
 
 def changed(before, after):

@@ -9,6 +9,7 @@ from progsearch.errors import TrialFailed
 from progsearch.schedule import Schedule, Stage
 from tests.tiny import tiny_model
 from tests.training.runs import (
+    DEVICE,
     changed,
     four_block_bert,
     three_stages,
@@ -71,7 +72,7 @@ def test_dropout_is_off_in_frozen_parts_only():
         model.get_submodule(anatomy.blocks[block]).register_forward_hook(
             lambda module, inputs, output, seen=seen: seen.append(output)
         )
-    batch = tiny_split().batch([0, 1, 2])
+    batch = tiny_split().batch([0, 1, 2], DEVICE)
     for _ in range(2):
         model(**batch)
     assert torch.equal(*outputs[1])
@@ -162,5 +163,5 @@ def test_predictions_are_in_the_order_of_the_split():
     model.eval()
     for index in (0, 7, 23):
         with torch.no_grad():
-            alone = model(**split.batch([index])).logits[0]
+            alone = model(**split.batch([index], DEVICE)).logits[0].cpu()
         torch.testing.assert_close(logits[index], alone, rtol=1e-4, atol=1e-5)

@@ -186,9 +186,10 @@ def test_states_come_back_as_they_were_put():
     states = prefix.HiddenStates(split, 2, hidden)
     indices = np.array([4, 2, 9])
     assert not states.has(indices)
-    states.put(indices, hidden)
+    states.put(torch.from_numpy(indices), hidden)
+    states.note(indices)
     assert states.has(indices) and not states.complete
-    back = states.get(indices)
+    back = states.get(torch.from_numpy(indices), hidden.shape[1])
     for row, index in enumerate(indices):
         length = split.lengths[index]
         assert torch.equal(back[row, :length], hidden[row, :length])

@@ -100,7 +100,7 @@ def test_test_data_is_scored_where_asked_and_kept_with_the_end_of_the_run(files,
     assert result.metrics == unasked.metrics
     split = run.task.test
     with torch.no_grad():
-        logits = run.model.eval()(**split.batch(range(len(split)))).logits
+        logits = run.model.eval()(**split.batch(range(len(split)), run.device)).logits.cpu()
     assert result.test_metrics == run.task.evaluate(logits.numpy(), split.labels.numpy())
     # Known whole, so not trained: the score is the stored one, not that of an untrained model.
     _, again = finish(TrainingRun(config_of(files), store=store, test=True))

@@ -114,7 +114,8 @@ def test_a_run_gives_back_a_whole_model_and_stores_a_small_one(files, tmp_path, 
     assert (n_rows < VOCABULARY) == (method == "full")
     finish(run)
     assert len(run.model.state_dict()[TABLE]) == VOCABULARY
-    assert run.model(input_ids=torch.tensor([[VOCABULARY - 1]])).logits.isfinite().all()
+    last = torch.tensor([[VOCABULARY - 1]], device=run.device)
+    assert run.model(input_ids=last).logits.isfinite().all()
     assert run.model.get_input_embeddings().padding_idx == 0
 
 
