@@ -12,8 +12,9 @@
 
 The runs are those of `schedules.py`. All five train on the same rows with the same batch size,
 learning rates and evaluations, in two workers of one CPU each, or as many as there are to share a
-GPU; all but ``peer`` in one precision, unless ``--precision`` gives it to all. Each way is a process of its own with an empty cache
-folder; its time is that of the whole process, from starting Python to the last result.
+GPU; all but ``peer`` in one precision, unless ``--precision`` gives it to all. Each way is a
+process of its own with an empty cache folder; its time is that of the whole process, from
+starting Python to the last result.
 CPU-seconds are those of all its processes, Ray's included, sampled every second.
 
 Writes ``benchmarks/results/study.json`` and prints a table. Finished ways are kept in that file

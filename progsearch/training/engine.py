@@ -276,11 +276,12 @@ class Engine:
 
     def _seed_step(self) -> None:
         seed = self._training.seed * _SEED_STRIDE + self.step
-        if self._device.type == "cpu":
-            # `torch.manual_seed` asks every other kind of device as well, in vain: 0.3 ms, a
-            # tenth of a step of the head alone.
-            torch.default_generator.manual_seed(seed)
-        else:
+        # `torch.manual_seed` asks every other kind of device as well, in vain: 0.3 ms, a tenth of
+        # a step of the head alone.
+        torch.default_generator.manual_seed(seed)
+        if self._device.type == "cuda":
+            torch.cuda.default_generators[self._loss_sum.device.index].manual_seed(seed)
+        elif self._device.type != "cpu":
             torch.manual_seed(seed)
 
     def learning_rate(self, step: int) -> float:

@@ -13,6 +13,9 @@ from tests.training.runs import changed, four_block_bert, three_stages, tiny_eng
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
+# These send constants to the GPU within a step and wait for them.
+WAITING = ("deberta-v2", "gemma2")
+
 
 def texts(n_examples=128, longest=90, pad_id=0):
     """Long enough that kernels spread an example over several groups of threads."""
@@ -62,13 +65,14 @@ def test_recorded_steps_give_the_bits_of_others(precision, prefix_cache):
 
 
 @pytest.mark.parametrize("architecture", sorted(TINY))
-def test_steps_of_every_architecture_are_recorded(architecture):
+def test_every_architecture_gives_the_bits_of_steps_by_hand(architecture):
     pad_id = tiny_model(architecture).config.pad_token_id
     schedule = three_stages(find_anatomy(tiny_model(architecture)).n_blocks)
     settings = {"split": texts(32, 24, pad_id), "gradient_accumulation": 2, "batch_size": 4}
     _, plain = train(schedule, tiny_model(architecture), recorded=False, **settings)
     engine, recorded = train(schedule, tiny_model(architecture), **settings)
-    assert engine._graphs._usable and engine._graphs._recorded
+    assert engine._graphs._usable == (architecture not in WAITING)
+    assert bool(engine._graphs._recorded) == engine._graphs._usable
     assert not changed(plain, recorded)
 
 
@@ -134,8 +138,11 @@ def test_an_engine_that_goes_on_elsewhere_gives_the_same_bits():
 
 
 def test_a_model_that_waits_for_the_gpu_is_trained_without_recording(caplog):
+    def wait(module, inputs, output):
+        output.sum().item()
+
     model = four_block_bert()
-    model.classifier.register_forward_hook(lambda module, inputs, output: output.sum().item())
+    model.classifier.register_forward_hook(wait)
     plain_model = four_block_bert()
     _, plain = train(three_stages(4), plain_model, recorded=False)
     with caplog.at_level("INFO", logger="progsearch"):

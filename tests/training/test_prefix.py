@@ -100,7 +100,7 @@ def test_random_schedules_train_alike_with_and_without_the_cache(starts, thaws):
     torch.testing.assert_close(cached, plain, **TOLERANCE)
 
 
-def test_a_frozen_block_runs_once_per_example():
+def test_a_frozen_block_runs_once_per_example(by_hand):
     calls = []
     engine, model = tiny_engine(Schedule.last_blocks(4, 1), epochs=4)
     anatomy = find_anatomy(model)
@@ -196,7 +196,7 @@ def test_states_come_back_as_they_were_put():
         assert not back[row, length:].any()
 
 
-def test_a_prefix_that_is_never_trained_is_computed_once_for_all_runs(tmp_path):
+def test_a_prefix_that_is_never_trained_is_computed_once_for_all_runs(tmp_path, by_hand):
     store = Store(tmp_path, budget=10**9)
 
     def run(schedule, store):
@@ -234,7 +234,7 @@ def count_examples(run, block):
     return passed
 
 
-def test_a_prefix_that_was_trained_alike_is_computed_once_for_all_runs(files, tmp_path):
+def test_a_prefix_that_was_trained_alike_is_computed_once_for_all_runs(by_hand, files, tmp_path):
     store = Store(tmp_path, budget=10**9)
     alone = TrainingRun(config_of(files, frozen_from_the_second_third(2)))
     alone_records, _ = finish(alone)

@@ -166,7 +166,7 @@ def passes(model):
 
 
 @pytest.mark.parametrize("metric", ["grad_norm", "relative_grad_norm"])
-def test_gradients_that_training_had_anyway_are_the_scores(metric, monkeypatch):
+def test_gradients_that_training_had_anyway_are_the_scores(metric, monkeypatch, by_hand):
     """Against the mean of what the optimizer was given, in Adam's weights, made by hand."""
     engine, model = tiny_engine(Schedule.full(4), four_block_bert(), prefix_cache=False)
     anatomy = engine._freezer._anatomy
