@@ -33,7 +33,7 @@ from progsearch.training.batches import (
     optimizer_steps,
 )
 from progsearch.training.freezer import Freezer
-from progsearch.training.graphs import StepGraphs
+from progsearch.training.graphs import StepGraphs, recordable
 from progsearch.training.memory import PeakMemory
 from progsearch.training.precision import autocast, resolve_precision
 from progsearch.training.prefix import FrozenPrefix
@@ -129,9 +129,10 @@ class Engine:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self._loss_sum = torch.zeros((), device=device)
         self._repeatable = Repeatable(device)
+        self._graphs: StepGraphs | None = None
         # A scaler looks at the gradients before it lets the optimizer have them.
-        without_waiting = device.type == "cuda" and not self._scaler.is_enabled()
-        self._graphs = StepGraphs(device) if without_waiting else None
+        if device.type == "cuda" and not self._scaler.is_enabled() and recordable(model):
+            self._graphs = StepGraphs(device)
         self._span: tuple[int, int, Stage] | None = None
 
     def _make_optimizer(self) -> torch.optim.AdamW:

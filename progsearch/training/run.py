@@ -22,6 +22,7 @@ from progsearch.models import load_model, load_tokenizer, model_fingerprint
 from progsearch.peft import apply_method
 from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split, load_task
+from progsearch.tasks.metrics import prepare
 from progsearch.training.describe import describe
 from progsearch.training.engine import Engine
 from progsearch.training.precision import arithmetic, resolve_precision
@@ -129,6 +130,7 @@ class TrainingRun:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.tokenizer = load_tokenizer(config.model)
         self.task = load_task(config.task, self.tokenizer)
+        prepare(self.task.metrics)
         self.model = load_model(
             config.model,
             self.task.n_labels,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -61,3 +63,13 @@ def test_best_constant():
     assert best_constant("f1", LABELS) == pytest.approx(2 * 0.6 / 1.6)
     assert best_constant("matthews_correlation", LABELS) is None
     assert best_constant("pearson", np.array([0.5, 1.5])) is None
+
+
+def test_what_an_evaluation_needs_is_loaded_before_it():
+    code = (
+        "import sys; from progsearch.tasks.metrics import prepare\n"
+        "for names in (['accuracy'], ['accuracy', 'f1'], ['pearson']):\n"
+        "    prepare(names); print('sklearn' in sys.modules, 'scipy.stats' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split("\n")[:2] == ["False False", "True True"]
