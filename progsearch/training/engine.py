@@ -394,8 +394,18 @@ class Engine:
             split: The examples.
             precision: Of the forward passes; by default the training's.
         """
-        self._model.eval()
         batches = evaluation_batches(split.lengths, _EVALUATION_BATCH)
+        outputs = self._repeatable.run(lambda: self._outputs(split, batches, precision))
+        # Taken off the device once: each time, the process waits for it.
+        sorted_logits = torch.cat(outputs).cpu()
+        logits = torch.empty_like(sorted_logits)
+        logits[torch.as_tensor(np.concatenate(batches))] = sorted_logits
+        return logits
+
+    def _outputs(
+        self, split: Split, batches: list[Indices], precision: Precision | None
+    ) -> list[Tensor]:
+        self._model.eval()
         outputs: list[Tensor] = []
         for indices in batches:
             # What the prefix cache holds was computed in the training's precision.
@@ -405,8 +415,4 @@ class Engine:
                 outputs.append(self._forward(forward, rows).logits.float())
             forward.finish()
         self._freezer.set_modes()
-        # Taken off the device once: each time, the process waits for it.
-        sorted_logits = torch.cat(outputs).cpu()
-        logits = torch.empty_like(sorted_logits)
-        logits[torch.as_tensor(np.concatenate(batches))] = sorted_logits
-        return logits
+        return outputs

@@ -134,7 +134,7 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Pass:
+class Plan:
     """How one batch goes through the model; see `FrozenPrefix.plan`.
 
     Attributes:
@@ -219,7 +219,7 @@ class FrozenPrefix:
             self._states.clear()
         self._depth = depth
 
-    def plan(self, split: Split, indices: Indices) -> Pass | None:
+    def plan(self, split: Split, indices: Indices) -> Plan | None:
         """What of a batch's forward pass is known; None where nothing can be."""
         if self._depth == 0:
             return None
@@ -228,10 +228,10 @@ class FrozenPrefix:
         if known is None:
             known = self._states[id(split)] = self._shared(split)
         source = next((states for states in reversed(known) if states.has(indices)), None)
-        return Pass(split, indices, known, source, self._depth)
+        return Plan(split, indices, known, source, self._depth)
 
     @contextmanager
-    def replay(self, plan: Pass, rows: Tensor, width: int) -> Iterator[None]:
+    def replay(self, plan: Plan, rows: Tensor, width: int) -> Iterator[None]:
         """Within, the model's forward pass of exactly this batch skips what is known.
 
         Args:
@@ -255,7 +255,7 @@ class FrozenPrefix:
             for index in replaced:
                 del self._blocks[index].forward
 
-    def _keeping(self, plan: Pass, rows: Tensor) -> Forward:
+    def _keeping(self, plan: Plan, rows: Tensor) -> Forward:
         original = self._blocks[plan.depth - 1].forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -271,7 +271,7 @@ class FrozenPrefix:
 
         return forward
 
-    def finish(self, plan: Pass) -> None:
+    def finish(self, plan: Plan) -> None:
         """The pass was made: what it put is there."""
         if not plan.fills:
             return
