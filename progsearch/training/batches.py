@@ -47,6 +47,21 @@ def optimizer_steps(batches: list[Indices], gradient_accumulation: int) -> Itera
         yield batches[start : start + gradient_accumulation]
 
 
+def common_width(longest: int, most: int) -> int:
+    """To how many tokens a batch is padded so that few widths come up.
+
+    Args:
+        longest: Tokens of the batch's longest example.
+        most: Tokens of the longest example of all.
+
+    Returns:
+        A multiple of 8, or of an eighth of the power of two below where that is more; at most
+        ``most``.
+    """
+    multiple = 1 << max(3, longest.bit_length() - 4)
+    return min(-(-longest // multiple) * multiple, most)
+
+
 def evaluation_batches(lengths: npt.NDArray[np.integer], batch_size: int) -> list[Indices]:
     """All examples once, sorted by length so that little is padding."""
     order = np.argsort(-lengths, kind="stable")

@@ -28,6 +28,7 @@ from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split
 from progsearch.training.batches import (
     Indices,
+    common_width,
     epoch_batches,
     evaluation_batches,
     optimizer_steps,
@@ -45,9 +46,6 @@ _NO_DECAY = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm
 # The loss is looked at this often, in steps: on a GPU each look waits for the device.
 _LOSS_CHECK = 32
 _EVALUATION_BATCH = 64
-# On a GPU batches are padded to a multiple of this, and by no more than an eighth, so that few
-# shapes come up.
-_WIDTH = 8
 # Larger than any run's number of steps, so that no two seeds share a step's random numbers.
 _SEED_STRIDE = 1_000_000_007
 
@@ -298,8 +296,7 @@ class Engine:
     ) -> _Pass:
         width = int(split.lengths[indices].max())
         if pad and self._device.type == "cuda":
-            multiple = max(_WIDTH, 2 ** (width.bit_length() - 4))
-            width = min(-(-width // multiple) * multiple, int(split.lengths.max()))
+            width = common_width(width, int(split.lengths.max()))
         return _Pass(split, indices, width, self._prefix if cached else None)
 
     def _forward(self, forward: _Pass, rows: Tensor) -> Any:

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from progsearch.costs import steps_per_epoch
 from progsearch.training.batches import (
+    common_width,
     epoch_batches,
     evaluation_batches,
     optimizer_steps,
@@ -42,3 +43,14 @@ def test_batches_are_near_uniform_in_length():
 def test_evaluation_looks_at_every_example_once():
     batches = evaluation_batches(LENGTHS, 64)
     assert sorted(np.concatenate(batches)) == list(range(len(LENGTHS)))
+
+
+def test_few_widths_come_up_and_padding_stays_small():
+    most = 512
+    widths = {longest: common_width(longest, most) for longest in range(1, most + 1)}
+    for longest, width in widths.items():
+        assert longest <= width <= most
+        assert width % 8 == 0
+        assert width - longest < max(8, longest / 8)
+    assert len(set(widths.values())) == 32
+    assert common_width(508, 510) == 510
