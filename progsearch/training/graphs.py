@@ -70,7 +70,10 @@ class StepGraphs:
 
     def clear(self) -> None:
         """Forget all: tensors that the steps work with are about to be replaced."""
-        self._recorded.clear()
+        if self._recorded:
+            self._recorded.clear()
+            # Their memory serves nobody else unless it is given back.
+            torch.cuda.empty_cache()
         # All of one stage share their memory. No step leaves anything in it, so their order does
         # not matter.
         self._pool = torch.cuda.graph_pool_handle()
