@@ -137,7 +137,8 @@ def test_a_killed_search_is_finished_by_resume(tmp_path, begin):
 
 
 def test_a_dead_worker_costs_one_trial(tmp_path, begin):
-    recipe = tiny_recipe(tmp_path / "tiny", rows=2_000, budget=1, parallel=1)
+    # So many that the worker is still training when it is found.
+    recipe = tiny_recipe(tmp_path / "tiny", rows=8_000, budget=1, parallel=1)
     running = begin(recipe)
     running.wait_for("record", 0, 1)
     (worker,) = running.workers()
