@@ -67,7 +67,7 @@ def time_engine(
     prefix_cache: bool,
     device: torch.device,
 ) -> float:
-    """Samples per second of the second epoch, by a model that has to know ``seen``."""
+    """Samples per second of the last epoch, by a model that has to know ``seen``."""
     warm_up = 2 if device.type == "cuda" else 1
     model = load_model("minilm-l6", 2)
     anatomy = find_anatomy(model)
