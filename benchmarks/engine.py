@@ -47,7 +47,6 @@ from progsearch.tasks import Split, load_task
 from progsearch.training.batches import epoch_batches
 from progsearch.training.engine import Engine
 from progsearch.training.precision import autocast
-from progsearch.training.prefix import FrozenPrefix
 from progsearch.training.vocabulary import keep_occurring_rows
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
@@ -82,7 +81,7 @@ def time_engine(
         TrainingConfig(epochs=warm_up + 1, batch_size=BATCH, precision=precision),
         split,
         device,
-        FrozenPrefix(model, anatomy) if prefix_cache else None,
+        prefix_cache=prefix_cache,
     )
     engine.advance(warm_up * engine.steps_per_epoch)
     started = time.perf_counter()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -35,9 +35,11 @@ from progsearch.training.batches import (
 )
 from progsearch.training.freezer import Freezer
 from progsearch.training.graphs import StepGraphs, recordable
+from progsearch.training.head_token import HeadToken
 from progsearch.training.memory import PeakMemory
 from progsearch.training.precision import autocast, resolve_precision
 from progsearch.training.prefix import FrozenPrefix
+from progsearch.training.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +91,18 @@ class _Pass:
 class Engine:
     """Trains ``model`` by ``schedule`` on ``split``.
 
+    Args:
+        model: The model; it goes to ``device``.
+        anatomy: Its parts.
+        trainable: What its method trains.
+        schedule: When which parts are trained.
+        training: Hyperparameters and the seed.
+        split: The examples.
+        device: Where to train.
+        prefix_cache: Whether the output of frozen blocks is kept.
+        store: Where that output is shared with other runs.
+        origin: Given a step, all that determines the weights there, as JSON-able data.
+
     Attributes:
         step: Optimizer steps made so far.
         total_steps: Optimizer steps of the whole run.
@@ -106,7 +120,10 @@ class Engine:
         training: TrainingConfig,
         split: Split,
         device: torch.device,
-        prefix: FrozenPrefix | None = None,
+        *,
+        prefix_cache: bool = True,
+        store: Store | None = None,
+        origin: Callable[[int], Sequence[Any]] = lambda step: [step],
     ) -> None:
         self._model = model.to(device)
         self._training = training
@@ -121,7 +138,10 @@ class Engine:
         self.step = 0
         self.follow(schedule)
         self._freezer = Freezer(model, anatomy, trainable)
-        self._prefix = prefix
+        self._head_token = HeadToken(self._model, anatomy, split)
+        self._prefix: FrozenPrefix | None = None
+        if prefix_cache:
+            self._prefix = FrozenPrefix(model, anatomy, self._head_token, store, origin)
         self._optimizer = self._make_optimizer()
         self._all_groups = [list(group["params"]) for group in self._optimizer.param_groups]
         self._scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
@@ -300,8 +320,9 @@ class Engine:
         return _Pass(split, indices, width, self._prefix if cached else None)
 
     def _forward(self, forward: _Pass, rows: Tensor) -> Any:
-        with forward.without_prefix(rows):
-            return self._model(**forward.split.gather(rows, forward.width))
+        batch = forward.split.gather(rows, forward.width)
+        with self._head_token.alone(batch["attention_mask"]), forward.without_prefix(rows):
+            return self._model(**batch)
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
         """The tensors that a continuation needs: weights of ``names``, Adam's of the trained."""

@@ -23,6 +23,7 @@ from progsearch.anatomy import Anatomy
 from progsearch.cache import content_key
 from progsearch.tasks import Split
 from progsearch.training.batches import Indices
+from progsearch.training.head_token import HeadToken
 from progsearch.training.store import Store
 
 _log = logging.getLogger(__name__)
@@ -40,22 +41,21 @@ class HiddenStates:
     """Hidden states of a split's examples behind some block, without padding.
 
     Args:
-        split: The examples.
+        lengths: How many states each example has: one per token, or one alone.
         depth: How many blocks the states have passed.
         like: A tensor of their dtype and width, on the device that works with them. What that
             device has no room for lies in the machine's memory.
 
     Attributes:
         depth: How many blocks the states have passed.
-        states: Of all tokens, shape ``(tokens + 2, hidden_size)``, wherever there was room.
+        states: All of them, shape ``(sum of lengths + 2, hidden_size)``, wherever there was room.
     """
 
-    def __init__(self, split: Split, depth: int, like: Tensor) -> None:
+    def __init__(self, lengths: np.ndarray, depth: int, like: Tensor) -> None:
         self.depth = depth
         self._device = like.device
-        lengths = np.asarray(split.lengths)
         ends = np.cumsum(lengths)
-        # Two rows more than there are tokens: padding reads the first, which stays zero, and is
+        # Two rows more than there are states: padding reads the first, which stays zero, and is
         # written to the second, so that the kernels do not depend on how much of it there is.
         self._padding_row = int(ends[-1])
         self.states = _allocate(self._padding_row + 2, like)
@@ -67,10 +67,10 @@ class HiddenStates:
 
     @classmethod
     def loaded(
-        cls, split: Split, depth: int, states: Tensor, device: torch.device
+        cls, lengths: np.ndarray, depth: int, states: Tensor, device: torch.device
     ) -> HiddenStates:
-        """Those that another run has computed for every example of ``split``."""
-        made = cls(split, depth, states[:1].to(device))
+        """Those that another run has computed for every example."""
+        made = cls(lengths, depth, states[:1].to(device))
         made.states.copy_(states)
         made._filled[:] = True
         return made
@@ -181,6 +181,7 @@ class FrozenPrefix:
         model: The model; only the ``forward`` of its blocks is replaced, and only within
             `replay`.
         anatomy: Where its blocks are.
+        head_token: The one that its head reads.
         store: Where states are shared with other runs.
         origin: Given a step, all that determines the weights there, as JSON-able data.
     """
@@ -189,9 +190,11 @@ class FrozenPrefix:
         self,
         model: nn.Module,
         anatomy: Anatomy,
+        head_token: HeadToken,
         store: Store | None = None,
         origin: Callable[[int], Sequence[Any]] = lambda step: [step],
     ) -> None:
+        self._head_token = head_token
         self._store = store
         self._origin = origin
         self._since = 0
@@ -241,7 +244,7 @@ class FrozenPrefix:
         """
         replaced: dict[int, Forward] = {}
         if plan.source is not None:
-            hidden = plan.source.get(rows, width)
+            hidden = self._get(plan.source, rows, width)
             for index in range(plan.source.depth - 1):
                 replaced[index] = self._pass_on
             replaced[plan.source.depth - 1] = lambda *args, **kwargs: self._as_output(hidden)
@@ -255,6 +258,19 @@ class FrozenPrefix:
             for index in replaced:
                 del self._blocks[index].forward
 
+    def _get(self, source: HiddenStates, rows: Tensor, width: int) -> Tensor:
+        if self._all_tokens(source.depth):
+            return source.get(rows, width)
+        # The head reads one of them, wherever it looks.
+        return source.get(rows, 1).expand(-1, width, -1)
+
+    def _all_tokens(self, depth: int) -> bool:
+        """Whether somebody reads more than one token's state behind this many blocks."""
+        return depth < len(self._blocks) or self._head_token.position is None
+
+    def _lengths(self, split: Split, depth: int) -> np.ndarray:
+        return split.lengths if self._all_tokens(depth) else np.ones_like(split.lengths)
+
     def _keeping(self, plan: Plan, rows: Tensor) -> Forward:
         original = self._blocks[plan.depth - 1].forward
 
@@ -263,8 +279,11 @@ class FrozenPrefix:
             self._tuple_size = None if isinstance(output, Tensor) else len(output)
             hidden: Tensor = output if isinstance(output, Tensor) else output[0]
             hidden = hidden.detach()
+            if not self._all_tokens(plan.depth):
+                hidden = self._head_token.of(hidden)
             if plan.target is None:
-                plan.known.append(HiddenStates(plan.split, plan.depth, hidden))
+                lengths = self._lengths(plan.split, plan.depth)
+                plan.known.append(HiddenStates(lengths, plan.depth, hidden))
             assert plan.target is not None
             plan.target.put(rows, hidden)
             return output
@@ -296,7 +315,8 @@ class FrozenPrefix:
             if description is not None and tensors is not None:
                 self._tuple_size = description["tuple_size"]
                 device = next(self._blocks[0].parameters()).device
-                return [HiddenStates.loaded(split, depth, tensors["states"], device)]
+                lengths = self._lengths(split, depth)
+                return [HiddenStates.loaded(lengths, depth, tensors["states"], device)]
         return []
 
     def _share(self, split: Split, states: HiddenStates) -> None:

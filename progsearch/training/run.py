@@ -26,7 +26,6 @@ from progsearch.tasks.metrics import prepare
 from progsearch.training.describe import describe
 from progsearch.training.engine import Engine
 from progsearch.training.precision import arithmetic, resolve_precision
-from progsearch.training.prefix import FrozenPrefix
 from progsearch.training.rescoring import Rescoring
 from progsearch.training.segments import (
     ENVIRONMENT,
@@ -174,9 +173,9 @@ class TrainingRun:
             training,
             self.task.train,
             self.device,
-            FrozenPrefix(self.model, anatomy, store, self._lineage.origin)
-            if prefix_cache
-            else None,
+            prefix_cache=prefix_cache,
+            store=store,
+            origin=self._lineage.origin,
         )
         self._model_cost = describe(config.model, config.task, config.method)
         self._rescoring: Rescoring | None = None

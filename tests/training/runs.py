@@ -9,7 +9,6 @@ from progsearch.peft import apply_method
 from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split
 from progsearch.training.engine import Engine
-from progsearch.training.prefix import FrozenPrefix
 from tests.tiny import tiny_model
 
 VOCABULARY = 64
@@ -40,7 +39,8 @@ def tiny_engine(
         TrainingConfig(**settings | training),
         tiny_split(pad_id=model.config.pad_token_id) if split is None else split,
         DEVICE,
-        FrozenPrefix(model, anatomy, store) if prefix_cache else None,
+        prefix_cache=prefix_cache,
+        store=store,
     )
     return engine, model
 
