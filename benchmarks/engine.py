@@ -12,7 +12,8 @@ so that a ratio always compares neighbours in time:
   the rows of the tokens in all of MRPC, however few rows are timed;
 - ``cached``: the engine with it;
 - ``ideal``: bare forward, backward and AdamW step of the unfrozen part alone, on hidden states
-  that are there already.
+  that are there already; like the engine's, its last block works for the token alone that the
+  head reads.
 
 Timed is the second epoch of the stage: the first one fills the cache; on a GPU the third, since
 the second one records its steps. ``defaults`` compares both
@@ -46,6 +47,7 @@ from progsearch.peft import apply_method
 from progsearch.tasks import Split, load_task
 from progsearch.training.batches import epoch_batches
 from progsearch.training.engine import Engine
+from progsearch.training.head_token import HeadToken
 from progsearch.training.precision import autocast
 from progsearch.training.vocabulary import keep_occurring_rows
 
@@ -211,6 +213,7 @@ def time_ideal(split: Split, n_frozen: int, precision: str, device: torch.device
     """Bare steps of the unfrozen part; batches and hidden states are made beforehand."""
     model = load_model("minilm-l6", 2).to(device)
     batches = [split.batch(b, device) for b in epoch_batches(split.lengths, BATCH, 0, 1)]
+    head_token = HeadToken(model, find_anatomy(model), split)
     given = _Given()
     hidden = []
     if n_frozen:
@@ -230,7 +233,7 @@ def time_ideal(split: Split, n_frozen: int, precision: str, device: torch.device
         for index, batch in enumerate(batches):
             if n_frozen:
                 given.hidden = hidden[index]
-            with autocast(precision, device):
+            with head_token.alone(batch["attention_mask"]), autocast(precision, device):
                 loss = model(**batch).loss
             loss.backward()
             optimizer.step()

@@ -38,7 +38,7 @@ from progsearch.training.graphs import StepGraphs, recordable
 from progsearch.training.head_token import HeadToken
 from progsearch.training.memory import PeakMemory
 from progsearch.training.precision import autocast, resolve_precision
-from progsearch.training.prefix import FrozenPrefix
+from progsearch.training.prefix import FrozenPrefix, Plan
 from progsearch.training.store import Store
 
 _log = logging.getLogger(__name__)
@@ -56,13 +56,18 @@ class _Pass:
     """One batch's way through the model."""
 
     def __init__(
-        self, split: Split, indices: Indices, width: int, prefix: FrozenPrefix | None
+        self,
+        split: Split,
+        indices: Indices,
+        width: int,
+        prefix: FrozenPrefix,
+        plan: Plan | None,
     ) -> None:
         self.split = split
         self.indices = indices
         self.width = width
         self._prefix = prefix
-        self._plan = prefix.plan(split, indices) if prefix else None
+        self._plan = plan
 
     @property
     def kind(self) -> Hashable | None:
@@ -78,13 +83,13 @@ class _Pass:
 
     def without_prefix(self, rows: Tensor) -> AbstractContextManager[None]:
         """Within, the model's forward pass leaves out what is known of this batch."""
-        if self._prefix is None or self._plan is None:
+        if self._plan is None:
             return nullcontext()
         return self._prefix.replay(self._plan, rows, self.width)
 
     def finish(self) -> None:
         """The pass was made."""
-        if self._prefix is not None and self._plan is not None:
+        if self._plan is not None:
             self._prefix.finish(self._plan)
 
 
@@ -139,9 +144,7 @@ class Engine:
         self.follow(schedule)
         self._freezer = Freezer(model, anatomy, trainable)
         self._head_token = HeadToken(self._model, anatomy, split)
-        self._prefix: FrozenPrefix | None = None
-        if prefix_cache:
-            self._prefix = FrozenPrefix(model, anatomy, self._head_token, store, origin)
+        self._prefix = FrozenPrefix(model, anatomy, self._head_token, prefix_cache, store, origin)
         self._optimizer = self._make_optimizer()
         self._all_groups = [list(group["params"]) for group in self._optimizer.param_groups]
         self._scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
@@ -183,13 +186,11 @@ class Engine:
         for first, end, stage in self._spans:
             if self.step < min(end, until) and self.step >= first:
                 self._freezer.enter(stage, self._optimizer)
-                if self._prefix:
-                    depth = self._freezer.frozen_prefix(stage)
-                    self._prefix.set_depth(depth, self._frozen_since(depth, first))
-                    if self.step == first and (reason := self._freezer.behind_prefix(stage)):
-                        _log.info(
-                            "steps %d to %d, not in the prefix cache: %s", first, end, reason
-                        )
+                depth = self._freezer.frozen_prefix(stage)
+                self._prefix.set_depth(depth, self._frozen_since(depth, first))
+                left_out = self._freezer.behind_prefix(stage)
+                if self._prefix.keeps and self.step == first and left_out:
+                    _log.info("steps %d to %d, not in the prefix cache: %s", first, end, left_out)
                 for group, parameters in zip(
                     self._optimizer.param_groups, self._all_groups, strict=True
                 ):
@@ -317,7 +318,8 @@ class Engine:
         width = int(split.lengths[indices].max())
         if pad and self._device.type == "cuda":
             width = common_width(width, int(split.lengths.max()))
-        return _Pass(split, indices, width, self._prefix if cached else None)
+        plan = self._prefix.plan(split, indices) if cached else None
+        return _Pass(split, indices, width, self._prefix, plan)
 
     def _forward(self, forward: _Pass, rows: Tensor) -> Any:
         batch = forward.split.gather(rows, forward.width)
@@ -353,9 +355,8 @@ class Engine:
             kind, _, name = key.partition(":")
             if kind != "weight":
                 self._optimizer.state[parameters[name]][kind] = value.to(self._device)
-        if self._prefix:
-            # What was frozen here may have been trained on the way that was skipped.
-            self._prefix.set_depth(0)
+        # What was frozen here may have been trained on the way that was skipped.
+        self._prefix.set_depth(0)
         self._begin(None)
         self.step = step
 

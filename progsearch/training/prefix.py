@@ -182,6 +182,7 @@ class FrozenPrefix:
             `replay`.
         anatomy: Where its blocks are.
         head_token: The one that its head reads.
+        keeps: Whether states are kept; without them every pass is whole.
         store: Where states are shared with other runs.
         origin: Given a step, all that determines the weights there, as JSON-able data.
     """
@@ -191,9 +192,11 @@ class FrozenPrefix:
         model: nn.Module,
         anatomy: Anatomy,
         head_token: HeadToken,
+        keeps: bool = True,
         store: Store | None = None,
         origin: Callable[[int], Sequence[Any]] = lambda step: [step],
     ) -> None:
+        self.keeps = keeps
         self._head_token = head_token
         self._store = store
         self._origin = origin
@@ -224,7 +227,7 @@ class FrozenPrefix:
 
     def plan(self, split: Split, indices: Indices) -> Plan | None:
         """What of a batch's forward pass is known; None where nothing can be."""
-        if self._depth == 0:
+        if self._depth == 0 or not self.keeps:
             return None
         self._splits[id(split)] = split  # keeps the id from being used again
         known = self._states.get(id(split))
