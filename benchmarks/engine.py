@@ -255,11 +255,11 @@ def measure(
     def engine(n_frozen: int, precision: str, prefix_cache: bool) -> float:
         return time_engine(split, seen, n_frozen, precision, prefix_cache, device)
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for repeat in range(repeats):
         for precision in ("fp32", "bf16"):
             for n_frozen in (0, 2, 4, 5):
-                row: dict[str, Any] = {
+                row = {
                     "repeat": repeat,
                     "precision": precision,
                     "frozen": n_frozen,
@@ -270,15 +270,15 @@ def measure(
                 row["cached"] = engine(n_frozen, precision, True) if n_frozen else row["engine"]
                 rows.append(row)
                 print(json.dumps(row), flush=True)
-        rows.append(
-            {
-                "repeat": repeat,
-                "precision": "defaults",
-                "frozen": 0,
-                "trainer": time_trainer_defaults(split, device),
-                "engine": engine(0, "auto", True),
-            }
-        )
+        row = {
+            "repeat": repeat,
+            "precision": "defaults",
+            "frozen": 0,
+            "trainer": time_trainer_defaults(split, device),
+            "engine": engine(0, "auto", True),
+        }
+        rows.append(row)
+        print(json.dumps(row), flush=True)
     return rows
 
 

@@ -192,8 +192,11 @@ def _position(
             logits = model(**batch).logits
     finally:
         hook.remove()
-    (gradient,) = torch.autograd.grad(logits.sum(), states)
+    (gradient,) = torch.autograd.grad(logits.sum(), states, allow_unused=True)
+    # Some attention kernels take the tokens of all examples in one row.
+    if length == 1 or gradient is None or gradient.shape[:2] != (1, width):
+        return None
     read = gradient[0].any(dim=1).nonzero().flatten().tolist()
-    if length == 1 or read not in ([0], [length - 1]):
+    if read not in ([0], [length - 1]):
         return None
     return "first" if read == [0] else "last"

@@ -136,3 +136,11 @@ def test_examples_may_all_be_as_long_as_the_model_allows():
     assert HeadToken(model, anatomy, split).position == "last"
     bert = four_block_bert(max_position_embeddings=int(split.lengths[0])).to(DEVICE)
     assert HeadToken(bert, find_anatomy(bert), split).position == "first"
+
+
+def test_where_tokens_of_all_examples_lie_in_one_row_the_block_is_left_as_it_is():
+    model, anatomy = with_method("bert", "full")
+    last = model.get_submodule(anatomy.blocks[-1])
+    last.register_forward_hook(lambda module, inputs, output: output.flatten(0, 1))
+    model.bert.pooler.register_forward_pre_hook(lambda module, inputs: (inputs[0][None],))
+    assert HeadToken(model, anatomy, tiny_split()).position is None
