@@ -80,9 +80,10 @@ class HeadToken:
         Args:
             attention_mask: Of the batch that passes, shape ``(rows, width)``, padded on the right.
         """
+        if self.position == "last":
+            self._last = attention_mask.sum(1, keepdim=True) - 1
         with ExitStack() as stack:
-            if self.position == "last":
-                self._last = attention_mask.sum(1, keepdim=True) - 1
+            stack.callback(setattr, self, "_last", None)
             if self._behind_attention is not None:
                 attention = _OneQuery(self)
                 hooks = [

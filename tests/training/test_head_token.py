@@ -1,5 +1,8 @@
 import pytest
 import torch
+import transformers
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from progsearch.anatomy import find_anatomy
 from progsearch.config import MethodConfig
@@ -18,6 +21,8 @@ DECODERS = {"gpt2", "gpt-neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemm
 WHOLE = {"opt"}
 # Weights of a layer between the hidden states and the feed-forward's width.
 FEED_FORWARD = {32 * 48, 32 * 128}
+# Those compute attention by hand.
+OWN_ATTENTION = {"mpnet", "deberta-v2", "gemma2"}
 
 
 def with_method(architecture, method, **overrides):
@@ -36,8 +41,9 @@ def gradients(model, batch):
     return output.logits.detach(), found
 
 
-def assert_same_function(model, anatomy):
-    split = tiny_split(pad_id=model.config.pad_token_id)
+def assert_same_function(model, anatomy, split=None):
+    if split is None:
+        split = tiny_split(pad_id=model.config.pad_token_id)
     batch = split.batch(range(6), DEVICE)
     logits, expected = gradients(model, batch)
     token = HeadToken(model, anatomy, split)
@@ -54,6 +60,28 @@ def assert_same_function(model, anatomy):
 def test_logits_and_gradients_are_those_of_the_whole_model(architecture):
     token = assert_same_function(*with_method(architecture, "full"))
     assert token.position == ("last" if architecture in DECODERS else "first")
+
+
+@pytest.mark.parametrize("architecture", sorted(TINY))
+def test_they_are_so_without_padding(architecture):
+    """Where transformers leaves the mask out, and a decoder's attention is causal by a flag."""
+    model, anatomy = with_method(architecture, "full")
+    split = tiny_split(pad_id=model.config.pad_token_id)
+    split.lengths[:] = split.lengths.min()
+    assert_same_function(model, anatomy, split)
+
+
+@pytest.mark.parametrize("kind", ["XLMRoberta", "Camembert", "Mistral"])
+def test_they_are_so_for_models_that_are_built_like_others(kind):
+    like = tiny_model("llama" if kind == "Mistral" else "roberta").config.to_dict()
+    for name in ("model_type", "architectures"):
+        like.pop(name)
+    config = getattr(transformers, f"{kind}Config")(**like)
+    assert config.model_type in head_token._BEHIND_ATTENTION
+    torch.manual_seed(0)
+    model = transformers.AutoModelForSequenceClassification.from_config(config).eval().to(DEVICE)
+    token = assert_same_function(model, find_anatomy(model))
+    assert token.position == ("last" if kind == "Mistral" else "first")
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "gpt2"])
@@ -81,6 +109,32 @@ def test_the_last_feed_forward_sees_one_token_per_example(architecture):
         model(**batch)
     tokens = batch["input_ids"].numel() if architecture in WHOLE else len(batch["labels"])
     assert {states.numel() for states in seen} == {tokens}
+
+
+class _Queries(TorchFunctionMode):
+    """Counts the queries of each attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is F.scaled_dot_product_attention:
+            self.counts.append(args[0].shape[-2])
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("architecture", sorted(TINY))
+def test_the_last_attention_has_one_query_per_example(architecture):
+    model, anatomy = with_method(architecture, "full")
+    split = tiny_split(pad_id=model.config.pad_token_id)
+    batch = split.batch(range(6), DEVICE)
+    token = HeadToken(model, anatomy, split)
+    with token.alone(batch["attention_mask"]), _Queries() as queries:
+        model(**batch)
+    width = batch["input_ids"].shape[1]
+    expected = [width, width, width if architecture in WHOLE else 1]
+    assert queries.counts == ([] if architecture in OWN_ATTENTION else expected)
 
 
 def test_a_head_that_reads_all_tokens_gets_all_of_them(caplog):
