@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 Indices = npt.NDArray[np.int64]
 
 # Examples are sorted by length within chunks of this many batches, as transformers' length-grouped
 # sampler does: near-uniform batches, while the order stays close to random.
 _BATCHES_PER_CHUNK = 50
+# Tokens of a batch that needs no gradients. On a CPU more of them leave its cache; a GPU takes all
+# that make it worth starting.
+_TOKENS_ON_CPU = 2048
+_TOKENS_ON_GPU = 16384
 
 
 def epoch_batches(
@@ -62,7 +67,19 @@ def common_width(longest: int, most: int) -> int:
     return min(-(-longest // multiple) * multiple, most)
 
 
-def evaluation_batches(lengths: npt.NDArray[np.integer], batch_size: int) -> list[Indices]:
-    """All examples once, sorted by length so that little is padding."""
+def evaluation_batches(lengths: npt.NDArray[np.integer], device: torch.device) -> list[Indices]:
+    """All examples once, for passes without gradients on ``device``.
+
+    Sorted by length, so that little is padding. However long the texts are, a batch holds about
+    as many tokens: what a pass takes for few and for many of them, such as casting the weights,
+    is then spread over many.
+    """
+    tokens = _TOKENS_ON_CPU if device.type == "cpu" else _TOKENS_ON_GPU
     order = np.argsort(-lengths, kind="stable")
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches: list[Indices] = []
+    start = 0
+    while start < len(order):
+        end = start + max(1, tokens // int(lengths[order[start]]))
+        batches.append(order[start:end])
+        start = end
+    return batches

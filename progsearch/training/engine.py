@@ -6,10 +6,10 @@ that a run can be cut anywhere and give the same weights.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ from progsearch.training.graphs import StepGraphs, recordable
 from progsearch.training.head_token import HeadToken
 from progsearch.training.memory import PeakMemory
 from progsearch.training.precision import autocast, resolve_precision
-from progsearch.training.prefix import FrozenPrefix, Plan
+from progsearch.training.prefix import FrozenPrefix, HiddenStates
 from progsearch.training.store import Store
 
 _log = logging.getLogger(__name__)
@@ -47,27 +47,27 @@ _log = logging.getLogger(__name__)
 _NO_DECAY = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
 # The loss is looked at this often, in steps: on a GPU each look waits for the device.
 _LOSS_CHECK = 32
-_EVALUATION_BATCH = 64
 # Larger than any run's number of steps, so that no two seeds share a step's random numbers.
 _SEED_STRIDE = 1_000_000_007
 
 
 class _Pass:
-    """One batch's way through the model."""
+    """One batch's way through the model.
+
+    Args:
+        split: Where its examples are from.
+        indices: Which they are.
+        width: Tokens that they are padded to.
+        states: What stands for its frozen blocks.
+    """
 
     def __init__(
-        self,
-        split: Split,
-        indices: Indices,
-        width: int,
-        prefix: FrozenPrefix,
-        plan: Plan | None,
+        self, split: Split, indices: Indices, width: int, states: HiddenStates | None
     ) -> None:
         self.split = split
         self.indices = indices
         self.width = width
-        self._prefix = prefix
-        self._plan = plan
+        self.states = states
 
     @property
     def kind(self) -> Hashable | None:
@@ -76,21 +76,10 @@ class _Pass:
         # where it can look.
         if self.split.lengths[self.indices].min() == self.width:
             return None
-        shape = len(self.indices), self.width
-        if self._plan is None:
-            return shape
-        return None if self._plan.kind is None else (*shape, *self._plan.kind)
-
-    def without_prefix(self, rows: Tensor) -> AbstractContextManager[None]:
-        """Within, the model's forward pass leaves out what is known of this batch."""
-        if self._plan is None:
-            return nullcontext()
-        return self._prefix.replay(self._plan, rows, self.width)
-
-    def finish(self) -> None:
-        """The pass was made."""
-        if self._plan is not None:
-            self._prefix.finish(self._plan)
+        # What lies elsewhere is waited for.
+        if self.states is not None and not self.states.at_hand:
+            return None
+        return len(self.indices), self.width
 
 
 class Engine:
@@ -204,6 +193,7 @@ class Engine:
         """Other tensors take part from here on: what was recorded reads the old ones."""
         self._span = span
         self._allocated = False
+        self._most_tokens = 0
         if self._graphs:
             self._graphs.clear()
 
@@ -223,11 +213,23 @@ class Engine:
                 self._split.lengths, self._training.batch_size, self._training.seed, epoch
             )
             steps = list(optimizer_steps(batches, self._training.gradient_accumulation))
-            for batches_of_step in steps[position : position + until - self.step]:
+            steps = steps[position : position + until - self.step]
+            self._fill(self._split, np.concatenate([*itertools.chain(*steps)]))
+            for batches_of_step in steps:
                 self._make_step(batches_of_step)
 
+    def _fill(self, split: Split, indices: Indices) -> None:
+        """Compute what frozen blocks make of these examples, before their first pass."""
+
+        def forward(states: HiddenStates | None, batch: Indices) -> None:
+            rows = torch.from_numpy(batch).to(self._device, non_blocking=True)
+            with autocast(self.precision, self._device):
+                self._forward(_Pass(split, batch, self._width(split, batch), states), rows)
+
+        self._repeatable.run(lambda: self._prefix.fill(split, indices, forward))
+
     def _make_step(self, batches: list[Indices]) -> None:
-        passes = [self._pass(self._split, indices, pad=True) for indices in batches]
+        passes = [self._pass(indices) for indices in batches]
         rows = [torch.from_numpy(indices) for indices in batches]
         recorded = self._recorded(passes, rows)
         self._set_learning_rate()
@@ -236,8 +238,6 @@ class Engine:
             recorded()
         else:
             self._repeatable.run(lambda: self._make_step_by_hand(passes, rows))
-        for forward in passes:
-            forward.finish()
         self.step += 1
         if self.step % _LOSS_CHECK == 0:
             self._check_loss()
@@ -265,21 +265,37 @@ class Engine:
     def _update(self, passes: list[_Pass], rows: list[Tensor]) -> None:
         """All of a step that the device does, and nothing that waits for it."""
         n_examples = sum(len(forward.indices) for forward in passes)
+        looks = self._is_largest(passes)
         for forward, rows_of_batch in zip(passes, rows, strict=True):
             with autocast(self.precision, self._device):
                 loss = self._forward(forward, rows_of_batch).loss
             # Activations are highest here, gradients after the backward pass.
-            self.memory.sample()
+            if looks:
+                self.memory.sample()
             # A step is the mean over its examples, however they are spread over batches.
             weight = len(forward.indices) / n_examples
             self._scaler.scale(loss * weight if weight != 1 else loss).backward()
             self._loss_sum += loss.detach()
-        self.memory.sample()
+        if looks:
+            self.memory.sample()
         self._scaler.unscale_(self._optimizer)
         self._clip()
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._forget_gradients()
+
+    def _is_largest(self, passes: list[_Pass]) -> bool:
+        """Whether the stage had no step yet that needs as much memory.
+
+        Looking at a large heap takes a millisecond.
+        """
+        tokens = max(len(batch.indices) * batch.width for batch in passes)
+        if tokens <= self._most_tokens:
+            return False
+        # Adam's state is not there in the first step.
+        if self._allocated:
+            self._most_tokens = tokens
+        return True
 
     def _forget_gradients(self) -> None:
         for group in self._optimizer.param_groups:
@@ -312,19 +328,23 @@ class Engine:
         left = (self.total_steps - step) / max(1, self.total_steps - warmup)
         return self._training.learning_rate * left
 
-    def _pass(
-        self, split: Split, indices: Indices, *, pad: bool = False, cached: bool = True
-    ) -> _Pass:
-        width = int(split.lengths[indices].max())
-        if pad and self._device.type == "cuda":
-            width = common_width(width, int(split.lengths.max()))
-        plan = self._prefix.plan(split, indices) if cached else None
-        return _Pass(split, indices, width, self._prefix, plan)
+    def _pass(self, indices: Indices) -> _Pass:
+        width = self._width(self._split, indices)
+        if self._device.type == "cuda":
+            width = common_width(width, int(self._split.lengths.max()))
+        return _Pass(self._split, indices, width, self._prefix.states(self._split))
 
-    def _forward(self, forward: _Pass, rows: Tensor) -> Any:
-        batch = forward.split.gather(rows, forward.width)
-        with self._head_token.alone(batch["attention_mask"]), forward.without_prefix(rows):
-            return self._model(**batch)
+    @staticmethod
+    def _width(split: Split, indices: Indices) -> int:
+        return int(split.lengths[indices].max())
+
+    def _forward(self, batch: _Pass, rows: Tensor) -> Any:
+        inputs = batch.split.gather(rows, batch.width)
+        with (
+            self._head_token.alone(inputs["attention_mask"]),
+            self._prefix.replay(batch.states, rows, batch.width),
+        ):
+            return self._model(**inputs)
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
         """The tensors that a continuation needs: weights of ``names``, Adam's of the trained."""
@@ -394,12 +414,17 @@ class Engine:
         return factor
 
     def _clip(self) -> None:
+        """Scale the gradients down to the largest norm, or have the optimizer do it."""
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         grads = [p.grad for p in parameters if p.grad is not None]
-        norm = get_total_norm(grads)
-        # On a CPU the norm is at hand, and a factor of 1 would cost one more pass over all.
-        if self._device.type != "cpu" or norm > self._training.max_grad_norm:
-            clip_grads_with_norm_(parameters, self._training.max_grad_norm, norm)
+        norm, largest = get_total_norm(grads), self._training.max_grad_norm
+        if self._device.type == "cpu":
+            # Where they are too large, the fused optimizer divides by this as it reads them,
+            # which spares a pass over all.
+            scale = (norm + 1e-6) / largest if norm > largest else None
+            self._optimizer.grad_scale = scale  # type: ignore[attr-defined]
+        else:
+            clip_grads_with_norm_(parameters, largest, norm)
 
     def _check_loss(self) -> None:
         if not torch.isfinite(self._loss_sum):
@@ -413,8 +438,17 @@ class Engine:
             split: The examples.
             precision: Of the forward passes; by default the training's.
         """
-        batches = evaluation_batches(split.lengths, _EVALUATION_BATCH)
-        outputs = self._repeatable.run(lambda: self._outputs(split, batches, precision))
+        self._model.eval()
+        batches = evaluation_batches(split.lengths, self._device)
+        states = None
+        # What the prefix cache holds was computed in the training's precision.
+        if precision is None:
+            self._fill(split, np.concatenate(batches))
+            states = self._prefix.states(split)
+        outputs = self._repeatable.run(
+            lambda: self._outputs(split, batches, states, precision or self.precision)
+        )
+        self._freezer.set_modes()
         # Taken off the device once: each time, the process waits for it.
         sorted_logits = torch.cat(outputs).cpu()
         logits = torch.empty_like(sorted_logits)
@@ -422,16 +456,17 @@ class Engine:
         return logits
 
     def _outputs(
-        self, split: Split, batches: list[Indices], precision: Precision | None
+        self,
+        split: Split,
+        batches: list[Indices],
+        states: HiddenStates | None,
+        precision: Precision,
     ) -> list[Tensor]:
-        self._model.eval()
         outputs: list[Tensor] = []
-        for indices in batches:
-            # What the prefix cache holds was computed in the training's precision.
-            forward = self._pass(split, indices, cached=precision is None)
-            rows = torch.from_numpy(indices).to(self._device, non_blocking=True)
-            with autocast(precision or self.precision, self._device):
-                outputs.append(self._forward(forward, rows).logits.float())
-            forward.finish()
-        self._freezer.set_modes()
+        # Around all batches: what it has cast of the trained weights serves them all.
+        with autocast(precision, self._device):
+            for indices in batches:
+                rows = torch.from_numpy(indices).to(self._device, non_blocking=True)
+                batch = _Pass(split, indices, self._width(split, indices), states)
+                outputs.append(self._forward(batch, rows).logits.float())
         return outputs

@@ -1,8 +1,8 @@
 """The frozen-prefix cache: what frozen blocks compute is computed once per example.
 
 While the embeddings and the first k blocks are frozen, the output of block k-1 is a constant
-function of the input. It is kept the first time a batch passes by, in the very dtype the block
-gave, and put in its place from then on, so that the frozen blocks are not run again.
+function of the input. It is computed before an example's first pass, in large batches, kept in
+the very dtype the block gave, and put in its place, so that the frozen blocks are not run again.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from progsearch.anatomy import Anatomy
 from progsearch.cache import content_key
 from progsearch.tasks import Split
-from progsearch.training.batches import Indices
+from progsearch.training.batches import Indices, evaluation_batches
 from progsearch.training.head_token import HeadToken
 from progsearch.training.store import Store
 
@@ -85,26 +85,29 @@ class HiddenStates:
         """Whether the states of every example are there."""
         return bool(self._filled.all())
 
-    def has(self, indices: Indices) -> bool:
-        """Whether the states of all these examples are there."""
-        return bool(self._filled[indices].all())
+    def has(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        """Of which of these examples the states are there."""
+        return self._filled[indices]
 
-    def note(self, indices: Indices) -> None:
-        """The states of these examples have been put."""
-        self._filled[indices] = True
-
-    def put(self, rows: Tensor, hidden: Tensor) -> None:
+    def put(self, indices: Indices, hidden: Tensor) -> None:
         """Keep the states of some examples.
 
         Args:
-            rows: Which examples, int64, on the device that works with the states.
-            hidden: Shape ``(rows, width, hidden_size)``, padded on the right.
+            indices: Which they are.
+            hidden: Shape ``(len(indices), width, hidden_size)``, padded on the right.
         """
+        rows = torch.from_numpy(indices)
         places = self._places(rows, hidden.shape[1], self._padding_row + 1)
         self.states[places] = hidden.to(self.states.device)
+        self._filled[indices] = True
 
     def get(self, rows: Tensor, width: int) -> Tensor:
-        """The states of some examples as they were put; padding is zero."""
+        """The states of some examples as they were put; padding is zero.
+
+        Args:
+            rows: Which they are, int64, on the device that works with the states.
+            width: Tokens that they are padded to.
+        """
         return self.states[self._places(rows, width, self._padding_row)].to(self._device)
 
     def _places(self, rows: Tensor, width: int, padding: int) -> Tensor:
@@ -133,45 +136,8 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
     return flat.view(shape)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How one batch goes through the model; see `FrozenPrefix.plan`.
-
-    Attributes:
-        split: Where its examples are from.
-        indices: Which they are.
-        known: The states of the split at hand, shallow first.
-        source: Those that it starts from, if any hold all its examples.
-        depth: How many frozen blocks there are.
-    """
-
-    split: Split
-    indices: Indices
-    known: list[HiddenStates]
-    source: HiddenStates | None
-    depth: int
-
-    @property
-    def fills(self) -> bool:
-        """Whether the output of the last frozen block is to be kept."""
-        return self.source is None or self.source.depth < self.depth
-
-    @property
-    def target(self) -> HiddenStates | None:
-        """Where it is kept; None until the first batch shows of what kind it is."""
-        return self.known[-1] if self.known and self.known[-1].depth == self.depth else None
-
-    @property
-    def kind(self) -> tuple[int, bool] | None:
-        """What its kernels depend on beside the batch's shape, while the stage lasts.
-
-        None where they cannot be known: something is about to be allocated or waited for.
-        """
-        if self.fills and self.target is None:
-            return None
-        if not all(states.at_hand for states in (self.source, self.target) if states):
-            return None
-        return self.source.depth if self.source else 0, self.fills
+class _Filled(Exception):
+    """The states that a pass was made for are there: what comes behind them is not needed."""
 
 
 class FrozenPrefix:
@@ -202,6 +168,7 @@ class FrozenPrefix:
         self._origin = origin
         self._since = 0
         self._blocks = [model.get_submodule(name) for name in anatomy.blocks]
+        self._device = next(self._blocks[0].parameters()).device
         parameters = sum(p.numel() * p.element_size() for p in model.parameters())
         self._most_shared = _SHARED_TIMES_MODEL * parameters
         self._depth = 0
@@ -225,40 +192,73 @@ class FrozenPrefix:
             self._states.clear()
         self._depth = depth
 
-    def plan(self, split: Split, indices: Indices) -> Plan | None:
-        """What of a batch's forward pass is known; None where nothing can be."""
+    def states(self, split: Split) -> HiddenStates | None:
+        """What stands for the frozen blocks in the passes of ``split``; `fill` it before."""
+        known = self._states.get(id(split))
+        return known[-1] if known and known[-1].depth == self._depth else None
+
+    @torch.no_grad()
+    def fill(
+        self,
+        split: Split,
+        indices: Indices,
+        forward: Callable[[HiddenStates | None, Indices], Any],
+    ) -> None:
+        """Compute the states of some examples, each once; nothing where nothing is frozen.
+
+        Args:
+            split: Where they are from.
+            indices: Which they are.
+            forward: Makes the pass of a batch from some states on; None: from the input on.
+        """
         if self._depth == 0 or not self.keeps:
-            return None
+            return
         self._splits[id(split)] = split  # keeps the id from being used again
         known = self._states.get(id(split))
         if known is None:
             known = self._states[id(split)] = self._shared(split)
-        source = next((states for states in reversed(known) if states.has(indices)), None)
-        return Plan(split, indices, known, source, self._depth)
+        target = self.states(split)
+        missing = indices if target is None else indices[~target.has(indices)]
+        if not len(missing):
+            return
+        for source in (*reversed([s for s in known if s is not target]), None):
+            has = source.has(missing) if source else np.ones(len(missing), dtype=bool)
+            part, missing = missing[has], missing[~has]
+            for batch in evaluation_batches(split.lengths[part], self._device):
+                with self._keeping(split, part[batch]), suppress(_Filled):
+                    forward(source, part[batch])
+        filled = known[-1]
+        if filled.complete:
+            del known[:-1]
+            self._share(split, filled)
 
     @contextmanager
-    def replay(self, plan: Plan, rows: Tensor, width: int) -> Iterator[None]:
-        """Within, the model's forward pass of exactly this batch skips what is known.
+    def replay(self, states: HiddenStates | None, rows: Tensor, width: int) -> Iterator[None]:
+        """Within, the model's forward pass of exactly this batch begins with what is known.
 
         Args:
-            plan: The batch's; `finish` it when the pass is made.
+            states: Of its split; None: nothing is known.
             rows: Its examples' numbers on the device.
             width: Tokens that it is padded to.
         """
-        replaced: dict[int, Forward] = {}
-        if plan.source is not None:
-            hidden = self._get(plan.source, rows, width)
-            for index in range(plan.source.depth - 1):
-                replaced[index] = self._pass_on
-            replaced[plan.source.depth - 1] = lambda *args, **kwargs: self._as_output(hidden)
-        if plan.fills:
-            replaced[plan.depth - 1] = self._keeping(plan, rows)
+        if states is None:
+            yield
+            return
+        hidden = self._get(states, rows, width)
+        last = states.depth - 1
+        replaced: dict[int, Forward] = dict.fromkeys(range(last), self._pass_on)
+        replaced[last] = lambda *args, **kwargs: self._as_output(hidden)
+        with self._replaced(replaced):
+            yield
+
+    @contextmanager
+    def _replaced(self, forwards: dict[int, Forward]) -> Iterator[None]:
         try:
-            for index, forward in replaced.items():
+            for index, forward in forwards.items():
                 self._blocks[index].forward = forward
             yield
         finally:
-            for index in replaced:
+            for index in forwards:
                 del self._blocks[index].forward
 
     def _get(self, source: HiddenStates, rows: Tensor, width: int) -> Tensor:
@@ -274,34 +274,25 @@ class FrozenPrefix:
     def _lengths(self, split: Split, depth: int) -> np.ndarray:
         return split.lengths if self._all_tokens(depth) else np.ones_like(split.lengths)
 
-    def _keeping(self, plan: Plan, rows: Tensor) -> Forward:
-        original = self._blocks[plan.depth - 1].forward
+    def _keeping(self, split: Split, indices: Indices) -> AbstractContextManager[None]:
+        """Within, a pass of these examples ends where their states are kept."""
+        last = self._depth - 1
+        original = self._blocks[last].forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             output = original(*args, **kwargs)
             self._tuple_size = None if isinstance(output, Tensor) else len(output)
             hidden: Tensor = output if isinstance(output, Tensor) else output[0]
-            hidden = hidden.detach()
-            if not self._all_tokens(plan.depth):
+            if not self._all_tokens(self._depth):
                 hidden = self._head_token.of(hidden)
-            if plan.target is None:
-                lengths = self._lengths(plan.split, plan.depth)
-                plan.known.append(HiddenStates(lengths, plan.depth, hidden))
-            assert plan.target is not None
-            plan.target.put(rows, hidden)
-            return output
+            states = self.states(split)
+            if states is None:
+                states = HiddenStates(self._lengths(split, self._depth), self._depth, hidden)
+                self._states[id(split)].append(states)
+            states.put(indices, hidden)
+            raise _Filled
 
-        return forward
-
-    def finish(self, plan: Plan) -> None:
-        """The pass was made: what it put is there."""
-        if not plan.fills:
-            return
-        assert plan.target is not None, "the pass was not made"
-        plan.target.note(plan.indices)
-        if plan.target.complete:
-            del plan.known[:-1]
-            self._share(plan.split, plan.target)
+        return self._replaced({last: forward})
 
     def _keys(self, split: Split, depths: Iterable[int]) -> list[str]:
         origin, data = list(self._origin(self._since)), split.fingerprint()
@@ -317,9 +308,8 @@ class FrozenPrefix:
             tensors = self._store.load(key) if description else None
             if description is not None and tensors is not None:
                 self._tuple_size = description["tuple_size"]
-                device = next(self._blocks[0].parameters()).device
                 lengths = self._lengths(split, depth)
-                return [HiddenStates.loaded(lengths, depth, tensors["states"], device)]
+                return [HiddenStates.loaded(lengths, depth, tensors["states"], self._device)]
         return []
 
     def _share(self, split: Split, states: HiddenStates) -> None:

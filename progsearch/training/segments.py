@@ -19,7 +19,7 @@ from progsearch.training.store import Store
 
 # Part of every key: raise it with any change after which the same config gives other weights or
 # a stored segment means something else.
-ENGINE_VERSION = 5
+ENGINE_VERSION = 6
 ENVIRONMENT = (ENGINE_VERSION, torch.__version__, transformers.__version__)
 
 

@@ -1,4 +1,6 @@
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,9 +42,18 @@ def test_batches_are_near_uniform_in_length():
     assert padding(epoch_batches(LENGTHS, 16, 0, 0)) < 0.1 < padding(plain)
 
 
-def test_evaluation_looks_at_every_example_once():
-    batches = evaluation_batches(LENGTHS, 64)
+@pytest.mark.parametrize(("device", "tokens"), [("cpu", 2048), ("cuda", 16384)])
+def test_evaluation_looks_at_every_example_once(device, tokens):
+    batches = evaluation_batches(LENGTHS, torch.device(device))
     assert sorted(np.concatenate(batches)) == list(range(len(LENGTHS)))
+    sizes = [len(batch) * LENGTHS[batch].max() for batch in batches]
+    assert max(sizes) <= tokens
+    assert all(size > 0.8 * tokens for size in sizes[:-1])
+
+
+def test_an_example_that_is_longer_than_a_batch_is_one_alone():
+    batches = evaluation_batches(np.array([5, 9000, 3, 4000]), torch.device("cpu"))
+    assert [list(batch) for batch in batches] == [[1], [3], [0, 2]]
 
 
 def test_few_widths_come_up_and_padding_stays_small():

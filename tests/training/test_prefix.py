@@ -185,10 +185,9 @@ def test_states_come_back_as_they_were_put():
     hidden = torch.randn(3, int(split.lengths[[4, 2, 9]].max()), 8)
     states = prefix.HiddenStates(split.lengths, 2, hidden)
     indices = np.array([4, 2, 9])
-    assert not states.has(indices)
-    states.put(torch.from_numpy(indices), hidden)
-    states.note(indices)
-    assert states.has(indices) and not states.complete
+    assert not states.has(indices).any()
+    states.put(indices, hidden)
+    assert states.has(indices).all() and not states.complete
     back = states.get(torch.from_numpy(indices), hidden.shape[1])
     for row, index in enumerate(indices):
         length = split.lengths[index]
