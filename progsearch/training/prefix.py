@@ -8,6 +8,7 @@ the very dtype the block gave, and put in its place, so that the frozen blocks a
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -18,6 +19,8 @@ import numpy.typing as npt
 import psutil
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from progsearch.anatomy import Anatomy
 from progsearch.cache import content_key
@@ -169,6 +172,10 @@ class FrozenPrefix:
         self._since = 0
         self._blocks = [model.get_submodule(name) for name in anatomy.blocks]
         self._device = next(self._blocks[0].parameters()).device
+        # Until a pass has shown which of them makes what the first block alone reads, if any does;
+        # that one, and of which dtype its work is, from then on.
+        self._embeddings = anatomy.modules(model, "embeddings")
+        self._unread: tuple[nn.Module, torch.dtype] | None = None
         parameters = sum(p.numel() * p.element_size() for p in model.parameters())
         self._most_shared = _SHARED_TIMES_MODEL * parameters
         self._depth = 0
@@ -245,21 +252,43 @@ class FrozenPrefix:
             yield
             return
         hidden = self._get(states, rows, width)
-        last = states.depth - 1
-        replaced: dict[int, Forward] = dict.fromkeys(range(last), self._pass_on)
+        *below, last = self._blocks[: states.depth]
+        replaced: dict[nn.Module, Forward] = dict.fromkeys(below, self._pass_on)
         replaced[last] = lambda *args, **kwargs: self._as_output(hidden)
-        with self._replaced(replaced):
+        with self._without_embeddings(hidden, replaced), _replaced(replaced):
             yield
 
     @contextmanager
-    def _replaced(self, forwards: dict[int, Forward]) -> Iterator[None]:
-        try:
-            for index, forward in forwards.items():
-                self._blocks[index].forward = forward
+    def _without_embeddings(
+        self, hidden: Tensor, replaced: dict[nn.Module, Forward]
+    ) -> Iterator[None]:
+        """Within, what the first block alone was to read is not computed.
+
+        The first pass shows which module makes it. From then on a number stands for its work that
+        a result would show, should something read it after all.
+        """
+        if self._unread is not None:
+            module, dtype = self._unread
+            nothing = hidden.new_full((), math.nan, dtype=dtype).expand_as(hidden)
+            replaced[module] = lambda *args, **kwargs: nothing
+        candidates, self._embeddings = self._embeddings, []
+        if not candidates:
             yield
-        finally:
-            for index in forwards:
-                del self._blocks[index].forward
+            return
+        work, first = _Work(), replaced[self._blocks[0]]
+        taken: list[Tensor] = []
+
+        def block(*args: Any, **kwargs: Any) -> Any:
+            taken.append(_hidden_states(args, kwargs))
+            return first(*args, **kwargs)
+
+        replaced |= {module: work.of(module) for module in candidates}
+        replaced[self._blocks[0]] = block
+        with work:
+            yield
+        makers = [module for module, output in work.given if output is taken[0]]
+        if len(makers) == 1 and not any(tensor is taken[0] for tensor in work.read):
+            self._unread = makers[0], taken[0].dtype
 
     def _get(self, source: HiddenStates, rows: Tensor, width: int) -> Tensor:
         if self._all_tokens(source.depth):
@@ -276,8 +305,8 @@ class FrozenPrefix:
 
     def _keeping(self, split: Split, indices: Indices) -> AbstractContextManager[None]:
         """Within, a pass of these examples ends where their states are kept."""
-        last = self._depth - 1
-        original = self._blocks[last].forward
+        last = self._blocks[self._depth - 1]
+        original = last.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             output = original(*args, **kwargs)
@@ -292,7 +321,7 @@ class FrozenPrefix:
             states.put(indices, hidden)
             raise _Filled
 
-        return self._replaced({last: forward})
+        return _replaced({last: forward})
 
     def _keys(self, split: Split, depths: Iterable[int]) -> list[str]:
         origin, data = list(self._origin(self._since)), split.fingerprint()
@@ -324,9 +353,61 @@ class FrozenPrefix:
             self._store.put(key, {"tuple_size": self._tuple_size}, {"states": states.states})
 
     def _pass_on(self, *args: Any, **kwargs: Any) -> Any:
-        return self._as_output(args[0] if args else kwargs["hidden_states"])
+        return self._as_output(_hidden_states(args, kwargs))
 
     def _as_output(self, hidden: Tensor) -> Any:
         if self._tuple_size is None:
             return hidden
         return (hidden, *[None] * (self._tuple_size - 1))
+
+
+class _Work(TorchFunctionMode):
+    """Watches what becomes of what modules give.
+
+    Attributes:
+        given: The modules that ran, and their outputs.
+        read: Those of the outputs that something was computed from.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple[nn.Module, Any]] = []
+        self.read: list[Any] = []
+
+    def of(self, module: nn.Module) -> Forward:
+        """The module's forward, watched."""
+        original = module.forward
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            output = original(*args, **kwargs)
+            self.given.append((module, output))
+            return output
+
+        return forward
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **kwargs or {})
+        # A shape or a dtype is no such thing.
+        if any(isinstance(leaf, Tensor) for leaf in tree_leaves(result)):
+            given = [output for _, output in self.given]
+            self.read += [
+                leaf for leaf in tree_leaves([args, kwargs]) if any(leaf is o for o in given)
+            ]
+        return result
+
+
+@contextmanager
+def _replaced(forwards: dict[nn.Module, Forward]) -> Iterator[None]:
+    """Within, these modules do something else."""
+    try:
+        for module, forward in forwards.items():
+            module.forward = forward
+        yield
+    finally:
+        for module in forwards:
+            del module.forward
+
+
+def _hidden_states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a block was given."""
+    return args[0] if args else kwargs["hidden_states"]

@@ -1,4 +1,5 @@
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -108,6 +109,53 @@ def test_a_frozen_block_runs_once_per_example(by_hand):
     hidden.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
     engine.advance(engine.total_steps)
     assert sum(calls) == len(tiny_split())
+
+
+# What these look up passes another module or is added up on its way to the first block, or is
+# needed once more behind that (DeBERTa-v2); MPNet's blocks look up distances.
+LOOKED_UP = {"deberta-v2", "electra", "gpt-neox", "gpt2", "mpnet", "opt"}
+
+
+@pytest.mark.parametrize("architecture", sorted(TINY))
+def test_frozen_embeddings_are_not_computed_for_nobody(architecture, monkeypatch, by_hand):
+    look_up, calls = torch.nn.functional.embedding, []
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "embedding", counted)
+
+    def train():
+        engine, model = tiny_engine(Schedule.last_blocks(3, 1), tiny_model(architecture))
+        engine.advance(engine.steps_per_epoch)
+        calls.clear()
+        engine.advance(engine.total_steps)
+        return weights(model), len(calls)
+
+    less, looked_up = train()
+    monkeypatch.setattr(
+        prefix.FrozenPrefix, "_without_embeddings", lambda *arguments: nullcontext()
+    )
+    whole, looked_up_before = train()
+    assert 0 < looked_up_before
+    assert (looked_up > 0) == (architecture in LOOKED_UP)
+    for name, weight in less.items():
+        assert torch.equal(weight, whole[name]), name
+
+
+def test_embeddings_that_something_else_reads_are_computed():
+    model = four_block_bert()
+    read = []
+    engine, _ = tiny_engine(Schedule.last_blocks(4, 1), model)
+    first = model.bert.encoder.layer[0]
+    # Whatever is put between, the first block does not get what the embeddings gave.
+    first.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 0, *inputs[1:]))
+    model.bert.embeddings.register_forward_hook(
+        lambda module, inputs, output: read.append(output.isfinite().all())
+    )
+    engine.advance(engine.total_steps)
+    assert len(read) > engine.total_steps and all(read)
 
 
 def test_the_cache_moves_forward_from_where_it_is():
