@@ -264,15 +264,14 @@ class FrozenPrefix:
     ) -> Iterator[None]:
         """Within, what the first block alone was to read is not computed.
 
-        The first pass shows which module makes it. From then on a number stands for its work that
-        a result would show, should something read it after all.
+        The first whole pass shows which module makes it. From then on a number stands for its
+        work that a result would show, should something read it after all.
         """
         if self._unread is not None:
             module, dtype = self._unread
             nothing = hidden.new_full((), math.nan, dtype=dtype).expand_as(hidden)
             replaced[module] = lambda *args, **kwargs: nothing
-        candidates, self._embeddings = self._embeddings, []
-        if not candidates:
+        if not self._embeddings:
             yield
             return
         work, first = _Work(), replaced[self._blocks[0]]
@@ -282,10 +281,12 @@ class FrozenPrefix:
             taken.append(_hidden_states(args, kwargs))
             return first(*args, **kwargs)
 
-        replaced |= {module: work.of(module) for module in candidates}
+        replaced |= {module: work.of(module) for module in self._embeddings}
         replaced[self._blocks[0]] = block
         with work:
             yield
+        # Not after a pass that ended early, which says nothing of what is read later.
+        self._embeddings = []
         makers = [module for module, output in work.given if output is taken[0]]
         if len(makers) == 1 and not any(tensor is taken[0] for tensor in work.read):
             self._unread = makers[0], taken[0].dtype

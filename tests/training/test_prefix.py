@@ -22,7 +22,7 @@ from tests.training.runs import (
     weights,
 )
 
-# A cached state was computed in a batch of another width than the one that reads it, and matrix
+# A cached state was computed in a batch of another shape than the one that reads it, and matrix
 # products of another shape round differently; nothing else may differ.
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
 
@@ -264,6 +264,16 @@ def test_a_prefix_that_is_never_trained_is_computed_once_for_all_runs(tmp_path, 
     deeper, deeper_calls = run(Schedule.last_blocks(4, 1), store)
     assert deeper_calls == 0
     torch.testing.assert_close(deeper, run(Schedule.last_blocks(4, 1), None)[0], **TOLERANCE)
+
+
+def test_a_pass_that_only_moves_the_cache_forward_does_not_say_who_reads_the_embeddings(tmp_path):
+    store = Store(tmp_path, budget=10**9)
+    first, _ = tiny_engine(Schedule.last_blocks(4, 2), four_block_bert(), store=store)
+    first.advance(1)
+    first.advance(first.steps_per_epoch)
+    engine, model = tiny_engine(Schedule.last_blocks(4, 1), four_block_bert(), store=store)
+    engine.advance(engine.total_steps)
+    assert engine._prefix._unread == (model.bert.embeddings, torch.float32)
 
 
 def frozen_from_the_second_third(n_frozen):
