@@ -440,10 +440,11 @@ class Engine:
         """
         self._model.eval()
         batches = evaluation_batches(split.lengths, self._device)
+        order = np.concatenate(batches)
         states = None
         # What the prefix cache holds was computed in the training's precision.
         if precision is None:
-            self._fill(split, np.concatenate(batches))
+            self._fill(split, order)
             states = self._prefix.states(split)
         outputs = self._repeatable.run(
             lambda: self._outputs(split, batches, states, precision or self.precision)
@@ -452,7 +453,7 @@ class Engine:
         # Taken off the device once: each time, the process waits for it.
         sorted_logits = torch.cat(outputs).cpu()
         logits = torch.empty_like(sorted_logits)
-        logits[torch.as_tensor(np.concatenate(batches))] = sorted_logits
+        logits[torch.as_tensor(order)] = sorted_logits
         return logits
 
     def _outputs(
