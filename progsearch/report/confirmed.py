@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from progsearch.report.statistics import ALPHA, CONFIDENCE, Difference, Summary, Verdict
+from progsearch.report.statistics import ALPHA, CONFIDENCE, POWER, Difference, Summary, Verdict
 
 Values = Mapping[int, float]
 
@@ -28,6 +28,7 @@ class ConfirmedSchedule:
         p: Of the test that it loses less than the margin to full fine-tuning; None: no test.
         corrected_p: The same, corrected for the number of schedules tested.
         verdict: What that comes to; None where there is nothing to compare with.
+        seeds_to_tell: See `Difference.seeds_to_tell`; None unless the verdict is ``inconclusive``.
         to_paper: What it has over the paper's schedule of 3 stages.
         better_than_paper: Whether its mean is better on every objective.
         test_values: The metric on test data, by seed.
@@ -44,6 +45,7 @@ class ConfirmedSchedule:
     p: float | None
     corrected_p: float | None
     verdict: Verdict | None
+    seeds_to_tell: int | None
     to_paper: Difference | None
     better_than_paper: bool | None
     test_values: Values
@@ -75,6 +77,7 @@ class ConfirmedSchedule:
             "p": self.p,
             "corrected_p": self.corrected_p,
             "verdict": self.verdict,
+            "seeds_to_tell": self.seeds_to_tell,
             "difference_to_paper": _difference_dict(self.to_paper),
             "better_than_paper": self.better_than_paper,
             "test": self.test
@@ -136,6 +139,13 @@ class Confirmed:
                 f"lost. Inferior: the whole interval lies below \N{MINUS SIGN}{points}. "
                 "Inconclusive: these seeds show neither."
             )
+        if any(schedule.seeds_to_tell for schedule in self.schedules):
+            sentences.append(
+                "The number of seeds with it is how many would show a schedule that loses nothing "
+                f"to be non-inferior in {POWER:.0%} of cases, if differences spread as they did "
+                "here; fewer picked schedules need fewer. Each look at more seeds is a further "
+                "chance of a false finding."
+            )
         if untested:
             sentences.append(
                 "Without a p nothing was tested: a test needs at least 2 seeds on which no run "
@@ -162,6 +172,7 @@ class Confirmed:
             "margin": self.margin,
             "confidence": CONFIDENCE,
             "alpha": ALPHA,
+            "power": POWER,
             "verdict_by": "one-sided paired t-test over seeds",
             "correction": "Holm",
             "n_tested": self.n_tested,

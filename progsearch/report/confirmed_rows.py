@@ -37,7 +37,7 @@ def _cells(
         report.metric.replace("_", " "): _mean(schedule.summary),
         "to full": _difference(schedule.to_full),
         "p (Holm)": "" if schedule.corrected_p is None else _p(schedule.corrected_p),
-        "verdict": schedule.verdict or "",
+        "verdict": _verdict(schedule),
         "beats paper": better,
     }
     if confirmed.has_test:
@@ -64,6 +64,12 @@ def _difference(found: Difference | None) -> str:
         low, high = (signed(100 * end).removesuffix(" pt") for end in found.interval)
         text += f" [{low}, {high}]"
     return text
+
+
+def _verdict(schedule: ConfirmedSchedule) -> str:
+    if schedule.seeds_to_tell is None:
+        return schedule.verdict or ""
+    return f"{schedule.verdict}, ~{schedule.seeds_to_tell} seeds"
 
 
 def _p(value: float) -> str:

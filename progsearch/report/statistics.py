@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtr, stdtr, stdtrit
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
+POWER = 0.8
+# Nobody trains more; beyond it the number says no more than that it is out of reach.
+_MOST_SEEDS = 1_000
 _RESAMPLES = 9_999
 # Metrics are shares of a few hundred examples; what differs by less is the same number.
 _EQUAL = 1e-9
@@ -89,6 +92,30 @@ class Difference:
             return None
         t = (self.mean + margin) / self._standard_error
         return float(stdtr(self.n - 1, -t))
+
+    def seeds_to_tell(self, margin: float, n_tests: int) -> int | None:
+        """With how many seeds the test would likely find a schedule that loses nothing.
+
+        The number at which, if the true difference is 0 and its spread over seeds the one seen
+        here, the test of `p_non_inferior` rejects with a probability of `POWER`, at the level
+        that Bonferroni's correction, the most that Holm's takes, leaves of `ALPHA` (Julious,
+        "Sample sizes for clinical trials with Normal data", Statistics in Medicine 23, 2004). A
+        spread seen on few seeds is itself uncertain, and so is this number.
+
+        Args:
+            margin: What may be lost, above 0.
+            n_tests: Schedules that are tested, this one among them.
+
+        Returns:
+            At least 2; None where there is no spread, or where 1,000 are too few.
+        """
+        if self._standard_error is None:
+            return None
+        n = np.arange(2, _MOST_SEEDS + 1)
+        shift = margin / (self._standard_error * (self.n / n) ** 0.5)
+        power = 1 - nctdtr(n - 1, shift, stdtrit(n - 1, 1 - ALPHA / n_tests))
+        enough = np.flatnonzero(power >= POWER)
+        return int(n[enough[0]]) if len(enough) else None
 
 
 def difference(values: Sequence[float], others: Sequence[float]) -> Difference:

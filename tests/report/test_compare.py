@@ -8,6 +8,7 @@ from scipy import stats
 from progsearch.confirm.kept import KeptRun, KeptRuns
 from progsearch.report.data import study_report
 from progsearch.report.front import drop_of
+from progsearch.report.statistics import difference
 from progsearch.schedule import Schedule
 from tests.report.fake_runs import fake_runs, kept_run
 from tests.report.fake_study import FakeStudy, fake_study
@@ -83,6 +84,12 @@ def test_every_number_of_the_entry():
     assert {n: entry["verdict"] for n, entry in found.items()} == {
         0: None, 1: "inconclusive", 2: "non-inferior", 3: "inferior"
     }  # fmt: skip
+    # Of the one that is inconclusive alone, and it is the spread that says how many.
+    assert {n: entry["seeds_to_tell"] for n, entry in found.items()} == {
+        0: None, 1: difference(PAPER, FULL).seeds_to_tell(0.01, 3), 2: None, 3: None
+    }  # fmt: skip
+    assert found[1]["seeds_to_tell"] > 4
+    assert "in 80 % of cases" in confirmed.note
     assert {n: entry["better_than_paper"] for n, entry in found.items()} == {
         0: False, 1: None, 2: True, 3: False
     }  # fmt: skip
@@ -97,6 +104,7 @@ def test_one_seed_is_no_test():
     assert (cheap.summary.sd, cheap.summary.interval) == (None, None)
     assert cheap.to_full.mean == pytest.approx(0.01)
     assert (cheap.p, cheap.corrected_p, cheap.verdict) == (None, None, "inconclusive")
+    assert cheap.seeds_to_tell is None
     assert "a test needs at least 2 seeds" in confirmed.note
     assert "Non-inferior" not in confirmed.note
 

@@ -71,6 +71,36 @@ def test_without_spread_there_is_no_test(values, others):
     assert verdict(found, 0.01, None) == "inconclusive"
 
 
+def power(n, sd, margin, level):
+    """Of the one-sided t-test of n differences around 0, by scipy's distribution."""
+    critical = stats.t.ppf(1 - level, n - 1)
+    return stats.nct.sf(critical, n - 1, margin / sd * n**0.5)
+
+
+@pytest.mark.parametrize("n_tests", [1, 8])
+@pytest.mark.parametrize("margin", [0.005, 0.01])
+def test_the_seeds_to_tell_are_the_fewest_of_enough_power(n_tests, margin):
+    found = difference(OTHER, FULL)
+    sd = np.std(np.subtract(OTHER, FULL), ddof=1)
+    needed = found.seeds_to_tell(margin, n_tests)
+    assert power(needed, sd, margin, 0.05 / n_tests) >= 0.8
+    assert power(needed - 1, sd, margin, 0.05 / n_tests) < 0.8
+
+
+def test_with_the_seeds_to_tell_the_verdict_is_found_four_times_in_five():
+    shape = np.array([-1.0, 0.0, 1.0])  # A standard deviation of 1.
+    needed = difference(0.01 * shape, 0 * shape).seeds_to_tell(0.01, 1)
+    assert needed == 8
+    drawn = np.random.default_rng(0).normal(0, 0.01, (4_000, needed))
+    tests = [difference(row, 0 * row).p_non_inferior(0.01) for row in drawn]
+    assert np.mean(np.array(tests) < 0.05) == pytest.approx(0.8, abs=0.05)
+
+
+def test_no_number_of_seeds_is_given_where_none_is_known_or_it_is_out_of_reach():
+    assert difference([0.8], [0.7]).seeds_to_tell(0.01, 1) is None
+    assert difference([0.9, 0.1, 0.5], [0.1, 0.9, 0.5]).seeds_to_tell(0.001, 1) is None
+
+
 def test_holm_by_hand():
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, and never falling.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
