@@ -19,11 +19,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from progsearch.config import TaskConfig
+from progsearch.config import TaskConfig, read_yaml
 from progsearch.search.candidates import Candidate
 from progsearch.search.subject import Subject
 
-from .points import EPOCHS, MODEL, SEEDS, Point, examine, points, task_of
+from .points import EPOCHS, MODEL, SEEDS, SPACE, Point, examine, points, task_of
 
 FOLDER = Path(__file__).parent
 _STORE_GIB = 3
@@ -107,6 +107,7 @@ def write_table(every: list[Point], subject: Subject, task: TaskConfig, path: Pa
         "model": MODEL,
         "task": task.model_dump(mode="json", exclude_none=True, exclude={"data_dir"}),
         "epochs": EPOCHS,
+        "space": read_yaml(SPACE),
         "subject": asdict(subject),
     }
     table = pa.Table.from_pylist(rows).replace_schema_metadata({"about": json.dumps(about)})

@@ -17,7 +17,7 @@ from progsearch.search.settings import choice_of
 from progsearch.search.space import Space
 from progsearch.search.subject import Subject
 
-from .points import EPOCHS, SPACE
+from .points import EPOCHS
 
 FOLDER = Path(__file__).parent
 
@@ -66,11 +66,15 @@ class Table:
     """
 
     def __init__(
-        self, rows: Sequence[Mapping[str, Any]], subject: Subject, task: TaskConfig
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        subject: Subject,
+        task: TaskConfig,
+        space: Space,
     ) -> None:
         self.subject = subject
         self.task = task
-        self.space = Space.load(SPACE)
+        self.space = space
         groups: dict[tuple[float, str], list[Mapping[str, Any]]] = {}
         for row in rows:
             schedule = Schedule.from_dicts(json.loads(row["schedule"]), subject.n_blocks)
@@ -84,7 +88,12 @@ class Table:
         """The table of a task, as `make.py` wrote it."""
         table = pq.read_table(FOLDER / f"{name}.parquet")
         about = json.loads(table.schema.metadata[b"about"])
-        return cls(table.to_pylist(), _subject(about["subject"]), TaskConfig(**about["task"]))
+        return cls(
+            table.to_pylist(),
+            _subject(about["subject"]),
+            TaskConfig(**about["task"]),
+            Space.of(about["space"], f"the space of {name}.parquet"),
+        )
 
     @property
     def entries(self) -> list[Entry]:

@@ -19,7 +19,8 @@ def table():
 
     from progsearch.search.space import Space
 
-    subject = fakes.subject(Space.load(SPACE))
+    space = Space.load(SPACE)
+    subject = fakes.subject(space)
     task = task_of("bbc-headlines")
     return Table(
         [
@@ -29,6 +30,7 @@ def table():
         ],
         subject,
         task,
+        space,
     )
 
 
