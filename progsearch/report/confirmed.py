@@ -141,10 +141,10 @@ class Confirmed:
             )
         if any(schedule.seeds_to_tell for schedule in self.schedules):
             sentences.append(
-                "The number of seeds with it is how many would show a schedule that loses nothing "
-                f"to be non-inferior in {POWER:.0%} of cases, if differences spread as they did "
-                "here; fewer picked schedules need fewer. Each look at more seeds is a further "
-                "chance of a false finding."
+                "The number of seeds with it is enough to show a schedule that loses nothing to "
+                f"be non-inferior in {POWER:.0%} of cases, even if differences spread somewhat "
+                "more than they did here; fewer picked schedules need fewer. Each look at more "
+                "seeds is a further chance of a false finding."
             )
         if untested:
             sentences.append(
