@@ -39,12 +39,6 @@ def confirmed(report: StudyReport, kept: KeptRuns) -> Confirmed | None:
         None if found is None or runs.failed else found.p_non_inferior(kept.margin)
         for runs, found in zip(order, to_full, strict=True)
     ]
-    corrected_p = holm(p_values)
-    verdicts = [
-        None if found is None else verdict(found, kept.margin, corrected)
-        for found, corrected in zip(to_full, corrected_p, strict=True)
-    ]
-    n_tested = sum(p is not None for p in p_values)
     return Confirmed(
         margin=kept.margin,
         split=report.split,
@@ -59,20 +53,15 @@ def confirmed(report: StudyReport, kept: KeptRuns) -> Confirmed | None:
                 to_full=found,
                 p=p,
                 corrected_p=corrected,
-                verdict=said,
-                seeds_to_tell=(
-                    found.seeds_to_tell(kept.margin, n_tested)
-                    if found is not None and p is not None and said == "inconclusive"
-                    else None
-                ),
+                verdict=None if found is None else verdict(found, kept.margin, corrected),
                 to_paper=runs.over(paper),
                 better_than_paper=_is_better(runs, paper),
                 test_values=runs.test_values,
                 test=summary(list(runs.test_values.values())) if runs.test_values else None,
                 test_to_full=runs.over(full, test=True),
             )
-            for runs, found, p, corrected, said in zip(
-                order, to_full, p_values, corrected_p, verdicts, strict=True
+            for runs, found, p, corrected in zip(
+                order, to_full, p_values, holm(p_values), strict=True
             )
         ),
         failed=tuple(

@@ -28,7 +28,6 @@ class ConfirmedSchedule:
         p: Of the test that it loses less than the margin to full fine-tuning; None: no test.
         corrected_p: The same, corrected for the number of schedules tested.
         verdict: What that comes to; None where there is nothing to compare with.
-        seeds_to_tell: See `Difference.seeds_to_tell`; None unless the verdict is ``inconclusive``.
         to_paper: What it has over the paper's schedule of 3 stages.
         better_than_paper: Whether its mean is better on every objective.
         test_values: The metric on test data, by seed.
@@ -45,7 +44,6 @@ class ConfirmedSchedule:
     p: float | None
     corrected_p: float | None
     verdict: Verdict | None
-    seeds_to_tell: int | None
     to_paper: Difference | None
     better_than_paper: bool | None
     test_values: Values
@@ -77,7 +75,6 @@ class ConfirmedSchedule:
             "p": self.p,
             "corrected_p": self.corrected_p,
             "verdict": self.verdict,
-            "seeds_to_tell": self.seeds_to_tell,
             "difference_to_paper": _difference_dict(self.to_paper),
             "better_than_paper": self.better_than_paper,
             "test": self.test
@@ -114,6 +111,12 @@ class Confirmed:
         """How many schedules were compared with full fine-tuning by a test."""
         return sum(schedule.p is not None for schedule in self.schedules)
 
+    def seeds_to_tell(self, schedule: ConfirmedSchedule) -> int | None:
+        """See `Difference.seeds_to_tell`; None unless a test left it ``inconclusive``."""
+        if schedule.verdict != "inconclusive" or schedule.to_full is None or schedule.p is None:
+            return None
+        return schedule.to_full.seeds_to_tell(self.margin, self.n_tested)
+
     @property
     def has_test(self) -> bool:
         """Whether there are scores on test data."""
@@ -139,7 +142,7 @@ class Confirmed:
                 f"lost. Inferior: the whole interval lies below \N{MINUS SIGN}{points}. "
                 "Inconclusive: these seeds show neither."
             )
-        if any(schedule.seeds_to_tell for schedule in self.schedules):
+        if any(map(self.seeds_to_tell, self.schedules)):
             sentences.append(
                 "The number of seeds with it is enough to show a schedule that loses nothing to "
                 f"be non-inferior in {POWER:.0%} of cases, even if differences spread somewhat "
@@ -177,7 +180,10 @@ class Confirmed:
             "correction": "Holm",
             "n_tested": self.n_tested,
             "note": self.note,
-            "schedules": [schedule.to_dict() for schedule in self.schedules],
+            "schedules": [
+                {**schedule.to_dict(), "seeds_to_tell": self.seeds_to_tell(schedule)}
+                for schedule in self.schedules
+            ],
             "failed": [
                 {"number": trial.number, "reason": reason} for trial, reason in self.failed
             ],

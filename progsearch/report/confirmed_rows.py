@@ -37,7 +37,7 @@ def _cells(
         report.metric.replace("_", " "): _mean(schedule.summary),
         "to full": _difference(schedule.to_full),
         "p (Holm)": "" if schedule.corrected_p is None else _p(schedule.corrected_p),
-        "verdict": _verdict(schedule),
+        "verdict": _verdict(confirmed, schedule),
         "beats paper": better,
     }
     if confirmed.has_test:
@@ -66,10 +66,9 @@ def _difference(found: Difference | None) -> str:
     return text
 
 
-def _verdict(schedule: ConfirmedSchedule) -> str:
-    if schedule.seeds_to_tell is None:
-        return schedule.verdict or ""
-    return f"{schedule.verdict}, ~{schedule.seeds_to_tell} seeds"
+def _verdict(confirmed: Confirmed, schedule: ConfirmedSchedule) -> str:
+    seeds = confirmed.seeds_to_tell(schedule)
+    return (schedule.verdict or "") + (f", ~{seeds} seeds" if seeds else "")
 
 
 def _p(value: float) -> str:

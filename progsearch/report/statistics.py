@@ -16,6 +16,7 @@ from scipy.special import chdtri, nctdtr, stdtr, stdtrit
 CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.8
+# Browne's choice: the seeds asked for are then enough in so many cases.
 _SURE_OF_SPREAD = 0.8
 # Nobody trains more; beyond it the number says no more than that it is out of reach.
 _MOST_SEEDS = 1_000

@@ -104,7 +104,7 @@ def test_one_seed_is_no_test():
     assert (cheap.summary.sd, cheap.summary.interval) == (None, None)
     assert cheap.to_full.mean == pytest.approx(0.01)
     assert (cheap.p, cheap.corrected_p, cheap.verdict) == (None, None, "inconclusive")
-    assert cheap.seeds_to_tell is None
+    assert confirmed.seeds_to_tell(cheap) is None
     assert "a test needs at least 2 seeds" in confirmed.note
     assert "Non-inferior" not in confirmed.note
 
