@@ -40,16 +40,16 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from progsearch import ProgtuningCallback, Schedule
-from progsearch.anatomy import find_anatomy
 from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
-from progsearch.models import load_model, load_tokenizer
-from progsearch.peft import apply_method
+from progsearch.engine.batches import epoch_batches
+from progsearch.engine.loop import Engine
+from progsearch.engine.precision import autocast
+from progsearch.engine.shortcuts.head_token import HeadToken
+from progsearch.engine.shortcuts.occurring_rows import keep_occurring_rows
+from progsearch.methods import apply_method
+from progsearch.models.anatomy import find_anatomy
+from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.tasks import Split, load_task
-from progsearch.training.batches import epoch_batches
-from progsearch.training.engine import Engine
-from progsearch.training.head_token import HeadToken
-from progsearch.training.precision import autocast
-from progsearch.training.vocabulary import keep_occurring_rows
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
 BATCH = 32

@@ -29,15 +29,15 @@ from schedules import (
 
 from progsearch import search
 from progsearch.config import MethodConfig, Recipe, TrainingConfig
+from progsearch.driver import search as driver
 from progsearch.schedule import ScheduleSpec
-from progsearch.search import driver
-from progsearch.search.candidates import Candidate, candidate
-from progsearch.search.settings import Choice
-from progsearch.search.subject import Subject
+from progsearch.space.settings import Choice
+from progsearch.strategy.candidates import Candidate, candidate
+from progsearch.strategy.problem import Subject
 
 
 def given_runs(runs: list[tuple[str, float]]) -> Any:
-    """What takes the place of `progsearch.search.candidates.baselines`."""
+    """What takes the place of `progsearch.strategy.candidates.baselines`."""
 
     def baselines(
         default: Choice, recipe: Recipe, subject: Subject

@@ -48,9 +48,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from progsearch.models import load_tokenizer, resolve_model
+from progsearch.engine.precision import resolve_precision
+from progsearch.models.loading import load_tokenizer, resolve_model
 from progsearch.tasks import Split, load_task
-from progsearch.training.precision import resolve_precision
 
 SEED = 0
 

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from progsearch.config import TaskConfig
 from progsearch.contribution import ProbeSettings, get_metric, metric_names
 from progsearch.contribution.scores import make_probe
-from progsearch.models import load_tokenizer
+from progsearch.models.loading import load_tokenizer
 from progsearch.tasks import load_task
 
 

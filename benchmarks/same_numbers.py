@@ -1,4 +1,4 @@
-"""Writes what a fixed list of trainings and searches comes to, to compare two versions of the code.
+"""Writes what fixed trainings and searches come to, to compare two versions of the code.
 
 A change of structure must not change a number. Run this script on the version before and on the
 version after, on the same machine, and compare the two files:
@@ -226,7 +226,8 @@ def _search(folder: Path, name: str, options: list[str]) -> dict[str, Any]:
 
 def _confirm(folder: Path) -> dict[str, Any]:
     cache = folder / "cache-random"
-    _command(folder, "confirm", "random", "--seeds", "2", "--parallel", "1", "--quiet", cache=cache)
+    options = ("--seeds", "2", "--parallel", "1", "--quiet")
+    _command(folder, "confirm", "random", *options, cache=cache)
     report = json.loads((folder / "studies" / "random" / "report.json").read_text())
     confirmed: dict[str, Any] = _kept(report["confirmed"])
     confirmed["stored"] = sorted(path.stem for path in (cache / "reuse").glob("*.json"))

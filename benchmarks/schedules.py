@@ -17,7 +17,7 @@ from typing import Any
 
 from progsearch.config import TaskConfig, TrainingConfig
 from progsearch.schedule import Schedule
-from progsearch.search.settings import choice_of
+from progsearch.space.settings import choice_of
 
 MODEL = "minilm-l6"
 N_BLOCKS = 6

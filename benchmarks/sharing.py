@@ -26,12 +26,12 @@ from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
 from progsearch.contribution import contribution_scores_many
 from progsearch.costs import ModelCost, steps_per_epoch
 from progsearch.errors import ScheduleError
-from progsearch.history import segment_ends, segment_keys
-from progsearch.models import default_learning_rate, load_tokenizer
+from progsearch.models.loading import default_learning_rate, load_tokenizer
 from progsearch.schedule import Schedule
-from progsearch.search.draws import Draws
-from progsearch.search.settings import choice_of
-from progsearch.search.space import Space
+from progsearch.schedule.history import segment_ends, segment_keys
+from progsearch.space.settings import choice_of
+from progsearch.space.space import Space
+from progsearch.strategy.samplers import Draws
 from progsearch.tasks import load_task
 from progsearch.training import describe
 

@@ -40,8 +40,8 @@ import torch
 from hardware import hardware
 from schedules import add_arguments, task_of
 
-from progsearch.report.front import directions, hypervolume, non_dominated
-from progsearch.training.precision import resolve_precision
+from progsearch.engine.precision import resolve_precision
+from progsearch.study.front import directions, hypervolume, non_dominated
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "study.json"

@@ -38,11 +38,12 @@ from schedules import PARALLEL, add_arguments, points, task_of
 
 from progsearch import search
 from progsearch.config import Recipe
+from progsearch.driver import search as driver
 from progsearch.report.reuse import Reuse
-from progsearch.search import driver, tuning
-from progsearch.search.study import StudyFolder
-from progsearch.search.trainable import TrialWorker
-from progsearch.search.view import Ending, View
+from progsearch.study.folder import StudyFolder
+from progsearch.study.view import Ending, View
+from progsearch.workers import tuning
+from progsearch.workers.worker import TrialWorker
 
 RESULTS = Path(__file__).parent / "results" / "study_profile.json"
 

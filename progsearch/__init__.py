@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from progsearch.api import confirm, resume, search
 from progsearch.schedule import Schedule, ScheduleSpec, Stage
-
-# At once: the package of the same name would take the place of a function that came later.
-from progsearch.search import search
+from progsearch.version import __version__
 
 if TYPE_CHECKING:
     from progsearch.training.callback import ProgtuningCallback as ProgtuningCallback
 
-__version__ = "0.1.0"
-__all__ = ["ProgtuningCallback", "Schedule", "ScheduleSpec", "Stage", "search"]
+__all__ = [
+    "ProgtuningCallback",
+    "Schedule",
+    "ScheduleSpec",
+    "Stage",
+    "__version__",
+    "confirm",
+    "resume",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:

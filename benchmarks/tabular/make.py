@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from progsearch.config import TaskConfig, read_yaml
-from progsearch.search.candidates import Candidate
-from progsearch.search.subject import Subject
+from progsearch.strategy.candidates import Candidate
+from progsearch.strategy.problem import Subject
 
 from .points import EPOCHS, MODEL, SEEDS, SPACE, Point, examine, points, task_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from progsearch.search.judges.mo_asha import ranked
+from progsearch.strategy.judges.mo_asha import ranked
 
 from .strategies import Event, draw, random_sampler
 from .table import Entry, Table

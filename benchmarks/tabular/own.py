@@ -13,14 +13,14 @@ from optuna.storages import InMemoryStorage
 
 from progsearch.config import Recipe, RunConfig, SamplerName, SchedulerName
 from progsearch.schedule import Schedule
-from progsearch.search.candidates import baselines
-from progsearch.search.draws import Draws
-from progsearch.search.progress import Session, spent
-from progsearch.search.searcher import StudySearcher
-from progsearch.search.space import Space
-from progsearch.search.study import StudyFolder, directions
-from progsearch.search.trainable import Report
-from progsearch.search.view import View
+from progsearch.space.space import Space
+from progsearch.strategy.candidates import baselines
+from progsearch.strategy.samplers import Draws
+from progsearch.strategy.searcher import StudySearcher
+from progsearch.study.folder import StudyFolder, directions
+from progsearch.study.progress import Session, spent
+from progsearch.study.view import View
+from progsearch.workers.worker import Report
 
 from .points import recipe_of
 from .strategies import Event

@@ -11,10 +11,10 @@ from optuna.trial import FixedTrial
 from progsearch.cache import content_key
 from progsearch.config import Recipe, TaskConfig, TrainingConfig
 from progsearch.errors import ScheduleError
-from progsearch.search.candidates import Candidate, baselines, candidate
-from progsearch.search.settings import choice_of
-from progsearch.search.space import Space
-from progsearch.search.subject import Subject, method_key
+from progsearch.space.settings import choice_of
+from progsearch.space.space import Space
+from progsearch.strategy.candidates import Candidate, baselines, candidate
+from progsearch.strategy.problem import Subject, method_key
 
 SPACE = Path(__file__).parent / "space.yaml"
 EPOCHS = 3
@@ -50,7 +50,7 @@ def recipe_of(learning_rate: float, task: TaskConfig, **changes: Any) -> Recipe:
 def examine(task: TaskConfig) -> Subject:
     """What a search knows of the model and the task; loads both."""
     from progsearch.contribution import contribution_scores_many
-    from progsearch.models import default_learning_rate, load_tokenizer, model_fingerprint
+    from progsearch.models.loading import default_learning_rate, load_tokenizer, model_fingerprint
     from progsearch.tasks import load_task
     from progsearch.training import describe
 

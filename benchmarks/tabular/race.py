@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from progsearch.report.front import hypervolume, non_dominated
+from progsearch.study.front import hypervolume, non_dominated
 
 from .strategies import Event
 from .table import Entry

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from progsearch.config import TaskConfig, TrainingConfig
 from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule
-from progsearch.search.settings import choice_of
-from progsearch.search.space import Space
-from progsearch.search.subject import Subject
+from progsearch.space.settings import choice_of
+from progsearch.space.space import Space
+from progsearch.strategy.problem import Subject
 
 from .points import EPOCHS
 

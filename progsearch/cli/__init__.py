@@ -52,7 +52,7 @@ app.command("validate")(validate.validate)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from progsearch import __version__
+        from progsearch.version import __version__
 
         typer.echo(f"progsearch {__version__}")
         raise typer.Exit

@@ -50,8 +50,8 @@ def confirm(
     for option, value in (("--seeds", seeds), ("--parallel", parallel)):
         if value is not None and value < 1:
             raise ConfigError(option, [("", f"must be at least 1, got {value}")])
-    from progsearch.report.front import drop_of
-    from progsearch.search.study import open_study
+    from progsearch.study.folder import open_study
+    from progsearch.study.front import drop_of
 
     drop = drop_of(margin)
     if drop is None or not 0 < drop < 1:
@@ -62,10 +62,10 @@ def confirm(
     # A wrong name is told before Ray and torch, which take their time, are imported.
     open_study(study, studies_dir, read_only=True)
 
-    from progsearch.cli.confirming import print_confirmed, watching
-    from progsearch.cli.output import print_json
-    from progsearch.cli.results import write_report
-    from progsearch.confirm import confirm as confirm_study
+    from progsearch.api import confirm as confirm_study
+    from progsearch.cli.show.confirm_live import print_confirmed, watching
+    from progsearch.cli.show.output import print_json
+    from progsearch.cli.show.results import write_report
 
     with watching(quiet) as view:
         folder = confirm_study(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.output import log_shown, print_json
+from progsearch.cli.show.output import log_shown, print_json
 
 
 @log_shown()
@@ -51,7 +51,7 @@ def contributions(
         options.check_target(out, "--out", replace=True)
 
     # Mistakes are told before torch, which takes its time, is imported.
-    from progsearch.cli.tables import console, scores_table
+    from progsearch.cli.show.tables import console, scores_table
     from progsearch.contribution import contribution_scores_many
 
     scores = contribution_scores_many(recipe.model, recipe.task, names, seed=recipe.training.seed)

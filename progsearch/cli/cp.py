@@ -23,7 +23,7 @@ def cp(
 
     Its comments explain the format.
     """
-    from progsearch.search.shipped import shipped_files
+    from progsearch.space.shipped import shipped_files
 
     known = shipped_files("search_spaces")
     if space not in known:

@@ -21,7 +21,7 @@ def dashboard(
 
     The study may be running. Ctrl-C stops the dashboard.
     """
-    from progsearch.search.study import open_study
+    from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)
     _check_port(host, port)

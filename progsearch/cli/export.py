@@ -27,10 +27,11 @@ def export(
 
     It holds all that its training needs, and nothing of it needs the study.
     """
-    from progsearch.cli.results import trial_line
-    from progsearch.export import config_of, write_config
+    from progsearch.cli.show.results import trial_line
     from progsearch.report.data import study_report
-    from progsearch.search.study import open_study
+    from progsearch.schedule.files import write_config
+    from progsearch.study.export import config_of
+    from progsearch.study.folder import open_study
 
     options.check_target(out, "--out", replace=force)
     found = open_study(study, studies_dir, read_only=True).study

@@ -61,14 +61,14 @@ def ls(
 
 
 def _spaces() -> list[tuple[str, str]]:
-    from progsearch.search.shipped import shipped_files
-    from progsearch.search.space import Space
+    from progsearch.space.shipped import shipped_files
+    from progsearch.space.space import Space
 
     return [(name, Space.load(name).config.description) for name in shipped_files("search_spaces")]
 
 
 def _models() -> list[tuple[str, str]]:
-    from progsearch.models import ALIASES, resolve_model
+    from progsearch.models.loading import ALIASES, resolve_model
 
     rows = []
     for alias in ALIASES:
@@ -88,8 +88,8 @@ def _models() -> list[tuple[str, str]]:
 
 def _studies(studies_dir: Path) -> Iterator[tuple[str, str]]:
     from progsearch.report.data import status, study_report
-    from progsearch.report.words import spent_in_words
-    from progsearch.search.study import open_study, study_names
+    from progsearch.report.formatting import spent_in_words
+    from progsearch.study.folder import open_study, study_names
 
     for name in study_names(studies_dir):
         try:

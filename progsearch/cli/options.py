@@ -11,7 +11,7 @@ import typer
 
 from progsearch.config import Recipe, TaskConfig, parse, read_yaml
 from progsearch.errors import ConfigError, TaskError
-from progsearch.models import ALIASES
+from progsearch.models.loading import ALIASES
 
 DEFAULTS = Recipe(task=TaskConfig(name="any"))
 STUDIES = Path("studies")

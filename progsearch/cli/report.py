@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.output import print_json
+from progsearch.cli.show.output import print_json
 
 
 def report(
@@ -20,8 +20,8 @@ def report(
 
     report.html and report.json go into the study's folder.
     """
-    from progsearch.cli.results import write_report
-    from progsearch.search.study import open_study
+    from progsearch.cli.show.results import write_report
+    from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)
     result = write_report(folder)

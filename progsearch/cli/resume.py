@@ -26,13 +26,13 @@ def resume(
     """
     if budget is not None and budget < 1:
         raise ConfigError("--budget", [("", f"must be at least 1, got {budget}")])
-    from progsearch.search import resume as resume_search
-    from progsearch.search.study import open_study
+    from progsearch.api import resume as resume_search
+    from progsearch.study.folder import open_study
 
     # A wrong name is told before Ray and torch, which take their time, are imported.
     open_study(study, studies_dir, read_only=True)
 
-    from progsearch.cli.searching import watched_search
+    from progsearch.cli.show.searching import watched_search
 
     watched_search(
         lambda view: resume_search(study, studies_dir=studies_dir, budget=budget, view=view),

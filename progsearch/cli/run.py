@@ -204,10 +204,10 @@ def run(
     blocks, the head alone), then searched schedules as long as the budget lasts. Ctrl-C stops
     and keeps everything; `progsearch resume` goes on.
     """
-    from progsearch.models import resolve_model
-    from progsearch.search import search
-    from progsearch.search.space import Space
-    from progsearch.search.study import check_name_is_free, open_study
+    from progsearch.api import search
+    from progsearch.models.loading import resolve_model
+    from progsearch.space.space import Space
+    from progsearch.study.folder import check_name_is_free, open_study
     from progsearch.tasks import check_task
 
     recipe = options.recipe_of(recipe_file, context.params)
@@ -221,7 +221,7 @@ def run(
     resolve_model(recipe.model)
     check_task(recipe.task)
 
-    from progsearch.cli.searching import watched_search
+    from progsearch.cli.show.searching import watched_search
 
     watched_search(
         lambda view: search(recipe, studies_dir=studies_dir, view=view),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.output import print_json
+from progsearch.cli.show.output import print_json
 
 # Optuna's words for these would tell people little.
 _STATES = {"PRUNED": "stopped early"}
@@ -21,11 +21,11 @@ def status(
     Trials by state, the front so far, the time left and what reuse saved. Only reads, so it may
     be asked while the study runs.
     """
-    from progsearch.cli.tables import console, front_table
+    from progsearch.cli.show.tables import console, front_table
     from progsearch.report.data import status as status_of
     from progsearch.report.data import study_report
-    from progsearch.report.words import duration, spent_in_words
-    from progsearch.search.study import open_study
+    from progsearch.report.formatting import duration, spent_in_words
+    from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)
     report = study_report(folder.study)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli.options import Json, Quiet
-from progsearch.cli.output import log_shown, print_json
+from progsearch.cli.show.output import log_shown, print_json
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
 
 
@@ -32,7 +32,7 @@ def train(
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
     schedule.yaml (the config with its costs and results as they came out) and metrics.json.
     """
-    from progsearch.export import read_config
+    from progsearch.schedule.files import read_config
 
     config = read_config(file)
     if not overwrite and output_dir.exists() and any(output_dir.iterdir()):
@@ -40,9 +40,9 @@ def train(
             "--output-dir",
             [("", f"{output_dir} is not empty; choose another folder or add --overwrite")],
         )
-    from progsearch.report.words import in_words, percent
+    from progsearch.engine.memory import keep_freed_memory
+    from progsearch.report.formatting import in_words, percent
     from progsearch.training import TrainingRun, save_run
-    from progsearch.training.memory import keep_freed_memory
 
     keep_freed_memory()
     run = TrainingRun(config)

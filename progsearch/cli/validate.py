@@ -25,17 +25,17 @@ def validate(
     if not isinstance(data, dict):
         raise ConfigError(str(file), [("", "is no space, recipe or config: it holds no keys")])
     if "stages" in data:
-        from progsearch.export import read_config
+        from progsearch.schedule.files import read_config
 
         stages = read_config(file).stages
         typer.echo(f"{file}: a valid config; stages: {len(stages)}")
     elif "dimensions" in data:
-        from progsearch.search.space import Space
+        from progsearch.space.space import Space
 
         space = Space.load(file)
         typer.echo(f"{file}: a valid search space; dimensions: {len(space.config.dimensions)}")
     elif "task" in data:
-        from progsearch.search.space import Space
+        from progsearch.space.space import Space
 
         recipe = parse(Recipe, data, str(file))
         Space.load(recipe.space, recipe.methods)

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from progsearch.anatomy import Anatomy, Part
 from progsearch.contribution.fitting import fit, only_trains
 from progsearch.contribution.gradients import mean_gradients, mean_squared_gradients
+from progsearch.models.anatomy import Anatomy, Part
 
 
 @dataclass

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from progsearch.anatomy import Anatomy, find_anatomy
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.config import TaskConfig
 from progsearch.contribution import get_metric
@@ -23,11 +22,10 @@ from progsearch.contribution.fitting import fit
 from progsearch.contribution.probe import Probe
 from progsearch.determinism import Repeatable
 from progsearch.errors import MetricError
-from progsearch.models import load_model, load_tokenizer, model_fingerprint
+from progsearch.models.anatomy import Anatomy, find_anatomy
+from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
 from progsearch.tasks import Split, TaskData, load_task
-
-# Part of every key: raise it when the same probe settings give another probe.
-_VERSION = 1
+from progsearch.version import PROBE_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +98,7 @@ def contribution_scores_many(
     wanted = {name: get_metric(name) for name in metrics}
     data = load_task(task, load_tokenizer(model_ref))
     shared_key = [
-        _VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)
+        PROBE_VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)
     ]  # fmt: skip
     paths = {
         name: cache_dir("contributions") / f"{content_key(*shared_key, *_identity(metric))}.json"
@@ -161,7 +159,7 @@ def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:
     Raises:
         MetricError: The metric does not exist.
     """
-    return [_VERSION, asdict(settings or ProbeSettings()), *_identity(get_metric(metric))]
+    return [PROBE_VERSION, asdict(settings or ProbeSettings()), *_identity(get_metric(metric))]
 
 
 def make_probe(

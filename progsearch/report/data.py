@@ -16,13 +16,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.config import Recipe, parse
-from progsearch.confirm.kept import KeptRuns
-from progsearch.report.compare import confirmed
-from progsearch.report.confirmed import Confirmed
-from progsearch.report.front import corner, directions, front_of, hypervolume, pick, usable
+from progsearch.report.comparison import confirmed
+from progsearch.report.confirmation import Confirmed
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
-from progsearch.search.progress import is_interrupted, is_searched, spent
+from progsearch.study.confirmed_runs import KeptRuns
+from progsearch.study.front import corner, directions, front_of, hypervolume, pick, usable
+from progsearch.study.progress import is_interrupted, is_searched, spent
 
 NOTE = (
     "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "

@@ -10,10 +10,10 @@ from string import Template
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from progsearch import __version__
 from progsearch.report import figures, html_parts
-from progsearch.report.confirmed import Confirmed
+from progsearch.report.confirmation import Confirmed
 from progsearch.report.data import StudyReport
+from progsearch.version import __version__
 
 _ABOUT_FRONT = {
     1: "The metric is the only objective, so the front is the best trial.",

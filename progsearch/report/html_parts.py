@@ -10,11 +10,10 @@ from optuna.trial import FrozenTrial
 
 from progsearch.errors import StudyError
 from progsearch.report import stopped
-from progsearch.report.confirmed import Confirmed
-from progsearch.report.confirmed_rows import confirmed_rows
+from progsearch.report.confirmation import Confirmed
+from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
-from progsearch.report.rows import Row, rows, rules, trial_name
-from progsearch.report.words import (
+from progsearch.report.formatting import (
     count,
     duration,
     in_words,
@@ -23,6 +22,7 @@ from progsearch.report.words import (
     spent_in_words,
     value_in_words,
 )
+from progsearch.report.rows import Row, rows, rules, trial_name
 
 
 def lead(report: StudyReport) -> str:

@@ -25,8 +25,8 @@ import numpy.typing as npt
 import optuna
 from optuna.trial import FrozenTrial
 
-from progsearch.report.front import directions
-from progsearch.report.words import percent
+from progsearch.report.formatting import percent
+from progsearch.study.front import directions
 
 LEAST_TRIALS = 8
 """Fewer trials with a result say nothing about dimensions."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from progsearch.report.words import duration, percent
+from progsearch.report.formatting import duration, percent
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial
 
 from progsearch.report.data import StudyReport
-from progsearch.report.words import count, duration, in_words, learning_rate, percent, signed, size
+from progsearch.report.formatting import (
+    count,
+    duration,
+    in_words,
+    learning_rate,
+    percent,
+    signed,
+    size,
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from progsearch.tasks.catalogue import task_names
+from progsearch.tasks.sources.catalogue import task_names
 
 if TYPE_CHECKING:
     from progsearch.tasks.loading import TaskData, load_task

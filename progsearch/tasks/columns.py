@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from progsearch.errors import TaskError
-from progsearch.tasks.tables import Table
+from progsearch.tasks.sources.tables import Table
 
 _logger = logging.getLogger(__name__)
 

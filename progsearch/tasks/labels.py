@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from progsearch.errors import TaskError
-from progsearch.tasks.catalogue import REGRESSION_METRICS
 from progsearch.tasks.columns import is_missing, number
-from progsearch.tasks.tables import Table
+from progsearch.tasks.sources.catalogue import REGRESSION_METRICS
+from progsearch.tasks.sources.tables import Table
 
 _logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from progsearch.tasks.catalogue import REGRESSION_METRICS
+from progsearch.tasks.sources.catalogue import REGRESSION_METRICS
 
 
 def evaluate(names: Sequence[str], logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
-from progsearch.tasks.bbc_headlines import read_bbc_headlines
-from progsearch.tasks.catalogue import (
+from progsearch.tasks.examples import TextTask
+from progsearch.tasks.sources.bbc_headlines import read_bbc_headlines
+from progsearch.tasks.sources.catalogue import (
     CLASSIFICATION_METRICS,
     DEMO,
     GLUE,
@@ -17,9 +18,8 @@ from progsearch.tasks.catalogue import (
     canonical_name,
     unknown_task,
 )
-from progsearch.tasks.examples import TextTask
-from progsearch.tasks.glue import read_glue
-from progsearch.tasks.own_data import read_files, read_hub_dataset
+from progsearch.tasks.sources.glue import read_glue
+from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
 
 _FILES = ("train_file", "validation_file", "test_file")
 _COLUMNS = ("text_columns", "label_column")

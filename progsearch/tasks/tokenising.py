@@ -15,13 +15,11 @@ import pyarrow as pa
 
 from progsearch.cache import cache_dir, content_key, sweep
 from progsearch.tasks.examples import Examples
-from progsearch.tasks.hub_data import quiet_datasets
+from progsearch.tasks.sources.hub_data import quiet_datasets
 from progsearch.tasks.split import Split
+from progsearch.version import TOKENS_VERSION
 
 _log = logging.getLogger(__name__)
-
-# Part of every cache key: a change here makes what older versions have cached invisible.
-_FORMAT = "1"
 
 
 def tokenise(examples: Examples, tokenizer: Any, max_length: int) -> Split:
@@ -74,7 +72,7 @@ def _vocabulary(tokenizer: Any) -> Any:
 
 
 def _key(examples: Examples, tokenizer_hash: str, max_length: int) -> str:
-    digest = hashlib.sha256(f"{_FORMAT} {tokenizer_hash} {max_length}".encode())
+    digest = hashlib.sha256(f"{TOKENS_VERSION} {tokenizer_hash} {max_length}".encode())
     for column in examples.texts:
         digest.update(json.dumps(column).encode())
     return digest.hexdigest()[:32]

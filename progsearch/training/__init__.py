@@ -1,10 +1,10 @@
 """Training by a schedule: the engine and whole runs."""
 
-from progsearch.training.describe import describe
+from progsearch.store import Store
+from progsearch.training.model_costs import describe
 from progsearch.training.run import Record, RunResult, TrainingRun
 from progsearch.training.save import load_trained, save_run
 from progsearch.training.seeds import SeedMean
-from progsearch.training.store import Store
 
 __all__ = [
     "Record",

@@ -8,11 +8,11 @@ from torch import nn
 from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from progsearch.anatomy import find_anatomy
+from progsearch.engine.freezer import Freezer
 from progsearch.errors import ScheduleError
-from progsearch.peft import TrainableParameters
+from progsearch.methods import TrainableParameters
+from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
-from progsearch.training.freezer import Freezer
 
 
 class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]

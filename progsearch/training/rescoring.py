@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from progsearch.anatomy import Anatomy
 from progsearch.cache import content_key
 from progsearch.contribution.scores import model_scores, scoring
+from progsearch.models.anatomy import Anatomy
+from progsearch.store import Store
 from progsearch.tasks import Split
-from progsearch.training.store import Store
-
-# Part of every key: raise it when the same state gets other scores.
-_VERSION = 2
+from progsearch.version import RESCORING_VERSION
 
 
 class Rescoring:
@@ -104,4 +102,4 @@ class Rescoring:
         return found
 
     def _key(self, segment: str) -> str:
-        return content_key("scores", _VERSION, segment, self._scoring)
+        return content_key("scores", RESCORING_VERSION, segment, self._scoring)

@@ -13,19 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from progsearch.anatomy import find_anatomy
 from progsearch.config import Precision, RunConfig, StageConfig
 from progsearch.costs import RunCost, steps_per_epoch
+from progsearch.engine.loop import Engine
+from progsearch.engine.precision import arithmetic, resolve_precision
+from progsearch.engine.shortcuts.occurring_rows import keep_occurring_rows, token_embedding
 from progsearch.errors import TrialFailed
-from progsearch.history import Lineage, segment_ends
-from progsearch.models import load_model, load_tokenizer, model_fingerprint
-from progsearch.peft import apply_method
+from progsearch.methods import apply_method
+from progsearch.models.anatomy import find_anatomy
+from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
 from progsearch.schedule import Schedule, Stage
+from progsearch.schedule.history import Lineage, segment_ends
+from progsearch.store import Store
 from progsearch.tasks import Split, load_task
 from progsearch.tasks.metrics import prepare
-from progsearch.training.describe import describe
-from progsearch.training.engine import Engine
-from progsearch.training.precision import arithmetic, resolve_precision
+from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import Rescoring
 from progsearch.training.segments import (
     ENVIRONMENT,
@@ -34,8 +36,6 @@ from progsearch.training.segments import (
     load_chain,
     put_segment,
 )
-from progsearch.training.store import Store
-from progsearch.training.vocabulary import keep_occurring_rows, token_embedding
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
-from progsearch import __version__
-from progsearch.anatomy import find_anatomy
 from progsearch.config import plain, write_yaml
-from progsearch.export import read_config
-from progsearch.models import load_model
-from progsearch.peft import apply_method, merge_method
+from progsearch.methods import apply_method, merge_method
+from progsearch.models.anatomy import find_anatomy
+from progsearch.models.loading import load_model
+from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
+from progsearch.version import __version__
 
 _SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"

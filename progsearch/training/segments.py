@@ -15,11 +15,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from progsearch.training.store import Store
+from progsearch.store import Store
+from progsearch.version import ENGINE_VERSION
 
-# Part of every key: raise it with any change after which the same config gives other weights or
-# a stored segment means something else.
-ENGINE_VERSION = 6
 ENVIRONMENT = (ENGINE_VERSION, torch.__version__, transformers.__version__)
 
 

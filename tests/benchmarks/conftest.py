@@ -4,7 +4,7 @@ import zlib
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.search import fakes
+from tests.support import fakes
 
 # The scripts in there import one another as they do when they are run.
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
@@ -17,7 +17,7 @@ def table():
     from tabular.points import SPACE, points, task_of
     from tabular.table import Table
 
-    from progsearch.search.space import Space
+    from progsearch.space.space import Space
 
     space = Space.load(SPACE)
     subject = fakes.subject(space)

@@ -7,8 +7,8 @@ import numpy as np
 import optuna
 import pytest
 
-from progsearch.report.front import hypervolume, non_dominated
-from progsearch.search.dimensions import FloatDimension
+from progsearch.space.dimensions import FloatDimension
+from progsearch.study.front import hypervolume, non_dominated
 
 CORNER = (0.5, 1.0)
 

@@ -6,7 +6,7 @@ import pytest
 
 from progsearch.cli.ls import METHODS
 from progsearch.config import MethodName, write_yaml
-from progsearch.search.shipped import shipped_files
+from progsearch.space.shipped import shipped_files
 
 
 @pytest.fixture(autouse=True)

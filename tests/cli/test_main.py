@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from progsearch import __version__
-from progsearch.search import study
+from progsearch.study import folder as study
+from progsearch.version import __version__
 
 HEAVY = ["torch", "ray", "transformers", "datasets", "optuna"]
 
@@ -29,7 +29,7 @@ def test_a_search_begins_without_what_its_workers_and_its_report_need():
     late = ["torch", "transformers", "datasets", "sklearn", "optuna_dashboard"]
     script = f"""
 import sys
-import progsearch.cli.searching, progsearch.search.driver
+import progsearch.cli.show.searching, progsearch.driver.search
 print([name for name in {late} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from progsearch.config import Recipe, TaskConfig, write_yaml
-from progsearch.search.study import create_study
+from progsearch.study.folder import create_study
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,12 @@ import json
 import optuna
 import pytest
 
-from progsearch.cli.results import command
-from progsearch.confirm.kept import write_kept
-from progsearch.export import read_config
-from progsearch.search.study import create_study
-from tests.report.fake_runs import fake_runs
-from tests.report.fake_study import FakeStudy
+from progsearch.cli.show.results import command
+from progsearch.schedule.files import read_config
+from progsearch.study.confirmed_runs import write_kept
+from progsearch.study.folder import create_study
+from tests.support.fake_runs import fake_runs
+from tests.support.fake_study import FakeStudy
 
 
 @pytest.fixture(autouse=True)

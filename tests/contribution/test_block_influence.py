@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from progsearch.contribution import get_metric
-from tests.contribution.probes import tiny_probe
-from tests.tiny import tiny_model
+from tests.support.probes import tiny_probe
+from tests.support.tiny import tiny_model
 
 
 @pytest.mark.parametrize("architecture", ["bert", "mpnet", "gpt2", "llama"])

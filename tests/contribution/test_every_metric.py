@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from progsearch.contribution import get_metric, metric_names
-from tests.contribution.probes import assert_same_state, state_of, tiny_probe
-from tests.tiny import TINY
+from tests.support.probes import assert_same_state, state_of, tiny_probe
+from tests.support.tiny import TINY
 
 NAMES = [name for name, _ in metric_names()]
 

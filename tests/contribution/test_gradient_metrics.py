@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from progsearch.contribution import get_metric
-from tests.contribution.probes import tiny_probe
-from tests.tiny import tiny_model
+from tests.support.probes import tiny_probe
+from tests.support.tiny import tiny_model
 
 
 @pytest.fixture(params=["bert", "gpt2", "llama", "opt"])

@@ -3,8 +3,8 @@ import copy
 import pytest
 
 from progsearch.contribution import get_metric
-from tests.contribution.probes import tiny_probe
-from tests.tiny import tiny_model
+from tests.support.probes import tiny_probe
+from tests.support.tiny import tiny_model
 
 
 def mean_loss(model, batches):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from progsearch.contribution.fitting import fit
-from tests.contribution.probes import assert_same_state, state_of, tiny_probe
-from tests.tiny import tiny_model
+from tests.support.probes import assert_same_state, state_of, tiny_probe
+from tests.support.tiny import tiny_model
 
 
 def test_loss_is_the_mean_over_examples_not_over_batches():

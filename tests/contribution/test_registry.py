@@ -8,7 +8,7 @@ import torch
 
 from progsearch.contribution import base, get_metric, metric_names
 from progsearch.errors import MetricError
-from tests.contribution.probes import tiny_probe
+from tests.support.probes import tiny_probe
 
 BUILT_IN = [
     "depth",

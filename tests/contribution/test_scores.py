@@ -15,9 +15,9 @@ from progsearch.contribution import (
 from progsearch.contribution.grad_norm import GradNorm
 from progsearch.contribution.scores import make_probe
 from progsearch.errors import MetricError
-from progsearch.models import load_model, load_tokenizer
+from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.tasks import load_task
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 SMALL = ProbeSettings(train_examples=16, scored_examples=8, batch_size=4)
 

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from progsearch.anatomy import Anatomy
 from progsearch.contribution import Probe, get_metric
-from tests.contribution.probes import tiny_probe
-from tests.tiny import tiny_batch, tiny_model
+from progsearch.models.anatomy import Anatomy
+from tests.support.probes import tiny_probe
+from tests.support.tiny import tiny_batch, tiny_model
 
 
 class _Block(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import save_tiny
+from tests.support.tiny import save_tiny
 
 COMMAND = str(Path(sys.executable).with_name("progsearch"))
 SETTINGS = """\

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from progsearch.config import RunConfig
-from progsearch.confirm.kept import read_kept
 from progsearch.report.data import study_report
-from progsearch.search.study import open_study
+from progsearch.study.confirmed_runs import read_kept
+from progsearch.study.folder import open_study
 from progsearch.training import TrainingRun
 from tests.e2e.conftest import stopped_after_one_run
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from progsearch.search.study import open_study
+from progsearch.study.folder import open_study
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,10 @@ from progsearch.cache import cache_dir
 from progsearch.config import MethodConfig
 from progsearch.contribution import contribution_scores_many
 from progsearch.errors import ConfigError
-from progsearch.models import load_tokenizer
+from progsearch.models.loading import load_tokenizer
 from progsearch.tasks import load_task, loading
 from progsearch.training import describe
-from tests.search.tiny_task import tiny_recipe
+from tests.support.tiny_task import tiny_recipe
 
 
 def looked_at(recipe, monkeypatch):

@@ -11,10 +11,10 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from progsearch.search import resume
-from progsearch.search.progress import INTERRUPTED, left
-from progsearch.search.study import open_study
-from tests.search.tiny_task import tiny_recipe
+from progsearch.api import resume
+from progsearch.study.folder import open_study
+from progsearch.study.progress import INTERRUPTED, left
+from tests.support.tiny_task import tiny_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ class Search:
             [
                 sys.executable,
                 "-m",
-                "tests.faults.searching",
+                "tests.support.searching",
                 recipe.model_dump_json(),
                 studies_dir,
             ],

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from progsearch import Schedule, Stage
+from progsearch.api import search
 from progsearch.config import RunConfig, TrainingConfig
-from progsearch.search import search
 from progsearch.training import Store, TrainingRun
-from tests.search.tiny_task import tiny_recipe
-from tests.training.runs import changed, three_stages, weights
+from tests.support.runs import changed, three_stages, weights
+from tests.support.tiny_task import tiny_recipe
 
 LARGE = 10**9
 DESCRIPTION = {"step": 4, "metrics": {"accuracy": 0.5}, "seconds": 1.5e-7, "parent": None}

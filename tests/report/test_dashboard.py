@@ -5,7 +5,7 @@ from optuna_dashboard import get_note
 from progsearch.report.dashboard import save_to_dashboard
 from progsearch.report.data import study_report
 from progsearch.schedule import Schedule
-from tests.report.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import FakeStudy, fake_study
 
 
 def saved(study):

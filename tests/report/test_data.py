@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from progsearch.errors import ConfigError
 from progsearch.report.data import status, study_report
 from progsearch.schedule import Schedule
-from tests.report.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import FakeStudy, fake_study
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@ import re
 import pytest
 from optuna.trial import TrialState
 
-from progsearch.confirm.kept import KeptRun, KeptRuns
 from progsearch.report.data import study_report
 from progsearch.report.html import page, write_page
 from progsearch.schedule import Schedule
-from tests.report.fake_runs import fake_runs
-from tests.report.fake_study import FakeStudy, fake_study
+from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from tests.support.fake_runs import fake_runs
+from tests.support.fake_study import FakeStudy, fake_study
 
 
 def without_plotly(html):

@@ -14,7 +14,7 @@ from progsearch.report.figures import importance_figure
 from progsearch.report.html import page
 from progsearch.report.importance import FRONT, LEAST_TRIALS, Importance, importance_of
 from progsearch.schedule import Schedule
-from tests.report.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import FakeStudy, fake_study
 
 DISTRIBUTIONS = {
     "rate": FloatDistribution(0.0, 1.0),

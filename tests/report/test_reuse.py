@@ -4,12 +4,12 @@ from types import SimpleNamespace
 import pytest
 from optuna.trial import TrialState
 
-from progsearch.cli.results import print_results
+from progsearch.cli.show.results import print_results
 from progsearch.report.data import status, study_report
 from progsearch.report.html_parts import facts
 from progsearch.report.reuse import Reuse
 from progsearch.schedule import Schedule
-from tests.report.fake_study import STEPS, FakeStudy
+from tests.support.fake_study import STEPS, FakeStudy
 
 
 def test_steps_and_seconds_are_those_of_every_trial_that_says_them():

@@ -1,7 +1,7 @@
 from progsearch.report.data import study_report
 from progsearch.report.rows import rows
 from progsearch.schedule import Schedule
-from tests.report.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import FakeStudy, fake_study
 
 
 def test_the_front_comes_first_then_the_baselines_it_beats():

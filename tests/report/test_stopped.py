@@ -6,14 +6,14 @@ import re
 import pytest
 from optuna.trial import TrialState
 
-from progsearch.cli.results import trial_line
+from progsearch.cli.show.results import trial_line
 from progsearch.errors import StudyError
 from progsearch.report.data import status, study_report
 from progsearch.report.figures import front_figure, history_figure
 from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.schedule import Schedule
-from tests.report.fake_study import FakeStudy
+from tests.support.fake_study import FakeStudy
 
 
 @pytest.fixture

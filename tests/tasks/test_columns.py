@@ -6,7 +6,7 @@ import pytest
 
 from progsearch.errors import TaskError
 from progsearch.tasks.columns import choose_columns, read_texts
-from progsearch.tasks.tables import Table
+from progsearch.tasks.sources.tables import Table
 
 
 def table(**columns):

@@ -7,7 +7,7 @@ import pytest
 
 from progsearch.errors import TaskError
 from progsearch.tasks.labels import learn_labels
-from progsearch.tasks.tables import Table
+from progsearch.tasks.sources.tables import Table
 
 
 def table(values, source="train.csv", **classes):

@@ -3,13 +3,12 @@ import torch
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
 
-from progsearch.anatomy import find_anatomy
+from progsearch.engine.batches import epoch_batches
 from progsearch.errors import ScheduleError
+from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule
-from progsearch.training.batches import epoch_batches
 from progsearch.training.callback import ProgtuningCallback
-from tests.tiny import tiny_model
-from tests.training.runs import (
+from tests.support.runs import (
     changed,
     four_block_bert,
     three_stages,
@@ -17,6 +16,7 @@ from tests.training.runs import (
     tiny_split,
     weights,
 )
+from tests.support.tiny import tiny_model
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 

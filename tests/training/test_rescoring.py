@@ -7,14 +7,14 @@ from progsearch import contribution
 from progsearch.config import ContributionConfig
 from progsearch.contribution import ContributionMetric, get_metric
 from progsearch.errors import MetricError, TrialFailed
-from progsearch.export import read_config
 from progsearch.schedule import Schedule, Stage
+from progsearch.schedule.files import read_config
+from progsearch.store import Store
 from progsearch.training import TrainingRun
 from progsearch.training.rescoring import Rescoring
 from progsearch.training.save import save_run
-from progsearch.training.store import Store
-from tests.contribution.probes import assert_same_state, state_of
-from tests.training.runs import (
+from tests.support.probes import assert_same_state, state_of
+from tests.support.runs import (
     changed,
     config_of,
     finish,

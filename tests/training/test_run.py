@@ -7,11 +7,11 @@ import torch
 from progsearch import Schedule
 from progsearch.errors import ScheduleError, TrialFailed
 from progsearch.schedule import Stage
+from progsearch.store import Store
 from progsearch.training import TrainingRun
 from progsearch.training.save import load_trained, save_run
-from progsearch.training.store import Store
-from tests.tiny import save_tiny
-from tests.training.runs import changed, config_of, finish, three_stages, weights
+from tests.support.runs import changed, config_of, finish, three_stages, weights
+from tests.support.tiny import save_tiny
 
 
 def test_a_run_learns_and_reports_each_epoch(files):

@@ -5,7 +5,7 @@ from progsearch.config import with_seed
 from progsearch.errors import TrialFailed
 from progsearch.training import SeedMean, Store, TrainingRun
 from progsearch.training.seeds import _means
-from tests.training.runs import DEVICE, changed, config_of, finish, weights
+from tests.support.runs import DEVICE, changed, config_of, finish, weights
 
 # Slow enough that epochs and seeds differ.
 SETTINGS = {"learning_rate": 5e-3, "epochs": 2}

@@ -5,15 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progsearch import Schedule, Stage
-from progsearch.history import rescored_keys, segment_ends, segment_keys
+from progsearch.schedule.history import rescored_keys, segment_ends, segment_keys
+from progsearch.store import Store
 from progsearch.training.segments import (
     Segment,
     get_segment,
     load_chain,
     put_segment,
 )
-from progsearch.training.store import Store
-from tests.training.runs import changed, four_block_bert, three_stages, tiny_engine, weights
+from tests.support.runs import changed, four_block_bert, three_stages, tiny_engine, weights
 
 SEGMENT = Segment(None, 4, {"accuracy": 0.5}, 1.0, 0.1, 100)
 

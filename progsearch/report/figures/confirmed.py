@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from progsearch.report.confirmed import Confirmed, ConfirmedSchedule
+from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.data import StudyReport
 from progsearch.report.figures.labels import place
 from progsearch.report.figures.style import BASELINE, FRONT, TEMPLATE, axis_of, padded
-from progsearch.report.front import directions, non_dominated
+from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.rows import trial_name
-from progsearch.report.words import in_words, value_in_words
+from progsearch.study.front import directions, non_dominated
 
 Point = tuple[float, float]
 

@@ -11,9 +11,9 @@ from plotly.subplots import make_subplots
 
 from progsearch.report.data import StudyReport
 from progsearch.report.figures.style import BASELINE, FRONT, TEMPLATE, TRIAL, hover
-from progsearch.report.front import front_of
 from progsearch.report.rows import trial_name
 from progsearch.report.stopped import in_short, last_metric
+from progsearch.study.front import front_of
 
 
 def history_figure(report: StudyReport) -> go.Figure:

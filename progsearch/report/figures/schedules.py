@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from progsearch.report.data import StudyReport
 from progsearch.report.figures.style import BASELINE, FRONT, FROZEN, TEMPLATE
+from progsearch.report.formatting import value_in_words
 from progsearch.report.rows import trial_name
-from progsearch.report.words import value_in_words
 
 _COLUMNS = 4
 

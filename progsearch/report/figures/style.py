@@ -9,8 +9,7 @@ import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
 from progsearch.report.data import StudyReport
-from progsearch.report.rows import run_seconds, trial_name
-from progsearch.report.words import (
+from progsearch.report.formatting import (
     count,
     duration,
     in_words,
@@ -18,6 +17,7 @@ from progsearch.report.words import (
     percent,
     value_in_words,
 )
+from progsearch.report.rows import run_seconds, trial_name
 
 FRONT = "#3b76e1"
 BASELINE = "#dd7a2f"

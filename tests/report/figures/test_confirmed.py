@@ -2,8 +2,8 @@ import pytest
 
 from progsearch.report.data import study_report
 from progsearch.report.figures import confirmed_figure
-from tests.report.fake_runs import fake_runs
-from tests.report.fake_study import fake_study
+from tests.support.fake_runs import fake_runs
+from tests.support.fake_study import fake_study
 
 
 def drawn(objectives=("metric", "updated_parameters"), n_seeds=5):

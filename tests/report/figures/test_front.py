@@ -3,7 +3,7 @@ import pytest
 from progsearch.report.data import study_report
 from progsearch.report.figures import front_figure
 from progsearch.schedule import Schedule
-from tests.report.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import FakeStudy, fake_study
 
 
 def traces(figure, name):

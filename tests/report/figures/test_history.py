@@ -2,7 +2,7 @@ import pytest
 
 from progsearch.report.data import study_report
 from progsearch.report.figures import history_figure
-from tests.report.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import FakeStudy, fake_study
 
 
 @pytest.mark.parametrize(

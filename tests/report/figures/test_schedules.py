@@ -4,7 +4,7 @@ import pytest
 from progsearch.report.data import study_report
 from progsearch.report.figures import schedule_map
 from progsearch.schedule import Schedule, Stage
-from tests.report.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import FakeStudy, fake_study
 
 
 def test_the_map_shows_what_is_trained_when():

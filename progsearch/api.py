@@ -1,0 +1,137 @@
+"""What one can ask of progsearch: search, resume, confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from progsearch.importing import collector_paused
+from progsearch.study.confirmed_runs import DEFAULT_MARGIN
+
+if TYPE_CHECKING:
+    from progsearch.config import Recipe
+    from progsearch.driver.confirm_view import ConfirmView
+    from progsearch.study.folder import StudyFolder
+    from progsearch.study.view import View
+
+
+def search(
+    recipe: Recipe, *, studies_dir: str | Path = "studies", view: View | None = None
+) -> StudyFolder:
+    """Search schedules for a model and a task.
+
+    Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
+    blocks, the head alone) and then schedules drawn from the recipe's space, as many at once as
+    there are cores or GPUs, until they come to ``recipe.budget`` whole trials. Everything is
+    kept in a study folder.
+
+    Trials that fail are kept with their reason and do not stop the search. At Ctrl-C and at the
+    recipe's time limit the running trials are stopped; `resume` runs them again.
+
+    Args:
+        recipe: What to search.
+        studies_dir: Where the study folder is made.
+        view: Watches the search.
+
+    Returns:
+        The study; ``.study`` is its Optuna study, ``.path`` its folder.
+
+    Raises:
+        StudyError: The study's name is taken.
+        ConfigError: The space has mistakes, or what it asks of the machine is not there.
+        ModelError, TaskError, MethodError, MetricError: The model, the task, a method or a
+            contribution metric cannot be used.
+        NothingUsable: No trial has a result.
+        Interrupted: Someone stopped the search; it can be resumed.
+
+    Example:
+        >>> from progsearch import search
+        >>> from progsearch.config import Recipe, TaskConfig
+        >>> recipe = Recipe(task=TaskConfig(name="bbc-headlines"), space="quick", budget=8)
+        >>> folder = search(recipe)  # doctest: +SKIP
+        >>> [trial.values for trial in folder.study.best_trials]  # doctest: +SKIP
+        [[0.91, 1.0], [0.89, 0.31]]
+    """
+    with collector_paused():
+        from progsearch.driver import search as driver
+
+    return driver.search(recipe, studies_dir=studies_dir, view=view)
+
+
+def resume(
+    study: str | Path,
+    *,
+    studies_dir: str | Path = "studies",
+    budget: int | None = None,
+    view: View | None = None,
+) -> StudyFolder:
+    """Go on with a study that was interrupted, killed or finished.
+
+    Trials that were running when it stopped are run again. The recipe's time limit counts anew.
+
+    Args:
+        study: A study's name, or its folder.
+        studies_dir: Where study folders lie.
+        budget: How many whole trials the search may cost in all; by default as before.
+        view: Watches the search.
+
+    Returns:
+        The study.
+
+    Raises:
+        StudyError: There is no such study, it is damaged, another process searches in it, or
+            its model or data changed.
+        ProgsearchError: As `search` raises.
+    """
+    with collector_paused():
+        from progsearch.driver import search as driver
+
+    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view)
+
+
+def confirm(
+    study: str | Path,
+    seeds: int,
+    *,
+    picks: Sequence[str] = (),
+    margin: float = DEFAULT_MARGIN,
+    parallel: int | None = None,
+    studies_dir: str | Path = "studies",
+    view: ConfirmView | None = None,
+) -> StudyFolder:
+    """Train a study's front and baselines again on new seeds.
+
+    What is trained already is kept and not trained again: more seeds add to those that are
+    there, and a call that was stopped goes on where it was. Runs that failed are tried again.
+    The results are in the study's folder; `progsearch.report` reads them.
+
+    Args:
+        study: A study's name, or its folder.
+        seeds: On how many seeds; the first is the one after those of the study's own trials.
+        picks: Rules, trial numbers and names of baselines, as `progsearch export --pick` takes
+            them: only what they choose is trained, with full fine-tuning and the paper's
+            schedule of 3 stages to compare with.
+        margin: How much of the metric may be lost to full fine-tuning (0.01: one point).
+        parallel: Runs at once; by default as many as in the search.
+        studies_dir: Where study folders lie.
+        view: Watches.
+
+    Raises:
+        StudyError: There is no such study, it is damaged or in use, no trial has a result,
+            something of ``picks`` chooses no trial, or its model or data changed.
+        NothingUsable: Every run failed.
+        Interrupted: Someone stopped it; what was finished is kept.
+        ProgsearchError: As `progsearch.api.search` raises.
+    """
+    from progsearch.driver import confirm as driver
+
+    return driver.confirm(
+        study,
+        seeds,
+        picks=picks,
+        margin=margin,
+        parallel=parallel,
+        studies_dir=studies_dir,
+        view=view,
+    )

@@ -1,0 +1,63 @@
+"""A study's results as files and as the last lines of a search."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from progsearch.cli import options
+from progsearch.cli.show.tables import console, front_table
+from progsearch.report import stopped
+from progsearch.report.data import StudyReport, study_report
+from progsearch.report.formatting import in_words, value_in_words
+from progsearch.report.html import write_page
+from progsearch.report.rows import trial_name
+from progsearch.study.confirmed_runs import read_kept
+from progsearch.study.folder import StudyFolder
+
+
+def write_report(folder: StudyFolder) -> StudyReport:
+    """Write ``report.html`` and ``report.json`` into the study's folder."""
+    report = study_report(folder.study, read_kept(folder.path))
+    write_page(report, folder.path / "report.html")
+    text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
+    (folder.path / "report.json").write_text(text + "\n", encoding="utf-8")
+    return report
+
+
+def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -> None:
+    """Print the front, where the report is and the line that exports a schedule."""
+    where = console()
+    where.print(front_table(report))
+    if report.reuse.steps_reused:
+        where.print(str(report.reuse), markup=False, soft_wrap=True)
+    where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+    line = command("export", report.study, studies_dir, "--out", "best.yaml")
+    where.print(f"export: {line}", markup=False, soft_wrap=True)
+
+
+def command(name: str, study: str, studies_dir: Path, *others: str) -> str:
+    """The line to type for another command on a study."""
+    is_default = studies_dir.absolute() == options.STUDIES.absolute()
+    place = [] if is_default else ["--studies-dir", str(studies_dir)]
+    return shlex.join(["progsearch", name, study, *others, *place])
+
+
+def trial_line(report: StudyReport, trial: FrozenTrial) -> str:
+    """What came out of a trial, in one line."""
+    name = trial_name(trial)
+    if "continues" in trial.user_attrs:
+        name += f" (on from #{trial.user_attrs['continues']})"
+    if trial.state == TrialState.FAIL:
+        return f"{name} failed: {trial.user_attrs.get('reason', 'no reason given')}"
+    words = in_words(trial.user_attrs["schedule"], report.n_blocks)
+    if trial.state == TrialState.PRUNED:
+        return f"{name} {stopped.in_short(report, trial)} ({words})"
+    values = [
+        f"{objective.replace('_', ' ')} {value_in_words(objective, value)}"
+        for objective, value in zip(report.objectives, trial.values, strict=True)
+    ]
+    return f"{name}: {', '.join(values)} ({words})"

@@ -1,0 +1,37 @@
+"""What `run` and `resume` have in common: a search that is watched, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from progsearch.cli.show.live import watching
+from progsearch.cli.show.output import print_json
+from progsearch.cli.show.results import print_results, write_report
+from progsearch.study.folder import StudyFolder
+from progsearch.study.view import View
+
+
+def watched_search(
+    start: Callable[[View], StudyFolder], studies_dir: Path, *, quiet: bool, json: bool
+) -> None:
+    """Search, then write the report and print the results.
+
+    Args:
+        start: Runs the search under a view.
+        studies_dir: Where the study's folder lies.
+        quiet: Show nothing before the results.
+        json: Print the results as the JSON document that `progsearch report --json` prints.
+    """
+    with watching(quiet) as view:
+        folder = start(view)
+    report = write_report(folder)
+    # Here, since it takes a second to load, which the search needs not wait for.
+    from progsearch.report.dashboard import save_to_dashboard
+
+    with folder.locked():
+        save_to_dashboard(folder.study, report)
+    if json:
+        print_json(report.to_dict())
+    else:
+        print_results(report, folder, studies_dir)

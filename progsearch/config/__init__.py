@@ -1,0 +1,48 @@
+"""What a run and a study are made of, as data: read from YAML, checked, written back."""
+
+from progsearch.config.base import Config, ConfigT, parse, plain, read_yaml, write_yaml
+from progsearch.config.limits import Limits
+from progsearch.config.recipe import (
+    LEARNING_SAMPLERS,
+    Objective,
+    Recipe,
+    SamplerName,
+    SchedulerName,
+)
+from progsearch.config.run import (
+    METHODS,
+    ContributionConfig,
+    MethodConfig,
+    MethodName,
+    Precision,
+    RunConfig,
+    StageConfig,
+    TaskConfig,
+    TrainingConfig,
+    with_seed,
+)
+
+__all__ = [
+    "LEARNING_SAMPLERS",
+    "METHODS",
+    "Config",
+    "ConfigT",
+    "ContributionConfig",
+    "Limits",
+    "MethodConfig",
+    "MethodName",
+    "Objective",
+    "Precision",
+    "Recipe",
+    "RunConfig",
+    "SamplerName",
+    "SchedulerName",
+    "StageConfig",
+    "TaskConfig",
+    "TrainingConfig",
+    "parse",
+    "plain",
+    "read_yaml",
+    "with_seed",
+    "write_yaml",
+]

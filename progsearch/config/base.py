@@ -1,0 +1,114 @@
+"""What all configuration shares: checked models, and YAML read and written.
+
+All models refuse unknown keys and report every mistake of a file at once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from progsearch.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of all configuration: immutable, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def parse(kind: type[ConfigT], data: Any, source: str) -> ConfigT:
+    """Check ``data`` against ``kind``.
+
+    Raises:
+        ConfigError: With every mistake and its place; ``source`` names the file.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        items = error.errors()
+        problems = [
+            (".".join(str(part) for part in item["loc"]), _sentence(item))
+            for item in items
+            # A list is "too short" for pydantic where only its items are wrong.
+            if not any(_lies_in(other["loc"], item["loc"]) for other in items)
+        ]
+        raise ConfigError(source, problems) from None
+
+
+def _lies_in(place: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(place) > len(outer) and place[: len(outer)] == outer
+
+
+def _sentence(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        return "is missing; add it"
+    given = repr(item["input"])
+    if len(given) > 60:
+        return message
+    return f"{message[:1].lower()}{message[1:]}, got {given}"
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file; floats may be written ``1e-4``.
+
+    Raises:
+        ConfigError: The file is missing, unreadable or no YAML.
+    """
+    path = Path(path)
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise ConfigError(str(path), [("", "there is no such file")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [("", f"cannot be read: {error}")]) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ConfigError(str(path), [(where, f"is not YAML: {what}")]) from None
+
+
+def write_yaml(path: str | Path, data: Any, *, header: str = "") -> None:
+    """Write ``header`` and ``data``: keys in the order given, short lists on one line."""
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99)
+    Path(path).write_text(header + text, encoding="utf-8")
+
+
+def plain(config: BaseModel) -> dict[str, Any]:
+    """A config as JSON-able data without its unset (None) fields."""
+    return config.model_dump(mode="json", exclude_none=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads ``1e-4`` as a string; here it is a float."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists of numbers and words go on one line; anything nested gets lines of its own."""
+
+
+def _represent_list(dumper: yaml.SafeDumper, data: list[Any] | tuple[Any, ...]) -> yaml.Node:
+    flat = all(isinstance(item, (int, float, str, type(None))) for item in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
+
+
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(tuple, _represent_list)

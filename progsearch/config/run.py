@@ -1,0 +1,110 @@
+"""One training run, whole: what a trial runs and what `progsearch export` writes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from progsearch.config.base import Config
+
+MethodName = Literal["full", "lora", "bitfit", "adapter"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+METHODS: dict[MethodName, str] = {
+    "full": "every parameter",
+    "lora": "low-rank updates of all linear layers of the blocks, and the head (Hu et al. 2022)",
+    "bitfit": "biases of embeddings and blocks, and the head (Ben Zaken et al. 2022)",
+    "adapter": "bottlenecks after attention and feed-forward, and the head (Houlsby et al. 2019)",
+}
+"""What each fine-tuning method trains, in a line."""
+
+
+class TaskConfig(Config):
+    """Which data to train on and how to read it."""
+
+    name: str = Field(min_length=1)
+    data_dir: str | None = None
+    train_file: str | None = None
+    validation_file: str | None = None
+    test_file: str | None = None
+    text_columns: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=2)
+    label_column: str | None = None
+    metric: str | None = None
+    max_train_samples: int | None = Field(default=None, ge=1)
+    max_length: int = Field(default=128, ge=4)
+
+
+class MethodConfig(Config):
+    """Which parameters of a trainable block are trained."""
+
+    name: MethodName = "full"
+    lora_rank: int = Field(default=8, ge=1)
+    lora_alpha: float = Field(default=16.0, gt=0)
+    adapter_size: int = Field(default=64, ge=1)
+
+    def own_fields(self) -> dict[str, Any]:
+        """The name and the settings that this method reads; the others do not matter."""
+        prefix = {"lora": "lora_", "adapter": "adapter_"}.get(self.name, "-")
+        return {k: v for k, v in self.model_dump().items() if k == "name" or k.startswith(prefix)}
+
+
+class TrainingConfig(Config):
+    """How the steps of a run are made."""
+
+    epochs: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0, lt=1)
+    batch_size: int = Field(default=16, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    seed: int = Field(default=0, ge=0)
+    precision: Precision = "auto"
+
+
+class StageConfig(Config):
+    """One stage as it stands in a file; `progsearch.schedule` checks stages against each other."""
+
+    start: float
+    end: float
+    trainable_blocks: tuple[int, ...]
+    embeddings: bool
+    head: bool = True
+
+
+class ContributionConfig(Config):
+    """The block scores a schedule was made from.
+
+    Attributes:
+        metric: What blocks are scored by.
+        scores: Those of the pre-trained model.
+        rescore: Whether the blocks of each later stage are still to be chosen, by new scores
+            when it begins; as many are trained as the stage holds.
+        rescored: The scores that blocks were chosen by in this way, in the order of the stages.
+    """
+
+    metric: str
+    scores: tuple[float, ...]
+    rescore: bool = False
+    rescored: tuple[tuple[float, ...], ...] | None = None
+
+
+class RunConfig(Config):
+    """One training run, whole: what a trial runs and what `progsearch export` writes."""
+
+    progsearch_version: str
+    model: str
+    task: TaskConfig
+    method: MethodConfig = MethodConfig()
+    training: TrainingConfig = TrainingConfig()
+    contribution: ContributionConfig | None = None
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    costs: dict[str, Any] | None = None
+    results: dict[str, Any] | None = None
+
+
+def with_seed(run: RunConfig, seed: int) -> RunConfig:
+    """The same run with another seed."""
+    training = run.training.model_copy(update={"seed": seed})
+    return run.model_copy(update={"training": training})

@@ -1,0 +1,1 @@
+"""A search or a confirmation from its first to its last trial."""

@@ -1,0 +1,82 @@
+"""Applies a stage to a model: what is trained, what is frozen, and what freezing leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+from torch.optim import Optimizer
+
+from progsearch.methods import TrainableParameters
+from progsearch.models.anatomy import Anatomy, Part
+from progsearch.schedule import Stage
+
+
+class Freezer:
+    """Freezes and thaws the parts of one model.
+
+    A frozen part has no gradient, no optimizer state and no dropout. The engine and the Trainer
+    callback share this class, so that both mean the same by "frozen".
+    """
+
+    def __init__(self, model: nn.Module, anatomy: Anatomy, trainable: TrainableParameters) -> None:
+        self._model = model
+        self._anatomy = anatomy
+        self._trainable = trainable
+        self._parameters = dict(model.named_parameters())
+        self._frozen_modules: list[nn.Module] = []
+
+    def enter(self, stage: Stage, optimizer: Optimizer) -> None:
+        """Start ``stage``: from here on its parts are trained and no others."""
+        trained = self.names(stage)
+        for name, parameter in self._parameters.items():
+            parameter.requires_grad_(name in trained)
+            if name not in trained:
+                parameter.grad = None
+                # Adam would keep two tensors of the parameter's size for nothing, and go on from
+                # stale moments were it thawed again.
+                optimizer.state.pop(parameter, None)
+        self._frozen_modules = [
+            module
+            for part in self._frozen_parts(stage)
+            for module in self._anatomy.modules(self._model, part)
+        ]
+        self.set_modes()
+
+    def set_modes(self) -> None:
+        """Training mode, but for the frozen parts; needed after each ``model.train()``."""
+        self._model.train()
+        self.freeze_modes()
+
+    def freeze_modes(self) -> None:
+        """Turn dropout off in the frozen parts of a model that is in training mode."""
+        for module in self._frozen_modules:
+            module.eval()
+
+    def names(self, *stages: Stage) -> frozenset[str]:
+        """Names of the parameters that any of ``stages`` trains."""
+        return self._trainable.names(*stages)
+
+    def frozen_prefix(self, stage: Stage) -> int:
+        """How many leading blocks are a constant function of the input in ``stage``."""
+        trained = replace(stage, embeddings=self._trains_embeddings(stage))
+        return trained.frozen_prefix(self._anatomy.n_blocks)
+
+    def behind_prefix(self, stage: Stage) -> str | None:
+        """Which frozen blocks are no constant function of the input, and why; None: none."""
+        depth = self.frozen_prefix(stage)
+        trained = stage.trainable_blocks
+        frozen = [i for i in range(depth, self._anatomy.n_blocks) if i not in trained]
+        if not frozen:
+            return None
+        below = "the embeddings" if self._trains_embeddings(stage) else f"block {trained[0]}"
+        return f"frozen blocks {', '.join(map(str, frozen))}, whose input changes with {below}"
+
+    def _trains_embeddings(self, stage: Stage) -> bool:
+        # Embeddings of which the method trains nothing (LoRA) are as good as frozen.
+        return stage.embeddings and bool(self._trainable.embeddings)
+
+    def _frozen_parts(self, stage: Stage) -> list[Part]:
+        parts: list[Part] = [] if self._trains_embeddings(stage) else ["embeddings"]
+        parts += [i for i in range(self._anatomy.n_blocks) if i not in stage.trainable_blocks]
+        return parts if stage.head else [*parts, "head"]

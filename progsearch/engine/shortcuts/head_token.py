@@ -1,0 +1,203 @@
+"""The last block's work for the one token that the head reads.
+
+A classifier reads the last hidden state of one token: the first one's, or in decoders the last
+one's. What the others look for in the last block's attention and all that comes behind it is
+thrown away, and so is the backward pass of it. Here it is not computed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from progsearch.models.anatomy import Anatomy, evaluating
+from progsearch.tasks import Split
+
+_log = logging.getLogger(__name__)
+
+# The module of a block, by model type, from whose input on tokens no longer meet: what comes
+# behind it works on each by itself. Where a residual of all tokens is added later, the one token's
+# sum is right, and no other is read.
+_BEHIND_ATTENTION = {
+    "bert": "attention.output",
+    "camembert": "attention.output",
+    "deberta-v2": "attention.output",
+    "distilbert": "sa_layer_norm",
+    "electra": "attention.output",
+    "gemma": "post_attention_layernorm",
+    "gemma2": "pre_feedforward_layernorm",
+    "gpt2": "ln_2",
+    "gpt_neox": "post_attention_layernorm",
+    "llama": "post_attention_layernorm",
+    "mistral": "post_attention_layernorm",
+    "modernbert": "mlp_norm",
+    "mpnet": "attention.LayerNorm",
+    "qwen2": "post_attention_layernorm",
+    "qwen3": "post_attention_layernorm",
+    "roberta": "attention.output",
+    "xlm-roberta": "attention.output",
+}
+
+
+class HeadToken:
+    """The token that a model's head reads, of each example.
+
+    Args:
+        model: The model.
+        anatomy: Where its blocks are.
+        split: Examples that it knows, to see on one of them what the head reads.
+
+    Attributes:
+        position: Where the token is, padding not counted; None where the head reads others, too.
+    """
+
+    def __init__(self, model: nn.Module, anatomy: Anatomy, split: Split) -> None:
+        self._block = model.get_submodule(anatomy.blocks[-1])
+        self.position = _position(model, self._block, split)
+        kind = getattr(getattr(model, "config", None), "model_type", "")
+        name = _BEHIND_ATTENTION.get(kind) if self.position else None
+        self._behind_attention = self._block.get_submodule(name) if name else None
+        if name is None:
+            reason = f"not known how in {kind}" if self.position else "the head reads others"
+            _log.info("the last block works for all tokens, not for one: %s", reason)
+        self._last: Tensor | None = None
+
+    @contextmanager
+    def alone(self, attention_mask: Tensor) -> Iterator[None]:
+        """Within, the last block works for that token alone, where it can.
+
+        Its keys and values are those of all tokens. Of what it returns, the token's state alone
+        is right.
+
+        Args:
+            attention_mask: Of the batch that passes, shape ``(rows, width)``, padded on the right.
+        """
+        if self.position == "last":
+            self._last = attention_mask.sum(1, keepdim=True) - 1
+        with ExitStack() as stack:
+            stack.callback(setattr, self, "_last", None)
+            if self._behind_attention is not None:
+                attention = _OneQuery(self)
+                hooks = [
+                    self._block.register_forward_pre_hook(attention.enter),
+                    self._block.register_forward_hook(attention.leave, always_call=True),
+                    self._behind_attention.register_forward_pre_hook(self._narrow),
+                ]
+                for hook in hooks:
+                    stack.callback(hook.remove)
+            yield
+
+    def _narrow(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(self.of(hidden) for hidden in inputs)
+
+    def of(self, hidden: Tensor) -> Tensor:
+        """The token's part of ``hidden``, within `alone`; all of it where the head reads others.
+
+        Args:
+            hidden: Shape ``(rows, ..., width, size)``.
+
+        Returns:
+            Shape ``(rows, ..., 1, size)``.
+        """
+        if self.position is None:
+            return hidden
+        if self.position == "first":
+            return hidden[..., :1, :]
+        last = self.last.view(-1, *[1] * (hidden.dim() - 1))
+        here = torch.arange(hidden.shape[-2], device=hidden.device)[:, None] == last
+        if hidden.dtype == torch.bool:
+            return (hidden & here).any(-2, keepdim=True)
+        # Adds up zeros and one number. The gradient of an index would be added up in the order in
+        # which a GPU's threads end, or sorted first.
+        return torch.where(here, hidden, 0).sum(-2, keepdim=True)
+
+    @property
+    def last(self) -> Tensor:
+        """The place of each row's last token, within `alone`, shape ``(rows, 1)``."""
+        assert self._last is not None, "what is padding is known within `alone` only"
+        return self._last
+
+
+class _OneQuery(TorchFunctionMode):
+    """Between `enter` and `leave`, attention is computed for the head's token alone."""
+
+    def __init__(self, token: HeadToken) -> None:
+        super().__init__()
+        self._token = token
+
+    def enter(self, *args: Any) -> None:
+        """A pre-hook of the block."""
+        self.__enter__()  # type: ignore[no-untyped-call]
+
+    def leave(self, *args: Any) -> None:
+        """A hook of the block."""
+        self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is F.scaled_dot_product_attention:
+            func = self._attend
+        return func(*args, **kwargs or {})
+
+    def _attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        token = self._token
+        if is_causal:
+            last = token.last if token.position == "last" else 0
+            places = torch.arange(key.shape[-2], device=key.device)
+            attn_mask = (places <= last)[..., None, None, :]
+        elif attn_mask is not None and attn_mask.shape[-2] > 1:
+            attn_mask = token.of(attn_mask)
+        one = F.scaled_dot_product_attention(
+            token.of(query), key, value, attn_mask=attn_mask, dropout_p=dropout_p, **kwargs
+        )
+        return one.expand(*query.shape[:-1], -1)
+
+
+def _position(
+    model: nn.Module, last_block: nn.Module, split: Split
+) -> Literal["first", "last"] | None:
+    """Which token's last hidden state the logits depend on, seen by their gradient."""
+    states: list[Tensor] = []
+
+    def cut(block: nn.Module, inputs: Any, output: Any) -> Any:
+        hidden = output if isinstance(output, Tensor) else output[0]
+        states.append(hidden.detach().requires_grad_())
+        return states[0] if isinstance(output, Tensor) else (states[0], *output[1:])
+
+    # Padded where any example is, to tell the last token from the last place.
+    two_or_more = np.where(split.lengths > 1, split.lengths, split.lengths.max())
+    row = int(np.argmin(two_or_more))
+    length = int(split.lengths[row])
+    width = min(length + 1, int(split.lengths.max()))
+    device = next(model.parameters()).device
+    batch = split.gather(torch.tensor([row], device=device), width)
+    hook = last_block.register_forward_hook(cut)
+    try:
+        with torch.enable_grad(), evaluating(model):
+            logits = model(**batch).logits
+    finally:
+        hook.remove()
+    (gradient,) = torch.autograd.grad(logits.sum(), states, allow_unused=True)
+    # Some attention kernels take the tokens of all examples in one row.
+    if length == 1 or gradient is None or gradient.shape[:2] != (1, width):
+        return None
+    read = gradient[0].any(dim=1).nonzero().flatten().tolist()
+    if read not in ([0], [length - 1]):
+        return None
+    return "first" if read == [0] else "last"

@@ -1,0 +1,34 @@
+"""BitFit: only biases are trained (Ben Zaken et al. 2022, arXiv 2106.10199)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from progsearch.errors import MethodError
+from progsearch.methods.base import Method
+from progsearch.models.anatomy import Anatomy
+
+
+class BitFit(Method):
+    """Trains the bias vectors of linear layers and norms, in the blocks and the embeddings."""
+
+    def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
+        """Check that there is something to train.
+
+        Raises:
+            MethodError: The blocks have no biases, as Llama's.
+        """
+        blocks = (p for i in range(anatomy.n_blocks) for p in anatomy.parameters(model, i))
+        if not any(_is_bias(name) for name, _ in blocks):
+            raise MethodError(
+                f"bitfit trains biases and the blocks of {type(model).__name__} have none; choose "
+                f"full, lora or adapter"
+            )
+
+    def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
+        """Whether it is a bias."""
+        return _is_bias(name)
+
+
+def _is_bias(name: str) -> bool:
+    return name.rpartition(".")[2] == "bias"

@@ -1,0 +1,48 @@
+"""LoRA: low-rank matrices beside frozen weights (Hu et al. 2022, arXiv 2106.09685), by peft."""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from progsearch.methods.base import Method
+from progsearch.methods.linear import linear_layers
+from progsearch.models.anatomy import Anatomy
+
+
+class Lora(Method):
+    """Trains a low-rank update of every linear layer of the blocks; nothing in the embeddings."""
+
+    def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
+        """Put the matrices beside the weights; B is zero, so that nothing changes at first."""
+        from peft import LoraConfig, inject_adapter_in_model
+
+        targets = {
+            f"{block}.{name}": layer
+            for block in anatomy.blocks
+            for name, layer in linear_layers(model.get_submodule(block)).items()
+        }
+        config = LoraConfig(
+            r=self.config.lora_rank,
+            lora_alpha=self.config.lora_alpha,
+            target_modules=list(targets),
+            fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in targets.values()),
+        )
+        inject_adapter_in_model(config, model)
+
+    def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
+        """Whether it is one of LoRA's matrices."""
+        return added
+
+    def merge(self, model: nn.Module) -> nn.Module:
+        """Add each low-rank update to its weight and take the matrices out."""
+        from peft.tuners.lora import LoraLayer
+
+        layers = [(n, m) for n, m in model.named_modules() if isinstance(m, LoraLayer)]
+        for name, layer in layers:
+            layer.merge(safe_merge=True)
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, layer.get_base_layer())
+        # peft's note on the model that it has LoRA layers.
+        del model.peft_config
+        return model

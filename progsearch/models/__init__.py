@@ -1,0 +1,1 @@
+"""Pre-trained models: loading, their parts, how blocks are read."""

@@ -1,0 +1,119 @@
+"""Named parts of one kind, the built-in ones and those that other packages add by entry point."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, Protocol, TypeVar
+
+from progsearch.errors import ProgsearchError
+
+_log = logging.getLogger(__name__)
+
+
+class Named(Protocol):
+    """What everything in a registry has, as attributes of its class."""
+
+    name: Any
+    description: Any
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(Generic[T]):
+    """Classes of one kind by name.
+
+    A class of another package is found through an entry point whose name is the class's ``name``:
+
+        [project.entry-points."progsearch.metrics"]
+        mean_weight = "my_package:MeanWeight"
+
+    Args:
+        kind: What one of them is called in messages, such as ``contribution metric``.
+        group: The entry point group.
+        base: What each of them must be a subclass of.
+        error: The error that names a mistake.
+        built_in: The project's own, in the order of listings.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        base: type[T],
+        error: Callable[[str], ProgsearchError],
+        built_in: Iterable[type[T]] = (),
+    ) -> None:
+        self._kind = kind
+        self._group = group
+        self._base = base
+        self._error = error
+        self._built_in: dict[str, type[T]] = {found.name: found for found in built_in}
+
+    def add(self, found: type[T]) -> type[T]:
+        """Make a class of this project known; usable as a decorator."""
+        self._built_in[found.name] = found
+        return found
+
+    def get(self, name: str) -> type[T]:
+        """The class called ``name``.
+
+        Raises:
+            ProgsearchError: There is none of that name, or another package's cannot be loaded.
+        """
+        if name in self._built_in:
+            return self._built_in[name]
+        others = self._others()
+        if name in others:
+            return self._load(others[name])
+        known = [*self._built_in, *others]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"
+        raise self._error(f"there is no {self._kind} {name!r}; {hint}")
+
+    def names(self) -> list[str]:
+        """All names, the built-in ones first."""
+        return [*self._built_in, *self._others()]
+
+    def described(self) -> list[tuple[str, str]]:
+        """Name and one-line description of each, the built-in ones first.
+
+        One of another package that cannot be loaded is listed with the reason.
+        """
+        rows = [(name, str(found.description)) for name, found in self._built_in.items()]
+        for name, entry in self._others().items():
+            try:
+                rows.append((name, str(self._load(entry).description)))
+            except ProgsearchError as error:
+                rows.append((name, f"not usable: {error}"))
+        return rows
+
+    def _others(self) -> dict[str, EntryPoint]:
+        """Entry points of other packages by name; built-in names cannot be taken over."""
+        others = {}
+        for entry in entry_points(group=self._group):
+            if entry.name in self._built_in:
+                _log.warning(
+                    "ignored: %s takes the name of a built-in %s", entry.value, self._kind
+                )
+            else:
+                others[entry.name] = entry
+        return others
+
+    def _load(self, entry: EntryPoint) -> type[T]:
+        where = f"{self._kind} {entry.name!r} ({entry.value})"
+        try:
+            found = entry.load()
+        except Exception as error:  # whatever another package does when it is imported
+            raise self._error(
+                f"{where} cannot be loaded: {type(error).__name__}: {error}; fix or uninstall its "
+                "package"
+            ) from error
+        if not (isinstance(found, type) and issubclass(found, self._base)):
+            raise self._error(f"{where} is no subclass of {self._base.__name__}; fix its package")
+        if getattr(found, "name", None) != entry.name:
+            raise self._error(f"{where} must have its entry point's name as its name")
+        return found

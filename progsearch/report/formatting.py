@@ -1,0 +1,132 @@
+"""Schedules and numbers in words, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+
+def whole_trials(number: float) -> str:
+    """So much of a budget, in which a trial that was stopped counts in part: ``8`` or ``7.33``."""
+    return f"{round(number, 2):g}"
+
+
+def spent_in_words(spent: float, budget: int) -> str:
+    """How much of a budget is spent: ``7.33 of 8 whole trials``."""
+    return f"{whole_trials(spent)} of {budget} whole trials"
+
+
+def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
+    """A schedule as one short line, such as ``blocks 0–5 → 2–5 at 33 % · embeddings always``.
+
+    Args:
+        stages: As `Schedule.to_dicts` gives them.
+        n_blocks: Blocks of the model.
+    """
+    every = list(range(n_blocks))
+    if all(list(s["trainable_blocks"]) == every and s["embeddings"] and s["head"] for s in stages):
+        return "everything, always"
+    blocks = _over_time(stages, [_ranges(s["trainable_blocks"]) for s in stages])
+    if blocks == "none":
+        blocks = "no blocks"
+    else:
+        blocks = f"block {blocks}" if blocks.isdecimal() else f"blocks {blocks}"
+    parts = [blocks, "embeddings " + _switch(stages, "embeddings")]
+    if not all(stage["head"] for stage in stages):
+        parts.append("head " + _switch(stages, "head"))
+    return " · ".join(parts)
+
+
+def _over_time(stages: Sequence[Mapping[str, Any]], what: Sequence[str]) -> str:
+    text = what[0]
+    for (_, before), (stage, now) in pairwise(zip(stages, what, strict=True)):
+        if now != before:
+            text += f" → {now} at {stage['start']:.0%}".replace("%", " %")
+    return text
+
+
+def _switch(stages: Sequence[Mapping[str, Any]], part: str) -> str:
+    states = [bool(stage[part]) for stage in stages]
+    if all(states):
+        return "always"
+    if not any(states):
+        return "never"
+    first_off = states.index(False)
+    if states[0] and not any(states[first_off:]):
+        return f"until {stages[first_off]['start']:.0%}".replace("%", " %")
+    return _over_time(stages, ["on" if state else "off" for state in states])
+
+
+def _ranges(blocks: Sequence[int]) -> str:
+    """``[0, 1, 2, 5]`` as ``0–2, 5``."""
+    runs: list[list[int]] = []
+    for block in blocks:
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs) or "none"
+
+
+def percent(share: float) -> str:
+    """A share of 1 as per cent: one decimal, two digits below one per cent."""
+    if share == 1:
+        return "100 %"
+    return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
+
+
+def learning_rate(rate: float) -> str:
+    """A learning rate as people write it: ``5e-5``, ``1.5e-4``."""
+    mantissa, exponent = f"{rate:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def signed(points: float) -> str:
+    """A difference in percentage points, with its sign."""
+    return f"{points:+.2f} pt".replace("-", "\N{MINUS SIGN}")
+
+
+def count(number: float) -> str:
+    """A large number with a unit prefix: ``328.4M``."""
+    for limit, prefix in (
+        (1e18, "E"),
+        (1e15, "P"),
+        (1e12, "T"),
+        (1e9, "G"),
+        (1e6, "M"),
+        (1e3, "k"),
+    ):
+        if number >= limit:
+            return f"{number / limit:.1f}{prefix}"
+    return f"{number:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``8.2 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(n_bytes: float) -> str:
+    """Bytes as ``1.4 GiB`` or ``820 MiB``."""
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
+
+
+def value_in_words(objective: str, value: float) -> str:
+    """One value of an objective, in the unit that people read."""
+    match objective:
+        case "updated_parameters":
+            return percent(value)
+        case "flops":
+            return count(value)
+        case "seconds":
+            return duration(value)
+        case "peak_memory":
+            return size(value)
+        case _:
+            return f"{value:.4f}"

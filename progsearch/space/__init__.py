@@ -1,0 +1,1 @@
+"""Search spaces: which settings of a run are varied, and how."""

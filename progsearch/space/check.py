@@ -1,0 +1,113 @@
+"""What is wrong with a search space beyond its form: unknown settings, impossible values."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from progsearch.config import TrainingConfig
+from progsearch.errors import ConfigError, ScheduleError
+from progsearch.space.dimensions import Dimension, FloatDimension, Value
+from progsearch.space.settings import choice_of, impossible_value, unknown_setting
+
+if TYPE_CHECKING:
+    from progsearch.space.space import Space
+
+# Points drawn to see whether dimensions contradict one another; a contradiction that so many
+# miss is rarer than the draws of a search.
+_DRAWS = 1000
+
+
+def check(space: Space, source: str) -> None:
+    """Refuse a space that cannot be searched.
+
+    Raises:
+        ConfigError: With every mistake and its place in ``source``.
+    """
+    problems = [
+        (f"fixed.{name}", text)
+        for name, value in space.config.fixed.items()
+        if (text := unknown_setting(name) or impossible_value(name, value))
+    ]
+    known: dict[str, list[Value] | None] = {n: [v] for n, v in space.config.fixed.items()}
+    for name, dimension in space.config.dimensions.items():
+        problems += [
+            (f"dimensions.{name}{place}", text)
+            for place, text in _problems(name, dimension, known)
+        ]
+        setting = dimension.sets or name
+        values = None if isinstance(dimension, FloatDimension) else dimension.values()
+        known[setting] = None if values is None else [*(known.get(setting) or []), *values]
+    if not space.config.dimensions:
+        problems.append(("dimensions", "must hold at least one dimension"))
+    # Only a space that is sound in itself can be drawn from.
+    problems = problems or _contradictions(space)
+    if problems:
+        raise ConfigError(source, problems)
+
+
+def _problems(
+    name: str, dimension: Dimension, known: dict[str, list[Value] | None]
+) -> list[tuple[str, str]]:
+    """What is wrong with a dimension, given the values of the settings that stand before it."""
+    setting = dimension.sets or name
+    if text := unknown_setting(setting):
+        return [(".sets" if dimension.sets else "", text)]
+    found = [
+        (f".{place}", text)
+        for place, value in dimension.extremes().items()
+        if (text := impossible_value(setting, value))
+    ]
+    for wanted, values in (item for items in dimension.alternatives() for item in items):
+        if wanted not in known:
+            found.append((".when", f"{wanted!r} is neither fixed nor a dimension above this one"))
+        elif (possible := known[wanted]) is not None:
+            found += [
+                (f".when.{wanted}", f"{value!r} is not among its values {possible}")
+                for value in values
+                if value not in possible
+            ]
+    return found
+
+
+def _contradictions(space: Space) -> list[tuple[str, str]]:
+    """What a point of the space can be wrong in, though each of its values is possible."""
+    draw = _RandomDraw()
+    found: dict[tuple[str, str], None] = {}
+    for _ in range(_DRAWS):
+        set_by: dict[str, str] = dict.fromkeys(space.config.fixed, "fixed")
+        values: dict[str, Any] = dict(space.config.fixed)
+        for name, dimension in space.config.dimensions.items():
+            if dimension.applies(values):
+                setting = dimension.sets or name
+                if setting in set_by:
+                    text = (
+                        f"sets {setting}, which {set_by[setting]} sets as well; part them by when"
+                    )
+                    found[f"dimensions.{name}", text] = None
+                set_by[setting] = name
+                values[setting] = dimension.suggest(draw, name)  # type: ignore[arg-type]
+        try:
+            choice_of(values, TrainingConfig())
+        except ScheduleError as error:
+            found["dimensions", f"some points are no schedule: {error}"] = None
+    return list(found)
+
+
+class _RandomDraw:
+    """Draws as an Optuna trial does, without Optuna."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(0)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        return self._random.randrange(low, high + 1, step)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None, log: bool
+    ) -> float:
+        return self._random.choice((low, high, self._random.uniform(low, high)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Value]) -> Value:
+        return self._random.choice(choices)

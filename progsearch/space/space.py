@@ -1,0 +1,179 @@
+"""Search spaces: which settings of a run are varied, and how, read from YAML.
+
+The format is explained at the top of ``search_spaces/progtuning.yaml``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from progsearch.config import Config, MethodConfig, MethodName, TrainingConfig, parse, read_yaml
+from progsearch.errors import ConfigError
+from progsearch.space.dimensions import CategoricalDimension, Dimension, FloatDimension, Value
+from progsearch.space.settings import SCHEDULE, Choice, choice_of
+from progsearch.space.shipped import shipped_files
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+_TYPE_IN_PATH = re.compile(r"^(dimensions\.[^.]+)\.(?:int|float|categorical)\b")
+
+
+class SpaceConfig(Config):
+    """A search space as it stands in a file."""
+
+    description: str = ""
+    dimensions: dict[str, Dimension]
+    fixed: dict[str, Value] = {}
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space without mistakes.
+
+    Attributes:
+        config: What its file says.
+
+    Example:
+        >>> Space.load("paper").methods()
+        [MethodConfig(name='full', lora_rank=8, lora_alpha=16.0, adapter_size=64)]
+    """
+
+    config: SpaceConfig
+
+    @classmethod
+    def load(cls, space: str | Path, methods: Sequence[MethodName] | None = None) -> Space:
+        """The built-in space of that name, or the space of that file.
+
+        Args:
+            space: A name that `progsearch ls spaces` lists, or a file.
+            methods: The fine-tuning methods to search over; by default what the space says.
+
+        Raises:
+            ConfigError: There is no such space, or its file has mistakes; all of them are named.
+        """
+        built_in = shipped_files("search_spaces")
+        path = built_in.get(str(space), Path(space))
+        if not path.is_file() and path.suffix not in (".yaml", ".yml"):
+            close = difflib.get_close_matches(str(space), built_in, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(built_in)}"
+            raise ConfigError(
+                str(space), [("", f"is no search space; {hint} or give a YAML file")]
+            )
+        return cls.of(read_yaml(path), str(space), methods)
+
+    @classmethod
+    def of(cls, data: Any, source: str, methods: Sequence[MethodName] | None = None) -> Space:
+        """The space that ``data``, the content of ``source``, describes; see `load`."""
+        from progsearch.space.check import check
+
+        if not isinstance(data, dict):
+            raise ConfigError(source, [("", "is no search space: it must hold dimensions")])
+        try:
+            space = cls(parse(SpaceConfig, data, source))
+        except ConfigError as error:
+            # pydantic names a dimension's type as one more step of the path.
+            raise ConfigError(
+                source,
+                [(_TYPE_IN_PATH.sub(r"\1", path), text) for path, text in error.problems],
+            ) from None
+        check(space, source)
+        return space if methods is None else space._with_methods(methods)
+
+    def _with_methods(self, methods: Sequence[MethodName]) -> Space:
+        others = {n: d for n, d in self.config.dimensions.items() if (d.sets or n) != "method"}
+        fixed = {name: value for name, value in self.config.fixed.items() if name != "method"}
+        if len(methods) == 1:
+            fixed["method"] = methods[0]
+        else:
+            # First, since other dimensions may depend on it.
+            drawn = CategoricalDimension(type="categorical", choices=tuple(methods))
+            others = {"method": drawn, **others}
+        return Space(self.config.model_copy(update={"dimensions": others, "fixed": fixed}))
+
+    def points(self) -> Iterator[dict[str, Value]]:
+        """Every point, as the values of the dimensions that apply there.
+
+        Raises:
+            ConfigError: A dimension is a range without a step.
+        """
+        endless = [
+            (f"dimensions.{name}", "a grid needs a step here, or a list of choices")
+            for name, dimension in self.config.dimensions.items()
+            if isinstance(dimension, FloatDimension) and dimension.step is None
+        ]
+        if endless:
+            raise ConfigError("the search space", endless)
+        return self._walk(list(self.config.dimensions.items()), dict(self.config.fixed), {})
+
+    def _walk(
+        self,
+        dimensions: list[tuple[str, Dimension]],
+        settings: dict[str, Value],
+        drawn: dict[str, Value],
+    ) -> Iterator[dict[str, Value]]:
+        if not dimensions:
+            yield drawn
+            return
+        (name, dimension), *rest = dimensions
+        if not dimension.applies(settings):
+            yield from self._walk(rest, settings, drawn)
+            return
+        for value in dimension.values():
+            sets = {dimension.sets or name: value}
+            yield from self._walk(rest, settings | sets, drawn | {name: value})
+
+    def fitting(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values drawn from another space that this one can draw, too."""
+        return {
+            name: value
+            for name, value in drawn.items()
+            if name in self.config.dimensions and self.config.dimensions[name].holds(value)
+        }
+
+    def suggest(self, trial: BaseTrial) -> dict[str, Any]:
+        """Draw a point: the settings it sets, those that are fixed included."""
+        values: dict[str, Any] = dict(self.config.fixed)
+        for name, dimension in self.config.dimensions.items():
+            if dimension.applies(values):
+                values[dimension.sets or name] = dimension.suggest(trial, name)
+        return values
+
+    def default(self, training: TrainingConfig) -> Choice:
+        """What the baselines share: the method ``full``, where it is in, and what is fixed."""
+        methods = self.possible("method") or ["full"]
+        fixed = {name: v for name, v in self.config.fixed.items() if name not in SCHEDULE}
+        method = "full" if "full" in methods else methods[0]
+        return choice_of(fixed | {"method": method}, training)
+
+    def metrics(self) -> list[str]:
+        """The contribution metrics whose scores a point may need."""
+        scored = "any_order" in self.possible("mode")
+        if scored or "contribution" in self.possible("ratio_of"):
+            return [str(metric) for metric in self.possible("metric")]
+        return []
+
+    def methods(self) -> list[MethodConfig]:
+        """Every method that a point may use, in every size that it may have."""
+        names = self.possible("method") or ["full"]
+        ranks = {MethodConfig().lora_rank, *self.possible("lora_rank")}
+        sizes = {MethodConfig().adapter_size, *self.possible("adapter_size")}
+        found: dict[str, MethodConfig] = {}
+        for name, rank, size in itertools.product(names, sorted(ranks), sorted(sizes)):
+            method = MethodConfig(name=name, lora_rank=rank, adapter_size=size)
+            found.setdefault(repr(method.own_fields()), method)
+        return list(found.values())
+
+    def possible(self, setting: str) -> list[Any]:
+        """Every value that a setting of words or whole numbers can take; none if it is not set."""
+        values = [self.config.fixed[setting]] if setting in self.config.fixed else []
+        for name, dimension in self.config.dimensions.items():
+            if (dimension.sets or name) == setting and not isinstance(dimension, FloatDimension):
+                values += dimension.values()
+        return list(dict.fromkeys(values))

@@ -1,0 +1,33 @@
+"""Judges: what says, at the end of an epoch or a stage, whether a trial is worth going on with."""
+
+from __future__ import annotations
+
+from progsearch.config import SchedulerName
+from progsearch.strategy.judges.base import Curve, Evidence, Judge, Promise
+from progsearch.strategy.judges.dominance import Dominance
+from progsearch.strategy.judges.freeze_thaw import FreezeThaw
+from progsearch.strategy.judges.mo_asha import MoAsha
+
+__all__ = [
+    "Curve",
+    "Dominance",
+    "Evidence",
+    "FreezeThaw",
+    "Judge",
+    "MoAsha",
+    "Promise",
+    "make_judge",
+]
+
+
+def make_judge(name: SchedulerName) -> Judge | None:
+    """The judge of that name; None where every trial is to run to its end."""
+    match name:
+        case "freeze-thaw":
+            return FreezeThaw()
+        case "dominance":
+            return Dominance()
+        case "mo-asha":
+            return MoAsha()
+        case "none":
+            return None

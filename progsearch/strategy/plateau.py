@@ -1,0 +1,35 @@
+"""Tells when a search no longer finds better schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial
+
+from progsearch.study.front import corner, directions, hypervolume, usable
+
+
+def is_plateau(
+    trials: Sequence[FrozenTrial],
+    recent: Sequence[FrozenTrial],
+    objectives: Sequence[str],
+    majority: float | None,
+) -> bool:
+    """Whether the hypervolume would be the same without the ``recent`` trials.
+
+    Args:
+        trials: Those that may be chosen, the recent ones among them.
+        recent: The last ones that ended.
+        objectives: What a trial's values are, the metric first.
+        majority: The metric of a constant prediction, where it has one.
+    """
+    numbers = {trial.number for trial in recent}
+    found = usable(trials)
+    values = [trial.values for trial in found]
+    before = [trial.values for trial in found if trial.number not in numbers]
+    if not before:
+        return False
+    full = next((t.values for t in found if t.user_attrs.get("name") == "full"), None)
+    reference = corner(values, objectives, majority, full)
+    ways = directions(len(reference))
+    return hypervolume(values, reference, ways) <= hypervolume(before, reference, ways)

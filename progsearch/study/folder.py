@@ -1,0 +1,303 @@
+"""Studies on disk: a folder with the recipe and the journal of its trials.
+
+Imports neither torch nor ray, since reports and the command line read studies too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import fcntl
+import os
+import re
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
+from progsearch.errors import StudyError
+from progsearch.study.info import StudyInfo
+from progsearch.study.journal import mend_journal
+from progsearch.study.trial import Trial, info_of, trials_of
+
+_RECIPE, _JOURNAL, _LOCK = "study.yaml", "journal.log", ".lock"
+
+
+class StudyFolder:
+    """One study.
+
+    Attributes:
+        path: Its folder.
+        recipe: What is searched; its ``study`` is the folder's name.
+        storage: Where its trials are kept.
+        study: Its trials, as an Optuna study.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, storage: BaseStorage) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.storage = storage
+        # What is drawn, and from what, is decided elsewhere: the study only keeps it.
+        self.study = optuna.load_study(
+            study_name=path.name, storage=storage, sampler=optuna.samplers.RandomSampler()
+        )
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """The file of its trials, where they are not in a database."""
+        return self.path / _JOURNAL
+
+    @property
+    def ray(self) -> Path:
+        """The folder for Ray Tune's state."""
+        return self.path / "ray"
+
+    @property
+    def log(self) -> Path:
+        """The file for what the libraries have to say."""
+        return self.path / "progsearch.log"
+
+    @property
+    def resume_line(self) -> str:
+        """What to type to go on with the study."""
+        return _resume_line(self.name, self.path.parent)
+
+    def set_budget(self, budget: int) -> None:
+        """Change how many whole trials the search may cost in all."""
+        self.recipe = self.recipe.model_copy(update={"budget": budget})
+        write_yaml(self.path / _RECIPE, plain(self.recipe))
+        self.study.set_user_attr("recipe", plain(self.recipe))
+
+    @property
+    def info(self) -> StudyInfo:
+        """What the study was begun with."""
+        return info_of(self.study)
+
+    def trials(self) -> list[Trial]:
+        """All trials in the order of their numbers."""
+        return trials_of(self.study)
+
+    def trial(self, number: int) -> Trial:
+        """One trial."""
+        return Trial(self.study.get_trials(deepcopy=False)[number])
+
+    def add(self, new: FrozenTrial) -> Trial:
+        """Add a running trial, as `new_trial` and its like make it."""
+        self.study.add_trial(new)
+        return Trial(self.study.get_trials(deepcopy=False)[-1])
+
+    def keep(self, number: int, attributes: Mapping[str, Any]) -> None:
+        """Keep attributes of a running trial, as `outcome_attributes` and its like give them."""
+        for name, value in attributes.items():
+            self.set_trial_attr(number, name, value)
+
+    def set_trial_attr(self, number: int, name: str, value: Any) -> None:
+        """Set a user attribute of a trial that is not finished."""
+        study_id = self.storage.get_study_id_from_name(self.name)
+        trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        self.storage.set_trial_user_attr(trial_id, name, value)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within it this process is the only one that searches in the study.
+
+        Raises:
+            StudyError: Another process does.
+        """
+        with _lock(self.path) as free:
+            if not free:
+                raise StudyError(
+                    f"study {self.name} is in use by another process; wait for it or stop it"
+                )
+            yield
+
+
+def default_name(recipe: Recipe) -> str:
+    """The name of a study that was not given one: its task and its model."""
+    task, model = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", Path(ref).name).strip("-._") or "study"
+        for ref in (recipe.task.name, recipe.model)
+    )
+    return f"{task}-{model}"
+
+
+def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
+    """Refuse a recipe whose study exists already.
+
+    Raises:
+        StudyError: It does; the message says how to go on with it.
+    """
+    name = recipe.study or default_name(recipe)
+    if (Path(studies_dir) / name).exists():
+        raise StudyError(
+            f"there is a study {name} in {studies_dir} already; go on with "
+            f"`{_resume_line(name, Path(studies_dir))}`, or choose another name with --study NAME"
+        )
+
+
+def create_study(
+    recipe: Recipe,
+    studies_dir: str | Path,
+    *,
+    metric: str = "metric",
+    attributes: Mapping[str, Any] | None = None,
+) -> StudyFolder:
+    """Make the folder and the study of a recipe.
+
+    Args:
+        recipe: What is to be searched.
+        studies_dir: Where study folders lie; made if it is not there.
+        metric: The name that the objective ``metric`` goes by.
+        attributes: Further user attributes of the study, beside its recipe.
+
+    Raises:
+        StudyError: The name is taken, in the folder or in the database.
+    """
+    check_name_is_free(recipe, studies_dir)
+    name = recipe.study or default_name(recipe)
+    recipe = recipe.model_copy(update={"study": name})
+    path = Path(studies_dir).absolute() / name
+    path.mkdir(parents=True)
+    try:
+        storage = _open_storage(recipe, path)
+        study = optuna.create_study(
+            study_name=name, storage=storage, directions=directions(recipe)
+        )
+    except BaseException as error:
+        (path / _JOURNAL).unlink(missing_ok=True)
+        path.rmdir()
+        if isinstance(error, optuna.exceptions.DuplicatedStudyError):
+            raise StudyError(
+                f"the database {_shown(recipe.storage)} holds a study {name} already; choose "
+                "another name with --study NAME"
+            ) from None
+        raise
+    write_yaml(path / _RECIPE, plain(recipe))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([metric if o == "metric" else o for o in recipe.objectives])
+    for key, value in {"recipe": plain(recipe), **(attributes or {})}.items():
+        study.set_user_attr(key, value)
+    return StudyFolder(path, recipe, storage)
+
+
+def open_study(
+    study: str | Path, studies_dir: str | Path = "studies", *, read_only: bool = False
+) -> StudyFolder:
+    """The study of that name, or in that folder.
+
+    Args:
+        study: A name in ``studies_dir``, or a study's folder.
+        studies_dir: Where study folders lie.
+        read_only: Leave its files as they are; else a journal that a killed search left torn
+            is mended, so that it can be written to.
+
+    Raises:
+        StudyError: There is no such study, or it is damaged.
+    """
+    path = _folder_of(study, Path(studies_dir))
+    recipe = parse(Recipe, read_yaml(path / _RECIPE), str(path / _RECIPE))
+    journal = path / _JOURNAL
+    damaged = StudyError(
+        f"{journal} holds no study that can be read; restore it from a copy, or delete the "
+        "folder and run the study again"
+    )
+    if recipe.storage is None and not journal.is_file():
+        raise damaged
+    if recipe.storage is None and not read_only:
+        with _lock(path) as free:
+            if free:
+                mend_journal(journal)
+    try:
+        return StudyFolder(path, recipe, _open_storage(recipe, path))
+    except (KeyError, ValueError):
+        if recipe.storage is None:
+            raise damaged from None
+        raise StudyError(
+            f"the database {_shown(recipe.storage)} does not hold the study {path.name}; restore "
+            "it, or delete the folder and run the study again"
+        ) from None
+
+
+def study_names(studies_dir: str | Path = "studies") -> list[str]:
+    """The studies in a folder, in alphabetical order."""
+    return sorted(file.parent.name for file in Path(studies_dir).glob(f"*/{_RECIPE}"))
+
+
+def directions(recipe: Recipe) -> list[StudyDirection]:
+    """Which way each objective is better: more of the metric, less of the others."""
+    return [
+        StudyDirection.MAXIMIZE if objective == "metric" else StudyDirection.MINIMIZE
+        for objective in recipe.objectives
+    ]
+
+
+def _folder_of(study: str | Path, studies_dir: Path) -> Path:
+    for path in (studies_dir / study, Path(study)):
+        if (path / _RECIPE).is_file():
+            return path.absolute()
+    names = study_names(studies_dir)
+    close = difflib.get_close_matches(str(study), names, n=1)
+    if close:
+        hint = f"did you mean {close[0]}?"
+    elif names:
+        hint = f"there are {', '.join(names)}"
+    else:
+        hint = "there is none yet; `progsearch run` makes one"
+    raise StudyError(f"there is no study {str(study)!r} in {studies_dir}; {hint}")
+
+
+def _open_storage(recipe: Recipe, path: Path) -> BaseStorage:
+    if recipe.storage is None:
+        return JournalStorage(JournalFileBackend(str(path / _JOURNAL)))
+    try:
+        return RDBStorage(recipe.storage)
+    except ImportError as error:
+        raise StudyError(
+            f"the database {_shown(recipe.storage)} needs a driver: {error}; install its package"
+        ) from None
+    except Exception as error:
+        # Every driver has errors of its own for an address or a password that is wrong.
+        reason = str(error).strip().splitlines()[0]
+        raise StudyError(
+            f"the database {_shown(recipe.storage)} cannot be opened: {reason}"
+        ) from error
+
+
+def _shown(url: str | None) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url or "")
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Whether this process got the study's lock, which the system gives back when it ends."""
+    descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _resume_line(name: str, studies_dir: Path) -> str:
+    line = f"progsearch resume {name}"
+    if studies_dir.absolute() != Path("studies").absolute():
+        line += f" --studies-dir {shlex.quote(str(studies_dir))}"
+    return line

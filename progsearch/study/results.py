@@ -1,0 +1,129 @@
+"""What a run says of itself: while it trains, and when it is done. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Record:
+    """The state of a run at the end of an epoch or a stage.
+
+    Attributes:
+        step: Optimizer steps made.
+        fraction: The same as a fraction of the run.
+        epoch: Epochs done; if a stage ends within one, a fraction of it counts, too.
+        metrics: The task's metrics on its validation data.
+        seconds: Seconds of training and evaluation so far, those of reused segments included.
+    """
+
+    step: int
+    fraction: float
+    epoch: float
+    metrics: dict[str, float]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """The inverse of `to_dict`."""
+        return cls(**data)
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of a run by kind of work.
+
+    Attributes:
+        setup: Loading before the first step.
+        train: Training, scoring blocks between stages included, and what reused steps once took.
+        evaluate: Evaluation, likewise.
+        saved: The part of both that reuse saved.
+    """
+
+    setup: float = 0.0
+    train: float = 0.0
+    evaluate: float = 0.0
+    saved: float = 0.0
+
+    @property
+    def run(self) -> float:
+        """Training and evaluation, without the loading before."""
+        return self.train + self.evaluate
+
+    @property
+    def spent(self) -> float:
+        """What training and evaluation took on this machine, without what reuse saved."""
+        return self.train + self.evaluate - self.saved
+
+    def __add__(self, other: Timings) -> Timings:
+        """The sum by kind."""
+        return Timings(
+            self.setup + other.setup,
+            self.train + other.train,
+            self.evaluate + other.evaluate,
+            self.saved + other.saved,
+        )
+
+    def to_dict(self) -> dict[str, float]:
+        """As JSON-able data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run has used so far.
+
+    Attributes:
+        timings: Seconds by kind of work.
+        steps_trained: Optimizer steps that it made itself; the others were reused.
+        peak_memory: Bytes: allocated on the GPU, or in use by the process on a CPU.
+    """
+
+    timings: Timings
+    steps_trained: int
+    peak_memory: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able data, the keys that a trial keeps."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that was trained to its end.
+
+    Attributes:
+        metrics: The task's metrics on its validation data after the last step.
+        spent: What it used.
+        test_metrics: The task's metrics on its test data, if the run was to score it.
+        seeds: The metrics of each run, if this is the mean of several.
+        chosen: What was trained, if blocks were chosen on the way: the trial's attributes
+            ``schedule``, ``run`` and ``costs`` that take the place of the planned ones.
+    """
+
+    metrics: dict[str, float]
+    spent: Spent
+    test_metrics: dict[str, float] | None = None
+    seeds: tuple[dict[str, float], ...] | None = None
+    chosen: Chosen | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a run came to whose stages chose their blocks when they began.
+
+    Attributes:
+        schedule: The stages, as `Schedule.to_dicts` gives them.
+        run: The run's config, as data.
+        costs: Its `RunCost`, as data.
+    """
+
+    schedule: list[dict[str, Any]]
+    run: dict[str, Any]
+    costs: dict[str, Any]

@@ -1,0 +1,397 @@
+"""A trial of a study: the one place that reads and writes Optuna's attributes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from progsearch.config import Recipe, RunConfig, parse, plain
+from progsearch.costs import RunCost
+from progsearch.schedule import Schedule
+from progsearch.study.info import Session, StudyInfo
+from progsearch.study.results import Outcome, Record, Spent, Timings
+
+INTERRUPTED = "interrupted"
+"""Reason of a trial that was stopped with its search; another trial runs it again."""
+
+STOPPED = "stopped by the scheduler"
+"""Reason of a trial that was stopped before its end; Optuna calls its state PRUNED."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a trial is to train, known before it starts.
+
+    Attributes:
+        schedule: Its stages.
+        run: Its config, whole.
+        costs: What it costs.
+        key: Equal for trials that come to the same training.
+        segments: End step and key of each segment; equal keys are the same work.
+        segment_flops: FLOPs of each segment.
+    """
+
+    schedule: Schedule
+    run: RunConfig
+    costs: RunCost
+    key: str
+    segments: tuple[tuple[int, str], ...]
+    segment_flops: tuple[float, ...]
+
+
+class Trial:
+    """One trial as it stands in the study.
+
+    Attributes:
+        frozen: Optuna's view of it.
+    """
+
+    def __init__(self, frozen: FrozenTrial) -> None:
+        self.frozen = frozen
+        self._attributes: Mapping[str, Any] = frozen.user_attrs
+
+    def __repr__(self) -> str:
+        return f"Trial({self.number}, {self.state.name})"
+
+    # -- what Optuna knows -------------------------------------------------------------------
+
+    @property
+    def number(self) -> int:
+        """Its number in the study."""
+        return self.frozen.number
+
+    @property
+    def state(self) -> TrialState:
+        """Optuna's state."""
+        return self.frozen.state
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What was sampled for it; empty for references."""
+        return self.frozen.params
+
+    @property
+    def values(self) -> list[float]:
+        """The objectives, the metric first; only if it `is_complete`."""
+        return list(self.frozen.values)
+
+    @property
+    def started(self) -> datetime | None:
+        """When it was handed out."""
+        return self.frozen.datetime_start
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a worker has it, or had it when its search was killed."""
+        return self.state == TrialState.RUNNING
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self.state.is_finished()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was trained to its end and has values."""
+        return self.state == TrialState.COMPLETE
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is complete and every value is a finite number."""
+        return self.is_complete and all(map(math.isfinite, self.values))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the scheduler stopped it before its end."""
+        return self.state == TrialState.PRUNED
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it was stopped with its search, which says nothing about its schedule."""
+        return self.state == TrialState.FAIL and self.reason == INTERRUPTED
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it could not go on, for a reason of its own."""
+        return self.state == TrialState.FAIL and not self.is_interrupted
+
+    # -- what it is --------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str | None:
+        """A reference's name; None for a searched trial."""
+        return self._attributes.get("name")
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a reference, which every study trains."""
+        return self.name is not None
+
+    @property
+    def label(self) -> str:
+        """A reference's name, or the trial's number as people write it: ``#7``."""
+        return self.name or f"#{self.number}"
+
+    @property
+    def continues(self) -> int | None:
+        """The number of the stopped trial that it goes on with."""
+        return self._attributes.get("continues")
+
+    @property
+    def retry_of(self) -> int | None:
+        """The number of the interrupted trial that it runs again."""
+        return self._attributes.get("retry_of")
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the trial was sampled and does not continue a stopped one."""
+        return not (self.is_baseline or self.continues is not None or self.is_interrupted)
+
+    # -- what it trains ----------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """Equal for trials that come to the same training."""
+        return str(self._attributes["key"])
+
+    @cached_property
+    def run(self) -> RunConfig:
+        """Its config, whole."""
+        return parse(RunConfig, self._attributes["run"], f"trial {self.number}")
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """Its stages as `Schedule.to_dicts` gives them."""
+        stages: list[dict[str, Any]] = self._attributes["schedule"]
+        return stages
+
+    @cached_property
+    def costs(self) -> RunCost:
+        """What it costs."""
+        return RunCost(**self._attributes["costs"])
+
+    @property
+    def updated_parameters(self) -> float:
+        """As a fraction of full fine-tuning's."""
+        return float(self._attributes["costs"]["updated_parameters"])
+
+    @cached_property
+    def segments(self) -> tuple[tuple[int, str], ...]:
+        """End step and key of each segment."""
+        return tuple((end, key) for end, key in self._attributes["segments"])
+
+    @property
+    def segment_flops(self) -> list[float]:
+        """FLOPs of each segment."""
+        return list(self._attributes["segment_flops"])
+
+    # -- what came out -----------------------------------------------------------------------
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """Its measurements so far, kept when it ends."""
+        return tuple(map(Record.from_dict, self._attributes.get("records") or ()))
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The task's metrics after its last step; empty without a result."""
+        return dict(self._attributes.get("metrics", {}))
+
+    @property
+    def n_seeds(self) -> int:
+        """How many runs its metrics are the mean of."""
+        return len(self._attributes.get("seeds", [1]))
+
+    @cached_property
+    def timings(self) -> Timings | None:
+        """Seconds by kind of work; None if it did not say."""
+        found = self._attributes.get("timings")
+        return None if found is None else Timings(**found)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training and evaluation; only for a trial with `timings`."""
+        assert self.timings is not None, "a trial with a result has timings"
+        return self.timings.run
+
+    @property
+    def steps_trained(self) -> int | None:
+        """Optimizer steps that it made itself; None if it did not say."""
+        return self._attributes.get("steps_trained")
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes; 0 if it did not say."""
+        return int(self._attributes.get("peak_memory", 0))
+
+    @property
+    def reason(self) -> str | None:
+        """Why it has no result."""
+        return self._attributes.get("reason")
+
+    @property
+    def reach(self) -> float:
+        """The fraction of its run that it made or is to make."""
+        # A stopped one without any record counts whole, so that every search comes to its end.
+        return self.records[-1].fraction if self.is_stopped and self.records else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able data; ``name`` is there for references only."""
+        attributes = dict(self._attributes)
+        return {
+            "number": self.number,
+            "state": self.state.name,
+            **({} if self.name is None else {"name": self.name}),
+            "params": self.params,
+            "schedule": attributes.get("schedule"),
+            "values": self.frozen.values,
+            "user_attrs": attributes,
+        }
+
+
+# -- making and changing trials --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What was sampled for a trial, as Optuna keeps it."""
+
+    params: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
+    system_attrs: dict[str, Any]
+
+    @classmethod
+    def of(cls, trial: Trial) -> Sampled | None:
+        """What was sampled for an earlier trial; None if nothing was."""
+        frozen = trial.frozen
+        if not frozen.params:
+            return None
+        return cls(frozen.params, frozen.distributions, frozen.system_attrs)
+
+
+def new_trial(
+    plan: Plan, *, name: str | None = None, sampled: Sampled | None = None
+) -> FrozenTrial:
+    """A running trial to add to a study."""
+    attributes = {
+        **({} if name is None else {"name": name}),
+        "schedule": plan.schedule.to_dicts(),
+        "key": plan.key,
+        "run": plan.run.model_dump(mode="json", exclude_none=True),
+        "costs": plan.costs.to_dict(),
+        "segments": [list(segment) for segment in plan.segments],
+        "segment_flops": list(plan.segment_flops),
+    }
+    return _running(attributes, sampled)
+
+
+def retrying(trial: Trial) -> FrozenTrial:
+    """A running trial that runs an interrupted one again."""
+    attributes = {**trial.frozen.user_attrs, "retry_of": trial.number}
+    del attributes["reason"]
+    return _running(attributes, Sampled.of(trial))
+
+
+def continuing(trial: Trial) -> FrozenTrial:
+    """A running trial that goes on where a stopped one ended: its steps are stored."""
+    names = ("schedule", "key", "run", "costs", "segments", "segment_flops")
+    attributes = {name: trial.frozen.user_attrs[name] for name in names}
+    attributes["continues"] = trial.number
+    return _running(attributes, Sampled.of(trial))
+
+
+def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> FrozenTrial:
+    return create_trial(
+        state=TrialState.RUNNING,
+        params=sampled.params if sampled else None,
+        distributions=sampled.distributions if sampled else None,
+        system_attrs=sampled.system_attrs if sampled else None,
+        user_attrs=dict(attributes),
+    )
+
+
+def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
+    """What a finished run adds to its trial."""
+    found: dict[str, Any] = {"metrics": outcome.metrics, **outcome.spent.to_dict()}
+    if outcome.seeds is not None:
+        found["seeds"] = list(outcome.seeds)
+    if outcome.test_metrics is not None:
+        found["test_metrics"] = outcome.test_metrics
+    if outcome.chosen is not None:
+        chosen = outcome.chosen
+        found |= {"schedule": chosen.schedule, "run": chosen.run, "costs": chosen.costs}
+    return found
+
+
+def spent_attributes(spent: Spent) -> dict[str, Any]:
+    """What a stopped run adds to its trial."""
+    return spent.to_dict()
+
+
+def record_attributes(records: Sequence[Record]) -> dict[str, Any]:
+    """The measurements that a trial keeps when it ends."""
+    return {"records": [record.to_dict() for record in records]}
+
+
+def numbered(trials: Iterable[Trial]) -> dict[int, Trial]:
+    """Trials by number."""
+    return {trial.number: trial for trial in trials}
+
+
+# -- what a study keeps about itself ----------------------------------------------------------
+
+
+def info_of(study: optuna.Study) -> StudyInfo:
+    """What a study was begun with.
+
+    Raises:
+        ConfigError: It holds something that this version does not understand.
+    """
+    kept = {
+        name: study.user_attrs[name] for name in StudyInfo.model_fields if name in study.user_attrs
+    }
+    return parse(StudyInfo, kept, f"study {study.study_name}")
+
+
+def recipe_of(study: optuna.Study) -> Recipe:
+    """The recipe that a study keeps.
+
+    Raises:
+        ConfigError: It does not hold one that this version understands.
+    """
+    return parse(Recipe, study.user_attrs.get("recipe"), f"study {study.study_name}")
+
+
+def sessions_of(study: optuna.Study) -> list[Session]:
+    """When the study was searched so far."""
+    found = study.user_attrs.get("sessions", [])
+    return [parse(Session, data, f"study {study.study_name}") for data in found]
+
+
+def keep_info(study: optuna.Study, info: StudyInfo) -> None:
+    """Keep what the study is begun with."""
+    for name, value in info.model_dump(mode="json").items():
+        study.set_user_attr(name, value)
+
+
+def keep_recipe(study: optuna.Study, recipe: Recipe) -> None:
+    """Keep the study's recipe."""
+    study.set_user_attr("recipe", plain(recipe))
+
+
+def keep_sessions(study: optuna.Study, sessions: Iterable[Session]) -> None:
+    """Keep when the study was searched."""
+    study.set_user_attr("sessions", [session.model_dump() for session in sessions])
+
+
+def trials_of(study: optuna.Study) -> list[Trial]:
+    """All trials in the order of their numbers."""
+    return [Trial(frozen) for frozen in study.get_trials(deepcopy=False)]

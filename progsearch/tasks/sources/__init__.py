@@ -1,0 +1,1 @@
+"""Where data comes from: GLUE, files, the hub, the embedded demo."""

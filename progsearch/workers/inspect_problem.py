@@ -1,0 +1,82 @@
+"""Looks at a model and a task, for what a search must know before its first trial.
+
+As a program it reads the pickled arguments of `look` from stdin and writes what that returns to
+stdout, pickled.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import pickle
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+
+from progsearch.cache import content_key
+from progsearch.config import MethodConfig, Recipe
+from progsearch.errors import ProgsearchError
+from progsearch.importing import collector_paused
+from progsearch.strategy.problem import Subject, method_key
+
+
+def look(
+    recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
+) -> Subject | ProgsearchError:
+    """What a search must know; a mistake is returned, since Ray would change its class.
+
+    What takes long (tokenising, scoring blocks) is kept on disk for the trials.
+    """
+    with collector_paused():
+        import torch
+
+        from progsearch.contribution import contribution_scores_many
+        from progsearch.models.loading import (
+            default_learning_rate,
+            load_tokenizer,
+            model_fingerprint,
+        )
+        from progsearch.tasks import load_task
+        from progsearch.training import describe
+
+        # All of this stays, and the process is here for nothing else.
+        gc.freeze()
+    torch.set_num_threads(1)
+    with _remarks() as remarks:
+        try:
+            data = load_task(recipe.task, load_tokenizer(recipe.model))
+            return Subject(
+                costs={method_key(m): describe(recipe.model, recipe.task, m) for m in methods},
+                contributions=contribution_scores_many(
+                    recipe.model, recipe.task, metrics, seed=recipe.training.seed
+                ),
+                examples=len(data.train),
+                learning_rate=default_learning_rate(recipe.model),
+                metric=data.metric,
+                majority=data.majority(),
+                fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
+                remarks=tuple(remarks),
+            )
+        except ProgsearchError as error:
+            return error
+
+
+@contextmanager
+def _remarks() -> Iterator[list[str]]:
+    """What is logged of how the data is read, for the user to see."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("progsearch.tasks")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+
+
+if __name__ == "__main__":
+    with redirect_stdout(sys.stderr):
+        found = look(*pickle.load(sys.stdin.buffer))
+    pickle.dump(found, sys.stdout.buffer)

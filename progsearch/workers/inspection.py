@@ -1,0 +1,96 @@
+"""Has the model and the task looked at before the first trial, where the trials will run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import ray
+
+from progsearch.config import MethodConfig, Recipe
+from progsearch.errors import ModelError, ProgsearchError
+from progsearch.strategy.problem import Subject
+from progsearch.workers.cluster import WORKER_ENVIRONMENT, Machines, starts_here
+from progsearch.workers.inspect_problem import look
+
+_Question = tuple[Recipe, Sequence[MethodConfig], Sequence[str]]
+
+
+@contextmanager
+def examination(
+    recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
+) -> Iterator[Callable[[Machines], Subject]]:
+    """Find out what a search must know of the recipe's model and task.
+
+    Where Ray is yet to be started on this machine, a process of our own begins at once, while Ray
+    starts. On a cluster a Ray worker does it, which has the hardware that this machine may lack.
+
+    Args:
+        recipe: What is searched.
+        methods: Those that trials may use.
+        metrics: The contribution metrics that trials may need.
+
+    Yields:
+        Waits for the answer, once Ray is there. It raises a `ProgsearchError` where the model,
+        the task, a method or a metric cannot be used.
+    """
+    question = (recipe, methods, metrics)
+    if not starts_here(recipe):
+        yield partial(_ask_ray, question)
+        return
+    environment = os.environ | WORKER_ENVIRONMENT
+    # It finds the packages that this process finds.
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    if recipe.gpus_per_trial == 0:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    with tempfile.TemporaryFile() as file:
+        pickle.dump(question, file)
+        file.seek(0)
+        process = subprocess.Popen(
+            # -P: whatever modules lie in the working directory are none of them.
+            [sys.executable, "-P", "-m", look.__module__],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        )
+    with process:
+        try:
+            yield lambda _: _answer_of(process, recipe)
+        finally:
+            process.kill()
+
+
+def _ask_ray(question: _Question, fit: Machines) -> Subject:
+    task = ray.remote(num_cpus=1, num_gpus=fit.gpus_per_trial, max_retries=0)(look)
+    try:
+        return _checked(ray.get(task.remote(*question)))
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        raise _killed(question[0]) from error
+
+
+def _answer_of(process: subprocess.Popen[bytes], recipe: Recipe) -> Subject:
+    answer, errors = process.communicate()
+    if process.returncode < 0:
+        raise _killed(recipe)
+    if process.returncode:
+        raise RuntimeError(f"looking at {recipe.model} failed:\n{errors.decode(errors='replace')}")
+    return _checked(pickle.loads(answer))
+
+
+def _checked(answer: Subject | ProgsearchError) -> Subject:
+    if isinstance(answer, ProgsearchError):
+        raise answer
+    return answer
+
+
+def _killed(recipe: Recipe) -> ModelError:
+    return ModelError(
+        f"the process that loaded {recipe.model} was killed; is there enough memory for it?"
+    )

@@ -1,0 +1,127 @@
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from progsearch.cli.show.live import LineView, LiveView, watching
+from progsearch.schedule import Schedule
+from progsearch.study.view import View
+from tests.support.fake_study import FakeStudy
+
+SCHEDULE = {"schedule": Schedule.progtuning(6, 2).to_dicts()}
+
+
+@pytest.fixture
+def fake():
+    return FakeStudy(budget=2)
+
+
+@pytest.fixture
+def folder(fake):
+    return SimpleNamespace(study=fake.study, recipe=fake.recipe, path=Path("studies/fake"))
+
+
+def shown(view):
+    view.console.print(view.drawing())
+    return view.console.file.getvalue()
+
+
+def screen(**settings):
+    return Console(file=io.StringIO(), width=140, **settings)
+
+
+def test_a_line_for_each_finished_trial(fake, folder):
+    view = LineView(screen())
+    view.preparing("starting Ray")
+    view.started(folder, 1, 1)
+    fake.complete(Schedule.last_blocks(6, 1), 0.75, name="last-quarter")
+    view.trial_finished(fake.study.trials[0])
+    fake.fail("loss is [not] a number at step 7")
+    view.trial_finished(fake.study.trials[1])
+    view.finished("budget")
+    assert view.console.file.getvalue().splitlines() == [
+        "starting Ray",
+        "study fake: 1 baselines, then a budget of 1 trials; studies/fake",
+        "1 of 2  last-quarter: accuracy 0.7500, updated parameters 8.5 % "
+        "(block 5 · embeddings never)",
+        "2 of 2  #1 failed: loss is [not] a number at step 7",
+        "the budget is spent",
+    ]
+
+
+def test_the_live_view_says_what_it_prepares():
+    view = LiveView(screen())
+    view.preparing("loading mrpc")
+    view.stop()
+    assert "loading mrpc ..." in shown(view)
+
+
+def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
+    view = LiveView(screen())
+    try:
+        view.started(folder, 4, 3)
+        fake.baselines()
+        for trial in fake.study.trials:
+            view.trial_started(trial)
+            view.trial_finished(trial)
+        fake.fail("out of memory")
+        view.trial_finished(fake.study.trials[-1])
+        fake.stop(0.7)
+        view.trial_finished(fake.study.trials[-1])
+        running = SimpleNamespace(number=6, user_attrs=SCHEDULE)
+        view.trial_started(running)
+        view.record(
+            running, {"fraction": 1 / 3, "epoch": 1, "metrics": {"accuracy": 0.71}, "seconds": 9}
+        )
+    finally:
+        view.stop()
+    text = shown(view)
+    # Four baselines, a failure, and a third of a trial that was stopped after an epoch.
+    lines = text[text.rindex("5.33 of 7 trials") :].splitlines()
+    assert "left" in lines[0] and lines[0].rstrip().endswith("1 stopped early · 1 failed")
+    (row,) = [line.split() for line in lines if line.lstrip().startswith("#6 ")]
+    assert row[:4] == ["#6", "33%", "1", "0.7100"]
+    assert [line.split()[0] for line in lines if "0.8015" in line] == ["progtuning-3"]
+
+
+def test_what_a_stopped_trial_made_counts_once(fake, folder):
+    view = LiveView(screen())
+    try:
+        view.started(folder, 0, 2)
+        fake.stop(0.7)
+        view.trial_finished(fake.study.trials[0])
+        view.trial_started(SimpleNamespace(number=1, user_attrs={"continues": 0, **SCHEDULE}))
+        assert view._progress(view.report).columns[0]._cells[0].completed == pytest.approx(1 / 3)
+        going_on = SimpleNamespace(number=1, user_attrs={"continues": 0, **SCHEDULE})
+        view.record(going_on, {"fraction": 2 / 3, "epoch": 2, "metrics": {}, "seconds": 9})
+        assert view._progress(view.report).columns[0]._cells[0].completed == pytest.approx(2 / 3)
+    finally:
+        view.stop()
+
+
+def test_the_time_left_ends_with_the_time_limit(fake, folder):
+    view = LiveView(screen())
+    folder.recipe = fake.recipe.model_copy(update={"time_limit": 60.0})
+    try:
+        view.started(folder, 4, 1000)
+        fake.complete(Schedule.full(6), 0.8, name="full")
+        view.trial_finished(fake.study.trials[0])
+        view._since -= 20
+    finally:
+        view.stop()
+    assert "about 40 s left" in shown(view)
+
+
+def test_only_a_terminal_gets_the_live_view(monkeypatch):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    with watching(quiet=False) as view:
+        assert type(view) is LineView
+    with watching(quiet=True) as view:
+        assert type(view) is View
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    with watching(quiet=False) as view:
+        assert type(view) is LiveView

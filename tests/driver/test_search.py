@@ -1,0 +1,136 @@
+import pytest
+import ray
+import yaml
+from optuna.trial import TrialState
+
+from progsearch import search
+from progsearch.api import resume
+from progsearch.errors import ConfigError, NothingUsable, StudyError, TaskError
+from progsearch.schedule import Schedule
+from progsearch.study.folder import study_names
+from progsearch.study.progress import spent
+from tests.support.fakes import Watcher
+from tests.support.tiny_task import tiny_recipe
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_ray(_own_cache):
+    # One Ray for all searches of this module: a search uses what is there.
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tmp_path_factory.mktemp("tiny")
+
+
+def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path, capfd):
+    space = tmp_path / "space.yaml"
+    dimensions = {
+        "n_stages": {"type": "categorical", "choices": [2]},
+        # One of them makes the weights infinite in the first step.
+        "weight_decay": {"type": "categorical", "choices": [0.1, 1e38]},
+    }
+    space.write_text(yaml.safe_dump({"dimensions": dimensions}))
+    view = Watcher()
+    given = tiny_recipe(tiny, space=str(space), budget=5, objectives=("metric", "flops"))
+    capfd.readouterr()
+    folder = search(given, studies_dir=tmp_path, view=view)
+    output = capfd.readouterr()
+    assert (output.out, output.err) == ("", "")
+    assert folder.log.is_file()
+
+    trials = folder.study.trials
+    named = {t.user_attrs["name"]: t for t in trials[:5]}
+    assert set(named) == {"full", "progtuning-3", "progtuning-2", "last-quarter", "head-only"}
+    head_only, drawn = named["head-only"], trials[5:]
+    assert {t.params["weight_decay"]: t.state.name for t in drawn} == {
+        0.1: "COMPLETE",
+        1e38: "FAIL",
+    }
+    failure = next(t for t in drawn if t.state == TrialState.FAIL)
+    assert "not finite" in failure.user_attrs["reason"]
+    assert ("finished", "exhausted") in view.told
+
+    full = named["full"].user_attrs
+    assert full["schedule"] == Schedule.full(3).to_dicts()
+    assert full["metrics"]["accuracy"] == named["full"].values[0] > 0.9
+    assert full["costs"]["flops"] == named["full"].values[1]
+    assert [record["epoch"] for record in full["records"]] == [1, 2]
+    assert full["peak_memory"] > 10**7
+    assert head_only.values[1] < named["last-quarter"].values[1] < named["full"].values[1]
+
+    attributes = folder.study.user_attrs
+    assert attributes["model"]["n_blocks"] == 3
+    assert attributes["metric"] == "accuracy"
+    assert 0.5 <= attributes["majority"] < 0.7
+    assert attributes["sessions"][0]["trials"] == 7
+    assert folder.study.metric_names == ["accuracy", "flops"]
+
+
+def test_trials_are_stopped_on_the_way(tiny, tmp_path):
+    # One at a time, so that it is the same trials each time.
+    given = tiny_recipe(tiny, budget=4, scheduler="mo-asha", parallel=1)
+    folder = search(given, studies_dir=tmp_path)
+    trials = folder.study.trials
+    stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    assert stopped and all("name" not in trial.user_attrs for trial in stopped)
+    for trial in stopped:
+        # At the first rung; a stage may have ended before it.
+        assert trial.user_attrs["records"][-1]["epoch"] == 1
+        assert trial.user_attrs["steps_trained"] <= 6
+    assert spent(trials) == 4
+
+
+def test_a_finished_study_goes_on_with_a_larger_budget(tiny, tmp_path):
+    given = tiny_recipe(tiny, space="progtuning", budget=1, training={"epochs": 1})
+    folder = search(given, studies_dir=tmp_path)
+    assert set(folder.study.user_attrs["contributions"]) == {
+        "depth", "relative_grad_norm", "taylor", "block_influence"
+    }  # fmt: skip
+    view = Watcher()
+    assert len(resume("tiny", studies_dir=tmp_path, view=view).study.trials) == 5
+    assert view.told == [("finished", "budget")]
+
+    folder = resume("tiny", studies_dir=tmp_path, budget=3, view=view)
+    assert ("started", 0, 2) in view.told
+    states = [trial.state for trial in folder.study.trials]
+    assert states == [TrialState.COMPLETE] * 7
+    assert [session["trials"] for session in folder.study.user_attrs["sessions"]] == [5, 2]
+
+    train_file = tiny / "train-48.csv"
+    before = train_file.read_text()
+    train_file.write_text(before + "good good good,bad\n")
+    try:
+        with pytest.raises(StudyError, match="the data of study tiny changed"):
+            resume("tiny", studies_dir=tmp_path, budget=4)
+    finally:
+        train_file.write_text(before)
+
+
+def test_a_mistake_in_the_task_leaves_no_study_behind(tiny, tmp_path):
+    given = tiny_recipe(tiny)
+    task = given.task.model_copy(update={"label_column": "topic"})
+    with pytest.raises(TaskError, match="topic") as error:
+        search(given.model_copy(update={"task": task}), studies_dir=tmp_path)
+    assert type(error.value) is TaskError
+    assert study_names(tmp_path) == []
+
+
+def test_gpus_that_are_not_there_are_refused(tiny, tmp_path):
+    if ray.cluster_resources().get("GPU"):
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ConfigError, match=r"0.5 GPUs were asked for and 0 are there"):
+        search(tiny_recipe(tiny, gpus_per_trial=0.5), studies_dir=tmp_path)
+
+
+def test_a_search_whose_time_is_up_can_be_resumed(tiny, tmp_path):
+    view = Watcher()
+    with pytest.raises(NothingUsable, match="no trial of study tiny has a result"):
+        search(tiny_recipe(tiny, time_limit=0.1), studies_dir=tmp_path, view=view)
+    assert view.told[-1] == ("finished", "time limit")
+    assert study_names(tmp_path) == ["tiny"]

@@ -1,0 +1,306 @@
+import importlib.util
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    BertTokenizerFast,
+    GPT2Config,
+)
+
+from progsearch.errors import ModelError
+from progsearch.models import hub
+from progsearch.models import loading as models
+from progsearch.models.anatomy import find_anatomy
+from progsearch.models.loading import (
+    default_learning_rate,
+    load_model,
+    load_tokenizer,
+    model_fingerprint,
+    resolve_model,
+)
+from tests.support.tiny import HIDDEN, tiny_batch, tiny_model
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process_caches():
+    for cached in (
+        models._pristine_model,
+        load_tokenizer,
+        default_learning_rate,
+        model_fingerprint,
+    ):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A pre-trained body without a head, with a tokenizer."""
+    path = tmp_path / "body"
+    tiny_model("bert").bert.save_pretrained(path)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]
+    vocabulary = {word: index for index, word in enumerate(words)}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def unreachable(monkeypatch):
+    """A machine without a hub, whatever this one can reach."""
+    monkeypatch.setattr("progsearch.models.loading.offline", lambda: True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+def test_alias_is_the_packaged_folder(minilm):
+    config = Path(resolve_model(minilm)) / "config.json"
+    assert json.loads(config.read_text())["num_hidden_layers"] == 6
+
+
+def test_alias_without_its_package_names_the_extra(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"pip install 'progsearch\[demo\]'"):
+        resolve_model("minilm-l6")
+
+
+def test_folders_and_hub_names_stand_for_themselves(folder):
+    assert resolve_model(str(folder)) == str(folder)
+    assert resolve_model("google-bert/bert-base-uncased") == "google-bert/bert-base-uncased"
+    assert resolve_model("gpt2") == "gpt2"
+
+
+def test_home_is_expanded(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert resolve_model("~/body") == str(folder)
+
+
+def test_references_that_can_be_nothing(folder):
+    with pytest.raises(ModelError, match="no model folder ./missing/deep"):
+        resolve_model("./missing/deep")
+    with pytest.raises(ModelError, match="holds no config.json"):
+        resolve_model(str(folder.parent))
+    with pytest.raises(ModelError, match="is a file"):
+        resolve_model(str(folder / "config.json"))
+
+
+def test_aliases_are_listed_without_the_heavy_libraries():
+    code = (
+        "import sys, progsearch.models.loading as m; m.ALIASES; "
+        "print([x for x in ('torch', 'transformers', 'ray', 'datasets') if x in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_head_follows_the_seed_and_the_body_the_files(folder):
+    first, again, other = (load_model(str(folder), 3, seed=seed) for seed in (1, 1, 2))
+    body = BertModel.from_pretrained(folder).state_dict()
+    for name, value in first.bert.state_dict().items():
+        assert torch.equal(value, body[name])
+        assert torch.equal(value, other.bert.state_dict()[name])
+    assert first.classifier.weight.shape == (3, HIDDEN)
+    assert torch.equal(first.classifier.weight, again.classifier.weight)
+    assert not torch.equal(first.classifier.weight, other.classifier.weight)
+
+
+def test_the_seed_decides_the_head_in_a_fresh_process_too(folder):
+    first = load_model(str(folder), 2, seed=5)
+    models._pristine_model.cache_clear()
+    torch.manual_seed(99)
+    torch.rand(7)
+    assert torch.equal(
+        load_model(str(folder), 2, seed=5).classifier.weight, first.classifier.weight
+    )
+
+
+def test_loading_leaves_the_random_state_alone(folder):
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    load_model(str(folder), 2, seed=5)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_each_caller_has_a_model_of_its_own(folder):
+    first = load_model(str(folder), 2)
+    with torch.no_grad():
+        first.classifier.weight.zero_()
+    first.config.id2label[0] = "changed"
+    second = load_model(str(folder), 2)
+    assert second.classifier.weight.abs().sum() > 0
+    assert second.config.id2label[0] == "LABEL_0"
+
+
+def test_files_are_read_once(folder, monkeypatch):
+    load_model(str(folder), 2)
+    shutil.rmtree(folder)
+    assert load_model(str(folder), 2).num_labels == 2
+
+
+def test_labels_and_regression_are_in_the_config(folder):
+    model = load_model(str(folder), 2, label_names=["no", "yes"])
+    assert model.config.id2label == {0: "no", 1: "yes"}
+    assert model.config.label2id == {"no": 0, "yes": 1}
+    scores = load_model(str(folder), 1, regression=True)
+    labels = torch.tensor([0.5, 2.0, -1.0, 3.5])
+    out = scores(**{**tiny_batch(), "labels": labels})
+    expected = (out.logits.squeeze() - labels).square().mean()
+    torch.testing.assert_close(out.loss, expected)
+
+
+def test_a_trained_head_is_kept_where_it_fits_and_replaced_where_not(tmp_path):
+    trained = tiny_model("bert", n_labels=3, seed=4)
+    trained.save_pretrained(tmp_path)
+    kept = load_model(str(tmp_path), 3)
+    assert torch.equal(kept.classifier.weight, trained.classifier.weight)
+    replaced = load_model(str(tmp_path), 2)
+    assert replaced.classifier.weight.shape == (2, HIDDEN)
+    assert torch.equal(replaced.bert.pooler.dense.weight, trained.bert.pooler.dense.weight)
+
+
+def test_weights_are_fp32_whatever_the_files_hold(tmp_path):
+    tiny_model("llama").to(torch.bfloat16).save_pretrained(tmp_path)
+    model = load_model(str(tmp_path), 2)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not model.training
+
+
+def test_decoders_read_the_last_token_before_the_padding(tmp_path):
+    source = tiny_model("llama")
+    source.config.pad_token_id = None
+    source.save_pretrained(tmp_path)
+    model = load_model(str(tmp_path), 2, pad_token_id=7)
+    padded = torch.tensor([[9, 10, 11, 7, 7]])
+    short = torch.tensor([[9, 10, 11]])
+    with torch.no_grad():
+        both = model(input_ids=padded, attention_mask=(padded != 7).long()).logits
+        torch.testing.assert_close(both, model(input_ids=short).logits)
+        assert model(input_ids=short).past_key_values is None
+        # A batch of several rows is refused by a decoder that knows no padding.
+        assert model(input_ids=padded.repeat(2, 1)).logits.shape == (2, 2)
+
+
+def test_saved_models_load_again_with_transformers(folder, tmp_path):
+    model = load_model(str(folder), 2, label_names=["no", "yes"], pad_token_id=0)
+    model.save_pretrained(tmp_path / "saved")
+    loaded = BertForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
+    with torch.no_grad():
+        expected = model(**tiny_batch()).logits
+        assert torch.equal(loaded(**tiny_batch()).logits, expected)
+
+
+def test_tokenizer_pads_with_end_of_sequence_where_it_must(folder):
+    tokenizer = load_tokenizer(str(folder))
+    assert tokenizer.pad_token == "[PAD]"
+    assert load_tokenizer(str(folder)) is tokenizer
+    path = folder / "tokenizer_config.json"
+    config = {k: v for k, v in json.loads(path.read_text()).items() if k != "pad_token"}
+    path.write_text(json.dumps({**config, "pad_token": None, "eos_token": "[SEP]"}))
+    load_tokenizer.cache_clear()
+    assert load_tokenizer(str(folder)).pad_token == "[SEP]"
+
+
+def test_tokenizer_without_padding_or_end(folder):
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "pad_token": None}))
+    with pytest.raises(ModelError, match="neither a padding nor an end-of-sequence token"):
+        load_tokenizer(str(folder))
+
+
+def test_damaged_weights(folder):
+    (folder / "model.safetensors").write_bytes(b"not a tensor in sight")
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        load_model(str(folder), 2)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_without_weights(folder):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model(str(folder), 2)
+    with pytest.raises(ModelError, match="holds no weights"):
+        model_fingerprint(str(folder))
+
+
+def test_a_kind_of_model_that_cannot_classify(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model(str(tmp_path), 2)
+
+
+def test_without_a_hub_the_error_names_a_way_out(unreachable):
+    with pytest.raises(ModelError, match="hub cannot be reached; give a local folder") as caught:
+        load_model("someone/some-model", 2)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ModelError, match="hub cannot be reached"):
+        model_fingerprint("someone/some-model")
+    with pytest.raises(ModelError, match=r"did you mean minilm-l6\?"):
+        load_tokenizer("minilm-16")
+
+
+def test_local_models_ask_no_hub(folder, monkeypatch):
+    monkeypatch.setattr(hub, "_reachable", lambda: pytest.fail("the hub was asked"))
+    hub.offline.cache_clear()
+    load_model(str(folder), 2)
+    load_tokenizer(str(folder))
+    model_fingerprint(str(folder))
+
+
+def test_fingerprint_follows_the_content(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    first = model_fingerprint(str(folder))
+    assert model_fingerprint(str(copy)) == first
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
+    model_fingerprint.cache_clear()
+    assert model_fingerprint(str(copy)) != first
+    config = BertConfig.from_pretrained(folder)
+    config.hidden_act = "relu"
+    config.save_pretrained(folder)
+    model_fingerprint.cache_clear()
+    assert model_fingerprint(str(folder)) != first
+
+
+def test_loading_is_quiet(folder, capfd):
+    # transformers would report the new head at length, and show a progress bar.
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.addHandler(handler)
+    try:
+        load_model(str(folder), 2)
+    finally:
+        logger.removeHandler(handler)
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+    assert records == []
+    assert logger.level == level
+
+
+@pytest.mark.parametrize(
+    ("width", "learning_rate"), [(32, 5e-4), (384, 2e-4), (768, 5e-5), (1024, 3e-5), (4096, 2e-6)]
+)
+@pytest.mark.parametrize("kind", [BertConfig, GPT2Config])
+def test_wider_models_start_from_smaller_learning_rates(tmp_path, kind, width, learning_rate):
+    kind(hidden_size=width).save_pretrained(tmp_path)
+    assert default_learning_rate(str(tmp_path)) == learning_rate
+
+
+def test_the_packaged_model_is_whole(minilm):
+    model = load_model(minilm, 5, pad_token_id=load_tokenizer(minilm).pad_token_id)
+    assert find_anatomy(model).n_blocks == 6
+    # 22.7M of the body, pooler included, and the new classifier.
+    assert sum(p.numel() for p in model.bert.parameters()) == 22_713_216
+    assert model.classifier.weight.shape == (5, 384)

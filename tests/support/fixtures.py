@@ -1,0 +1,34 @@
+"""Fixtures that the tests of engine and training share."""
+
+import pytest
+import torch
+
+from progsearch.config import TaskConfig
+from progsearch.engine.shortcuts.recorded_steps import StepGraphs
+from tests.support.tiny import save_tiny
+
+
+@pytest.fixture
+def by_hand(monkeypatch):
+    """Every step runs in Python; on a GPU, hooks would not see those that are recorded."""
+    monkeypatch.setattr(StepGraphs, "get", lambda *arguments: None)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A tiny model folder and a task that a bag of words can learn."""
+    folder = tmp_path_factory.mktemp("tiny")
+    model = save_tiny(folder / "model")
+    generator = torch.Generator().manual_seed(0)
+    for name, rows in (("train", 48), ("validation", 24), ("test", 24)):
+        lines = ["text,label"]
+        for _ in range(rows):
+            label = int(torch.randint(2, (), generator=generator))
+            length = int(torch.randint(2, 6, (), generator=generator))
+            lines.append(" ".join([("bad", "good")[label]] * length) + f",{label}")
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    task = TaskConfig(
+        name="tiny",
+        **{f"{n}_file": str(folder / f"{n}.csv") for n in ("train", "validation", "test")},
+    )
+    return str(model), task

@@ -1,0 +1,88 @@
+"""Small engines for the tests of training."""
+
+import numpy as np
+import torch
+
+from progsearch.config import MethodConfig, RunConfig, TrainingConfig
+from progsearch.engine.loop import Engine
+from progsearch.methods import apply_method
+from progsearch.models.anatomy import find_anatomy
+from progsearch.schedule import Schedule, Stage
+from progsearch.tasks import Split
+from tests.support.tiny import tiny_model
+
+VOCABULARY = 64
+# Where there is a GPU, all tests of training run on it.
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(4, 12, size=n_examples)
+    ids = generator.integers(5, VOCABULARY, size=lengths.sum())
+    labels = generator.integers(0, n_labels, size=n_examples)
+    return Split(ids, lengths, labels, pad_id=pad_id)
+
+
+def tiny_engine(
+    schedule, model=None, *, split=None, method="full", prefix_cache=True, store=None, **training
+):
+    model = four_block_bert() if model is None else model
+    anatomy = find_anatomy(model)
+    trainable = apply_method(model, anatomy, MethodConfig(name=method), seed=0)
+    settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
+    engine = Engine(
+        model,
+        anatomy,
+        trainable,
+        schedule,
+        TrainingConfig(**settings | training),
+        tiny_split(pad_id=model.config.pad_token_id) if split is None else split,
+        DEVICE,
+        prefix_cache=prefix_cache,
+        store=store,
+    )
+    return engine, model
+
+
+def four_block_bert(**overrides):
+    return tiny_model("bert", num_hidden_layers=4, **overrides)
+
+
+def weights(model):
+    return {name: tensor.clone().cpu() for name, tensor in model.state_dict().items()}
+
+
+def changed(before, after):
+    """Names of the tensors that differ in any bit."""
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def three_stages(n_blocks):
+    """First all, then the upper blocks without embeddings, then only the last block."""
+    return Schedule(
+        n_blocks,
+        (
+            Stage(0.0, 1 / 3, tuple(range(n_blocks)), embeddings=True),
+            Stage(1 / 3, 2 / 3, tuple(range(1, n_blocks)), embeddings=False),
+            Stage(2 / 3, 1.0, (n_blocks - 1,), embeddings=False),
+        ),
+    )
+
+
+def config_of(files, schedule=None, method="full", **training):
+    model, task = files
+    settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
+    return RunConfig(
+        progsearch_version="0",
+        model=model,
+        task=task,
+        method=MethodConfig(name=method),
+        training=TrainingConfig(**settings | training),
+        stages=(schedule or three_stages(3)).to_dicts(),
+    )
+
+
+def finish(run):
+    records = list(run.records())
+    return records, run.result()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from progsearch.errors import TaskError
+from progsearch.tasks.sources.tables import read_glue_tsv, read_table
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_csv_with_quotes_line_breaks_and_byte_order_mark(tmp_path):
+    path = write(tmp_path, "a.CSV", '\ufefftext,label\n"one, two\nlines",0\n\nthree,1\n')
+
+    assert read_table(path).columns == {"text": ["one, two\nlines", "three"], "label": ["0", "1"]}
+
+
+def test_csv_keeps_long_texts_and_words_that_look_like_missing_values(tmp_path):
+    long = "word " * 40_000
+    path = write(tmp_path, "a.csv", f"text,label\n{long},0\nNA,1\n")
+
+    assert read_table(path).column("text") == [long, "NA"]
+
+
+def test_tsv_takes_a_quote_as_a_character(tmp_path):
+    path = write(tmp_path, "a.tsv", 'text\tlabel\n"open\t0\nclose"\t1\n')
+
+    assert read_table(path).column("text") == ['"open', 'close"']
+
+
+def test_tsv_with_quoted_tabs_is_read_with_quotes(tmp_path):
+    path = write(tmp_path, "a.tsv", 'text\tlabel\n"one\ttwo"\t0\n')
+
+    assert read_table(path).columns == {"text": ["one\ttwo"], "label": ["0"]}
+
+
+def test_json_lines_keep_types_and_fill_missing_keys(tmp_path):
+    records = [{"text": "a", "label": 1}, {"text": "b", "label": 2.5, "extra": None}]
+    path = write(tmp_path, "a.jsonl", "\n\n".join(map(json.dumps, records)))
+
+    assert read_table(path).columns == {
+        "text": ["a", "b"],
+        "label": [1, 2.5],
+        "extra": [None, None],
+    }
+
+
+def test_parquet(tmp_path):
+    columns = {"text": ["a", "b"], "label": [0, None]}
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+
+    assert read_table(tmp_path / "a.parquet").columns == columns
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "text,label\na,0\nb,c,1\n", r"row 2 .*has 3 fields where the header has 2"),
+        ("a.csv", "text,label\na,0\nb\n", r"row 2 .*has 1 fields where the header has 2"),
+        ("a.csv", "", "has no rows"),
+        ("a.csv", "text,label\n", "has no rows"),
+        ("a.csv", "text,text\na,0\n", "two columns named 'text'"),
+        ("a.csv", 'text,label\n"a,0\n', "cannot be read as a table"),
+        ("a.csv", b"text,label\nna\xefve,0\n", r"not UTF-8 \(byte 13\)"),
+        ("a.tsv", "text\tlabel\na\tb\t0\n", "has 3 fields"),
+        ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
+        ("a.jsonl", "[1, 2]\n", "line 1 must be an object"),
+        ("a.jsonl", "", "has no rows"),
+        ("a.parquet", "text,label\n", "not a Parquet file"),
+        ("a.xlsx", "x", r"convert it to one of \.csv, \.tsv, \.jsonl, \.parquet"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path, name, content, message):
+    path = write(tmp_path, name, content)
+
+    with pytest.raises(TaskError, match=message) as error:
+        read_table(path)
+
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file_and_a_directory_are_named(tmp_path):
+    with pytest.raises(TaskError, match=r"there is no file .*a\.csv"):
+        read_table(tmp_path / "a.csv")
+    (tmp_path / "b.csv").mkdir()
+    with pytest.raises(TaskError, match=r"b\.csv is a directory"):
+        read_table(tmp_path / "b.csv")
+
+
+def test_a_missing_column_names_those_there_are(tmp_path):
+    table = read_table(write(tmp_path, "a.csv", "text,label\na,0\n"))
+
+    with pytest.raises(TaskError, match="no column 'labels': its columns are text, label"):
+        table.column("labels")
+
+
+def test_glue_files_leave_out_short_rows_and_may_lack_a_header(tmp_path):
+    path = write(tmp_path, "train.tsv", 'q1\tq2\n"one\ttwo\nshort\nthree\tfour\tmore\n')
+
+    assert read_glue_tsv(path).columns == {"q1": ['"one', "three"], "q2": ["two", "four"]}
+    assert read_glue_tsv(path, ("x", "y")).column("x") == ["q1", '"one', "three"]

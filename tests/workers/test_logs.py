@@ -1,0 +1,44 @@
+import logging
+import warnings
+
+from progsearch.workers.logs import log_to, study_log
+
+
+def test_what_libraries_say_goes_to_the_file_from_the_start(tmp_path, capsys):
+    file = tmp_path / "progsearch.log"
+    ray, own = logging.getLogger("ray.tune"), logging.getLogger("progsearch.api")
+    before = logging.getLogger("ray").handlers
+    with study_log() as log:
+        ray.warning("before there is a file")
+        log.write_to(file)
+        own.info("a remark")
+        ray.info("chatter")
+        warnings.warn("an old name", DeprecationWarning, stacklevel=1)
+        assert "a remark" in file.read_text()
+    text = file.read_text()
+    assert text.index("before there is a file") < text.index("a remark")
+    assert "an old name" in text
+    assert "chatter" not in text
+    assert logging.getLogger("ray").handlers is before
+    ray.warning("after the search")
+    assert "after the search" not in file.read_text()
+    output = capsys.readouterr()
+    assert "a remark" not in output.out + output.err
+
+
+def test_messages_of_rays_daemon_are_logged_and_not_printed(tmp_path, capsys):
+    from ray._private import worker
+
+    original = worker.print_to_stdstream
+    with study_log() as log:
+        log.write_to(tmp_path / "progsearch.log")
+        worker.print_to_stdstream({"pid": "raylet", "lines": ["A worker died"]}, False)
+    assert "raylet: A worker died" in (tmp_path / "progsearch.log").read_text()
+    assert capsys.readouterr().out == ""
+    assert worker.print_to_stdstream is original
+
+
+def test_a_worker_on_another_machine_keeps_its_own_log(tmp_path):
+    before = logging.getLogger("progsearch").handlers
+    log_to(str(tmp_path / "not-here" / "progsearch.log"))
+    assert logging.getLogger("progsearch").handlers is before
