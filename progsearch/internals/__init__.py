@@ -1,4 +1,4 @@
 """What libraries do not promise: private names and patched attributes, one file per library.
 
-Each use has a test in ``tests/internals`` that fails by name when an upgrade of the library moves it.
+Each use has a test in ``tests/internals`` that fails by name when an upgrade moves it.
 """
