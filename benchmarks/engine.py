@@ -48,6 +48,7 @@ from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.occurring_rows import keep_occurring_rows
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.head import Head
 from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.tasks import Split, load_task
 
@@ -70,7 +71,7 @@ def time_engine(
 ) -> float:
     """Samples per second of the last epoch, by a model that has to know ``seen``."""
     warm_up = 2 if device.type == "cuda" else 1
-    model = load_model("minilm-l6", 2)
+    model = load_model("minilm-l6", Head(2))
     anatomy = find_anatomy(model)
     schedule = schedule_of(n_frozen)
     trainable = apply_method(model, anatomy, MethodConfig())
@@ -149,7 +150,7 @@ def _train_with_trainer(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         kind(
-            model=load_model("minilm-l6", 2),
+            model=load_model("minilm-l6", Head(2)),
             args=TrainingArguments(
                 output_dir=folder,
                 report_to=[],
@@ -211,7 +212,7 @@ class _Given(nn.Module):
 
 def time_ideal(split: Split, n_frozen: int, precision: str, device: torch.device) -> float:
     """Bare steps of the unfrozen part; batches and hidden states are made beforehand."""
-    model = load_model("minilm-l6", 2).to(device)
+    model = load_model("minilm-l6", Head(2)).to(device)
     batches = [split.batch(b, device) for b in epoch_batches(split.lengths, BATCH, 0, 1)]
     head_token = HeadToken(model, find_anatomy(model), split)
     given = _Given()

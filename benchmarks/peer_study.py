@@ -161,7 +161,7 @@ def dataset_of(split: Split) -> Dataset:
         name: [row[name][0].tolist() for row in rows] for name in rows[0] if name != "labels"
     }
     return Dataset.from_dict(
-        columns | {"labels": split.labels.tolist(), "length": split.lengths.tolist()}
+        columns | {"labels": split.targets["labels"].tolist(), "length": split.lengths.tolist()}
     )
 
 
@@ -191,7 +191,7 @@ def main() -> None:
                     data=data,
                     tokenizer=tokenizer,
                     folder=resolve_model(MODEL),
-                    n_labels=task.n_labels,
+                    n_labels=task.head.n_outputs,
                     stages=stages,
                     tuned=arguments.tuned,
                     bf16=bf16,

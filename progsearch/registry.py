@@ -74,6 +74,11 @@ class Registry(Generic[T]):
         hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"
         raise self._error(f"there is no {self._kind} {name!r}; {hint}")
 
+    @property
+    def built_in(self) -> tuple[str, ...]:
+        """The names of the project's own."""
+        return tuple(self._built_in)
+
     def names(self) -> list[str]:
         """All names, the built-in ones first."""
         return [*self._built_in, *self._others()]

@@ -24,6 +24,7 @@ class TaskConfig(Config):
     """Which data to train on and how to read it."""
 
     name: str = Field(min_length=1)
+    type: str | None = None
     data_dir: str | None = None
     train_file: str | None = None
     validation_file: str | None = None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from progsearch.contribution.fitting import only_trains
+from progsearch.tasks.split import batch_units
 
 T = TypeVar("T", bound=Tensor)
 Blocks = Sequence[Sequence[nn.Parameter]]
@@ -19,9 +20,9 @@ def mean_gradients(
 ) -> list[list[Tensor]]:
     """The gradient of the mean loss over all examples: per block, one tensor per parameter."""
     means = [[torch.zeros_like(parameter) for parameter in block] for block in blocks]
-    n_examples = sum(len(batch["labels"]) for batch in batches)
+    n_units = sum(map(batch_units, batches))
     for batch, grads in _gradients(model, blocks, batches):
-        share = len(batch["labels"]) / n_examples
+        share = batch_units(batch) / n_units
         for grad, mean in zip(grads, _flat(means), strict=True):
             mean.add_(grad, alpha=share)
     return means
@@ -36,7 +37,7 @@ def mean_squared_gradients(
     It takes a backward pass per example, since a batch's gradient hides the squares.
     """
     squares = [[torch.zeros_like(parameter) for parameter in block] for block in blocks]
-    share = 1 / sum(len(batch["labels"]) for batch in batches)
+    share = 1 / sum(map(batch_units, batches))
     for _, grads in _gradients(model, blocks, single_examples(batches)):
         for grad, square in zip(grads, _flat(squares), strict=True):
             square.addcmul_(grad, grad, value=share)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from progsearch.contribution.fitting import fit, only_trains
 from progsearch.contribution.gradients import mean_gradients, mean_squared_gradients
 from progsearch.models.anatomy import Anatomy, Part
+from progsearch.tasks.split import batch_units
 
 
 @dataclass
@@ -27,8 +28,8 @@ class Probe:
         model: With its classification head; on the device of the batches.
         anatomy: The parts of ``model``.
         batches: What scores are measured on. Each batch holds ``input_ids`` and
-            ``attention_mask`` of shape ``(examples, tokens)``, padded right, and ``labels`` of
-            shape ``(examples,)``.
+            ``attention_mask`` of shape ``(examples, tokens)``, padded right, and the targets,
+            such as ``labels`` of shape ``(examples,)``.
         train_batches: What metrics may train on; other examples than those of ``batches``.
         seed: For every random choice of a metric.
     """
@@ -74,9 +75,9 @@ class Probe:
         """Mean loss over the examples of ``batches``."""
         with torch.no_grad(), only_trains(self.model, []):
             losses = [self.model(**batch).loss for batch in self.batches]
-        sizes = [len(batch["labels"]) for batch in self.batches]
-        total = sum(float(loss) * size for loss, size in zip(losses, sizes, strict=True))
-        return total / sum(sizes)
+        units = [batch_units(batch) for batch in self.batches]
+        total = sum(float(loss) * n for loss, n in zip(losses, units, strict=True))
+        return total / sum(units)
 
     @contextmanager
     def skipping(self, block: int) -> Iterator[None]:

@@ -169,10 +169,8 @@ def make_probe(
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = load_model(
         model_ref,
-        data.n_labels,
-        regression=data.regression,
+        data.head,
         seed=seed,
-        label_names=data.label_names,
         pad_token_id=load_tokenizer(model_ref).pad_token_id,
     ).to(chosen_device)
     probe = _probe(model, find_anatomy(model), data.train, seed, settings)

@@ -11,12 +11,13 @@ import functools
 import hashlib
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from progsearch.errors import ModelError
+from progsearch.models.head import Head
 from progsearch.models.hub import offline
 
 if TYPE_CHECKING:
@@ -90,65 +91,40 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
 
 
 def load_model(
-    ref: str,
-    n_labels: int,
-    *,
-    regression: bool = False,
-    seed: int = 0,
-    label_names: Sequence[str] = (),
-    pad_token_id: int | None = None,
+    ref: str, head: Head, *, seed: int = 0, pad_token_id: int | None = None
 ) -> PreTrainedModel:
-    """A sequence-classification model of its own for the caller: fp32, on the CPU, eval mode.
+    """A model of its own for the caller: fp32, on the CPU, eval mode.
 
     The pristine weights are kept in the process, so that only the first call with the same
     arguments reads files.
 
     Args:
         ref: An alias, a folder in the Hugging Face format, or a hub name.
-        n_labels: Number of outputs; 1 for regression.
-        regression: Whether the loss is the squared error.
+        head: What the task asks of its head.
         seed: Decides the weights that are not in the files: those of a new head.
-        label_names: Names of the classes, in the order of their numbers.
         pad_token_id: The tokenizer's padding token. Decoders read the last token before the
             padding, so they need it.
 
     Raises:
-        ModelError: The model cannot be loaded or cannot classify sequences.
+        ModelError: The model cannot be loaded or has no such head.
     """
-    return copy.deepcopy(
-        _pristine_model(ref, n_labels, regression, seed, tuple(label_names), pad_token_id)
-    )
+    return copy.deepcopy(_pristine_model(ref, head, seed, pad_token_id))
 
 
 @functools.lru_cache(maxsize=_KEPT_MODELS)
-def _pristine_model(
-    ref: str,
-    n_labels: int,
-    regression: bool,
-    seed: int,
-    label_names: tuple[str, ...],
-    pad_token_id: int | None,
-) -> PreTrainedModel:
+def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -> PreTrainedModel:
     import torch
-    from transformers import AutoModelForSequenceClassification
+    import transformers
 
-    names = (
-        label_names if len(label_names) == n_labels else [f"LABEL_{i}" for i in range(n_labels)]
-    )
+    auto_class = getattr(transformers, head.auto_class)
     with _loading(ref, "model") as path, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            id2label=dict(enumerate(names)),
-            label2id={name: index for index, name in enumerate(names)},
-            problem_type="regression" if regression else "single_label_classification",
-            dtype=torch.float32,
-            # A head that was trained for another number of labels is made anew.
-            ignore_mismatched_sizes=True,
+        model: PreTrainedModel = auto_class.from_pretrained(
+            path, dtype=torch.float32, **head.settings()
         )
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
-    # A classifier never generates: keeping keys and values would only cost memory.
+    # Nothing is generated in training: keeping keys and values would only cost memory.
     model.config.get_text_config().use_cache = False
     return model.eval()
 

@@ -1,10 +1,17 @@
-"""What every source of data gives, before it is tokenised."""
+"""What a task type makes of a source's tables, before it is tokenised."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from progsearch.models.head import Head
+
+if TYPE_CHECKING:
+    from progsearch.tasks.types.base import TaskType
 
 
 @dataclass(frozen=True)
@@ -12,20 +19,23 @@ class Examples:
     """The examples of one split.
 
     Attributes:
-        texts: One list of texts, or two of the same length for pairs.
-        labels: One label per example: int64 class indices, or float32 for regression.
+        texts: One list of texts, or several of the same length, such as two for pairs.
+        answers: What is to be predicted of each example, as its task type reads it: class indices
+            (int64) or numbers (float32) in an array, or anything else in a list.
     """
 
-    texts: tuple[list[str], ...]
-    labels: np.ndarray
+    texts: tuple[list[Any], ...]
+    answers: np.ndarray | Sequence[Any]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.answers)
 
     def subset(self, indices: np.ndarray) -> Examples:
         """The examples at ``indices``, in their order."""
         texts = tuple([column[i] for i in indices] for column in self.texts)
-        return Examples(texts, self.labels[indices])
+        if isinstance(self.answers, np.ndarray):
+            return Examples(texts, self.answers[indices])
+        return Examples(texts, [self.answers[i] for i in indices])
 
 
 @dataclass(frozen=True)
@@ -34,18 +44,20 @@ class TextTask:
 
     Attributes:
         name: The task's name.
+        type: What kind of task it is.
         train: Training examples.
         validation: Validation examples.
-        label_names: Names of the classes by index; empty for regression.
+        head: What it asks of a model's head.
         metrics: Names of the metrics, the primary one first.
         extra_validation: Further validation sets by name (MNLI mismatched).
-        test: Test examples, where there are labelled ones.
+        test: Test examples, if there are labelled ones.
     """
 
     name: str
+    type: TaskType
     train: Examples
     validation: Examples
-    label_names: tuple[str, ...]
+    head: Head
     metrics: tuple[str, ...]
     extra_validation: dict[str, Examples] = field(default_factory=dict)
     test: Examples | None = None

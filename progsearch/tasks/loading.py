@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from progsearch.config import TaskConfig
-from progsearch.tasks.metrics import best_constant, evaluate
+from progsearch.models.head import Head
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
-from progsearch.tasks.tokenising import tokenise, tokenizer_fingerprint
+from progsearch.tasks.tokenising import tokenizer_fingerprint
+from progsearch.tasks.types.base import TaskType
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,23 @@ class TaskData:
 
     Attributes:
         name: The task's name.
+        type: What kind of task it is.
         train: What is trained on.
         validation: What runs are compared on.
         extra_validation: Further validation sets by name (MNLI: ``mismatched``).
-        test: For the end; only where there are labelled test examples.
-        label_names: Names of the classes by index; empty for regression.
+        test: For the end; only if there are labelled test examples.
+        head: What it asks of a model's head.
         metrics: Names of the metrics, the primary one first.
         fingerprint: A hash of the tokenised data and the metrics.
     """
 
     name: str
+    type: TaskType
     train: Split
     validation: Split
     extra_validation: dict[str, Split]
     test: Split | None
-    label_names: tuple[str, ...]
+    head: Head
     metrics: tuple[str, ...]
     fingerprint: str
 
@@ -46,39 +52,28 @@ class TaskData:
         return labelled if self.test is None else [*labelled, self.test]
 
     @property
-    def regression(self) -> bool:
-        """Whether labels are numbers instead of classes."""
-        return not self.label_names
-
-    @property
-    def n_labels(self) -> int:
-        """Outputs a model for this task has: its classes, or 1 for regression."""
-        return len(self.label_names) or 1
-
-    @property
     def metric(self) -> str:
         """The primary metric; more is better."""
         return self.metrics[0]
 
-    def evaluate(self, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """All metrics of the task, the primary one first.
+    def keep(self, output: Any) -> Tensor:
+        """What is kept of a model's output; see `TaskType.keep`."""
+        return self.type.keep(output)
 
-        Args:
-            logits: Outputs, shape (examples, n_labels).
-            labels: Labels, shape (examples,).
+    def evaluate(self, kept: np.ndarray, split: Split) -> dict[str, float]:
+        """All metrics of the task, the primary one first; see `TaskType.evaluate`."""
+        return self.type.evaluate(self.metrics, kept, split)
 
-        Returns:
-            The metrics by name; all NaN where an output is not finite.
-        """
-        return evaluate(self.metrics, logits, labels)
+    def prepare(self) -> None:
+        """Load what the metrics need; see `TaskType.prepare`."""
+        self.type.prepare(self.metrics)
 
     def majority(self) -> float | None:
         """What the best constant answer reaches on the validation data in the primary metric.
 
-        For accuracy the share of the most frequent class; None where a constant has no score
-        (correlations).
+        For accuracy the share of the most frequent class; None if a constant has no score.
         """
-        return best_constant(self.metric, self.validation.labels.numpy())
+        return self.type.constant(self.metric, self.validation)
 
 
 _loaded: dict[tuple[Any, ...], TaskData] = {}
@@ -104,9 +99,10 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
     task = read_task(config)
     train = task.train
     if config.max_train_samples is not None and config.max_train_samples < len(train):
-        train = train.subset(spread_subset(train.labels, config.max_train_samples))
+        strata = task.type.strata(train.answers)
+        train = train.subset(spread_subset(len(train), strata, config.max_train_samples))
     splits = {
-        name: tokenise(examples, tokenizer, config.max_length)
+        name: task.type.encode(examples, tokenizer, config.max_length)
         for name, examples in (
             ("train", train),
             ("validation", task.validation),
@@ -115,14 +111,15 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
         )
     }
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
-    identity = repr([task.metrics, task.label_names, parts])
+    identity = repr([task.metrics, task.head.label_names, parts, *task.head.identity])
     return TaskData(
         name=task.name,
+        type=task.type,
         train=splits.pop("train"),
         validation=splits.pop("validation"),
         test=splits.pop("test", None),
         extra_validation=splits,
-        label_names=task.label_names,
+        head=task.head,
         metrics=task.metrics,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )

@@ -11,15 +11,15 @@ from progsearch.errors import TaskError
 from progsearch.tasks.examples import TextTask
 from progsearch.tasks.sources.bbc_headlines import read_bbc_headlines
 from progsearch.tasks.sources.catalogue import (
-    CLASSIFICATION_METRICS,
     DEMO,
     GLUE,
-    REGRESSION_METRICS,
     canonical_name,
     unknown_task,
 )
 from progsearch.tasks.sources.glue import read_glue
 from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.types import TASK_TYPES, type_of
 
 _FILES = ("train_file", "validation_file", "test_file")
 _COLUMNS = ("text_columns", "label_column")
@@ -40,7 +40,7 @@ def read_task(config: TaskConfig) -> TextTask:
     Raises:
         TaskError: The data is not there or cannot be used.
     """
-    _check_metric_name(config.metric)
+    _check_metric_name(config)
     # How much of a task is used, and how long its examples may be, is decided after reading.
     source = config.model_copy(update={"max_train_samples": None, "max_length": 128})
     return _with_primary(_read(source, file_times(config)), config.metric)
@@ -55,6 +55,11 @@ def file_times(config: TaskConfig) -> tuple[int, ...]:
 # A check is followed by a load of the same task.
 @functools.lru_cache(maxsize=1)
 def _read(config: TaskConfig, times: tuple[int, ...]) -> TextTask:
+    source = _source(config)
+    return type_of(source, config).read(source, config)
+
+
+def _source(config: TaskConfig) -> Source:
     name = canonical_name(config.name)
     if name == DEMO:
         _refuse(config, name, ("data_dir", *_FILES, *_COLUMNS))
@@ -80,24 +85,24 @@ def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:
             )
 
 
-def _check_metric_name(metric: str | None) -> None:
-    known = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
-    if metric is not None and metric not in known:
-        raise TaskError(f"there is no metric {metric!r} for tasks: give one of {', '.join(known)}")
+def _check_metric_name(config: TaskConfig) -> None:
+    names = [config.type] if config.type else TASK_TYPES.names()
+    known = [metric.name for name in names for metric in TASK_TYPES.get(name).metrics]
+    if config.metric is not None and config.metric not in known:
+        raise TaskError(
+            f"there is no metric {config.metric!r} for tasks: give one of {', '.join(known)}"
+        )
 
 
 def _with_primary(task: TextTask, metric: str | None) -> TextTask:
     """The task with the metric the user asks for as its primary one."""
     if metric is None:
         return task
-    fitting: tuple[str, ...] = CLASSIFICATION_METRICS if task.label_names else REGRESSION_METRICS
-    if len(task.label_names) > 2:
-        fitting = tuple(name for name in fitting if name != "f1")
+    fitting = task.type.fitting_metrics(task)
     if metric not in fitting:
-        kind = f"{len(task.label_names)} classes" if task.label_names else "numbers as labels"
         raise TaskError(
-            f"metric {metric} does not fit task {task.name} with its {kind}: give one of "
-            f"{', '.join(fitting)}"
+            f"metric {metric} does not fit task {task.name} with its "
+            f"{task.type.targets_in_words(task.head)}: give one of {', '.join(fitting)}"
         )
     others = tuple(name for name in task.metrics if name != metric)
     return replace(task, metrics=(metric, *others))

@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from progsearch.tasks.tokenising import Tokens
+
+
+IGNORED = -100
+"""The target of a token that the loss leaves out, as torch's cross entropy has it."""
+
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
 
 @dataclass(frozen=True)
 class _Packed:
-    """The tensors of a `Split` on one device; starts are places in ids and token types."""
+    """The tensors of a `Split` on one device; starts are places in what is kept per token."""
 
     ids: Tensor
     token_types: Tensor | None
     starts: Tensor
     lengths: Tensor
-    labels: Tensor
+    targets: dict[str, Tensor]
 
 
 class Split:
     """The tokenised examples of one split.
 
     Attributes:
-        lengths: Tokens of each example, shape (examples,), int64.
-        labels: Labels, shape (examples,): int64 classes, or float32 for regression.
+        lengths: Tokens of each row, shape (rows,), int64.
+        targets: What the model is to predict, by the name of its argument: one value per row,
+            shape (rows, ...), or one per token, packed as the tokens are.
+        per_token: Whether targets are per token.
+        units: What each row counts for in the mean loss, shape (rows,), int64: 1, or its number
+            of target tokens.
+        example_of: The example that each row belongs to, shape (rows,): several rows may be
+            windows of one.
 
     Example:
-        >>> split = Split(np.array([5, 6, 7]), np.array([1, 2]), np.array([0, 1]))
+        >>> labels = {"labels": np.array([0, 1])}
+        >>> split = Split(np.array([5, 6, 7]), np.array([1, 2]), labels)
         >>> split.batch([0, 1])["input_ids"].tolist()
         [[5, 0], [6, 7]]
     """
@@ -39,19 +56,23 @@ class Split:
         self,
         ids: np.ndarray,
         lengths: np.ndarray,
-        labels: np.ndarray,
+        targets: Mapping[str, np.ndarray],
         *,
+        per_token: bool = False,
         token_types: np.ndarray | None = None,
         pad_id: int = 0,
+        example_of: np.ndarray | None = None,
     ) -> None:
-        """Take the packed examples.
+        """Take the packed rows.
 
         Args:
-            ids: Token ids of all examples, shape (sum of lengths,).
-            lengths: Tokens of each example.
-            labels: One label per example.
+            ids: Token ids of all rows, shape (sum of lengths,).
+            lengths: Tokens of each row.
+            targets: See the class; per token a target may be `IGNORED`.
+            per_token: Whether targets are per token.
             token_types: Segment of each token, shape as ``ids``, if the model reads it.
             pad_id: What batches are filled with.
+            example_of: The example of each row; by default each is one of its own.
         """
         self._ids = torch.from_numpy(ids.astype(np.int32))
         self._token_types = (
@@ -60,8 +81,41 @@ class Split:
         self._pad_id = pad_id
         self.lengths = lengths.astype(np.int64)
         self._starts = np.cumsum(self.lengths) - self.lengths
-        self.labels = torch.from_numpy(labels)
+        self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
+        self.per_token = per_token
+        self.example_of = np.arange(len(self.lengths)) if example_of is None else example_of
+        self.units = self._count_units()
         self._packed: dict[torch.device, _Packed] = {}
+
+    @classmethod
+    def of(
+        cls,
+        tokens: Tokens,
+        targets: Mapping[str, np.ndarray],
+        *,
+        pad_id: int,
+        per_token: bool = False,
+        example_of: np.ndarray | None = None,
+    ) -> Split:
+        """The split of tokenised examples and their targets; see the constructor."""
+        return cls(
+            tokens.ids,
+            tokens.lengths,
+            targets,
+            per_token=per_token,
+            token_types=tokens.token_types,
+            pad_id=pad_id,
+            example_of=example_of,
+        )
+
+    def _count_units(self) -> np.ndarray:
+        if not self.per_token:
+            return np.ones(len(self.lengths), dtype=np.int64)
+        counted = np.ones(len(self._ids), dtype=np.int64)
+        for values in self.targets.values():
+            counted &= (values != IGNORED).numpy()
+        ends = np.concatenate([[0], np.cumsum(counted)])
+        return np.asarray(ends[self._starts + self.lengths] - ends[self._starts])
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -73,7 +127,8 @@ class Split:
 
         Returns:
             ``input_ids``, ``attention_mask`` and, where the model reads it, ``token_type_ids``,
-            int64, shape (indices, longest); ``labels``, shape (indices,).
+            int64, shape (indices, longest); and the targets by their names, shape (indices, ...),
+            or (indices, longest) if they are per token.
         """
         rows = np.asarray(indices, dtype=np.int64)
         width = int(self.lengths[rows].max(initial=0))
@@ -97,7 +152,10 @@ class Split:
         }
         if packed.token_types is not None:
             batch["token_type_ids"] = torch.where(inside, packed.token_types[tokens].long(), 0)
-        batch["labels"] = packed.labels[rows]
+        for name, values in packed.targets.items():
+            batch[name] = (
+                torch.where(inside, values[tokens], IGNORED) if self.per_token else values[rows]
+            )
         return batch
 
     def _on(self, device: torch.device) -> _Packed:
@@ -108,20 +166,23 @@ class Split:
                 token_types=None if self._token_types is None else self._token_types.to(device),
                 starts=torch.from_numpy(self._starts).to(device),
                 lengths=torch.from_numpy(self.lengths).to(device),
-                labels=self.labels.to(device),
+                targets={name: values.to(device) for name, values in self.targets.items()},
             )
         return self._packed[device]
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Split:
-        """The examples at ``indices``, in their order, as a split of its own."""
+        """The rows at ``indices``, in their order, as a split of its own."""
         rows = np.asarray(indices, dtype=np.int64)
         tokens = self._tokens_of(rows)
+        places = tokens if self.per_token else torch.from_numpy(rows)
         return Split(
             self._ids[tokens].numpy(),
             self.lengths[rows],
-            self.labels.numpy()[rows],
+            {name: values[places].numpy() for name, values in self.targets.items()},
+            per_token=self.per_token,
             token_types=None if self._token_types is None else self._token_types[tokens].numpy(),
             pad_id=self._pad_id,
+            example_of=self.example_of[rows],
         )
 
     def token_ids(self) -> Tensor:
@@ -131,8 +192,12 @@ class Split:
     def fingerprint(self) -> str:
         """A hash of all that batches are made of."""
         digest = hashlib.sha256(str(self._pad_id).encode())
-        for part in (self._ids, self._token_types, self.labels):
+        for part in (self._ids, self._token_types):
             digest.update(b"" if part is None else part.numpy().tobytes())
+        for name, values in self.targets.items():
+            if self.per_token or name != "labels":
+                digest.update(f"{name} {self.per_token}".encode())
+            digest.update(values.numpy().tobytes())
         digest.update(self.lengths.tobytes())
         return digest.hexdigest()[:16]
 
@@ -143,3 +208,12 @@ class Split:
         return torch.from_numpy(
             np.arange(lengths.sum()) + np.repeat(self._starts[rows] - first, lengths)
         )
+
+
+def batch_units(batch: Mapping[str, Tensor]) -> int:
+    """What a batch of a `Split` counts for in the mean loss: rows, or target tokens."""
+    targets = [values for name, values in batch.items() if name not in _INPUTS]
+    if any(values.shape == batch["input_ids"].shape for values in targets):
+        counted = torch.stack([values != IGNORED for values in targets]).all(dim=0)
+        return int(counted.sum())
+    return len(batch["input_ids"])

@@ -1,4 +1,4 @@
-"""Texts to packed token ids, once: what `datasets` has mapped is kept on disk."""
+"""Texts to packed token ids, once: what was encoded is kept on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import functools
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,34 +16,45 @@ import numpy as np
 import pyarrow as pa
 
 from progsearch.cache import cache_dir, content_key, sweep
-from progsearch.tasks.examples import Examples
 from progsearch.tasks.sources.hub_data import quiet_datasets
-from progsearch.tasks.split import Split
 from progsearch.version import TOKENS_VERSION
 
 _log = logging.getLogger(__name__)
 
 
-def tokenise(examples: Examples, tokenizer: Any, max_length: int) -> Split:
-    """Tokenise a split, or read it from the cache.
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenised examples, packed one after another without padding.
+
+    Attributes:
+        ids: Token ids of all examples, shape (sum of lengths,).
+        lengths: Tokens of each example, shape (examples,).
+        token_types: Segment of each token, shape as ``ids``, if the model reads it.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    token_types: np.ndarray | None = None
+
+
+def tokenise(texts: Sequence[list[str]], tokenizer: Any, max_length: int) -> Tokens:
+    """Tokenise texts, or read their tokens from the cache.
 
     Args:
-        examples: The texts; pairs become one sequence as the tokenizer joins them.
+        texts: One list of texts, or two; pairs become one sequence as the tokenizer joins them.
         tokenizer: A tokenizer with a padding token.
         max_length: Tokens an example is cut to; a pair loses them from its longer text.
     """
     if tokenizer.pad_token_id is None:
         raise ValueError("the tokenizer needs a padding token")
     max_length = min(max_length, tokenizer.model_max_length)
-    key = _key(examples, tokenizer_fingerprint(tokenizer), max_length)
-    table = _mapped(examples, tokenizer, max_length, key)
+    key = _key(texts, tokenizer_fingerprint(tokenizer), max_length)
+    table = _mapped(texts, tokenizer, max_length, key)
     types = "token_type_ids"
-    return Split(
+    return Tokens(
         _flat(table["input_ids"]),
         np.diff(_offsets(table["input_ids"])),
-        examples.labels,
-        token_types=_flat(table[types]) if types in table.column_names else None,
-        pad_id=tokenizer.pad_token_id,
+        _flat(table[types]) if types in table.column_names else None,
     )
 
 
@@ -71,14 +84,14 @@ def _vocabulary(tokenizer: Any) -> Any:
     return {name: state[name] for name in state.keys() - {"truncation", "padding"}}
 
 
-def _key(examples: Examples, tokenizer_hash: str, max_length: int) -> str:
+def _key(texts: Sequence[list[str]], tokenizer_hash: str, max_length: int) -> str:
     digest = hashlib.sha256(f"{TOKENS_VERSION} {tokenizer_hash} {max_length}".encode())
-    for column in examples.texts:
+    for column in texts:
         digest.update(json.dumps(column).encode())
     return digest.hexdigest()[:32]
 
 
-def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> pa.Table:
+def _mapped(texts: Sequence[list[str]], tokenizer: Any, max_length: int, key: str) -> pa.Table:
     folder = cache_dir("tokenised")
     file = folder / f"{key}.arrow"
     with suppress(OSError, pa.ArrowException):
@@ -86,12 +99,12 @@ def _mapped(examples: Examples, tokenizer: Any, max_length: int, key: str) -> pa
         return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
     import datasets
 
-    texts = {f"text{i}": column for i, column in enumerate(examples.texts)}
+    columns = {f"text{i}": column for i, column in enumerate(texts)}
     encoded = functools.partial(
-        datasets.Dataset.from_dict(texts).map,
+        datasets.Dataset.from_dict(columns).map,
         functools.partial(_encode, tokenizer=tokenizer, max_length=max_length),
         batched=True,
-        remove_columns=list(texts),
+        remove_columns=list(columns),
         new_fingerprint=key,
     )
     sweep(folder, ["tmp*"])

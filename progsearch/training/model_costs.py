@@ -31,7 +31,12 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
     data = load_task(task, tokenizer)
     mean_length = round(float(data.train.lengths.mean()))
     key = content_key(
-        COSTS_VERSION, model_fingerprint(model), data.n_labels, mean_length, method.own_fields()
+        COSTS_VERSION,
+        model_fingerprint(model),
+        data.head.n_outputs,
+        *data.head.identity,
+        mean_length,
+        method.own_fields(),
     )
     path = cache_dir("costs") / f"{key}.json"
     known = read_json(path)
@@ -43,9 +48,7 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
         )
     network = load_model(
         model,
-        data.n_labels,
-        regression=data.regression,
-        label_names=data.label_names,
+        data.head,
         pad_token_id=tokenizer.pad_token_id,
     )
     anatomy = find_anatomy(network)

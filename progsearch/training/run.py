@@ -26,7 +26,6 @@ from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.history import Lineage, segment_ends
 from progsearch.store import Store
 from progsearch.tasks import Split, load_task
-from progsearch.tasks.metrics import prepare
 from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import Rescoring
 from progsearch.training.segments import (
@@ -129,13 +128,11 @@ class TrainingRun:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.tokenizer = load_tokenizer(config.model)
         self.task = load_task(config.task, self.tokenizer)
-        prepare(self.task.metrics)
+        self.task.prepare()
         self.model = load_model(
             config.model,
-            self.task.n_labels,
-            regression=self.task.regression,
+            self.task.head,
             seed=config.training.seed,
-            label_names=self.task.label_names,
             pad_token_id=self.tokenizer.pad_token_id,
         )
         anatomy = find_anatomy(self.model)
@@ -377,7 +374,7 @@ class TrainingRun:
             precision: Of the forward passes; by default the training's.
         """
         logits = self._engine.predict(split, precision).numpy()
-        return self.task.evaluate(logits, split.labels.numpy())
+        return self.task.evaluate(logits, split)
 
     def spent(self) -> dict[str, Any]:
         """Timings, steps_trained and peak_memory so far; see `RunResult`."""

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from progsearch.config import plain, write_yaml
 from progsearch.methods import apply_method, merge_method
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.head import saved_head
 from progsearch.models.loading import load_model
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
@@ -81,8 +82,7 @@ def load_trained(folder: str | Path) -> PreTrainedModel:
     folder = Path(folder)
     config = read_config(folder / _SCHEDULE)
     weights = load_file(folder / _WEIGHTS)
-    n_labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = load_model(str(folder), len(n_labels["id2label"]))
+    model = load_model(str(folder), saved_head(folder))
     if config.method.name == "adapter":
         apply_method(model, find_anatomy(model), config.method)
         model.load_state_dict(weights)

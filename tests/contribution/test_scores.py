@@ -15,6 +15,7 @@ from progsearch.contribution import (
 from progsearch.contribution.grad_norm import GradNorm
 from progsearch.contribution.scores import make_probe
 from progsearch.errors import MetricError
+from progsearch.models.head import Head
 from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.tasks import load_task
 from tests.support.tiny import tiny_model
@@ -126,7 +127,7 @@ def test_small_data_is_shared_out_in_the_same_ratio(model, write_task, n, n_scor
 def test_the_probe_starts_from_the_pre_trained_model_with_a_fitted_head(model, task):
     settings = ProbeSettings(16, 8, 4, head_passes=20, head_learning_rate=1e-2)
     probe = probe_of(model, task, settings=settings)
-    pristine = load_model(model, 2, label_names=("even", "odd"), pad_token_id=0)
+    pristine = load_model(model, Head(2, ("even", "odd")), pad_token_id=0)
     changed = {
         probe.anatomy.part_of(name)
         for name, parameter in pristine.named_parameters()

@@ -23,7 +23,7 @@ def texts(n_examples=128, longest=90, pad_id=0):
     lengths = generator.integers(longest // 2, longest, size=n_examples)
     ids = generator.integers(5, 64, size=lengths.sum())
     labels = generator.integers(0, 2, size=n_examples)
-    return Split(ids, lengths, labels, pad_id=pad_id)
+    return Split(ids, lengths, {"labels": labels}, pad_id=pad_id)
 
 
 def large_bert(**overrides):

@@ -20,6 +20,7 @@ from progsearch.errors import ModelError
 from progsearch.models import hub
 from progsearch.models import loading as models
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.head import Head
 from progsearch.models.loading import (
     default_learning_rate,
     load_model,
@@ -100,7 +101,7 @@ def test_aliases_are_listed_without_the_heavy_libraries():
 
 
 def test_the_head_follows_the_seed_and_the_body_the_files(folder):
-    first, again, other = (load_model(str(folder), 3, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (load_model(str(folder), Head(3), seed=seed) for seed in (1, 1, 2))
     body = BertModel.from_pretrained(folder).state_dict()
     for name, value in first.bert.state_dict().items():
         assert torch.equal(value, body[name])
@@ -111,43 +112,43 @@ def test_the_head_follows_the_seed_and_the_body_the_files(folder):
 
 
 def test_the_seed_decides_the_head_in_a_fresh_process_too(folder):
-    first = load_model(str(folder), 2, seed=5)
+    first = load_model(str(folder), Head(2), seed=5)
     models._pristine_model.cache_clear()
     torch.manual_seed(99)
     torch.rand(7)
     assert torch.equal(
-        load_model(str(folder), 2, seed=5).classifier.weight, first.classifier.weight
+        load_model(str(folder), Head(2), seed=5).classifier.weight, first.classifier.weight
     )
 
 
 def test_loading_leaves_the_random_state_alone(folder):
     torch.manual_seed(3)
     state = torch.get_rng_state()
-    load_model(str(folder), 2, seed=5)
+    load_model(str(folder), Head(2), seed=5)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_each_caller_has_a_model_of_its_own(folder):
-    first = load_model(str(folder), 2)
+    first = load_model(str(folder), Head(2))
     with torch.no_grad():
         first.classifier.weight.zero_()
     first.config.id2label[0] = "changed"
-    second = load_model(str(folder), 2)
+    second = load_model(str(folder), Head(2))
     assert second.classifier.weight.abs().sum() > 0
     assert second.config.id2label[0] == "LABEL_0"
 
 
 def test_files_are_read_once(folder, monkeypatch):
-    load_model(str(folder), 2)
+    load_model(str(folder), Head(2))
     shutil.rmtree(folder)
-    assert load_model(str(folder), 2).num_labels == 2
+    assert load_model(str(folder), Head(2)).num_labels == 2
 
 
 def test_labels_and_regression_are_in_the_config(folder):
-    model = load_model(str(folder), 2, label_names=["no", "yes"])
+    model = load_model(str(folder), Head(2, ("no", "yes")))
     assert model.config.id2label == {0: "no", 1: "yes"}
     assert model.config.label2id == {"no": 0, "yes": 1}
-    scores = load_model(str(folder), 1, regression=True)
+    scores = load_model(str(folder), Head(1, problem_type="regression"))
     labels = torch.tensor([0.5, 2.0, -1.0, 3.5])
     out = scores(**{**tiny_batch(), "labels": labels})
     expected = (out.logits.squeeze() - labels).square().mean()
@@ -157,16 +158,16 @@ def test_labels_and_regression_are_in_the_config(folder):
 def test_a_trained_head_is_kept_where_it_fits_and_replaced_where_not(tmp_path):
     trained = tiny_model("bert", n_labels=3, seed=4)
     trained.save_pretrained(tmp_path)
-    kept = load_model(str(tmp_path), 3)
+    kept = load_model(str(tmp_path), Head(3))
     assert torch.equal(kept.classifier.weight, trained.classifier.weight)
-    replaced = load_model(str(tmp_path), 2)
+    replaced = load_model(str(tmp_path), Head(2))
     assert replaced.classifier.weight.shape == (2, HIDDEN)
     assert torch.equal(replaced.bert.pooler.dense.weight, trained.bert.pooler.dense.weight)
 
 
 def test_weights_are_fp32_whatever_the_files_hold(tmp_path):
     tiny_model("llama").to(torch.bfloat16).save_pretrained(tmp_path)
-    model = load_model(str(tmp_path), 2)
+    model = load_model(str(tmp_path), Head(2))
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not model.training
 
@@ -175,7 +176,7 @@ def test_decoders_read_the_last_token_before_the_padding(tmp_path):
     source = tiny_model("llama")
     source.config.pad_token_id = None
     source.save_pretrained(tmp_path)
-    model = load_model(str(tmp_path), 2, pad_token_id=7)
+    model = load_model(str(tmp_path), Head(2), pad_token_id=7)
     padded = torch.tensor([[9, 10, 11, 7, 7]])
     short = torch.tensor([[9, 10, 11]])
     with torch.no_grad():
@@ -187,7 +188,7 @@ def test_decoders_read_the_last_token_before_the_padding(tmp_path):
 
 
 def test_saved_models_load_again_with_transformers(folder, tmp_path):
-    model = load_model(str(folder), 2, label_names=["no", "yes"], pad_token_id=0)
+    model = load_model(str(folder), Head(2, ("no", "yes")), pad_token_id=0)
     model.save_pretrained(tmp_path / "saved")
     loaded = BertForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
     with torch.no_grad():
@@ -217,7 +218,7 @@ def test_tokenizer_without_padding_or_end(folder):
 def test_damaged_weights(folder):
     (folder / "model.safetensors").write_bytes(b"not a tensor in sight")
     with pytest.raises(ModelError, match="cannot be loaded") as caught:
-        load_model(str(folder), 2)
+        load_model(str(folder), Head(2))
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -225,7 +226,7 @@ def test_damaged_weights(folder):
 def test_folder_without_weights(folder):
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="cannot be loaded"):
-        load_model(str(folder), 2)
+        load_model(str(folder), Head(2))
     with pytest.raises(ModelError, match="holds no weights"):
         model_fingerprint(str(folder))
 
@@ -233,12 +234,12 @@ def test_folder_without_weights(folder):
 def test_a_kind_of_model_that_cannot_classify(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
     with pytest.raises(ModelError, match="cannot be loaded"):
-        load_model(str(tmp_path), 2)
+        load_model(str(tmp_path), Head(2))
 
 
 def test_without_a_hub_the_error_names_a_way_out(unreachable):
     with pytest.raises(ModelError, match="hub cannot be reached; give a local folder") as caught:
-        load_model("someone/some-model", 2)
+        load_model("someone/some-model", Head(2))
     assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="hub cannot be reached"):
         model_fingerprint("someone/some-model")
@@ -249,7 +250,7 @@ def test_without_a_hub_the_error_names_a_way_out(unreachable):
 def test_local_models_ask_no_hub(folder, monkeypatch):
     monkeypatch.setattr(hub, "_reachable", lambda: pytest.fail("the hub was asked"))
     hub.offline.cache_clear()
-    load_model(str(folder), 2)
+    load_model(str(folder), Head(2))
     load_tokenizer(str(folder))
     model_fingerprint(str(folder))
 
@@ -280,7 +281,7 @@ def test_loading_is_quiet(folder, capfd):
     level = logger.level
     logger.addHandler(handler)
     try:
-        load_model(str(folder), 2)
+        load_model(str(folder), Head(2))
     finally:
         logger.removeHandler(handler)
     captured = capfd.readouterr()
@@ -299,7 +300,7 @@ def test_wider_models_start_from_smaller_learning_rates(tmp_path, kind, width, l
 
 
 def test_the_packaged_model_is_whole(minilm):
-    model = load_model(minilm, 5, pad_token_id=load_tokenizer(minilm).pad_token_id)
+    model = load_model(minilm, Head(5), pad_token_id=load_tokenizer(minilm).pad_token_id)
     assert find_anatomy(model).n_blocks == 6
     # 22.7M of the body, pooler included, and the new classifier.
     assert sum(p.numel() for p in model.bert.parameters()) == 22_713_216

@@ -21,7 +21,7 @@ def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
     lengths = generator.integers(4, 12, size=n_examples)
     ids = generator.integers(5, VOCABULARY, size=lengths.sum())
     labels = generator.integers(0, n_labels, size=n_examples)
-    return Split(ids, lengths, labels, pad_id=pad_id)
+    return Split(ids, lengths, {"labels": labels}, pad_id=pad_id)
 
 
 def tiny_engine(

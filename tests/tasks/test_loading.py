@@ -22,17 +22,17 @@ def config(tmp_path):
 def test_a_classification_task(config, tokenizer):
     task = load_task(config, tokenizer)
 
-    assert (task.name, task.metric, task.n_labels, task.regression) == (
+    assert (task.name, task.metric, task.head.n_outputs, task.type.name) == (
         "own",
         "accuracy",
         2,
-        False,
+        "classification",
     )
-    assert (task.label_names, task.test, task.extra_validation) == (("bad", "good"), None, {})
+    assert (task.head.label_names, task.test, task.extra_validation) == (("bad", "good"), None, {})
     assert tokenizer.decode(task.validation.batch([2])["input_ids"][0]) == "[CLS] poor day [SEP]"
     assert task.majority() == pytest.approx(2 / 3)
     logits = np.array([[0, 1], [0, 1], [1, 0]])
-    assert task.evaluate(logits, task.validation.labels.numpy()) == {
+    assert task.evaluate(logits, task.validation) == {
         "accuracy": pytest.approx(2 / 3),
         "f1": pytest.approx(2 / 3),
     }
@@ -44,10 +44,10 @@ def test_a_regression_task(tmp_path, tokenizer):
 
     task = load_task(TaskConfig(name="own", train_file=str(path)), tokenizer)
 
-    assert (task.metric, task.n_labels, task.regression) == ("pearson", 1, True)
+    assert (task.metric, task.head.n_outputs, task.type.name) == ("pearson", 1, "regression")
     assert task.majority() is None
-    labels = task.validation.labels.numpy()
-    assert task.evaluate(3 * labels[:, None] + 1, labels)["pearson"] == pytest.approx(1)
+    labels = task.validation.targets["labels"].numpy()
+    assert task.evaluate(3 * labels[:, None] + 1, task.validation)["pearson"] == pytest.approx(1)
 
 
 def test_a_smaller_training_set_is_repeatable_and_keeps_validation(config, tokenizer):
@@ -55,7 +55,7 @@ def test_a_smaller_training_set_is_repeatable_and_keeps_validation(config, token
     small = load_task(config.model_copy(update={"max_train_samples": 6}), tokenizer)
 
     assert len(small.train) == 6
-    assert small.train.labels.sum() == 3
+    assert small.train.targets["labels"].sum() == 3
     assert small.validation.fingerprint() == whole.validation.fingerprint()
     assert small.fingerprint != whole.fingerprint
     rows = [tuple(small.train.batch([i])["input_ids"][0].tolist()) for i in range(6)]

@@ -8,21 +8,26 @@ import pytest
 
 from progsearch.cache import cache_dir
 from progsearch.tasks import tokenising
-from progsearch.tasks.examples import Examples
+from progsearch.tasks.split import Split
 from progsearch.tasks.tokenising import tokenise, tokenizer_fingerprint
 
 
 def single(*texts):
-    return Examples((list(texts),), np.zeros(len(texts), dtype=np.int64))
+    return (list(texts),)
 
 
 def pair(*texts):
     first, second = zip(*texts, strict=True)
-    return Examples((list(first), list(second)), np.arange(len(texts)))
+    return (list(first), list(second))
+
+
+def split_of(texts, tokenizer, max_length=64):
+    tokens = tokenise(texts, tokenizer, max_length)
+    return Split.of(tokens, {"labels": np.arange(len(texts[0]))}, pad_id=tokenizer.pad_token_id)
 
 
 def test_gives_what_the_tokenizer_gives(tokenizer):
-    split = tokenise(pair(("a b c", "good"), ("bad", "film a")), tokenizer, 64)
+    split = split_of(pair(("a b c", "good"), ("bad", "film a")), tokenizer)
 
     expected = tokenizer(["a b c", "bad"], ["good", "film a"], padding=True, return_tensors="pt")
     batch = split.batch([0, 1])
@@ -33,8 +38,8 @@ def test_gives_what_the_tokenizer_gives(tokenizer):
 
 
 def test_long_examples_are_cut_and_pairs_lose_from_the_longer_text(tokenizer):
-    cut = tokenise(single("a b c d e f g h"), tokenizer, 5).batch([0])["input_ids"][0]
-    joined = tokenise(pair(("a b c d e f", "g")), tokenizer, 6).batch([0])["input_ids"][0]
+    cut = split_of(single("a b c d e f g h"), tokenizer, 5).batch([0])["input_ids"][0]
+    joined = split_of(pair(("a b c d e f", "g")), tokenizer, 6).batch([0])["input_ids"][0]
 
     assert tokenizer.decode(cut) == "[CLS] a b c [SEP]"
     assert tokenizer.decode(joined) == "[CLS] a b [SEP] g [SEP]"
@@ -49,25 +54,25 @@ def test_no_example_is_longer_than_the_model_reads(tokenizer):
 def test_no_token_types_for_a_model_that_reads_none(tokenizer):
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
 
-    assert "token_type_ids" not in tokenise(single("a"), tokenizer, 64).batch([0])
+    assert "token_type_ids" not in split_of(single("a"), tokenizer, 64).batch([0])
 
 
 def test_many_examples_keep_their_order(tokenizer):
     words = ["a", "b c", "d e f"] * 1000
 
-    split = tokenise(single(*words), tokenizer, 64)
+    split = split_of(single(*words), tokenizer)
 
     assert split.lengths.tolist() == [3, 4, 5] * 1000
     assert tokenizer.decode(split.batch([2998])["input_ids"][0]) == "[CLS] b c [SEP]"
 
 
 def test_a_second_run_reads_the_cache(tokenizer, cache, monkeypatch):
-    first = tokenise(single("a b", "c"), tokenizer, 64)
+    first = split_of(single("a b", "c"), tokenizer)
     monkeypatch.setattr(tokenising, "_encode", lambda *_, **__: pytest.fail("tokenised again"))
     # Importing it takes longer than reading the file.
     monkeypatch.setitem(sys.modules, "datasets", None)
 
-    second = tokenise(single("a b", "c"), tokenizer, 64)
+    second = split_of(single("a b", "c"), tokenizer)
 
     assert second.fingerprint() == first.fingerprint()
     assert len(list((cache / "tokenised").iterdir())) == 1
@@ -75,12 +80,12 @@ def test_a_second_run_reads_the_cache(tokenizer, cache, monkeypatch):
 
 @pytest.mark.parametrize("kept", [0, 100, -1])
 def test_a_damaged_file_is_made_anew(tokenizer, cache, kept):
-    first = tokenise(single("a b", "c"), tokenizer, 64)
+    first = split_of(single("a b", "c"), tokenizer)
     (file,) = (cache / "tokenised").iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:kept])
 
-    assert tokenise(single("a b", "c"), tokenizer, 64).fingerprint() == first.fingerprint()
+    assert split_of(single("a b", "c"), tokenizer).fingerprint() == first.fingerprint()
     assert file.read_bytes() == whole
 
 

@@ -101,7 +101,7 @@ def test_test_data_is_scored_where_asked_and_kept_with_the_end_of_the_run(files,
     split = run.task.test
     with torch.no_grad():
         logits = run.model.eval()(**split.batch(range(len(split)), run.device)).logits.cpu()
-    assert result.test_metrics == run.task.evaluate(logits.numpy(), split.labels.numpy())
+    assert result.test_metrics == run.task.evaluate(logits.numpy(), split)
     # Known whole, so not trained: the score is the stored one, not that of an untrained model.
     _, again = finish(TrainingRun(config_of(files), store=store, test=True))
     assert (again.steps_trained, again.test_metrics) == (0, result.test_metrics)
@@ -169,7 +169,7 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
     split = run.task.validation
     with torch.no_grad():
         logits = model(**split.batch(range(len(split)))).logits
-    assert run.task.evaluate(logits.numpy(), split.labels.numpy()) == {
+    assert run.task.evaluate(logits.numpy(), split) == {
         name: metrics[name] for name in ("accuracy", "f1")
     }
     if method != "adapter":

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from progsearch.errors import TaskError
-from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sampling import spread_split
 from progsearch.tasks.sources.catalogue import DEMO
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import Table
 
 _VALIDATION_SHARE = 0.15
 _TEST_SHARE = 0.15
 
 
-def read_bbc_headlines() -> TextTask:
+def read_bbc_headlines() -> Source:
     """The demo task, split 70/15/15 into training, validation and test.
 
     Raises:
@@ -39,15 +40,24 @@ def read_bbc_headlines() -> TextTask:
                 seen.add(headline.casefold())
                 headlines.append(headline)
                 labels.append(label)
-    examples = Examples((headlines,), np.array(labels, dtype=np.int64))
-    validation, test, train = spread_split(examples.labels, _VALIDATION_SHARE, _TEST_SHARE)
-    return TextTask(
+    names = tuple(topic.name for topic in topics)
+    strata = np.array(labels, dtype=np.int64)
+    validation, test, train = spread_split(len(labels), strata, _VALIDATION_SHARE, _TEST_SHARE)
+
+    def table(split: str, rows: np.ndarray) -> Table:
+        columns = {"text": [headlines[i] for i in rows], "label": [names[labels[i]] for i in rows]}
+        return Table(f"{DEMO}, split {split}", columns, {"label": names})
+
+    return Source(
         name=DEMO,
-        train=examples.subset(train),
-        validation=examples.subset(validation),
-        test=examples.subset(test),
-        label_names=tuple(topic.name for topic in topics),
+        train=table("train", train),
+        validation=table("validation", validation),
+        test=table("test", test),
+        type="classification",
+        text_columns=("text",),
+        label_column="label",
         metrics=("accuracy", "f1_macro"),
+        is_official=True,
     )
 
 

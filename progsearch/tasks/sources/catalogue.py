@@ -9,8 +9,6 @@ from progsearch.errors import TaskError
 
 DEMO = "bbc-headlines"
 ALIASES = {"sst-2": "sst2", "sts-b": "stsb"}
-CLASSIFICATION_METRICS = ("accuracy", "f1", "f1_macro", "matthews_correlation")
-REGRESSION_METRICS = ("pearson", "spearman")
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from progsearch.errors import TaskError
-from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.catalogue import DEMO, GlueTask
 from progsearch.tasks.sources.hub_data import load_from_hub
+from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table, read_glue_tsv
 
 _HUB_NAME = "nyu-mll/glue"
 
 
-def read_glue(task: GlueTask, data_dir: str | None) -> TextTask:
+def read_glue(task: GlueTask, data_dir: str | None) -> Source:
     """Read a GLUE task. Its test sets are not labelled, so there is none.
 
     Args:
@@ -32,29 +32,29 @@ def read_glue(task: GlueTask, data_dir: str | None) -> TextTask:
             f"embedded demo with --task {DEMO}"
         )
         splits = load_from_hub(_HUB_NAME, task.name, instead)
+        texts, label = task.hub_text_columns, "label"
         train, validation, *extra = (
-            _examples(splits[name], task, task.hub_text_columns, "label")
+            _checked(splits[name], task, label)
             for name in ("train", task.validation[1], *(e[2] for e in task.extra_validation))
         )
     else:
         folder = _task_folder(task, Path(data_dir))
+        texts, label = task.text_columns, task.label_column
         train, validation, *extra = (
-            _examples(
-                read_glue_tsv(folder / f"{stem}.tsv", task.header),
-                task,
-                task.text_columns,
-                task.label_column,
-            )
+            _checked(read_glue_tsv(folder / f"{stem}.tsv", task.header), task, label)
             for stem in ("train", task.validation[0], *(e[1] for e in task.extra_validation))
         )
     names = [name for name, _, _ in task.extra_validation]
-    return TextTask(
+    return Source(
         name=task.name,
         train=train,
         validation=validation,
-        label_names=task.labels,
-        metrics=task.metrics,
         extra_validation=dict(zip(names, extra, strict=True)),
+        type="classification" if task.labels else "regression",
+        text_columns=texts,
+        label_column=label,
+        metrics=task.metrics,
+        is_official=True,
     )
 
 
@@ -68,23 +68,22 @@ def _task_folder(task: GlueTask, data_dir: Path) -> Path:
     )
 
 
-def _examples(table: Table, task: GlueTask, texts: tuple[str, ...], label: str) -> Examples:
-    indices = {name: index for index, name in enumerate(task.labels)}
-    indices |= {str(index): index for index in range(len(task.labels))}
-    labels = []
+def _checked(table: Table, task: GlueTask, label: str) -> Table:
+    """The table with its labels as class names, or as numbers."""
+    names = {name: name for name in task.labels}
+    names |= {str(index): name for index, name in enumerate(task.labels)}
+    labels: list[Any] = []
     for row, value in enumerate(table.column(label), 1):
-        number = _number(value) if not task.labels else indices.get(str(value))
-        if number is None:
+        read = _number(value) if not task.labels else names.get(str(value))
+        if read is None:
             expected = f"one of {', '.join(task.labels)}" if task.labels else "a number"
             raise TaskError(
                 f"{table.source}, row {row}: {label} must be {expected}, got {value!r}; is this "
                 f"the data of {task.name}?"
             )
-        labels.append(number)
-    return Examples(
-        tuple(table.column(name) for name in texts),
-        np.array(labels, dtype=np.int64 if task.labels else np.float32),
-    )
+        labels.append(read)
+    classes = {label: task.labels} if task.labels else {}
+    return Table(table.source, table.columns | {label: labels}, classes)
 
 
 def _number(value: Any) -> float | None:

@@ -29,7 +29,7 @@ def few(pad_id=0):
     """Examples of half of the tokens that the tiny models know; the anatomy's are among them."""
     split = tiny_split()
     chosen = np.random.default_rng(0).integers(3, VOCABULARY // 2, split.lengths.sum())
-    return Split(chosen, split.lengths, split.labels.numpy(), pad_id=pad_id)
+    return Split(chosen, split.lengths, {"labels": split.targets["labels"].numpy()}, pad_id=pad_id)
 
 
 FEW = few()

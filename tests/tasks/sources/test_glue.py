@@ -2,11 +2,18 @@ from __future__ import annotations
 
 import pytest
 
+from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
+from progsearch.tasks.reading import read_task
 from progsearch.tasks.sources.catalogue import GLUE
-from progsearch.tasks.sources.glue import read_glue
+
 
 # Two rows of every task as the GLUE distribution has them: header, cells, texts, label indices.
+def read(task, data_dir):
+    """The examples of a task, from the hub if there is no folder."""
+    return read_task(TaskConfig(name=task.name, data_dir=data_dir))
+
+
 SAMPLES = {
     "cola": (None, ["gj04\t1\t\tA b.", "gj04\t0\t*\tC d."], [("A b.",), ("C d.",)], [1, 0]),
     "sst2": ("sentence\tlabel", ["a b \t1", "c d \t0"], [("a b ",), ("c d ",)], [1, 0]),
@@ -72,11 +79,11 @@ def test_every_task_from_its_folder_and_from_the_folder_of_all(tmp_path, name):
     _, _, texts, labels = SAMPLES[name]
 
     for data_dir in (folder, tmp_path):
-        task = read_glue(GLUE[name], str(data_dir))
+        task = read(GLUE[name], str(data_dir))
         for examples in (task.train, task.validation, *task.extra_validation.values()):
             assert list(zip(*examples.texts, strict=True)) == texts
-            assert examples.labels.tolist() == pytest.approx(labels)
-        assert task.label_names == GLUE[name].labels
+            assert examples.answers.tolist() == pytest.approx(labels)
+        assert task.head.label_names == GLUE[name].labels
         assert task.metrics == GLUE[name].metrics
         assert task.test is None
 
@@ -86,7 +93,7 @@ def test_mnli_has_both_validation_sets(tmp_path):
     path = tmp_path / "MNLI" / "dev_mismatched.tsv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
 
-    task = read_glue(GLUE["mnli"], str(tmp_path))
+    task = read(GLUE["mnli"], str(tmp_path))
 
     assert len(task.validation) == 2
     assert {name: len(e) for name, e in task.extra_validation.items()} == {"mismatched": 1}
@@ -117,14 +124,14 @@ def test_the_hub_gives_what_the_folder_gives(tmp_path, monkeypatch, name):
         lambda *asked: {n: split for n in names} if asked == ("nyu-mll/glue", name) else None,
     )
 
-    hub, folder = read_glue(task, None), read_glue(task, str(tmp_path))
+    hub, folder = read(task, None), read(task, str(tmp_path))
 
-    assert hub.label_names == folder.label_names
+    assert hub.head.label_names == folder.head.label_names
     assert set(hub.extra_validation) == set(folder.extra_validation)
     for mine, other in ((hub.train, folder.train), (hub.validation, folder.validation)):
         assert [list(column) for column in mine.texts] == [list(column) for column in other.texts]
-        assert mine.labels.dtype == other.labels.dtype
-        assert (mine.labels == other.labels).all()
+        assert mine.answers.dtype == other.answers.dtype
+        assert (mine.answers == other.answers).all()
 
 
 def test_without_a_hub_one_sentence_names_the_ways_out(monkeypatch):
@@ -135,7 +142,7 @@ def test_without_a_hub_one_sentence_names_the_ways_out(monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
 
     with pytest.raises(TaskError) as error:
-        read_glue(GLUE["wnli"], None)
+        read(GLUE["wnli"], None)
 
     message = str(error.value)
     assert "hub cannot be reached" in message
@@ -148,29 +155,29 @@ def test_a_folder_without_the_data(tmp_path):
     write_task(tmp_path / "MRPC", "mrpc")
 
     with pytest.raises(TaskError, match=r"holds neither train\.tsv nor RTE/train\.tsv"):
-        read_glue(GLUE["rte"], str(tmp_path))
+        read(GLUE["rte"], str(tmp_path))
     (tmp_path / "MRPC" / "dev.tsv").unlink()
     with pytest.raises(TaskError, match=r"there is no file .*dev\.tsv"):
-        read_glue(GLUE["mrpc"], str(tmp_path))
+        read(GLUE["mrpc"], str(tmp_path))
 
 
 def test_the_data_of_another_task(tmp_path):
     write_task(tmp_path / "rte", "rte")
 
     with pytest.raises(TaskError, match="has no column 'Quality': its columns are index, sent"):
-        read_glue(GLUE["mrpc"], str(tmp_path / "rte"))
+        read(GLUE["mrpc"], str(tmp_path / "rte"))
     with pytest.raises(TaskError, match=r"row 1: label must be one of .*is this the data of cola"):
-        read_glue(GLUE["cola"], str(tmp_path / "rte"))
+        read(GLUE["cola"], str(tmp_path / "rte"))
     (tmp_path / "rte" / "train.tsv").write_text(SAMPLES["stsb"][0] + "\n" + "x\t" * 9 + "nan\n")
     with pytest.raises(TaskError, match="row 1: score must be a number, got 'nan'"):
-        read_glue(GLUE["stsb"], str(tmp_path / "rte"))
+        read(GLUE["stsb"], str(tmp_path / "rte"))
 
 
 def test_the_published_files(glue_dir):
-    mrpc = read_glue(GLUE["mrpc"], str(glue_dir / "MRPC"))
-    stsb = read_glue(GLUE["stsb"], str(glue_dir))
+    mrpc = read(GLUE["mrpc"], str(glue_dir / "MRPC"))
+    stsb = read(GLUE["stsb"], str(glue_dir))
 
     assert (len(mrpc.train), len(mrpc.validation)) == (3667, 408)
-    assert mrpc.validation.labels.mean() == pytest.approx(279 / 408)
+    assert mrpc.validation.answers.mean() == pytest.approx(279 / 408)
     assert (len(stsb.train), len(stsb.validation)) == (5749, 1500)
-    assert (stsb.train.labels.min(), stsb.train.labels.max()) == (0, 5)
+    assert (stsb.train.answers.min(), stsb.train.answers.max()) == (0, 5)

@@ -8,6 +8,7 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.tasks.sampling import spread_split
 from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
+from progsearch.tasks.types import type_of
 
 
 @pytest.fixture
@@ -18,6 +19,18 @@ def write(tmp_path):
         return str(path)
 
     return write
+
+
+def from_files(config):
+    """The examples that the user's files give."""
+    source = read_files(config)
+    return type_of(source, config).read(source, config)
+
+
+def from_hub(config):
+    """The examples that a data set of the hub gives."""
+    source = read_hub_dataset(config)
+    return type_of(source, config).read(source, config)
 
 
 def rows(n, names=("bad", "good")):
@@ -33,15 +46,15 @@ def test_three_files_of_pairs(write):
         test_file=write("test.csv", header, "i,j,yes"),
     )
 
-    task = read_files(config)
+    task = from_files(config)
 
     assert task.name == "own"
     assert task.train.texts == (["a", "c", "e"], ["b", "d", "f"])
-    assert task.train.labels.tolist() == [1, 0, 1]
+    assert task.train.answers.tolist() == [1, 0, 1]
     assert task.validation.texts == (["g"], ["h"])
-    assert task.validation.labels.tolist() == [0]
-    assert task.test.labels.tolist() == [1]
-    assert task.label_names == ("no", "yes")
+    assert task.validation.answers.tolist() == [0]
+    assert task.test.answers.tolist() == [1]
+    assert task.head.label_names == ("no", "yes")
     assert task.metrics == ("accuracy", "f1")
 
 
@@ -49,25 +62,25 @@ def test_without_validation_file_a_tenth_with_the_shares_of_the_classes_is_kept(
     config = TaskConfig(name="own", train_file=write("train.csv", *rows(60)))
 
     with caplog.at_level(logging.INFO, logger="progsearch"):
-        task = read_files(config)
+        task = from_files(config)
 
     assert (len(task.train), len(task.validation)) == (54, 6)
-    assert task.validation.labels.sum() == 3
+    assert task.validation.answers.sum() == 3
     assert not set(task.train.texts[0]) & set(task.validation.texts[0])
     assert "6 of 60 training rows are kept" in caplog.text
-    assert read_files(config).validation.texts == task.validation.texts
+    assert from_files(config).validation.texts == task.validation.texts
 
 
 def test_more_than_two_classes_and_regression_have_their_metrics(write):
-    three = read_files(TaskConfig(name="x", train_file=write("a.csv", *rows(9, "abc"))))
-    numbers = read_files(
+    three = from_files(TaskConfig(name="x", train_file=write("a.csv", *rows(9, "abc"))))
+    numbers = from_files(
         TaskConfig(name="x", train_file=write("b.csv", *rows(9, ("0.5", "1.25", "3"))))
     )
 
     assert three.metrics == ("accuracy", "f1_macro")
     assert numbers.metrics == ("pearson", "spearman")
-    assert numbers.label_names == ()
-    assert sorted(set(numbers.train.labels.tolist())) == [0.5, 1.25, 3]
+    assert numbers.head.label_names == ()
+    assert sorted(set(numbers.train.answers.tolist())) == [0.5, 1.25, 3]
 
 
 def test_errors_name_the_file_at_fault(write):
@@ -79,14 +92,14 @@ def test_errors_name_the_file_at_fault(write):
     ):
         config = TaskConfig(name="x", train_file=train, validation_file=write(name, *content))
         with pytest.raises(TaskError, match=message):
-            read_files(config)
+            from_files(config)
 
 
 def test_training_data_is_needed_and_more_than_a_row(write):
     with pytest.raises(TaskError, match="no training data: name it with --train-file"):
-        read_files(TaskConfig(name="x", test_file=write("test.csv", *rows(3))))
+        from_files(TaskConfig(name="x", test_file=write("test.csv", *rows(3))))
     with pytest.raises(TaskError, match="one row"):
-        read_files(TaskConfig(name="x", train_file=write("a.csv", "text,label", "a b,0.5")))
+        from_files(TaskConfig(name="x", train_file=write("a.csv", "text,label", "a b,0.5")))
 
 
 def test_a_local_data_set_folder_loads_without_a_hub(tmp_path, monkeypatch):
@@ -98,13 +111,13 @@ def test_a_local_data_set_folder_loads_without_a_hub(tmp_path, monkeypatch):
     for split, n in (("train", 20), ("test", 4)):
         (folder / f"{split}.csv").write_text("\n".join(rows(n)) + "\n")
 
-    task = read_hub_dataset(TaskConfig(name=str(folder)))
+    task = from_hub(TaskConfig(name=str(folder)))
 
-    table_labels = task.train.labels.tolist() + task.validation.labels.tolist()
+    table_labels = task.train.answers.tolist() + task.validation.answers.tolist()
     assert sorted(table_labels) == [0] * 10 + [1] * 10
     assert len(task.validation) == 2
     assert task.test.texts == (["film 0", "film 1", "film 2", "film 3"],)
-    assert task.label_names == ("bad", "good")
+    assert task.head.label_names == ("bad", "good")
 
 
 @pytest.fixture
@@ -139,36 +152,36 @@ def hub_split(labels, names=("spam", "ham")):
 def test_a_hub_data_set_keeps_its_class_order_and_its_subset_can_be_named(hub):
     asked = hub(train=hub_split([0, 1, 1]), validation=hub_split([1]), test=hub_split([-1, -1]))
 
-    task = read_hub_dataset(TaskConfig(name="own/er:small"))
+    task = from_hub(TaskConfig(name="own/er:small"))
 
     assert asked == [("own/er", "small")]
-    assert task.label_names == ("spam", "ham")
-    assert task.train.labels.tolist() == [0, 1, 1]
-    assert task.validation.labels.tolist() == [1]
+    assert task.head.label_names == ("spam", "ham")
+    assert task.train.answers.tolist() == [0, 1, 1]
+    assert task.validation.answers.tolist() == [1]
     assert task.test is None
 
 
 def test_a_hub_data_set_with_a_labelled_test_split_keeps_it_for_the_end(hub):
     hub(train=hub_split([0, 1] * 10), test=hub_split([1, 0]))
 
-    task = read_hub_dataset(TaskConfig(name="own/er"))
+    task = from_hub(TaskConfig(name="own/er"))
 
     assert (len(task.train), len(task.validation)) == (18, 2)
-    assert task.test.labels.tolist() == [1, 0]
+    assert task.test.answers.tolist() == [1, 0]
 
 
 def test_a_hub_data_set_without_training_split(hub):
     hub(test=hub_split([0, 1]))
 
     with pytest.raises(TaskError, match="no split 'train', only test"):
-        read_hub_dataset(TaskConfig(name="own/er"))
+        from_hub(TaskConfig(name="own/er"))
 
 
 def test_a_file_given_as_task(write):
     path = write("train.csv", *rows(3))
 
     with pytest.raises(TaskError, match="is a file: give it with --train-file"):
-        read_hub_dataset(TaskConfig(name=path))
+        from_hub(TaskConfig(name=path))
 
 
 def test_the_share_for_validation_never_takes_a_rare_class_whole():
@@ -176,7 +189,7 @@ def test_the_share_for_validation_never_takes_a_rare_class_whole():
 
     labels = np.array([0] * 50 + [1] * 3 + [2])
 
-    validation, train = spread_split(labels, 0.1)
+    validation, train = spread_split(len(labels), labels, 0.1)
 
     assert set(labels[train]) == {0, 1, 2}
     assert len(validation) == 5

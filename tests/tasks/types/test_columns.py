@@ -5,8 +5,8 @@ import math
 import pytest
 
 from progsearch.errors import TaskError
-from progsearch.tasks.columns import choose_columns, read_texts
 from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.types.columns import choose_columns, read_texts
 
 
 def table(**columns):

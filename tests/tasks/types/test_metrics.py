@@ -8,11 +8,24 @@ import warnings
 import numpy as np
 import pytest
 
-from progsearch.tasks.metrics import best_constant, evaluate
+from progsearch.tasks.split import Split
+from progsearch.tasks.types.classification import Classification
+from progsearch.tasks.types.regression import Regression
 
 LABELS = np.array([1, 1, 1, 0, 0])
 # Predicts 1, 1, 0, 1, 0: two true and one false positive, one false and one true negative.
 LOGITS = np.array([[0, 1], [0, 1], [1, 0], [0, 1], [1, 0]], dtype=np.float32)
+
+
+def split_of(answers):
+    n = len(answers)
+    return Split(np.arange(n), np.ones(n, dtype=np.int64), {"labels": answers})
+
+
+def evaluate(names, kept, answers):
+    """The metrics by the type that has them."""
+    kind = Regression() if "pearson" in names else Classification()
+    return kind.evaluate(names, kept, split_of(answers))
 
 
 def test_classification_metrics_by_hand():
@@ -59,17 +72,34 @@ def test_outputs_that_are_not_finite_give_nan(value):
 
 
 def test_best_constant():
-    assert best_constant("accuracy", LABELS) == pytest.approx(0.6)
-    assert best_constant("f1", LABELS) == pytest.approx(2 * 0.6 / 1.6)
-    assert best_constant("matthews_correlation", LABELS) is None
-    assert best_constant("pearson", np.array([0.5, 1.5])) is None
+    classes, numbers = Classification(), Regression()
+    assert classes.constant("accuracy", split_of(LABELS)) == pytest.approx(0.6)
+    assert classes.constant("f1", split_of(LABELS)) == pytest.approx(2 * 0.6 / 1.6)
+    assert classes.constant("matthews_correlation", split_of(LABELS)) is None
+    assert numbers.constant("pearson", split_of(np.array([0.5, 1.5]))) is None
+
+
+@pytest.mark.parametrize("kind", [Classification(), Regression()])
+def test_every_metric_says_which_way_it_is_better_and_what_is_worst(kind):
+    answers = np.array([0, 1, 0, 1]) if kind.name == "classification" else np.arange(4.0)
+    right = np.eye(2)[answers] if kind.name == "classification" else answers[:, None]
+    for metric in kind.metrics:
+        best, worst = (
+            kind.evaluate([metric.name], kept, split_of(answers))[metric.name]
+            for kept in (right, -right)
+        )
+        assert metric.higher_is_better
+        assert best == pytest.approx(1)
+        assert worst == pytest.approx(metric.worst)
 
 
 def test_what_an_evaluation_needs_is_loaded_before_it():
     code = (
-        "import sys; from progsearch.tasks.metrics import prepare\n"
-        "for names in (['accuracy'], ['pearson'], ['accuracy', 'f1']):\n"
-        "    prepare(names); print('sklearn' in sys.modules, 'scipy.stats' in sys.modules)"
+        "import sys; from progsearch.tasks.types import TASK_TYPES\n"
+        "kinds = ('classification', 'regression', 'classification')\n"
+        "for kind, names in zip(kinds, (['accuracy'], ['pearson'], ['accuracy', 'f1'])):\n"
+        "    TASK_TYPES.get(kind)().prepare(names)\n"
+        "    print('sklearn' in sys.modules, 'scipy.stats' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["False False", "False True", "True True"]

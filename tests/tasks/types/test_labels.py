@@ -5,18 +5,28 @@ import math
 import numpy as np
 import pytest
 
+from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
-from progsearch.tasks.labels import learn_labels
+from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.types import type_of
 
 
 def table(values, source="train.csv", **classes):
     return Table(source, {"label": values}, classes)
 
 
+def reader_of(data, metric=None):
+    """What the type that recognises the data learns from it."""
+    config = TaskConfig(name="own", metric=metric, text_columns=("text",), label_column="label")
+    texts = {"text": ["a text"] * len(data)}
+    source = Source("own", Table(data.source, texts | data.columns, data.classes))
+    return type_of(source, config).learn(data, "label", config)
+
+
 def read(values, metric=None):
     data = table(values)
-    reader = learn_labels(data, "label", metric)
+    reader = reader_of(data, metric)
     return reader.names, reader.read(data)
 
 
@@ -55,7 +65,7 @@ def test_the_metric_decides_between_classes_and_numbers():
 def test_declared_classes_keep_their_order_and_may_be_absent_from_training():
     data = table(["spam", "ham"], label=("spam", "ham", "other"))
 
-    reader = learn_labels(data, "label", None)
+    reader = reader_of(data)
 
     assert reader.names == ("spam", "ham", "other")
     assert reader.read(data).tolist() == [0, 1]
@@ -77,7 +87,7 @@ def test_a_word_among_numbers_is_named(word):
 
 
 def test_a_label_unseen_in_training_is_named_with_its_row():
-    reader = learn_labels(table(["a", "b"]), "label", None)
+    reader = reader_of(table(["a", "b"]))
 
     with pytest.raises(TaskError, match=r"dev.csv, row 2: label 'c' .* \(which has a, b\)"):
         reader.read(table(["a", "c"], "dev.csv"))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from typing import Any
 
 from progsearch.errors import TaskError
+from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
-
-_logger = logging.getLogger(__name__)
 
 _LABEL_NAMES = ("label", "labels", "target", "class", "score")
 # Only consulted where a table has more than two columns of text.
@@ -46,7 +43,6 @@ def choose_columns(
             )
     label = label or _guess_label(table, texts or ())
     texts = texts or _guess_texts(table, label)
-    _logger.info("%s: text from %s, label from %s", table.source, " and ".join(texts), label)
     return texts, label
 
 
@@ -70,22 +66,6 @@ def read_texts(table: Table, column: str) -> list[str]:
             )
         texts.append(str(value))
     return texts
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: no value, an empty or blank string, or NaN."""
-    if isinstance(value, str):
-        return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def number(value: Any) -> float | None:
-    """The finite number that a cell holds, if it does."""
-    try:
-        result = float(value)
-    except (TypeError, ValueError):
-        return None
-    return result if math.isfinite(result) else None
 
 
 def _guess_label(table: Table, texts: tuple[str, ...]) -> str:

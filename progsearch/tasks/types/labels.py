@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from progsearch.errors import TaskError
-from progsearch.tasks.columns import is_missing, number
-from progsearch.tasks.sources.catalogue import REGRESSION_METRICS
+from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
 
 _logger = logging.getLogger(__name__)
@@ -63,19 +63,42 @@ class LabelReader:
         return result
 
 
-def learn_labels(table: Table, column: str, metric: str | None) -> LabelReader:
-    """Decide from the training rows what the labels are.
+def holds_numbers(
+    table: Table, column: str, metric: str | None, number_metrics: Collection[str]
+) -> bool:
+    """Whether a column's labels are numbers to predict: decimals, or a metric asks for them.
 
-    They are numbers to predict where they hold decimals or where ``metric`` is one for
-    regression, else classes.
+    Args:
+        table: The training rows.
+        column: The label column.
+        metric: The metric that the user asks for, if any.
+        number_metrics: The metrics of numbers.
+
+    Raises:
+        TaskError: A label is missing.
+    """
+    values = _filled(table, column)
+    return metric in number_metrics or (metric is None and _are_decimals(values))
+
+
+def learn_numbers(table: Table, column: str) -> LabelReader:
+    """A reader of numbers.
+
+    Raises:
+        TaskError: A label is missing.
+    """
+    _filled(table, column)
+    _logger.info("%s: column %s holds numbers, so this is a regression", table.source, column)
+    return LabelReader(column, ())
+
+
+def learn_classes(table: Table, column: str) -> LabelReader:
+    """Find out from the training rows which classes there are.
 
     Raises:
         TaskError: A label is missing, or the column cannot hold classes.
     """
     values = _filled(table, column)
-    if metric in REGRESSION_METRICS or (metric is None and _are_decimals(values)):
-        _logger.info("%s: column %s holds numbers, so this is a regression", table.source, column)
-        return LabelReader(column, ())
     names = {_class_name(value) for value in values}
     if len(names) < 2:
         raise TaskError(

@@ -1,0 +1,67 @@
+"""What a task asks of a model's head, as data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SEQUENCE = "AutoModelForSequenceClassification"
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a model for one task.
+
+    Attributes:
+        n_outputs: Its outputs per example or token: classes, or 1 for a number.
+        label_names: Names of the classes by index; empty if there are none.
+        auto_class: The class of transformers that loads the model.
+        problem_type: What transformers calls the loss; None: the model's own.
+        is_new: Whether it is made for the task; else it comes with the pre-trained model.
+    """
+
+    n_outputs: int
+    label_names: tuple[str, ...] = ()
+    auto_class: str = SEQUENCE
+    problem_type: str | None = None
+    is_new: bool = True
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from a classifier of sequences with as many outputs; part of keys."""
+        return () if self.auto_class == SEQUENCE else (self.auto_class,)
+
+    def settings(self) -> dict[str, Any]:
+        """What `from_pretrained` is told of it."""
+        if not self.is_new:
+            return {}
+        named = len(self.label_names) == self.n_outputs
+        names = self.label_names if named else [f"LABEL_{i}" for i in range(self.n_outputs)]
+        settings: dict[str, Any] = {
+            "id2label": dict(enumerate(names)),
+            "label2id": {name: index for index, name in enumerate(names)},
+            # A head that was trained for another number of labels is made anew.
+            "ignore_mismatched_sizes": True,
+        }
+        if self.problem_type is not None:
+            settings["problem_type"] = self.problem_type
+        return settings
+
+
+def saved_head(folder: Path) -> Head:
+    """The head of a model that `save_pretrained` wrote, as its ``config.json`` says.
+
+    Raises:
+        KeyError: It says neither.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (architecture,) = config["architectures"]
+    names = tuple(config.get("id2label", {}).values())
+    return Head(
+        n_outputs=len(names),
+        label_names=names,
+        auto_class="AutoModelFor" + architecture.partition("For")[2],
+        problem_type=config.get("problem_type"),
+    )

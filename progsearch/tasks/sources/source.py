@@ -1,0 +1,47 @@
+"""What every source of data gives: tables, and what it knows of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from progsearch.tasks.sources.cells import is_missing
+from progsearch.tasks.sources.tables import Table
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data of a task as tables.
+
+    Attributes:
+        name: The task's name.
+        train: The training rows.
+        validation: The validation rows; None: some of the training rows are to be held out.
+        test: The test rows, if there are any.
+        extra_validation: Further validation sets by name.
+        type: The task type, if the source knows it.
+        text_columns: The columns of the texts, if it knows them.
+        label_column: The column of the answers, if it knows it.
+        metrics: The official metrics, the primary one first, if there are some.
+        is_official: Whether the rows are a benchmark's, which are taken as they are.
+        may_lack_labels: Whether the test rows may have no answers, as test sets of the hub.
+    """
+
+    name: str
+    train: Table
+    validation: Table | None = None
+    test: Table | None = None
+    extra_validation: dict[str, Table] = field(default_factory=dict)
+    type: str | None = None
+    text_columns: tuple[str, ...] | None = None
+    label_column: str | None = None
+    metrics: tuple[str, ...] | None = None
+    is_official: bool = False
+    may_lack_labels: bool = False
+
+    def labelled_test(self, column: str) -> Table | None:
+        """The test rows, unless they have no answers in ``column``."""
+        if self.test is not None and self.may_lack_labels:
+            answers = self.test.columns.get(column, [])
+            if all(map(is_missing, answers)):
+                return None
+        return self.test

@@ -1,0 +1,39 @@
+"""Task types: one file each; other packages add theirs by an entry point.
+
+The entry point group is ``progsearch.task_types``; `progsearch.tasks.types.base` states the
+contract.
+"""
+
+from __future__ import annotations
+
+from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
+from progsearch.registry import Registry
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.types.base import Metric, TaskType
+from progsearch.tasks.types.classification import Classification
+from progsearch.tasks.types.regression import Regression
+
+__all__ = ["TASK_TYPES", "Metric", "TaskType", "type_of"]
+
+TASK_TYPES = Registry(
+    "task type",
+    "progsearch.task_types",
+    TaskType,
+    TaskError,
+    # In the order in which they are asked whether data is of their type.
+    (Regression, Classification),
+)
+
+
+def type_of(source: Source, config: TaskConfig) -> TaskType:
+    """The type of a task: the user's word, the source's, or the first that recognises the data.
+
+    Raises:
+        TaskError: There is no such type, or the data cannot be used.
+    """
+    name = config.type or source.type
+    if name is not None:
+        return TASK_TYPES.get(name)()
+    types = (TASK_TYPES.get(known)() for known in TASK_TYPES.built_in)
+    return next(found for found in types if found.recognises(source, config))

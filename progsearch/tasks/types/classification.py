@@ -1,0 +1,81 @@
+"""Sequence classification: each text or pair of texts has one class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from progsearch.config import TaskConfig
+from progsearch.models.head import Head
+from progsearch.tasks.examples import TextTask
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.split import Split
+from progsearch.tasks.types.base import Metric
+from progsearch.tasks.types.labels import LabelReader, learn_classes
+from progsearch.tasks.types.metrics import all_finite, score
+from progsearch.tasks.types.texts import TextType
+
+# Metrics in which a constant answer has a score.
+_WITH_CONSTANT = ("accuracy", "f1", "f1_macro")
+
+
+class Classification(TextType):
+    """One class per example, by the cross entropy of the model's logits."""
+
+    name = "classification"
+    description = "one class per text or pair of texts"
+    metrics = (
+        Metric("accuracy"),
+        Metric("f1"),
+        Metric("f1_macro"),
+        Metric("matthews_correlation", worst=-1.0),
+    )
+
+    def recognises(self, source: Source, config: TaskConfig) -> bool:
+        """Whatever is no regression is taken as classes."""
+        return True
+
+    def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
+        """See `TextType.learn`."""
+        return learn_classes(table, column)
+
+    def head(self, labels: LabelReader) -> Head:
+        """See `TextType.head`."""
+        return Head(len(labels.names), labels.names, problem_type="single_label_classification")
+
+    def default_metrics(self, labels: LabelReader) -> tuple[str, ...]:
+        """See `TextType.default_metrics`."""
+        return ("accuracy", "f1" if len(labels.names) == 2 else "f1_macro")
+
+    def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
+        """All, but that ``f1`` is the score of the second of two classes."""
+        names = super().fitting_metrics(task)
+        return names if task.head.n_outputs == 2 else tuple(n for n in names if n != "f1")
+
+    def targets_in_words(self, head: Head) -> str:
+        """See `TaskType.targets_in_words`."""
+        return f"{head.n_outputs} classes"
+
+    def strata(self, answers: np.ndarray | Sequence[Any]) -> np.ndarray | None:
+        """The classes."""
+        return np.asarray(answers)
+
+    def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
+        """See `TaskType.evaluate`; ``kept`` are logits, shape ``(rows, classes)``."""
+        labels = split.targets["labels"].numpy()
+        return all_finite(names, kept, lambda name: score(name, kept.argmax(axis=-1), labels))
+
+    def constant(self, name: str, split: Split) -> float | None:
+        """For accuracy the share of the most frequent class; None for correlations."""
+        if name not in _WITH_CONSTANT:
+            return None
+        labels = split.targets["labels"].numpy()
+        return max(score(name, np.full_like(labels, c), labels) for c in np.unique(labels))
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """See `TaskType.prepare`."""
+        for name in names:
+            score(name, np.array([0, 1]), np.array([0, 1]))

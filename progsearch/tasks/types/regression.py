@@ -1,0 +1,57 @@
+"""Regression: each text or pair of texts has one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from progsearch.config import TaskConfig
+from progsearch.models.head import Head
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.split import Split
+from progsearch.tasks.types.base import Metric
+from progsearch.tasks.types.labels import LabelReader, holds_numbers, learn_numbers
+from progsearch.tasks.types.metrics import all_finite, score
+from progsearch.tasks.types.texts import TextType, columns_of
+
+
+class Regression(TextType):
+    """One number per example, by the squared error of the model's output."""
+
+    name = "regression"
+    description = "one number per text or pair of texts"
+    metrics = (Metric("pearson", worst=-1.0), Metric("spearman", worst=-1.0))
+
+    def recognises(self, source: Source, config: TaskConfig) -> bool:
+        """Whether the answers hold decimals, or a metric of numbers is asked for."""
+        names = [metric.name for metric in self.metrics]
+        _, label = columns_of(source, config)
+        return holds_numbers(source.train, label, config.metric, names)
+
+    def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
+        """See `TextType.learn`."""
+        return learn_numbers(table, column)
+
+    def head(self, labels: LabelReader) -> Head:
+        """See `TextType.head`."""
+        return Head(1, problem_type="regression")
+
+    def default_metrics(self, labels: LabelReader) -> tuple[str, ...]:
+        """See `TextType.default_metrics`."""
+        return ("pearson", "spearman")
+
+    def targets_in_words(self, head: Head) -> str:
+        """See `TaskType.targets_in_words`."""
+        return "numbers as labels"
+
+    def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
+        """See `TaskType.evaluate`; ``kept`` are outputs, shape ``(rows, 1)``."""
+        labels = split.targets["labels"].numpy()
+        return all_finite(names, kept, lambda name: score(name, kept.reshape(-1), labels))
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """See `TaskType.prepare`."""
+        for name in names:
+            score(name, np.array([0, 1]), np.array([0, 1]))

@@ -1,0 +1,100 @@
+"""What types share whose examples are one text or a pair, with one answer each."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import Any
+
+from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
+from progsearch.models.head import Head
+from progsearch.tasks.examples import Examples, TextTask
+from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.split import Split
+from progsearch.tasks.tokenising import tokenise
+from progsearch.tasks.types.base import TaskType
+from progsearch.tasks.types.columns import choose_columns, read_texts
+from progsearch.tasks.types.labels import LabelReader
+
+_log = logging.getLogger(__name__)
+
+_VALIDATION_SHARE = 0.1
+
+
+class TextType(TaskType):
+    """Sequences with one answer each: a class or a number."""
+
+    @abstractmethod
+    def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
+        """What the training rows say about the answers."""
+
+    @abstractmethod
+    def head(self, labels: LabelReader) -> Head:
+        """What such answers ask of a model's head."""
+
+    @abstractmethod
+    def default_metrics(self, labels: LabelReader) -> tuple[str, ...]:
+        """The metrics of a task that has no official ones."""
+
+    def read(self, source: Source, config: TaskConfig) -> TextTask:
+        """See `TaskType.read`."""
+        texts, label = columns_of(source, config)
+        if not source.is_official:
+            _log.info(
+                "%s: text from %s, label from %s", source.train.source, " and ".join(texts), label
+            )
+        labels = self.learn(source.train, label, config)
+
+        def examples(table: Table) -> Examples:
+            read = table.column if source.is_official else lambda name: read_texts(table, name)
+            return Examples(tuple(read(name) for name in texts), labels.read(table))
+
+        test = source.labelled_test(label)
+        training = examples(source.train)
+        if source.validation is not None:
+            validating = examples(source.validation)
+        else:
+            training, validating = self._hold_out(source.train.source, training)
+        return TextTask(
+            name=source.name,
+            type=self,
+            train=training,
+            validation=validating,
+            head=self.head(labels),
+            metrics=source.metrics or self.default_metrics(labels),
+            extra_validation={n: examples(t) for n, t in source.extra_validation.items()},
+            test=examples(test) if test is not None else None,
+        )
+
+    def _hold_out(self, source: str, training: Examples) -> tuple[Examples, Examples]:
+        if len(training) < 2:
+            raise TaskError(
+                f"{source} has one row, too few to keep some for validation: give more rows, or "
+                "--validation-file"
+            )
+        strata = self.strata(training.answers)
+        validation, train = spread_split(len(training), strata, _VALIDATION_SHARE)
+        _log.info(
+            "%s: no validation data given, so %d of %d training rows are kept for it",
+            source,
+            len(validation),
+            len(training),
+        )
+        return training.subset(train), training.subset(validation)
+
+    def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
+        """See `TaskType.encode`: one row and one target per example."""
+        tokens = tokenise(examples.texts, tokenizer, max_length)
+        return Split.of(tokens, {"labels": examples.answers}, pad_id=tokenizer.pad_token_id)
+
+
+def columns_of(source: Source, config: TaskConfig) -> tuple[tuple[str, ...], str]:
+    """The text columns and the label column of a source, known, given or inferred."""
+    return choose_columns(
+        source.train,
+        source.text_columns or config.text_columns,
+        source.label_column or config.label_column,
+    )
