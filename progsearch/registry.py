@@ -6,21 +6,14 @@ import difflib
 import logging
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from progsearch.errors import ProgsearchError
 
 _log = logging.getLogger(__name__)
 
 
-class Named(Protocol):
-    """What everything in a registry has, as attributes of its class."""
-
-    name: Any
-    description: Any
-
-
-T = TypeVar("T", bound=Named)
+T = TypeVar("T")
 
 
 class Registry(Generic[T]):
@@ -34,7 +27,7 @@ class Registry(Generic[T]):
     Args:
         kind: What one of them is called in messages, such as ``contribution metric``.
         group: The entry point group.
-        base: What each of them must be a subclass of.
+        base: What each of them must be a subclass of; ``name`` and ``description`` are class data.
         error: The error that names a mistake.
         built_in: The project's own, in the order of listings.
     """
@@ -43,7 +36,7 @@ class Registry(Generic[T]):
         self,
         kind: str,
         group: str,
-        base: type[T],
+        base: type,
         error: Callable[[str], ProgsearchError],
         built_in: Iterable[type[T]] = (),
     ) -> None:
@@ -51,11 +44,11 @@ class Registry(Generic[T]):
         self._group = group
         self._base = base
         self._error = error
-        self._built_in: dict[str, type[T]] = {found.name: found for found in built_in}
+        self._built_in = {_name(found): found for found in built_in}
 
     def add(self, found: type[T]) -> type[T]:
         """Make a class of this project known; usable as a decorator."""
-        self._built_in[found.name] = found
+        self._built_in[_name(found)] = found
         return found
 
     def get(self, name: str) -> type[T]:
@@ -88,10 +81,10 @@ class Registry(Generic[T]):
 
         One of another package that cannot be loaded is listed with the reason.
         """
-        rows = [(name, str(found.description)) for name, found in self._built_in.items()]
+        rows = [(name, _description(found)) for name, found in self._built_in.items()]
         for name, entry in self._others().items():
             try:
-                rows.append((name, str(self._load(entry).description)))
+                rows.append((name, _description(self._load(entry))))
             except ProgsearchError as error:
                 rows.append((name, f"not usable: {error}"))
         return rows
@@ -111,7 +104,7 @@ class Registry(Generic[T]):
     def _load(self, entry: EntryPoint) -> type[T]:
         where = f"{self._kind} {entry.name!r} ({entry.value})"
         try:
-            found = entry.load()
+            found: Any = entry.load()
         except Exception as error:  # whatever another package does when it is imported
             raise self._error(
                 f"{where} cannot be loaded: {type(error).__name__}: {error}; fix or uninstall its "
@@ -121,4 +114,12 @@ class Registry(Generic[T]):
             raise self._error(f"{where} is no subclass of {self._base.__name__}; fix its package")
         if getattr(found, "name", None) != entry.name:
             raise self._error(f"{where} must have its entry point's name as its name")
-        return found
+        return cast("type[T]", found)
+
+
+def _name(found: Any) -> str:
+    return str(found.name)
+
+
+def _description(found: Any) -> str:
+    return str(found.description)

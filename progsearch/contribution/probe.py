@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from progsearch.contribution.fitting import fit, only_trains
 from progsearch.contribution.gradients import mean_gradients, mean_squared_gradients
 from progsearch.models.anatomy import Anatomy, Part
+from progsearch.models.blocks import hidden_input, hidden_output, with_hidden
 from progsearch.tasks.split import batch_units
 
 
@@ -84,8 +85,7 @@ class Probe:
         """Within it ``block`` hands its hidden states on unchanged."""
 
         def skip(_: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-            states = _hidden_states(args, kwargs)
-            return states if isinstance(output, Tensor) else (states, *output[1:])
+            return with_hidden(output, hidden_input(args, kwargs))
 
         module = self.model.get_submodule(self.anatomy.blocks[block])
         handle = module.register_forward_hook(skip, with_kwargs=True)
@@ -135,10 +135,4 @@ def _record(
     kwargs: Any,
     output: Any,
 ) -> None:
-    returned = output if isinstance(output, Tensor) else output[0]
-    states[name] = (_hidden_states(args, kwargs)[is_token], returned[is_token])
-
-
-def _hidden_states(args: Any, kwargs: Any) -> Tensor:
-    states: Tensor = args[0] if args else kwargs["hidden_states"]
-    return states
+    states[name] = (hidden_input(args, kwargs)[is_token], hidden_output(output)[is_token])

@@ -52,22 +52,6 @@ class ProbeSettings:
     head_learning_rate: float = 3e-4
 
 
-def contribution_scores(
-    model_ref: str,
-    task: TaskConfig,
-    metric: str,
-    *,
-    seed: int,
-    device: str | None = None,
-    settings: ProbeSettings | None = None,
-) -> tuple[float, ...]:
-    """One metric's scores; see `contribution_scores_many`."""
-    scores = contribution_scores_many(
-        model_ref, task, [metric], seed=seed, device=device, settings=settings
-    )
-    return scores[metric]
-
-
 def contribution_scores_many(
     model_ref: str,
     task: TaskConfig,
@@ -130,7 +114,7 @@ def model_scores(
 ) -> tuple[float, ...]:
     """One metric's scores of a model as it is, in the middle of its training.
 
-    Measured on the examples that `contribution_scores` looks at, unless the training's own
+    Measured on the examples that `contribution_scores_many` looks at, unless the training's own
     gradients say it all. The model is left as it was.
 
     Args:
@@ -243,7 +227,7 @@ def _checked(scores: Sequence[float], name: str, n_blocks: int) -> tuple[float, 
     if len(scores) != n_blocks:
         raise MetricError(
             f"contribution metric {name!r} gave {len(scores)} scores for {n_blocks} blocks; "
-            "mend the metric or choose another"
+            "fix the metric or choose another"
         )
     for block, score in enumerate(scores):
         if not math.isfinite(score):

@@ -7,13 +7,14 @@ from torch import nn
 
 from progsearch.config import MethodConfig, MethodName
 from progsearch.methods.adapter import Adapter
-from progsearch.methods.base import Method, TrainableParameters
+from progsearch.methods.base import Method
 from progsearch.methods.bitfit import BitFit
 from progsearch.methods.full import Full
 from progsearch.methods.lora import Lora
 from progsearch.models.anatomy import Anatomy
+from progsearch.models.trainable import TrainableParameters
 
-__all__ = ["TrainableParameters", "apply_method", "merge_method"]
+__all__ = ["apply_method", "merge_method"]
 
 _METHODS: dict[MethodName, type[Method]] = {
     "full": Full,

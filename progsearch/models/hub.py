@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 import threading
+
+from progsearch.internals import datasets
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +61,5 @@ def _go_offline() -> None:
     from huggingface_hub import constants
 
     constants.HF_HUB_OFFLINE = True
-    # datasets copies the constant when it is imported, the other libraries read it.
-    if "datasets.config" in sys.modules:
-        sys.modules["datasets.config"].HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
+    # The other libraries read the constant.
+    datasets.go_offline()

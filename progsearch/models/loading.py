@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from progsearch.errors import ModelError
+from progsearch.internals.transformers import commit_of
 from progsearch.models.head import Head
 from progsearch.models.hub import offline
 
@@ -210,7 +211,7 @@ def _hub_commit(ref: str) -> str:
     from transformers import AutoConfig
 
     with _loading(ref, "model") as path:
-        commit: Any = AutoConfig.from_pretrained(path)._commit_hash
+        commit = commit_of(AutoConfig.from_pretrained(path))
     if not commit:
         raise ModelError(f"the hub names no commit of the model {ref}; download it to a folder")
-    return str(commit)
+    return commit

@@ -53,7 +53,7 @@ def tokenise(texts: Sequence[list[str]], tokenizer: Any, max_length: int) -> Tok
     types = "token_type_ids"
     return Tokens(
         _flat(table["input_ids"]),
-        np.diff(_offsets(table["input_ids"])),
+        np.diff(_offsets(table["input_ids"])).astype(np.int64),
         _flat(table[types]) if types in table.column_names else None,
     )
 

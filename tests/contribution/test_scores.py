@@ -8,7 +8,6 @@ from progsearch.config import TaskConfig
 from progsearch.contribution import (
     ContributionMetric,
     ProbeSettings,
-    contribution_scores,
     contribution_scores_many,
     get_metric,
 )
@@ -47,6 +46,11 @@ def examples(batches):
 
 def no_scores(self, probe):
     raise AssertionError("computed though it was kept")
+
+
+def contribution_scores(model, task, metric, **settings):
+    """One metric's scores."""
+    return contribution_scores_many(model, task, [metric], **settings)[metric]
 
 
 def test_are_what_the_metric_gives_for_the_probe(cache, model, task):

@@ -21,7 +21,7 @@ PROJECTIONS = {
     "distilbert": ("attention.out_lin", "ffn.lin2"),
     "modernbert": ("attn.Wo", "mlp.Wo"),
     "gpt2": ("attn.c_proj", "mlp.c_proj"),
-    "gpt-neox": ("attention.dense", "mlp.dense_4h_to_h"),
+    "gpt_neox": ("attention.dense", "mlp.dense_4h_to_h"),
     "opt": ("self_attn.out_proj", "fc2"),
     **dict.fromkeys(
         ["llama", "qwen2", "qwen3", "gemma", "gemma2"], ("self_attn.o_proj", "mlp.down_proj")
@@ -52,7 +52,7 @@ def test_the_way_attention_is_computed_does_not_matter(implementation):
 
 def test_parallel_attention_and_feed_forward():
     for parallel in (True, False):
-        model = tiny_model("gpt-neox", use_parallel_residual=parallel)
+        model = tiny_model("gpt_neox", use_parallel_residual=parallel)
         layer = model.gpt_neox.layers[0]
         expected = [layer.attention.dense, layer.mlp.dense_4h_to_h]
         assert residual_writers(model, find_anatomy(model))[0] == expected

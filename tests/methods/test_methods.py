@@ -8,8 +8,8 @@ import torch
 
 from progsearch import methods as peft
 from progsearch.config import METHODS, MethodName
-from progsearch.methods import TrainableParameters
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from tests.methods.test_bitfit import WITHOUT_BIASES
 from tests.support.applying import applied, steps

@@ -49,7 +49,7 @@ EXPECTED = {
         {"transformer.wte", "transformer.wpe", "transformer.drop"},
         {"transformer.ln_f", "score"},
     ),
-    "gpt-neox": (
+    "gpt_neox": (
         "gpt_neox.layers",
         {"gpt_neox.embed_in", "gpt_neox.emb_dropout", "gpt_neox.rotary_emb"},
         {"gpt_neox.final_layer_norm", "score"},

@@ -79,7 +79,7 @@ _CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "pad_token_id": 0,
         },
     ),
-    "gpt-neox": ("GPTNeoXConfig", _ENCODER),
+    "gpt_neox": ("GPTNeoXConfig", _ENCODER),
     "opt": (
         "OPTConfig",
         {

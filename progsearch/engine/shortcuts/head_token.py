@@ -19,32 +19,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from progsearch.models.anatomy import Anatomy, evaluating
+from progsearch.models.architectures import architecture_of
 from progsearch.tasks import Split
 
 _log = logging.getLogger(__name__)
-
-# The module of a block, by model type, from whose input on tokens no longer meet: what comes
-# behind it works on each by itself. Where a residual of all tokens is added later, the one token's
-# sum is right, and no other is read.
-_BEHIND_ATTENTION = {
-    "bert": "attention.output",
-    "camembert": "attention.output",
-    "deberta-v2": "attention.output",
-    "distilbert": "sa_layer_norm",
-    "electra": "attention.output",
-    "gemma": "post_attention_layernorm",
-    "gemma2": "pre_feedforward_layernorm",
-    "gpt2": "ln_2",
-    "gpt_neox": "post_attention_layernorm",
-    "llama": "post_attention_layernorm",
-    "mistral": "post_attention_layernorm",
-    "modernbert": "mlp_norm",
-    "mpnet": "attention.LayerNorm",
-    "qwen2": "post_attention_layernorm",
-    "qwen3": "post_attention_layernorm",
-    "roberta": "attention.output",
-    "xlm-roberta": "attention.output",
-}
 
 
 class HeadToken:
@@ -62,11 +40,15 @@ class HeadToken:
     def __init__(self, model: nn.Module, anatomy: Anatomy, split: Split) -> None:
         self._block = model.get_submodule(anatomy.blocks[-1])
         self.position = _position(model, self._block, split)
-        kind = getattr(getattr(model, "config", None), "model_type", "")
-        name = _BEHIND_ATTENTION.get(kind) if self.position else None
+        architecture = architecture_of(model)
+        name = architecture.after_attention if self.position else None
         self._behind_attention = self._block.get_submodule(name) if name else None
         if name is None:
-            reason = f"not known how in {kind}" if self.position else "the head reads others"
+            reason = (
+                f"not known how in {architecture.model_type}"
+                if self.position
+                else "the head reads others"
+            )
             _log.info("the last block works for all tokens, not for one: %s", reason)
         self._last: Tensor | None = None
 

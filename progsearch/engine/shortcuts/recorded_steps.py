@@ -15,37 +15,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from progsearch.models.architectures import architecture_of
+
 _log = logging.getLogger(__name__)
 
 # Each holds some MiB on the device. Data with more shapes than this has large batches.
 _MOST_GRAPHS = 64
-# Model types whose recorded steps give the bits of others, by a test on each. Another may wait for
-# the device within a step, as DeBERTa and Gemma 2 do for constants, and such a step has no graph.
-_RECORDABLE = frozenset(
-    {
-        "bert",
-        "distilbert",
-        "electra",
-        "gemma",
-        "gpt2",
-        "gpt_neox",
-        "llama",
-        "modernbert",
-        "mpnet",
-        "opt",
-        "qwen2",
-        "qwen3",
-        "roberta",
-    }
-)
 
 
 def recordable(model: nn.Module) -> bool:
-    """Whether steps of ``model`` can be recorded; the log says where they cannot."""
-    kind = getattr(getattr(model, "config", None), "model_type", None)
-    if kind not in _RECORDABLE:
-        _log.info("steps are made without CUDA graphs: not known to work with %s", kind)
-    return kind in _RECORDABLE
+    """Whether steps of ``model`` can be recorded; the log says if they cannot."""
+    architecture = architecture_of(model)
+    if not architecture.recordable:
+        _log.info(
+            "steps are made without CUDA graphs: not known to work with %s",
+            architecture.model_type,
+        )
+    return architecture.recordable
 
 
 @dataclass(frozen=True)

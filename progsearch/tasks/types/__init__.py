@@ -16,7 +16,7 @@ from progsearch.tasks.types.regression import Regression
 
 __all__ = ["TASK_TYPES", "Metric", "TaskType", "type_of"]
 
-TASK_TYPES = Registry(
+TASK_TYPES: Registry[TaskType] = Registry(
     "task type",
     "progsearch.task_types",
     TaskType,

@@ -6,6 +6,8 @@ import logging
 from abc import abstractmethod
 from typing import Any
 
+import numpy as np
+
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
@@ -88,7 +90,9 @@ class TextType(TaskType):
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """See `TaskType.encode`: one row and one target per example."""
         tokens = tokenise(examples.texts, tokenizer, max_length)
-        return Split.of(tokens, {"labels": examples.answers}, pad_id=tokenizer.pad_token_id)
+        return Split.of(
+            tokens, {"labels": np.asarray(examples.answers)}, pad_id=tokenizer.pad_token_id
+        )
 
 
 def columns_of(source: Source, config: TaskConfig) -> tuple[tuple[str, ...], str]:

@@ -114,7 +114,7 @@ def test_a_frozen_block_runs_once_per_example(by_hand):
 
 # What these look up passes another module or is added up on its way to the first block, or is
 # needed once more behind that (DeBERTa-v2); MPNet's blocks look up distances.
-LOOKED_UP = {"deberta-v2", "electra", "gpt-neox", "gpt2", "mpnet", "opt"}
+LOOKED_UP = {"deberta-v2", "electra", "gpt_neox", "gpt2", "mpnet", "opt"}
 
 
 @pytest.mark.parametrize("architecture", sorted(TINY))

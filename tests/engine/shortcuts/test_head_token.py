@@ -16,7 +16,7 @@ from tests.support.tiny import TINY, tiny_model
 
 # Products of other shapes round differently; nothing else may differ.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
-DECODERS = {"gpt2", "gpt-neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2"}
+DECODERS = {"gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2"}
 # Its layers behind attention work on tokens of all examples in one row.
 WHOLE = {"opt"}
 # Weights of a layer between the hidden states and the feed-forward's width.
