@@ -41,6 +41,10 @@ class SegmentPlan:
         """The stages as ``(first step, end step, stage)``."""
         return self.schedule.spans(self.total_steps)
 
+    def stages_between(self, first: int, end: int) -> list[Stage]:
+        """The stages that have steps in ``first`` to ``end``."""
+        return [stage for start, stop, stage in self.spans if start < end and stop > first]
+
     def ends(self) -> list[int]:
         """The last step of each segment, ascending."""
         return self._cut(self.schedule.canonical())

@@ -43,15 +43,16 @@ class RescoringPlan(SegmentPlan):
 
     Attributes:
         schedule: The stages, with the blocks that were chosen so far.
+        metric: What blocks are scored by.
         choices: The steps at which a stage that chooses its blocks begins, ascending.
     """
 
-    def __init__(
-        self, schedule: Schedule, steps_per_epoch: int, epochs: int, metric: str
-    ) -> None:
+    def __init__(self, schedule: Schedule, steps_per_epoch: int, epochs: int, metric: str) -> None:
         super().__init__(schedule, steps_per_epoch, epochs)
-        self._metric = metric
-        self.choices = tuple(first for first, _, stage in self.spans if self._chooses(first, stage))
+        self.metric = metric
+        self.choices = tuple(
+            first for first, _, stage in self.spans if self._chooses(first, stage)
+        )
 
     def _chooses(self, first: int, stage: Stage) -> bool:
         return first > 0 and 0 < len(stage.trainable_blocks) < self.schedule.n_blocks
@@ -90,7 +91,7 @@ class RescoringPlan(SegmentPlan):
         keys = [
             content_key(
                 list(root),
-                self._metric,
+                self.metric,
                 [(min(last, end), *trains) for first, last, trains in planned if first < end],
             )
             if any(first < end for first in self.choices)

@@ -26,7 +26,7 @@ def test_a_stage_changes_its_own_parts_and_no_bit_of_the_others(architecture, me
     n_blocks = find_anatomy(model).n_blocks
     schedule = three_stages(n_blocks)
     engine, model = tiny_engine(schedule, model, method=method)
-    trainable = engine._freezer._trainable
+    trainable = engine._trainable
     for _, end, stage in schedule.spans(engine.total_steps):
         before = weights(model)
         engine.advance(end)
@@ -46,8 +46,8 @@ def test_adam_keeps_nothing_of_frozen_parameters():
     names = {parameter: name for name, parameter in model.named_parameters()}
     for _, end, stage in schedule.spans(engine.total_steps):
         engine.advance(end)
-        held = {names[parameter] for parameter in engine._optimizer.state}
-        assert held <= engine._freezer._trainable.names(stage)
+        held = {names[parameter] for parameter in engine.optimizer.adamw.state}
+        assert held <= engine._trainable.names(stage)
         assert any("encoder.layer.3" in name for name in held)
 
 
@@ -130,7 +130,7 @@ def test_a_thawed_block_starts_with_fresh_moments():
     parameter = model.get_submodule(find_anatomy(model).blocks[0]).get_parameter(
         "output.dense.weight"
     )
-    assert engine._optimizer.state[parameter]["step"].item() == 1
+    assert engine.optimizer.adamw.state[parameter]["step"].item() == 1
 
 
 def test_learning_rate_warms_up_and_decays_over_the_whole_run():
@@ -141,9 +141,10 @@ def test_learning_rate_warms_up_and_decays_over_the_whole_run():
         engine.total_steps,
     )
     for step in range(engine.total_steps):
-        assert engine.learning_rate(step) == pytest.approx(reference.get_last_lr()[0])
+        assert engine.optimizer.learning_rate(step) == pytest.approx(reference.get_last_lr()[0])
         engine.advance(step + 1)
-        assert engine._optimizer.param_groups[0]["lr"] == engine.learning_rate(step)
+        group = engine.optimizer.adamw.param_groups[0]
+        assert group["lr"] == engine.optimizer.learning_rate(step)
         reference.optimizer.step()
         reference.step()
 
