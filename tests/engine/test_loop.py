@@ -157,12 +157,9 @@ def test_a_loss_that_is_not_finite_is_the_trials_failure():
         engine.advance(engine.total_steps)
 
 
-def test_predictions_are_in_the_order_of_the_split():
-    engine, model = tiny_engine(Schedule.full(4))
-    split = tiny_split(seed=5)
-    logits = engine.predict(split)
-    model.eval()
-    for index in (0, 7, 23):
-        with torch.no_grad():
-            alone = model(**split.batch([index], DEVICE)).logits[0].cpu()
-        torch.testing.assert_close(logits[index], alone, rtol=1e-4, atol=1e-5)
+def test_a_finished_training_does_not_go_on():
+    engine, _ = tiny_engine(three_stages(4))
+    engine.advance(1)
+    engine.finish()
+    with pytest.raises(AssertionError, match="finished"):
+        engine.advance(2)

@@ -11,7 +11,15 @@ from progsearch.schedule import Stage
 from progsearch.store import Store
 from progsearch.training import TrainingRun
 from progsearch.training.save import load_trained, save_run
-from tests.support.runs import changed, config_of, finish, shortcut, three_stages, weights
+from tests.support.runs import (
+    VOCABULARY,
+    changed,
+    config_of,
+    finish,
+    shortcut,
+    three_stages,
+    weights,
+)
 from tests.support.tiny import save_tiny
 
 
@@ -40,6 +48,29 @@ def test_a_stage_that_ends_within_an_epoch_is_reported_there(files, tmp_path):
     assert all(set(record.metrics) == {"accuracy", "f1"} for record in records)
     again, _ = finish(TrainingRun.from_config(config, store=store))
     assert [r.metrics for r in again] == [r.metrics for r in records]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_run_that_ends_early_leaves_a_whole_model(files, steps):
+    with TrainingRun.from_config(config_of(files)) as run:
+        reduced = len(run.model.get_input_embeddings().weight)
+        records = run.records()
+        for _ in range(steps):
+            next(records)
+        assert len(run.model.get_input_embeddings().weight) == reduced
+    whole = len(run.model.get_input_embeddings().weight)
+    assert whole == VOCABULARY > reduced
+    run.finish()
+    assert len(run.model.get_input_embeddings().weight) == whole
+
+
+def test_the_last_record_may_be_made_before_the_run_is_finished_or_after(files):
+    """What a model scores does not depend on when it is made whole."""
+    run = TrainingRun.from_config(config_of(files))
+    *_, last = run.records()
+    before = run.evaluate(run.task.validation)
+    run.finish()
+    assert last.metrics == before == run.evaluate(run.task.validation) == run.result().metrics
 
 
 def test_a_schedule_for_another_number_of_blocks_is_refused(files):
