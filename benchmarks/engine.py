@@ -3,17 +3,18 @@
     python benchmarks/engine.py --data-dir GLUE/MRPC [--rows 320] [--repeats 3] [--device cuda]
         [--out FILE] [--json]
 
-all-MiniLM-L6 on MRPC rows, batch 32, one thread, on the CPU or a GPU. Per precision and number
-of frozen blocks (embeddings frozen with them) four things are timed in turn, ``--repeats`` times,
-so that a ratio always compares neighbours in time:
+all-MiniLM-L6 on MRPC rows, batch 32, one thread, on the CPU or a GPU. What is measured is
+optimizer steps alone: batches, forward, backward, clipping and AdamW, without loading, evaluation
+or a store. Per precision and number of frozen blocks (embeddings frozen with them) four things are
+timed in turn, ``--repeats`` times, so that a ratio always compares neighbours in time:
 
 - ``trainer``: transformers.Trainer with `ProgtuningCallback`, the same batches;
 - ``engine``: the engine without the prefix cache; where it trains the token embedding, it trains
   the rows of the tokens in all of MRPC, however few rows are timed;
 - ``cached``: the engine with it;
 - ``ideal``: bare forward, backward and AdamW step of the unfrozen part alone, on hidden states
-  that are there already; like the engine's, its last block works for the token alone that the
-  head reads.
+  that are there already; like the engine's, its last block works only for the token that the head
+  reads.
 
 Timed is the second epoch of the stage: the first one fills the cache; on a GPU the third, since
 the second one records its steps. ``defaults`` compares both
@@ -41,15 +42,18 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from progsearch import ProgtuningCallback, Schedule
 from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
+from progsearch.costs import steps_per_epoch
 from progsearch.engine.batches import epoch_batches
 from progsearch.engine.loop import Engine
-from progsearch.engine.precision import autocast
+from progsearch.engine.precision import autocast, resolve_precision
+from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.head_token import HeadToken
-from progsearch.engine.shortcuts.occurring_rows import keep_occurring_rows
+from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.head import Head
 from progsearch.models.loading import load_model, load_tokenizer
+from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split, load_task
 
 RESULTS = Path(__file__).parent / "results" / "engine.json"
@@ -71,21 +75,20 @@ def time_engine(
 ) -> float:
     """Samples per second of the last epoch, by a model that has to know ``seen``."""
     warm_up = 2 if device.type == "cuda" else 1
-    model = load_model("minilm-l6", Head(2))
+    model = load_model("minilm-l6", Head(2)).to(device)
     anatomy = find_anatomy(model)
-    schedule = schedule_of(n_frozen)
     trainable = apply_method(model, anatomy, MethodConfig())
-    keep_occurring_rows(model, trainable.names(*schedule.stages), seen)
-    engine = Engine(
+    training = TrainingConfig(epochs=warm_up + 1, batch_size=BATCH, precision=precision)
+    plan = SegmentPlan(schedule_of(n_frozen), steps_per_epoch(len(split), BATCH), training.epochs)
+    shortcuts = usual_shortcuts(
         model,
         anatomy,
-        trainable,
-        schedule,
-        TrainingConfig(epochs=warm_up + 1, batch_size=BATCH, precision=precision),
-        split,
-        device,
-        prefix_cache=prefix_cache,
+        resolve_precision(training.precision, device),
+        trained=trainable.names(*plan.schedule.stages),
+        splits=[split, *seen],
+        left_out=() if prefix_cache else (FrozenPrefix,),
     )
+    engine = Engine(model, anatomy, trainable, plan, training, split, shortcuts=shortcuts)
     engine.advance(warm_up * engine.steps_per_epoch)
     started = time.perf_counter()
     engine.advance(engine.total_steps)
@@ -214,7 +217,7 @@ def time_ideal(split: Split, n_frozen: int, precision: str, device: torch.device
     """Bare steps of the unfrozen part; batches and hidden states are made beforehand."""
     model = load_model("minilm-l6", Head(2)).to(device)
     batches = [split.batch(b, device) for b in epoch_batches(split.lengths, BATCH, 0, 1)]
-    head_token = HeadToken(model, find_anatomy(model), split)
+    head_token = HeadToken.found(model, find_anatomy(model), split)
     given = _Given()
     hidden = []
     if n_frozen:

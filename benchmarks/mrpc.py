@@ -42,7 +42,7 @@ def train(job: tuple[str, float, int, str]) -> dict[str, Any]:
         training=TrainingConfig(epochs=3, batch_size=32, learning_rate=learning_rate, seed=seed),
         stages=schedule.to_dicts(),
     )
-    run = TrainingRun(config)
+    run = TrainingRun.from_config(config)
     epochs = [record.metrics["accuracy"] for record in run.records()]
     result = run.result()
     return {
@@ -52,7 +52,7 @@ def train(job: tuple[str, float, int, str]) -> dict[str, Any]:
         "accuracy": result.metrics["accuracy"],
         "f1": result.metrics["f1"],
         "epochs": epochs,
-        "updated_parameters": result.cost.updated_parameters,
+        "updated_parameters": run.cost.updated_parameters,
         "majority": run.task.majority(),
     }
 

@@ -28,7 +28,7 @@ from progsearch.costs import ModelCost, steps_per_epoch
 from progsearch.errors import ScheduleError
 from progsearch.models.loading import default_learning_rate, load_tokenizer
 from progsearch.schedule import Schedule
-from progsearch.schedule.history import segment_ends, segment_keys
+from progsearch.schedule.plan import SegmentPlan
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
 from progsearch.strategy.samplers import Draws
@@ -64,11 +64,11 @@ def shares(runs: Runs, cost: ModelCost, examples: int) -> dict[str, float]:
     known: set[str] = set()
     trained = 0
     for rate, schedule in runs:
-        ends = segment_ends(schedule, total, epoch)
-        keys = segment_keys([rate], schedule, total, ends)
-        for first, end, key in zip([0, *ends], ends, keys, strict=False):
+        first = 0
+        for end, key in SegmentPlan(schedule, epoch, EPOCHS).segments([rate]):
             trained += (end - first) * (key not in known)
             known.add(key)
+            first = end
     return {
         "shared": 1 - trained / (total * len(runs)),
         "frozen": statistics.mean(frozen_prefix(schedule, total) for _, schedule in runs),

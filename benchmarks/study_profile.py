@@ -163,22 +163,26 @@ def install(clock: Clock) -> None:
         register_optimizer_step_pre_hook,
     )
 
+    from progsearch.engine.batches import TrainingBatches
+    from progsearch.engine.loop import Engine
+    from progsearch.engine.optimizer import Optimizer
     from progsearch.tasks import Split
-    from progsearch.training import Store, TrainingRun, engine, run
+    from progsearch.training import Store, assembly, run
+    from progsearch.training.evaluator import Evaluator
 
     for name in ("load_task", "load_tokenizer"):
-        clock.wrap(run, name, "data")
-    clock.wrap(TrainingRun, "__init__", "model")
-    clock.wrap(TrainingRun, "evaluate", "evaluation")
-    clock.wrap(engine, "epoch_batches", "batches")
+        clock.wrap(assembly, name, "data")
+    clock.wrap(run, "assemble", "model")
+    clock.wrap(Evaluator, "metrics", "evaluation")
+    clock.wrap(TrainingBatches, "steps_of", "batches")
     clock.wrap(Split, "batch", "batches")
-    clock.wrap(engine.Engine, "advance", "step")
-    clock.wrap(engine.Engine, "_forward", "forward")
+    clock.wrap(Engine, "advance", "step")
+    clock.wrap(Engine, "_forward", "forward")
     clock.wrap(torch.Tensor, "backward", "backward")
-    clock.wrap(engine.Engine, "_clip", "clipping")
+    clock.wrap(Optimizer, "clip", "clipping")
     register_optimizer_step_pre_hook(lambda *_: clock.push("optimizer"))
     register_optimizer_step_post_hook(lambda *_: clock.pop())
-    clock.wrap(engine.Engine, "restore", "store reads")
+    clock.wrap(Engine, "restore", "store reads")
     for name in ("get", "load"):
         clock.wrap(Store, name, "store reads", evaluation=True)
     clock.wrap(Store, "put", "store writes", evaluation=True)

@@ -10,17 +10,23 @@ from typing import Any, TypeVar
 
 import torch
 
+from progsearch.internals.torch import lacks_deterministic_form
+
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+_settings: Any = torch.utils.deterministic
 
-class Repeatable:
-    """Runs work so that the same input gives the same bits.
 
-    On a CPU it does so anyway. On a GPU some kernels add up in the order in which their threads
-    happen to end, attention's backward pass among them; within `run` torch takes others. What
-    exists in no such form runs all the same, and the log says so.
+class Determinism:
+    """Has one run's work give the same bits for the same input.
+
+    A CPU does so anyway, and nothing is changed there. On a GPU some kernels add up in the order
+    in which their threads happen to end, attention's backward pass among them. While `on` is
+    active, torch takes others and refuses what exists in no such form. Whether a run meets such
+    an operation is found out by `settle`, before anything is changed; if it does, all of its work
+    runs as usual from then on, and the log says so once.
 
     Args:
         device: Where the work is done.
@@ -28,36 +34,62 @@ class Repeatable:
 
     def __init__(self, device: torch.device) -> None:
         self._wanted = device.type == "cuda"
+        # torch's settings as they were before; None unless `on` is active.
+        self._before: tuple[bool, bool, bool] | None = None
 
-    def run(self, work: Callable[[], _T]) -> _T:
-        """What ``work`` returns; it may be begun twice, so what it changes it must do last."""
-        if not self._wanted:
-            return work()
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """While active, what has no deterministic form is refused; `settle` it before."""
+        if not self._wanted or self._before is not None:
+            yield
+            return
+        # cuBLAS must not choose its workspace as it goes; this is the size that it would have.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        self._before = (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            _settings.fill_uninitialized_memory,
+        )
+        # Attention takes its deterministic backward pass only if others are refused.
+        torch.use_deterministic_algorithms(True)
+        # That would cost a kernel for each new tensor, and nothing here reads what it did not
+        # write.
+        _settings.fill_uninitialized_memory = False
         try:
-            with _deterministic():
+            yield
+        finally:
+            self._off()
+
+    def _off(self) -> None:
+        if self._before is not None:
+            enabled, warn_only, filled = self._before
+            torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+            _settings.fill_uninitialized_memory = filled
+            self._before = None
+
+    def rehearse(self, work: Callable[[], object]) -> None:
+        """Run ``work`` only to `settle` it; not at all if there is nothing to settle."""
+        if self._wanted:
+            self.settle(work)
+
+    def settle(self, work: Callable[[], _T]) -> _T:
+        """Run ``work`` with determinism on; if that is refused, switch it off and run it again.
+
+        Args:
+            work: What it has changed by the time it is refused must not matter to a second run.
+                An operation is refused at its first use.
+
+        Returns:
+            What ``work`` returns.
+        """
+        try:
+            with self.on():
                 return work()
         except RuntimeError as error:
-            if "deterministic implementation" not in str(error):
+            if not (self._wanted and lacks_deterministic_form(error)):
                 raise
             _log.warning("on this GPU, results differ in their last digits: %s", error)
-            self._wanted = False
-            return work()
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    # cuBLAS must not choose its workspace as it goes; this is the size that it would have.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    settings: Any = torch.utils.deterministic
-    before = torch.are_deterministic_algorithms_enabled()
-    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = settings.fill_uninitialized_memory
-    # Attention takes its deterministic backward pass only where others are refused.
-    torch.use_deterministic_algorithms(True)
-    # That would cost a kernel for each new tensor, and nothing here reads what it did not write.
-    settings.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=only_warned)
-        settings.fill_uninitialized_memory = filled
+        self._wanted = False
+        # In the middle of an `on` as well: the rest of it is this run's work, too.
+        self._off()
+        return work()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from progsearch.determinism import Repeatable
+from progsearch.determinism import Determinism
 
 GPU = torch.device("cuda")
 
@@ -20,39 +20,67 @@ def _as_before():
     torch.use_deterministic_algorithms(False)
 
 
-def test_on_a_gpu_others_are_refused_within_and_allowed_again_behind():
+def test_on_a_gpu_others_are_refused_while_it_is_on_and_allowed_again_afterwards():
     torch.use_deterministic_algorithms(True, warn_only=True)
     before = settings()
-    assert Repeatable(GPU).run(settings) == (True, False, False)
+    determinism = Determinism(GPU)
+    with determinism.on():
+        assert settings() == (True, False, False)
+        assert determinism.settle(settings) == (True, False, False)
+        assert settings() == (True, False, False)
+    assert settings() == before
+    assert determinism.settle(settings) == (True, False, False)
     assert settings() == before
 
     def fail():
         raise ValueError
 
     with pytest.raises(ValueError):
-        Repeatable(GPU).run(fail)
+        determinism.settle(fail)
     assert settings() == before
 
 
-def test_on_a_cpu_nothing_is_set():
+def test_on_a_cpu_nothing_is_set_and_nothing_is_rehearsed():
     before = settings()
-    assert Repeatable(torch.device("cpu")).run(settings) == before
+    determinism = Determinism(torch.device("cpu"))
+    with determinism.on():
+        assert settings() == before
+    assert determinism.settle(settings) == before
+    determinism.rehearse(lambda: pytest.fail("there is nothing to settle"))
 
 
-def test_what_has_no_such_form_runs_all_the_same_and_is_not_tried_again(caplog):
-    calls = []
+class Refused:
+    """Work of which an operation has no deterministic form."""
 
-    def work():
-        calls.append(torch.are_deterministic_algorithms_enabled())
-        if calls[-1]:
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self):
+        self.calls.append(torch.are_deterministic_algorithms_enabled())
+        if self.calls[-1]:
             raise RuntimeError("scatter does not have a deterministic implementation, but ...")
         return 5
 
-    repeatable = Repeatable(GPU)
-    assert repeatable.run(work) == repeatable.run(work) == 5
-    assert calls == [True, False, False]
+
+def test_what_has_no_such_form_runs_all_the_same_and_is_not_tried_again(caplog):
+    work, determinism = Refused(), Determinism(GPU)
+    before = settings()
+    assert determinism.settle(work) == determinism.settle(work) == 5
+    assert work.calls == [True, False, False]
+    assert settings() == before
     (message,) = caplog.messages
     assert "scatter" in message
+
+
+def test_once_it_is_refused_the_rest_of_what_it_is_on_for_runs_as_usual():
+    work, determinism = Refused(), Determinism(GPU)
+    before = settings()
+    with determinism.on():
+        determinism.rehearse(work)
+        assert settings() == before
+        assert work() == 5
+    assert settings() == before
+    assert work.calls == [True, False, False]
 
 
 def test_another_error_stays_one():
@@ -60,4 +88,4 @@ def test_another_error_stays_one():
         raise RuntimeError("CUDA error")
 
     with pytest.raises(RuntimeError, match="CUDA error"):
-        Repeatable(GPU).run(work)
+        Determinism(GPU).settle(work)

@@ -37,7 +37,7 @@ def train(made: Candidate, seed: int, folder: Path) -> dict[str, Any]:
     config = made.run.model_copy(
         update={"training": made.run.training.model_copy(update={"seed": seed})}
     )
-    run = TrainingRun(config, store=Store(folder, _STORE_GIB * 2**30))
+    run = TrainingRun.from_config(config, store=Store(folder, _STORE_GIB * 2**30))
     records = list(run.records())
     result = run.result()
     seconds = [0.0, *(record.seconds for record in records)]
@@ -47,8 +47,8 @@ def train(made: Candidate, seed: int, folder: Path) -> dict[str, Any]:
         "accuracy": [record.metrics["accuracy"] for record in records],
         "seconds": [end - start for start, end in itertools.pairwise(seconds)],
         "metrics": result.metrics,
-        "timings": result.timings,
-        "steps_trained": result.steps_trained,
+        "timings": result.spent.timings.to_dict(),
+        "steps_trained": result.spent.steps_trained,
     }
 
 

@@ -45,7 +45,7 @@ def train(
     from progsearch.training import TrainingRun, save_run
 
     keep_freed_memory()
-    run = TrainingRun(config)
+    run = TrainingRun.from_config(config)
     stages = run.schedule.to_dicts()
     show = not (json or quiet)
     if show:

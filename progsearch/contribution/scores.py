@@ -20,7 +20,7 @@ from progsearch.contribution import get_metric
 from progsearch.contribution.base import ContributionMetric
 from progsearch.contribution.fitting import fit
 from progsearch.contribution.probe import Probe
-from progsearch.determinism import Repeatable
+from progsearch.determinism import Determinism
 from progsearch.errors import MetricError
 from progsearch.models.anatomy import Anatomy, find_anatomy
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
@@ -158,7 +158,7 @@ def make_probe(
         pad_token_id=load_tokenizer(model_ref).pad_token_id,
     ).to(chosen_device)
     probe = _probe(model, find_anatomy(model), data.train, seed, settings)
-    Repeatable(probe.device).run(
+    Determinism(probe.device).settle(
         lambda: fit(
             model,
             probe.parameters("head"),
@@ -219,7 +219,7 @@ def _read(path: Path) -> tuple[float, ...] | None:
 
 
 def _scored(metric: ContributionMetric, probe: Probe) -> tuple[float, ...]:
-    scores = Repeatable(probe.device).run(lambda: metric.scores(probe))
+    scores = Determinism(probe.device).settle(lambda: metric.scores(probe))
     return _checked(scores, metric.name, probe.n_blocks)
 
 

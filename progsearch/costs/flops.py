@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from progsearch.costs import ModelCost, PartCost
+from progsearch.internals.torch import tree_leaves, tree_map
 from progsearch.models.anatomy import Anatomy, Part, evaluating
 from progsearch.models.trainable import TrainableParameters
 

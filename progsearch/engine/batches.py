@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+
+from progsearch.config import TrainingConfig
+from progsearch.tasks import Split
 
 Indices = npt.NDArray[np.int64]
 
@@ -17,6 +22,89 @@ _BATCHES_PER_CHUNK = 50
 # that make it worth starting.
 _TOKENS_ON_CPU = 2048
 _TOKENS_ON_GPU = 16384
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples that pass the model together.
+
+    Attributes:
+        split: Where they are from.
+        indices: Which they are.
+        width: Tokens that they are padded to.
+        cached: Whether what was kept of earlier passes may stand in for a part of this one.
+    """
+
+    split: Split
+    indices: Indices
+    width: int
+    cached: bool = True
+
+    @classmethod
+    def of(cls, split: Split, indices: Indices, *, cached: bool = True) -> Batch:
+        """Padded to the longest of the examples."""
+        return cls(split, indices, int(split.lengths[indices].max()), cached)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it holds, padding included."""
+        return len(self.indices) * self.width
+
+    @property
+    def units(self) -> int:
+        """How many units of the loss it holds: the loss of a batch is the mean over them."""
+        return int(self.split.units[self.indices].sum())
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether any of the examples is padded."""
+        return bool(self.split.lengths[self.indices].min() < self.width)
+
+
+class TrainingBatches:
+    """The batches of each optimizer step of a run.
+
+    Args:
+        split: The training data.
+        training: Size of batches, how many make a step, and the seed.
+        device: Where they pass the model.
+    """
+
+    def __init__(self, split: Split, training: TrainingConfig, device: torch.device) -> None:
+        self._split = split
+        self._training = training
+        # On a GPU steps are recorded by width.
+        self._has_few_widths = device.type == "cuda"
+
+    def steps_of(self, epoch: int) -> list[list[Batch]]:
+        """The batches of each step of an epoch, counted from 0."""
+        training = self._training
+        batches = epoch_batches(self._split.lengths, training.batch_size, training.seed, epoch)
+        return [
+            [self._batch(indices) for indices in step]
+            for step in optimizer_steps(batches, training.gradient_accumulation)
+        ]
+
+    def _batch(self, indices: Indices) -> Batch:
+        batch = Batch.of(self._split, indices)
+        if not self._has_few_widths:
+            return batch
+        width = common_width(batch.width, int(self._split.lengths.max()))
+        return Batch(self._split, indices, width)
+
+
+def weighted(loss: Tensor, units: int, units_of_step: int) -> Tensor:
+    """A batch's part of the loss of its step.
+
+    The loss of a step is the mean over its units, however they are spread over batches.
+
+    Args:
+        loss: The mean over the units of the batch.
+        units: Of the batch.
+        units_of_step: Of all batches of the step.
+    """
+    weight = units / units_of_step
+    return loss * weight if weight != 1 else loss
 
 
 def epoch_batches(
@@ -53,14 +141,14 @@ def optimizer_steps(batches: list[Indices], gradient_accumulation: int) -> Itera
 
 
 def common_width(longest: int, most: int) -> int:
-    """To how many tokens a batch is padded so that few widths come up.
+    """The number of tokens to pad a batch to, so that there are few widths.
 
     Args:
         longest: Tokens of the batch's longest example.
         most: Tokens of the longest example of all.
 
     Returns:
-        A multiple of 8, or of an eighth of the power of two below where that is more; at most
+        A multiple of 8, or of an eighth of the power of two below if that is more; at most
         ``most``.
     """
     multiple = 1 << max(3, longest.bit_length() - 4)

@@ -1,7 +1,8 @@
-"""Applies a stage to a model: what is trained, what is frozen, and what freezing leaves behind."""
+"""Applies a stage to a model: what is trained and what is frozen."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from torch import nn
@@ -27,14 +28,14 @@ class Freezer:
         self._frozen_modules: list[nn.Module] = []
 
     def enter(self, stage: Stage, optimizer: Optimizer) -> None:
-        """Start ``stage``: from here on its parts are trained and no others."""
-        trained = self.names(stage)
+        """Start ``stage``: from now on its parts are trained and no others."""
+        trained = self._trainable.names(stage)
         for name, parameter in self._parameters.items():
             parameter.requires_grad_(name in trained)
             if name not in trained:
                 parameter.grad = None
-                # Adam would keep two tensors of the parameter's size for nothing, and go on from
-                # stale moments were it thawed again.
+                # Adam would keep two tensors of the parameter's size for nothing, and continue
+                # from stale moments if it were thawed again.
                 optimizer.state.pop(parameter, None)
         self._frozen_modules = [
             module
@@ -44,7 +45,7 @@ class Freezer:
         self.set_modes()
 
     def set_modes(self) -> None:
-        """Training mode, but for the frozen parts; needed after each ``model.train()``."""
+        """Training mode except for the frozen parts; needed after each ``model.train()``."""
         self._model.train()
         self.freeze_modes()
 
@@ -53,17 +54,33 @@ class Freezer:
         for module in self._frozen_modules:
             module.eval()
 
-    def names(self, *stages: Stage) -> frozenset[str]:
-        """Names of the parameters that any of ``stages`` trains."""
-        return self._trainable.names(*stages)
-
     def frozen_prefix(self, stage: Stage) -> int:
         """How many leading blocks are a constant function of the input in ``stage``."""
         trained = replace(stage, embeddings=self._trains_embeddings(stage))
         return trained.frozen_prefix(self._anatomy.n_blocks)
 
-    def behind_prefix(self, stage: Stage) -> str | None:
-        """Which frozen blocks are no constant function of the input, and why; None: none."""
+    def frozen_since(
+        self, stage: Stage, spans: Iterable[tuple[int, int, Stage]], step: int
+    ) -> int:
+        """The step before ``step`` from which the frozen prefix of ``stage`` has been frozen.
+
+        Args:
+            stage: The one that begins at ``step``.
+            spans: All stages of the run, as ``(first step, end step, stage)``.
+            step: An optimizer step.
+        """
+        depth = self.frozen_prefix(stage)
+        trained = [
+            end for _, end, other in spans if end <= step and self.frozen_prefix(other) < depth
+        ]
+        return max(trained, default=0)
+
+    def frozen_after_prefix(self, stage: Stage) -> str | None:
+        """Which other blocks are frozen, and why their output changes all the same.
+
+        Returns:
+            Part of a sentence; None if there is no such block.
+        """
         depth = self.frozen_prefix(stage)
         trained = stage.trainable_blocks
         frozen = [i for i in range(depth, self._anatomy.n_blocks) if i not in trained]

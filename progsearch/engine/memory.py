@@ -1,4 +1,4 @@
-"""The most memory that a run held, and how a process keeps what it will need again."""
+"""The most memory that a run held, and how a process keeps memory that it will need again."""
 
 from __future__ import annotations
 
@@ -15,20 +15,41 @@ class PeakMemory:
 
     A worker runs many trials and keeps what one of them freed for the next, so on a CPU neither
     the process's high-water mark nor its resident size is the run's own: counted is what is in
-    use. Where the C library does not tell that, it is the resident size.
+    use. If the C library does not tell that, it is the resident size.
+
+    On a CPU memory is read when `sample` is called, which takes a millisecond with a large heap.
+    So `begin_step` skips the steps that need no more than an earlier one of their stage.
+
+    Args:
+        device: Where the run is.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._sampled = 0
+        self._skips = False
+        self.begin_stage()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
             _give_back()
 
+    def begin_stage(self) -> None:
+        """Other tensors take part from now on, so no earlier step says what is needed."""
+        self._most_tokens = 0
+        self._steps = 0
+
+    def begin_step(self, tokens: int) -> None:
+        """The samples up to the next step are of a step whose largest batch has ``tokens``."""
+        self._skips = tokens <= self._most_tokens
+        # Adam's state is not there in a stage's first step.
+        if self._steps and not self._skips:
+            self._most_tokens = tokens
+        self._steps += 1
+
     def sample(self) -> None:
-        """Look at the process now; call where memory is highest."""
-        if self._device.type != "cuda":
+        """Read the memory now; call it when memory is highest."""
+        if self._device.type != "cuda" and not self._skips:
             self._sampled = max(self._sampled, _held())
 
     @property
@@ -75,7 +96,7 @@ def _mallinfo2() -> ctypes._NamedFuncPointer | None:
 def keep_freed_memory() -> None:
     """Have this process keep freed memory for its next step; for processes that only train.
 
-    glibc gives large blocks back to the system whenever they are freed, such as all gradients
+    glibc returns large blocks to the system whenever they are freed, such as all gradients
     after each step, and the next step then waits for tens of thousands of page faults. On
     systems with another C library this does nothing.
     """
@@ -86,25 +107,25 @@ def keep_freed_memory() -> None:
 
 
 def _give_back() -> None:
-    """Give freed memory back where it has become much: pieces that fit nothing."""
-    look, trim = _mallinfo2(), getattr(_libc, "malloc_trim", None)
-    if look is not None and trim is not None and look().fordblks > _KEPT_BYTES:
+    """Return freed memory to the system if it has become much: pieces that fit nothing."""
+    read, trim = _mallinfo2(), getattr(_libc, "malloc_trim", None)
+    if read is not None and trim is not None and read().fordblks > _KEPT_BYTES:
         trim(0)
 
 
 def _held() -> int:
     """Bytes that this process uses."""
-    look = _mallinfo2()
-    if look is None:
+    read = _mallinfo2()
+    if read is None:
         return int(psutil.Process().memory_info().rss)
-    heap = look()
+    heap = read()
     return _outside_heap() + int(heap.uordblks + heap.hblkhd)
 
 
 @cache
 def _outside_heap() -> int:
     """Bytes of code and the like; it hardly changes once a process trains."""
-    look = _mallinfo2()
-    assert look is not None
-    heap = look()
+    read = _mallinfo2()
+    assert read is not None
+    heap = read()
     return max(0, int(psutil.Process().memory_info().rss) - int(heap.arena + heap.hblkhd))

@@ -1,4 +1,7 @@
-"""Which number format the passes use, and what rounds; master weights are always fp32."""
+"""Which number format the passes use, and what decides how it rounds.
+
+Master weights are always fp32.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import torch
 
 from progsearch.config import Precision
 from progsearch.errors import ConfigError
+from progsearch.internals.torch import cpu_capabilities
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """What ``auto`` means on ``device``: bf16 where the hardware computes in it, else fp32.
+    """What ``auto`` means on ``device``: bf16 if the hardware computes in it, else fp32.
 
     Raises:
         ConfigError: fp16 without a GPU, which no optimizer survives on a CPU.
@@ -29,27 +33,21 @@ def _has_fast_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # Without an answer it is fp32, which is always right.
-        capabilities = _cpu_capabilities()
+        capabilities = cpu_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
-
-
-def _cpu_capabilities() -> dict[str, Any]:
-    """What torch knows of this processor; older versions of it do not tell."""
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return capabilities
 
 
 def arithmetic(device: torch.device) -> list[Any]:
     """What decides how ``device`` rounds in a given precision, as JSON-able data.
 
-    The kernels are chosen by the kind of GPU or by what the processor can do, and no two of them
-    add up in the same order.
+    The kernels depend on the kind of GPU or on what the processor can do, and no two of them add
+    up in the same order.
     """
     if device.type == "cuda":
         return [device.type, torch.cuda.get_device_name(device)]
     # How many cores there are decides nothing: a trial's threads are counted elsewhere.
-    kind = {k: v for k, v in _cpu_capabilities().items() if not k.startswith("num_")}
+    kind = {k: v for k, v in cpu_capabilities().items() if not k.startswith("num_")}
     return [device.type, torch.backends.cpu.get_cpu_capability(), kind]
 
 

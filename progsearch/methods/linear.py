@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 from transformers.pytorch_utils import Conv1D
 
+from progsearch.internals.torch import tree_leaves
 from progsearch.models.anatomy import TOKENS, Anatomy, evaluating
 
 # Autograd's names for the products of a weight or of two activations.

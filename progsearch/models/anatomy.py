@@ -15,10 +15,9 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from progsearch.errors import ModelError
+from progsearch.internals.torch import TorchDispatchMode, tree_leaves
 
 Part = Literal["embeddings", "head"] | int
 _Side = Literal["embeddings", "head"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from progsearch.errors import ScheduleError
 from progsearch.schedule.files import read_config
-from progsearch.schedule.scores import by_contribution, checked_scores
 from progsearch.schedule.stages import Stage, check_stages, stages_of
 
 
@@ -91,34 +90,6 @@ class Schedule:
     def stage_at(self, step: int, total_steps: int) -> Stage:
         """The stage that optimizer step ``step`` (counted from 0) belongs to."""
         return next(stage for first, end, stage in self.spans(total_steps) if step < end)
-
-    def stages_to_rescore(self, total_steps: int) -> dict[int, Stage]:
-        """The stages whose blocks new scores may change, by the step they begin at.
-
-        Not the first one, and none that trains all blocks or no block.
-        """
-        return {
-            first: stage
-            for first, _, stage in self.spans(total_steps)
-            if first > 0 and 0 < len(stage.trainable_blocks) < self.n_blocks
-        }
-
-    def rescored(self, stage: Stage, scores: Sequence[float]) -> Schedule:
-        """The same schedule with the blocks of ``stage`` chosen by ``scores``.
-
-        As many blocks as before are trained: those of the highest scores.
-
-        Args:
-            stage: One of the stages.
-            scores: One contribution per block, higher means more worth training.
-
-        Raises:
-            ScheduleError: Scores are not finite or not one per block.
-        """
-        order = by_contribution(checked_scores(scores, self.n_blocks))
-        blocks = sorted(order[self.n_blocks - len(stage.trainable_blocks) :])
-        chosen = replace(stage, trainable_blocks=tuple(blocks))
-        return replace(self, stages=tuple(chosen if s is stage else s for s in self.stages))
 
     # -- identity and files ------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from progsearch.config import ContributionConfig, Recipe, RunConfig, StageConfig
 from progsearch.costs import RunCost, steps_per_epoch
 from progsearch.errors import ScheduleError
 from progsearch.schedule import Schedule
-from progsearch.schedule.history import rescored_keys, segment_ends, segment_keys
+from progsearch.schedule.rescoring import make_plan
 from progsearch.space.settings import Choice
 from progsearch.strategy.features import Vector, features
 from progsearch.strategy.problem import Subject, method_key
@@ -171,14 +171,10 @@ def candidate(
         stages=tuple(StageConfig(**stage) for stage in schedule.to_dicts()),
     )
     epoch = steps_per_epoch(subject.examples, training.batch_size, training.gradient_accumulation)
-    total_steps = training.epochs * epoch
-    root = (method.own_fields(), training.model_dump())
-    if contribution is not None and contribution.rescore:
-        ends = segment_ends(schedule, total_steps, epoch, rescore=True)
-        keys = rescored_keys(root, schedule, total_steps, ends, contribution.metric)
-    else:
-        ends = segment_ends(schedule, total_steps, epoch)
-        keys = segment_keys(root, schedule, total_steps, ends)
+    plan = make_plan(schedule, epoch, training.epochs, contribution)
+    total_steps = plan.total_steps
+    segments = plan.segments((method.own_fields(), training.model_dump()))
+    ends = [end for end, _ in segments]
     flops = [
         (end - first) * model_cost.flops_in(schedule.stage_at(first, total_steps))
         for first, end in zip([0, *ends], ends, strict=False)
@@ -187,8 +183,8 @@ def candidate(
         schedule=schedule,
         run=run,
         cost=model_cost.of(schedule, training.epochs, subject.examples, total_steps),
-        key=keys[-1],
-        segments=tuple(zip(ends, keys, strict=True)),
+        key=segments[-1][1],
+        segments=segments,
         flops=tuple(part * subject.examples / epoch for part in flops),
     )
 

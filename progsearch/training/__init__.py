@@ -2,13 +2,13 @@
 
 from progsearch.store import Store
 from progsearch.training.model_costs import describe
-from progsearch.training.run import Record, RunResult, TrainingRun
+from progsearch.training.protocol import Run
+from progsearch.training.run import TrainingRun
 from progsearch.training.save import load_trained, save_run
 from progsearch.training.seeds import SeedMean
 
 __all__ = [
-    "Record",
-    "RunResult",
+    "Run",
     "SeedMean",
     "Store",
     "TrainingRun",

@@ -46,7 +46,7 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         model: nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
-        """Look at the model, whose parameters the optimizer already holds.
+        """Inspect the model, whose parameters the optimizer already holds.
 
         Raises:
             ScheduleError: The schedule is for another number of blocks.
@@ -79,7 +79,7 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         assert self._freezer is not None and optimizer is not None
         for index, (first, end, stage) in enumerate(self._spans):
             if first <= state.global_step < end:
-                # One entry a stage: the spans behind it are dropped.
+                # A stage is entered once: its span and those before it are dropped.
                 del self._spans[: index + 1]
                 self._freezer.enter(stage, optimizer)
                 return

@@ -4,27 +4,56 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from progsearch.cache import content_key
+from progsearch.config import RunConfig, StageConfig
 from progsearch.contribution.scores import model_scores, scoring
 from progsearch.models.anatomy import Anatomy
+from progsearch.schedule.plan import SegmentPlan
+from progsearch.schedule.rescoring import RescoringPlan
 from progsearch.store import Store
 from progsearch.tasks import Split
 from progsearch.version import RESCORING_VERSION
 
+if TYPE_CHECKING:
+    from progsearch.training.chain import SegmentChain
 
-class Rescoring:
-    """Scores the blocks of one run's model at the ends of its stages.
+RecentGradients = Callable[[Sequence[nn.Parameter]], list[Tensor] | None]
 
-    Where all blocks are in training, metrics that go by gradients alone take those that training
+
+class PlannedBlocks:
+    """Every stage trains the blocks that it was planned with.
+
+    Attributes:
+        seconds: What choosing blocks took, what was stored included.
+        saved: The part of it that the store saved.
+    """
+
+    seconds: float = 0.0
+    saved: float = 0.0
+
+    def choose(self, chain: SegmentChain) -> None:
+        """A segment has ended: choose the blocks of the stage that begins there, if one does."""
+
+    def trained(self, config: RunConfig) -> RunConfig:
+        """The config that trains the same as ``config`` did."""
+        return config
+
+
+class Rescoring(PlannedBlocks):
+    """Scores the blocks of one run's model when a stage begins that chooses its blocks.
+
+    If all blocks are in training, metrics that go by gradients alone take those that training
     had last. A frozen block has none, so other scores take a pass of their own.
 
     Scores follow from the model's state alone, so they are stored beside the segment that ends
     there: a run that has reused its steps so far takes them from the store as well.
 
     Args:
+        plan: The run's; it says when to choose, and is told what was chosen.
         metric: What blocks are scored by.
         model: The model, in training.
         anatomy: Its parts.
@@ -35,8 +64,6 @@ class Rescoring:
 
     Attributes:
         scores: Those found so far.
-        seconds: What finding them took, those that were stored included.
-        saved: The part of it that the store saved.
 
     Raises:
         MetricError: There is no such metric.
@@ -44,17 +71,18 @@ class Rescoring:
 
     def __init__(
         self,
+        plan: RescoringPlan,
         metric: str,
         model: nn.Module,
         anatomy: Anatomy,
         split: Split,
+        *,
         seed: int,
-        recent_gradients: Callable[[Sequence[nn.Parameter]], list[Tensor] | None],
+        recent_gradients: RecentGradients,
         store: Store | None,
     ) -> None:
         self.scores: list[tuple[float, ...]] = []
-        self.seconds = 0.0
-        self.saved = 0.0
+        self._plan = plan
         self._metric = metric
         self._model = model
         self._anatomy = anatomy
@@ -64,18 +92,31 @@ class Rescoring:
         self._store = store
         self._scoring = scoring(metric)
 
-    def stored(self, segment: str) -> bool:
-        """Whether the scores at the end of ``segment`` could be taken from the store."""
-        known = self._store.get(self._key(segment)) if self._store else None
-        if known is None:
-            return False
-        self.scores.append(tuple(known["scores"]))
-        self.seconds += known["seconds"]
-        self.saved += known["seconds"]
-        return True
+    def choose(self, chain: SegmentChain) -> None:
+        """See `PlannedBlocks.choose`.
+
+        Raises:
+            TrialFailed: Memory ran out.
+        """
+        step, key = chain.last.step, chain.key
+        if key is None or step not in self._plan.choices:
+            return
+        if not self._stored(key):
+            chain.catch_up()
+            with chain.memory_failures():
+                self.score(key)
+        self._plan.choose(step, self.scores[-1])
+
+    def trained(self, config: RunConfig) -> RunConfig:
+        """``config`` with the blocks that were chosen, and the scores they were chosen by."""
+        assert config.contribution is not None
+        scored = {"rescore": False, "rescored": tuple(self.scores)}
+        stages = tuple(StageConfig(**stage) for stage in self._plan.schedule.to_dicts())
+        contribution = config.contribution.model_copy(update=scored)
+        return config.model_copy(update={"contribution": contribution, "stages": stages})
 
     def score(self, segment: str) -> None:
-        """Score the model, which is in the state that ``segment`` ends with."""
+        """Score the model, which is in the state that the segment of this key ends with."""
         started = time.perf_counter()
         scores = model_scores(
             self._model,
@@ -91,6 +132,16 @@ class Rescoring:
         if self._store:
             self._store.put(self._key(segment), {"scores": scores, "seconds": seconds})
 
+    def _stored(self, segment: str) -> bool:
+        """Whether the scores at the end of ``segment`` could be taken from the store."""
+        known = self._store.get(self._key(segment)) if self._store else None
+        if known is None:
+            return False
+        self.scores.append(tuple(known["scores"]))
+        self.seconds += known["seconds"]
+        self.saved += known["seconds"]
+        return True
+
     def _gradients(self) -> list[list[Tensor]] | None:
         found = []
         for block in range(self._anatomy.n_blocks):
@@ -103,3 +154,32 @@ class Rescoring:
 
     def _key(self, segment: str) -> str:
         return content_key("scores", RESCORING_VERSION, segment, self._scoring)
+
+
+def blocks_of(
+    plan: SegmentPlan,
+    config: RunConfig,
+    model: nn.Module,
+    anatomy: Anatomy,
+    split: Split,
+    *,
+    recent_gradients: RecentGradients,
+    store: Store | None,
+) -> PlannedBlocks:
+    """How the run of ``config`` comes to the blocks of its stages; see `Rescoring`.
+
+    Raises:
+        MetricError: The metric that it chooses by does not exist.
+    """
+    if not isinstance(plan, RescoringPlan):
+        return PlannedBlocks()
+    return Rescoring(
+        plan,
+        plan.metric,
+        model,
+        anatomy,
+        split,
+        seed=config.training.seed,
+        recent_gradients=recent_gradients,
+        store=store,
+    )

@@ -1,4 +1,4 @@
-"""Saves a trained model with what made it, in the Hugging Face format, and loads it again."""
+"""Saves a trained model with its config, in the Hugging Face format, and loads it again."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ _WEIGHTS = "model.safetensors"
 def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     """Write model, tokenizer, ``schedule.yaml`` and ``metrics.json`` to ``folder``.
 
-    LoRA's matrices are merged into the weights they adapt first, so that
+    The run is finished, and LoRA's matrices are merged into the weights they adapt, so that
     ``AutoModelForSequenceClassification.from_pretrained(folder)`` loads the whole model. Adapters
     cannot be merged: load them with `load_trained`. The metrics are those of the model as it is
     saved, in fp32.
 
     Args:
-        run: The finished run; its model is merged in place, its config written with the costs and
+        run: The trained run; its model is merged in place, its config written with the costs and
             results as they came out.
         folder: Made if it is not there.
 
     Returns:
         The metrics that were saved: those on the validation data under their own names, those on
-        further labelled splits behind the split's name (``test_accuracy``).
+        further labelled splits with the split's name in front (``test_accuracy``).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    run.finish()
     merge_method(run.model, run.config.method)
     splits = {"": run.task.validation}
     splits |= {f"{name}_": split for name, split in run.task.extra_validation.items()}
@@ -70,7 +71,7 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
 
 
 def load_trained(folder: str | Path) -> PreTrainedModel:
-    """The model that `save_run` wrote, with its adapters where it has any, in eval mode.
+    """The model that `save_run` wrote, with its adapters if it has any, in eval mode.
 
     Args:
         folder: What ``progsearch train --output-dir`` was given.

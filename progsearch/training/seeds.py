@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import mean
-from typing import Any
 
 from progsearch.config import RunConfig
 from progsearch.costs import RunCost
 from progsearch.errors import TrialFailed
 from progsearch.schedule import Schedule
-from progsearch.training.run import Record, RunResult, TrainingRun
+from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.training.run import TrainingRun
 
 
 class SeedMean:
     """Runs that differ only in their seed, trained in turn from one record to the next.
 
     So every record is a mean as soon as it is made, and whoever judges a trial before its
-    end judges all its seeds. All models are in memory at once. Stands in for a `TrainingRun`:
+    end judges all its seeds. All models are in memory at once. A `Run` like each of them:
     metrics are means; timings and steps are sums; memory is the most that any run saw.
-    Schedule, costs and config are those of the first run. Where runs choose blocks on the way,
+    Schedule, costs and config are those of the first run. If runs choose blocks on the way,
     each chooses its own.
 
     Args:
-        runs: The runs, not begun; at least one.
+        runs: The runs, none of them begun; at least one.
     """
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
         self._runs = runs
-        self._records: list[Record] = []
 
     @property
     def total_steps(self) -> int:
@@ -59,38 +57,37 @@ class SeedMean:
         """
         for records in zip(*(_with_seed_named(run) for run in self._runs), strict=True):
             first = records[0]
-            record = Record(
+            yield Record(
                 step=first.step,
                 fraction=first.fraction,
                 epoch=first.epoch,
                 metrics=_means([record.metrics for record in records]),
                 seconds=sum(record.seconds for record in records),
             )
-            self._records.append(record)
-            yield record
 
-    def spent(self) -> dict[str, Any]:
-        """As `TrainingRun.spent`, for all runs together."""
+    def finish(self) -> None:
+        """Leave the models of all runs whole."""
+        for run in self._runs:
+            run.finish()
+
+    def spent(self) -> Spent:
+        """What all runs have used so far, together."""
         spent = [run.spent() for run in self._runs]
-        timings: Counter[str] = Counter()
-        for one in spent:
-            timings.update(one["timings"])
-        return {
-            "timings": dict(timings),
-            "steps_trained": sum(one["steps_trained"] for one in spent),
-            "peak_memory": max(one["peak_memory"] for one in spent),
-        }
+        return Spent(
+            timings=sum((one.timings for one in spent), Timings()),
+            steps_trained=sum(one.steps_trained for one in spent),
+            peak_memory=max(one.peak_memory for one in spent),
+        )
 
-    def result(self) -> RunResult:
-        """The result, once `records` is exhausted."""
-        seeds = tuple(run.result().metrics for run in self._runs)
-        return RunResult(
+    def result(self) -> Outcome:
+        """What the runs came to, once the last of `records` was made."""
+        results = [run.result() for run in self._runs]
+        seeds = tuple(result.metrics for result in results)
+        return Outcome(
             metrics=_means(seeds),
-            records=tuple(self._records),
-            cost=self.cost,
-            test_metrics=None,
+            spent=self.spent(),
             seeds=seeds,
-            **self.spent(),
+            chosen=results[0].chosen,
         )
 
 

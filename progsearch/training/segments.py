@@ -1,8 +1,8 @@
 """Trained prefixes: no two runs of one machine train the same steps.
 
-A run is a chain of segments, cut at stage ends and epoch ends. What a segment leaves behind is
+A run is a chain of segments, cut at stage ends and epoch ends. The state at the end of each is
 stored under a key that covers everything that determines it, so that any run with the same
-beginning, of this study or another, goes on from there. Sharing prefixes between trials follows
+beginning, of this study or another, continues from there. Sharing prefixes between trials follows
 Hippo (arXiv 2006.11972); the key is made from content instead of from a plan of one study.
 """
 
@@ -25,8 +25,8 @@ ENVIRONMENT = (ENGINE_VERSION, torch.__version__, transformers.__version__)
 class Segment:
     """What is known of one trained segment without loading its weights.
 
-    Seconds and memory are those of the whole run up to its end: a run that was cut at other
-    places on the same way takes the same from it.
+    Seconds and memory are those of the whole run up to its end: they are the same for a run that
+    was cut elsewhere on the way there.
 
     Attributes:
         parent: Key of the segment before; None for the first.
@@ -35,7 +35,7 @@ class Segment:
         train_seconds: What training up to its end took.
         evaluate_seconds: What the evaluations up to its end took.
         peak_memory: The most bytes held meanwhile.
-        test_metrics: The metrics on the test data; only at a run's end, where they were asked for.
+        test_metrics: The metrics on the test data; only at a run's end, if they were asked for.
     """
 
     parent: str | None
@@ -48,7 +48,7 @@ class Segment:
 
 
 def get_segment(store: Store, key: str) -> Segment | None:
-    """The segment of this key, where the store has it."""
+    """The segment of this key; None if the store does not have it."""
     description = store.get(key)
     return None if description is None else Segment(**description)
 
@@ -56,7 +56,7 @@ def get_segment(store: Store, key: str) -> Segment | None:
 def put_segment(
     store: Store, key: str, segment: Segment, tensors: dict[str, Tensor] | None
 ) -> None:
-    """Keep a segment; without tensors where nothing goes on from it."""
+    """Keep a segment; without tensors if nothing continues from it."""
     store.put(key, asdict(segment), tensors)
 
 
@@ -64,7 +64,10 @@ def load_chain(store: Store, key: str, names: Iterable[str]) -> list[dict[str, T
     """The tensors of a segment and of those before it, the last one first.
 
     Only as far back as the weights of ``names`` lie: a segment that trained all of them needs
-    none before it. None where one of them is missing or damaged.
+    none before it.
+
+    Returns:
+        None if one of them is missing or damaged.
     """
     chain: list[dict[str, Tensor]] = []
     current: str | None = key

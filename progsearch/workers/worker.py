@@ -8,18 +8,19 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from progsearch.config import RunConfig, plain, with_seed
+from progsearch.config import RunConfig, with_seed
 from progsearch.errors import TrialFailed
 from progsearch.workers.logs import log_to
 
 if TYPE_CHECKING:
     from progsearch.study.folder import StudyFolder
-    from progsearch.training import Record, SeedMean, TrainingRun
+    from progsearch.study.results import Record
+    from progsearch.training import Run
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; what the process has loaded stays."""
         self._config = new_config
-        self._run: TrainingRun | SeedMean | None = None
+        self._run: Run | None = None
         self._records: Iterator[Record] | None = None
         return True
 
@@ -111,26 +112,18 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             self._records = self._run.records()
         record = next(self._records)
         if record.step < self._run.total_steps:
-            return Report(record=record.to_dict(), spent=self._run.spent())
-        for _ in self._records:
-            pass
+            return Report(record=record.to_dict(), spent=self._run.spent().to_dict())
         result = self._run.result()
-        found = {"metrics": result.metrics, **self._run.spent()}
+        found = {"metrics": result.metrics, **result.spent.to_dict()}
         if result.seeds is not None:
             found["seeds"] = list(result.seeds)
         if result.test_metrics is not None:
             found["test_metrics"] = result.test_metrics
-        trained = self._run.config
-        if trained != self._config["run"]:
-            # Blocks were chosen on the way: the trial is to say what was trained.
-            found |= {
-                "schedule": self._run.schedule.to_dicts(),
-                "run": plain(trained),
-                "costs": result.cost.to_dict(),
-            }
+        if result.chosen is not None:
+            found |= asdict(result.chosen)
         return Report(record=record.to_dict(), result=found)
 
-    def _start(self, config: dict[str, Any]) -> TrainingRun | SeedMean:
+    def _start(self, config: dict[str, Any]) -> Run:
         from progsearch.training import SeedMean, Store, TrainingRun
 
         store = None
@@ -139,7 +132,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             store = Store(budget=None if gib is None else int(gib * 2**30))
         run: RunConfig = config["run"]
         runs = [
-            TrainingRun(
+            TrainingRun.from_config(
                 with_seed(run, run.training.seed + index),
                 store=store,
                 prefix_cache=config["prefix_cache"],

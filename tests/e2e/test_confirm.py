@@ -71,7 +71,7 @@ def test_a_confirmed_run_is_the_schedule_trained_with_that_seed(home, progsearch
     kept = read_kept(folder.path).of(trial.number)[1]
     config = RunConfig.model_validate(trial.user_attrs["run"])
     training = config.training.model_copy(update={"seed": 1})
-    alone = TrainingRun(config.model_copy(update={"training": training}), test=True)
+    alone = TrainingRun.from_config(config.model_copy(update={"training": training}), test=True)
     for _ in alone.records():
         pass
     assert kept.metrics == alone.result().metrics

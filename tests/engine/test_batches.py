@@ -6,11 +6,14 @@ from hypothesis import strategies as st
 
 from progsearch.costs import steps_per_epoch
 from progsearch.engine.batches import (
+    Batch,
     common_width,
     epoch_batches,
     evaluation_batches,
     optimizer_steps,
+    weighted,
 )
+from tests.support.runs import tiny_split
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=333)
 
@@ -65,3 +68,24 @@ def test_few_widths_come_up_and_padding_stays_small():
         assert width - longest < max(8, longest / 8)
     assert len(set(widths.values())) == 32
     assert common_width(508, 510) == 510
+
+
+def test_a_batch_knows_its_tokens_and_whether_it_is_padded():
+    split = tiny_split()
+    indices = np.array([2, 5, 7])
+    batch = Batch.of(split, indices)
+    assert batch.width == split.lengths[indices].max()
+    assert batch.tokens == 3 * batch.width
+    assert batch.units == 3
+    assert batch.is_padded == (len(set(split.lengths[indices])) > 1)
+    assert not Batch.of(split, indices[:1]).is_padded
+    assert Batch(split, indices[:1], batch.width + 1).is_padded
+
+
+def test_the_loss_of_a_step_is_the_mean_over_its_units():
+    losses = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0])
+    parts = [losses[:4], losses[4:]]
+    weighed = [weighted(part.mean(), len(part), 5) for part in parts]
+    torch.testing.assert_close(sum(weighed), losses.mean())
+    whole = losses.mean()
+    assert weighted(whole, 5, 5) is whole

@@ -4,11 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from progsearch.engine.shortcuts import frozen_prefix as prefix
+from progsearch.engine.shortcuts import hidden_states
+from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
+from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split
-from tests.support.runs import changed, four_block_bert, three_stages, tiny_engine, weights
+from tests.support.runs import (
+    changed,
+    four_block_bert,
+    shortcut,
+    three_stages,
+    tiny_engine,
+    weights,
+)
 from tests.support.tiny import TINY, tiny_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -39,11 +48,15 @@ def large_bert(**overrides):
 
 
 def train(schedule, model, recorded=True, **settings):
-    engine, model = tiny_engine(schedule, model, **settings)
-    if not recorded:
-        engine._graphs = None
+    without = () if recorded else (RecordedSteps,)
+    engine, model = tiny_engine(schedule, model, without=without, **settings)
     engine.advance(engine.total_steps)
     return engine, weights(model)
+
+
+def has_recorded(engine):
+    steps = shortcut(engine, RecordedSteps)
+    return steps._usable and bool(steps._recorded)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -60,7 +73,7 @@ def test_recorded_steps_give_the_bits_of_others(precision, prefix_cache):
     settings = {"split": texts(), "precision": precision, "prefix_cache": prefix_cache}
     _, plain = train(three_stages(4), large_bert(), recorded=False, **settings)
     engine, recorded = train(three_stages(4), large_bert(), **settings)
-    assert engine._graphs._usable and engine._graphs._recorded
+    assert has_recorded(engine)
     assert not changed(plain, recorded)
 
 
@@ -72,9 +85,9 @@ def test_every_architecture_gives_the_bits_of_steps_by_hand(architecture):
     _, plain = train(schedule, tiny_model(architecture), recorded=False, **settings)
     engine, recorded = train(schedule, tiny_model(architecture), **settings)
     if architecture in WAITING:
-        assert engine._graphs is None
+        assert shortcut(engine, RecordedSteps) is None
     else:
-        assert engine._graphs._usable and engine._graphs._recorded
+        assert has_recorded(engine)
     assert not changed(plain, recorded)
 
 
@@ -83,7 +96,7 @@ def test_steps_of_every_method_are_recorded(method):
     settings = {"split": texts(), "method": method}
     _, plain = train(three_stages(4), large_bert(), recorded=False, **settings)
     engine, recorded = train(three_stages(4), large_bert(), **settings)
-    assert engine._graphs._usable and engine._graphs._recorded
+    assert has_recorded(engine)
     assert not changed(plain, recorded)
 
 
@@ -103,7 +116,8 @@ def test_what_a_batch_without_padding_needs_is_not_recorded():
     split = texts()
     split.lengths[:] = split.lengths.min()
     engine, _ = train(Schedule.full(4), large_bert(), split=split)
-    assert engine._graphs._usable and not engine._graphs._recorded
+    steps = shortcut(engine, RecordedSteps)
+    assert steps._usable and not steps._recorded
 
 
 def test_states_that_the_gpu_has_no_room_for_lie_beside_it(monkeypatch):
@@ -116,10 +130,11 @@ def test_states_that_the_gpu_has_no_room_for_lie_beside_it(monkeypatch):
     )
     _, plain = train(frozen, large_bert(), split=texts())
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 0))
-    for share in (prefix._MEMORY_SHARE, 0.0):
-        monkeypatch.setattr(prefix, "_MEMORY_SHARE", share)
+    for share in (hidden_states._MEMORY_SHARE, 0.0):
+        monkeypatch.setattr(hidden_states, "_MEMORY_SHARE", share)
         engine, beside = train(frozen, large_bert(), split=texts())
-        assert {s.states.device.type for s in engine._prefix._states[id(engine._split)]} == {"cpu"}
+        known = shortcut(engine, FrozenPrefix)._states[engine._split]
+        assert {states.states.device.type for states in known} == {"cpu"}
         assert not changed(plain, beside)
 
 
@@ -149,6 +164,6 @@ def test_a_model_that_waits_for_the_gpu_is_trained_without_recording(caplog):
     _, plain = train(three_stages(4), plain_model, recorded=False)
     with caplog.at_level("INFO", logger="progsearch"):
         engine, waiting = train(three_stages(4), model)
-    assert not engine._graphs._usable
+    assert not shortcut(engine, RecordedSteps)._usable
     assert any("without CUDA graphs" in message for message in caplog.messages)
     assert not changed(plain, waiting)

@@ -26,7 +26,7 @@ def test_a_stage_changes_its_own_parts_and_no_bit_of_the_others(architecture, me
     n_blocks = find_anatomy(model).n_blocks
     schedule = three_stages(n_blocks)
     engine, model = tiny_engine(schedule, model, method=method)
-    trainable = engine._freezer._trainable
+    trainable = engine._trainable
     for _, end, stage in schedule.spans(engine.total_steps):
         before = weights(model)
         engine.advance(end)
@@ -46,8 +46,8 @@ def test_adam_keeps_nothing_of_frozen_parameters():
     names = {parameter: name for name, parameter in model.named_parameters()}
     for _, end, stage in schedule.spans(engine.total_steps):
         engine.advance(end)
-        held = {names[parameter] for parameter in engine._optimizer.state}
-        assert held <= engine._freezer._trainable.names(stage)
+        held = {names[parameter] for parameter in engine.optimizer.adamw.state}
+        assert held <= engine._trainable.names(stage)
         assert any("encoder.layer.3" in name for name in held)
 
 
@@ -130,7 +130,7 @@ def test_a_thawed_block_starts_with_fresh_moments():
     parameter = model.get_submodule(find_anatomy(model).blocks[0]).get_parameter(
         "output.dense.weight"
     )
-    assert engine._optimizer.state[parameter]["step"].item() == 1
+    assert engine.optimizer.adamw.state[parameter]["step"].item() == 1
 
 
 def test_learning_rate_warms_up_and_decays_over_the_whole_run():
@@ -141,9 +141,10 @@ def test_learning_rate_warms_up_and_decays_over_the_whole_run():
         engine.total_steps,
     )
     for step in range(engine.total_steps):
-        assert engine.learning_rate(step) == pytest.approx(reference.get_last_lr()[0])
+        assert engine.optimizer.learning_rate(step) == pytest.approx(reference.get_last_lr()[0])
         engine.advance(step + 1)
-        assert engine._optimizer.param_groups[0]["lr"] == engine.learning_rate(step)
+        group = engine.optimizer.adamw.param_groups[0]
+        assert group["lr"] == engine.optimizer.learning_rate(step)
         reference.optimizer.step()
         reference.step()
 
@@ -156,12 +157,9 @@ def test_a_loss_that_is_not_finite_is_the_trials_failure():
         engine.advance(engine.total_steps)
 
 
-def test_predictions_are_in_the_order_of_the_split():
-    engine, model = tiny_engine(Schedule.full(4))
-    split = tiny_split(seed=5)
-    logits = engine.predict(split)
-    model.eval()
-    for index in (0, 7, 23):
-        with torch.no_grad():
-            alone = model(**split.batch([index], DEVICE)).logits[0].cpu()
-        torch.testing.assert_close(logits[index], alone, rtol=1e-4, atol=1e-5)
+def test_a_finished_training_does_not_go_on():
+    engine, _ = tiny_engine(three_stages(4))
+    engine.advance(1)
+    engine.finish()
+    with pytest.raises(AssertionError, match="finished"):
+        engine.advance(2)

@@ -158,7 +158,7 @@ def finish(run):
 
 
 def alone(config, schedule, prefix_cache):
-    return finish(TrainingRun(config(schedule), prefix_cache=prefix_cache))
+    return finish(TrainingRun.from_config(config(schedule), prefix_cache=prefix_cache))
 
 
 def same(found, expected, prefix_cache):
@@ -179,21 +179,27 @@ def test_a_run_over_damaged_entries_gives_the_same_numbers(
     config, tmp_path, kind, which, prefix_cache
 ):
     store = Store(tmp_path, budget=LARGE)
-    finish(TrainingRun(config(three_stages(3)), store=store, prefix_cache=prefix_cache))
+    finish(
+        TrainingRun.from_config(config(three_stages(3)), store=store, prefix_cache=prefix_cache)
+    )
     files = sorted(tmp_path.glob(f"*.{kind}"), key=lambda path: path.stat().st_mtime_ns)
     assert len(files) >= 2
     for path in {"the first": files[:1], "the last": files[-1:], "every": files}[which]:
         flip(path, path.stat().st_size // 2)
     expected = alone(config, branch(), prefix_cache)
-    found = finish(TrainingRun(config(branch()), store=store, prefix_cache=prefix_cache))
+    found = finish(
+        TrainingRun.from_config(config(branch()), store=store, prefix_cache=prefix_cache)
+    )
     same(found, expected, prefix_cache)
     if which == "every":
-        assert found[1].steps_trained == expected[1].steps_trained
+        assert found[1].spent.steps_trained == expected[1].spent.steps_trained
     # What was lost is found out run by run, trained again and stored again.
     for _ in range(3):
-        again = finish(TrainingRun(config(branch()), store=store, prefix_cache=prefix_cache))
+        again = finish(
+            TrainingRun.from_config(config(branch()), store=store, prefix_cache=prefix_cache)
+        )
         assert again[0] == expected[0]
-    assert again[1].steps_trained == 0
+    assert again[1].spent.steps_trained == 0
 
 
 # -- a full disk -----------------------------------------------------------------------------
@@ -206,7 +212,9 @@ def test_a_run_on_a_full_disk_gives_the_same_numbers(
 ):
     store = Store(small_disk(free), budget=LARGE)
     for schedule in (three_stages(3), branch()):
-        found = finish(TrainingRun(config(schedule), store=store, prefix_cache=prefix_cache))
+        found = finish(
+            TrainingRun.from_config(config(schedule), store=store, prefix_cache=prefix_cache)
+        )
         same(found, alone(config, schedule, prefix_cache), prefix_cache)
     assert "No space left on device" in caplog.text
     kinds = {path.suffix for path in store.folder.iterdir() if path.name != "ballast"}
@@ -216,7 +224,7 @@ def test_a_run_on_a_full_disk_gives_the_same_numbers(
 def test_a_disk_without_room_for_another_file(config, small_disk, caplog):
     store = Store(small_disk(2**21, options=",nr_inodes=4"), budget=LARGE)
     for schedule in (three_stages(3), branch()):
-        found = finish(TrainingRun(config(schedule), store=store, prefix_cache=False))
+        found = finish(TrainingRun.from_config(config(schedule), store=store, prefix_cache=False))
         same(found, alone(config, schedule, False), False)
     assert "No space left on device" in caplog.text
 

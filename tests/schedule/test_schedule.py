@@ -357,39 +357,6 @@ def test_any_order_freezes_the_least_contributing_blocks():
     assert blocks_by_stage(schedule) == [(0, 2, 3), (0, 2), (2,)]
 
 
-def test_new_scores_choose_the_blocks_of_one_stage():
-    spec = ScheduleSpec(n_stages=3, mode="any_order", metric="fisher", rescore=True)
-    schedule = spec.schedule(6, scores=[1, 2, 3, 4, 5, 6])
-    assert blocks_by_stage(schedule) == [(0, 1, 2, 3, 4, 5), (2, 3, 4, 5), (4, 5)]
-    second, third = schedule.stages[1:]
-    assert schedule.stages_to_rescore(30) == {10: second, 20: third}
-    schedule = schedule.rescored(second, [6, 5, 4, 3, 2, 1])
-    assert blocks_by_stage(schedule) == [(0, 1, 2, 3, 4, 5), (0, 1, 2, 3), (4, 5)]
-    schedule = schedule.rescored(third, [6, 1, 1, 9, 1, 1])
-    assert blocks_by_stage(schedule) == [(0, 1, 2, 3, 4, 5), (0, 1, 2, 3), (0, 3)]
-    with pytest.raises(ScheduleError, match="must be finite"):
-        schedule.rescored(schedule.stages[1], [1, 2, math.nan, 4, 5, 6])
-
-
-def test_scores_change_nothing_where_all_blocks_or_none_are_trained():
-    blocks = [(1,), (0, 1), (), (1,)]
-    stages = (Stage(i / 4, (i + 1) / 4, b, embeddings=False) for i, b in enumerate(blocks))
-    assert list(Schedule(2, tuple(stages)).stages_to_rescore(8)) == [6]
-
-
-@given(
-    specs(mode="any_order", ratio_of="blocks", rescore=True),
-    st.integers(1, 12),
-    st.randoms(use_true_random=False),
-)
-def test_a_stage_is_what_the_spec_gives_by_the_new_scores(spec, n_blocks, random):
-    old, new = ([random.randrange(5) for _ in range(n_blocks)] for _ in range(2))
-    schedule, expected = spec.schedule(n_blocks, old), spec.schedule(n_blocks, new)
-    for stage in schedule.stages:
-        schedule = schedule.rescored(stage, new)
-    assert schedule == expected
-
-
 def test_equal_scores_freeze_the_lower_block_first():
     spec = ScheduleSpec(n_stages=3, mode="any_order", metric="fisher")
     assert spec.schedule(6, [1.0] * 6) == ScheduleSpec(n_stages=3).schedule(6)

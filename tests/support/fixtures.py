@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from progsearch.config import TaskConfig
-from progsearch.engine.shortcuts.recorded_steps import StepGraphs
+from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from tests.support.tiny import save_tiny
 
 
 @pytest.fixture
 def by_hand(monkeypatch):
     """Every step runs in Python; on a GPU, hooks would not see those that are recorded."""
-    monkeypatch.setattr(StepGraphs, "get", lambda *arguments: None)
+    monkeypatch.setattr(RecordedSteps, "step", lambda *arguments: None)
 
 
 @pytest.fixture(scope="module")

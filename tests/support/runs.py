@@ -4,10 +4,14 @@ import numpy as np
 import torch
 
 from progsearch.config import MethodConfig, RunConfig, TrainingConfig
+from progsearch.costs import steps_per_epoch
 from progsearch.engine.loop import Engine
+from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
+from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
+from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
 from tests.support.tiny import tiny_model
 
@@ -25,24 +29,52 @@ def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
 
 
 def tiny_engine(
-    schedule, model=None, *, split=None, method="full", prefix_cache=True, store=None, **training
+    schedule,
+    model=None,
+    *,
+    split=None,
+    method="full",
+    prefix_cache=True,
+    store=None,
+    rows=False,
+    without=(),
+    **training,
 ):
+    """An engine with its model.
+
+    ``rows``: whether the vocabulary is reduced to the rows that occur.
+    """
     model = four_block_bert() if model is None else model
     anatomy = find_anatomy(model)
     trainable = apply_method(model, anatomy, MethodConfig(name=method), seed=0)
     settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
+    training = TrainingConfig(**settings | training)
+    split = tiny_split(pad_id=model.config.pad_token_id) if split is None else split
+    shortcuts = usual_shortcuts(
+        model.to(DEVICE),
+        anatomy,
+        training.precision,
+        trained=trainable.names(*schedule.stages) if rows else (),
+        splits=[split],
+        store=store,
+        left_out=[*without, *([] if prefix_cache else [FrozenPrefix])],
+    )
+    epoch = steps_per_epoch(len(split), training.batch_size, training.gradient_accumulation)
     engine = Engine(
         model,
         anatomy,
         trainable,
-        schedule,
-        TrainingConfig(**settings | training),
-        tiny_split(pad_id=model.config.pad_token_id) if split is None else split,
-        DEVICE,
-        prefix_cache=prefix_cache,
-        store=store,
+        SegmentPlan(schedule, epoch, training.epochs),
+        training,
+        split,
+        shortcuts=shortcuts,
     )
     return engine, model
+
+
+def shortcut(engine, kind):
+    """The engine's shortcut of a kind; None if it has none."""
+    return next((s for s in engine.shortcuts.all if isinstance(s, kind)), None)
 
 
 def four_block_bert(**overrides):
@@ -85,4 +117,5 @@ def config_of(files, schedule=None, method="full", **training):
 
 def finish(run):
     records = list(run.records())
+    run.finish()
     return records, run.result()

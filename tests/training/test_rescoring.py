@@ -9,6 +9,7 @@ from progsearch.contribution import ContributionMetric, get_metric
 from progsearch.errors import MetricError, TrialFailed
 from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.files import read_config
+from progsearch.schedule.rescoring import RescoringPlan
 from progsearch.store import Store
 from progsearch.training import TrainingRun
 from progsearch.training.rescoring import Rescoring
@@ -57,7 +58,10 @@ def says(monkeypatch):
                 get_metric(looks_by).scores(probe)
                 return left.pop(0)
 
-        monkeypatch.setitem(contribution._BUILT_IN, "oracle", Oracle)
+        monkeypatch.setattr(
+            contribution.METRICS, "_built_in", dict(contribution.METRICS._built_in)
+        )
+        contribution.METRICS.add(Oracle)
         return left
 
     return make
@@ -68,7 +72,7 @@ def says(monkeypatch):
 
 def test_the_blocks_follow_the_scores(files, says):
     left = says([9, 1, 5], [1, 8, 7])
-    run = TrainingRun(config(files, metric="oracle"))
+    run = TrainingRun.from_config(config(files, metric="oracle"))
     planned = run.cost
     start = weights(run.model)
     _, result = finish(run)
@@ -78,11 +82,11 @@ def test_the_blocks_follow_the_scores(files, says):
         metric="oracle", scores=(1, 2, 3), rescored=((9, 1, 5), (1, 8, 7))
     )
     assert run.config.stages == config(files, run.schedule).stages
-    assert result.cost.updated_parameters == planned.updated_parameters
-    fixed = TrainingRun(run.config)
+    assert run.cost.updated_parameters == planned.updated_parameters
+    fixed = TrainingRun.from_config(run.config)
     _, expected = finish(fixed)
     assert result.metrics == expected.metrics
-    assert result.cost == expected.cost
+    assert run.cost == fixed.cost
     torch.testing.assert_close(weights(run.model), weights(fixed.model), rtol=0, atol=1e-6)
     assert changed(start, weights(run.model))
 
@@ -90,21 +94,21 @@ def test_the_blocks_follow_the_scores(files, says):
 def test_the_cost_is_that_of_what_was_trained(files, says):
     # The lowest trained block decides how far down the backward pass runs.
     says([3, 1, 2], [3, 1, 2])
-    run = TrainingRun(config(files, metric="oracle"))
+    run = TrainingRun.from_config(config(files, metric="oracle"))
     planned = run.cost
     _, result = finish(run)
     assert run.schedule == plan((0, 1, 2), (0, 2), (0,))
-    assert result.cost == TrainingRun(run.config).cost
-    assert result.cost.flops > planned.flops
-    assert result.cost.updated_parameters == planned.updated_parameters
+    assert run.cost == TrainingRun.from_config(run.config).cost
+    assert run.cost.flops > planned.flops
+    assert run.cost.updated_parameters == planned.updated_parameters
 
 
 def test_real_scores_are_those_of_the_model_at_the_time(files):
-    run = TrainingRun(config(files))
+    run = TrainingRun.from_config(config(files))
     finish(run)
     first, second = run.config.contribution.rescored
     assert first != second
-    again = TrainingRun(config(files))
+    again = TrainingRun.from_config(config(files))
     finish(again)
     assert again.config == run.config
     assert not changed(weights(again.model), weights(run.model))
@@ -112,7 +116,7 @@ def test_real_scores_are_those_of_the_model_at_the_time(files):
 
 def test_a_model_that_was_saved_says_which_blocks_were_trained(files, says, tmp_path):
     says([9, 1, 5], [1, 8, 7])
-    run = TrainingRun(config(files, metric="oracle"))
+    run = TrainingRun.from_config(config(files, metric="oracle"))
     finish(run)
     save_run(run, tmp_path / "out")
     saved = read_config(tmp_path / "out" / "schedule.yaml")
@@ -123,7 +127,7 @@ def test_a_model_that_was_saved_says_which_blocks_were_trained(files, says, tmp_
 
 def test_an_unknown_metric_is_refused_before_anything_is_trained(files):
     with pytest.raises(MetricError, match="no contribution metric 'tailor'; did you mean taylor"):
-        TrainingRun(config(files, metric="tailor"))
+        TrainingRun.from_config(config(files, metric="tailor"))
 
 
 def test_memory_that_runs_out_while_scoring_fails_the_run(files, monkeypatch):
@@ -132,7 +136,7 @@ def test_memory_that_runs_out_while_scoring_fails_the_run(files, monkeypatch):
 
     monkeypatch.setattr(type(get_metric("taylor")), "scores", scores)
     with pytest.raises(TrialFailed, match="out of memory at step 4"):
-        finish(TrainingRun(config(files)))
+        finish(TrainingRun.from_config(config(files)))
 
 
 # -- scoring leaves no trace -----------------------------------------------------------------
@@ -144,10 +148,14 @@ def test_a_run_whose_scores_change_nothing_gives_the_bits_of_the_fixed_one(
     files, says, metric, method
 ):
     says([1, 2, 3], [1, 2, 3], looks_by=metric)
-    run = TrainingRun(config(files, metric="oracle", method=method), prefix_cache=False)
+    run = TrainingRun.from_config(
+        config(files, metric="oracle", method=method), prefix_cache=False
+    )
     records, _ = finish(run)
     assert run.schedule == PLAN
-    fixed = TrainingRun(config(files, rescore=False, method=method), prefix_cache=False)
+    fixed = TrainingRun.from_config(
+        config(files, rescore=False, method=method), prefix_cache=False
+    )
     expected, _ = finish(fixed)
     assert [record.metrics for record in records] == [record.metrics for record in expected]
     assert not changed(weights(run.model), weights(fixed.model))
@@ -155,7 +163,16 @@ def test_a_run_whose_scores_change_nothing_gives_the_bits_of_the_fixed_one(
 
 def rescoring_of(engine, model, metric):
     anatomy = engine._freezer._anatomy
-    return Rescoring(metric, model, anatomy, tiny_split(), 0, engine.recent_gradients, None)
+    return Rescoring(
+        RescoringPlan(Schedule.full(anatomy.n_blocks), 3, 3, metric),
+        metric,
+        model,
+        anatomy,
+        tiny_split(),
+        seed=0,
+        recent_gradients=engine.optimizer.recent_gradients,
+        store=None,
+    )
 
 
 def passes(model):
@@ -171,16 +188,16 @@ def test_gradients_that_training_had_anyway_are_the_scores(metric, monkeypatch, 
     engine, model = tiny_engine(Schedule.full(4), four_block_bert(), prefix_cache=False)
     anatomy = engine._freezer._anatomy
     blocks = [[p for _, p in anatomy.parameters(model, block)] for block in range(4)]
-    clip, given = engine._clip, []
+    clip, given = engine.optimizer.clip, []
 
     def keep():
         clip()
         # The optimizer divides by it.
-        scale = getattr(engine._optimizer, "grad_scale", None)
+        scale = getattr(engine.optimizer.adamw, "grad_scale", None)
         factor = 1 if scale is None else 1 / scale
         given.append([[p.grad * factor for p in block] for block in blocks])
 
-    monkeypatch.setattr(engine, "_clip", keep)
+    monkeypatch.setattr(engine.optimizer, "clip", keep)
     engine.advance(5)
     shares = [0.9 ** (len(given) - 1 - step) for step in range(len(given))]
     expected = []
@@ -224,7 +241,7 @@ def test_modes_flags_gradients_optimizer_and_random_numbers_stay(metric):
     engine, model = tiny_engine(schedule, four_block_bert(), prefix_cache=False)
     engine.advance(2)
     before = state_of(model)
-    optimizer = copy.deepcopy(engine._optimizer.state_dict())
+    optimizer = copy.deepcopy(engine.optimizer.adamw.state_dict())
     generator = torch.get_rng_state()
     rescoring = rescoring_of(engine, model, metric)
     rescoring.score("here")
@@ -232,7 +249,7 @@ def test_modes_flags_gradients_optimizer_and_random_numbers_stay(metric):
     assert_same_state(model, before)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(torch.get_rng_state(), generator)
-    torch.testing.assert_close(engine._optimizer.state_dict(), optimizer, rtol=0, atol=0)
+    torch.testing.assert_close(engine.optimizer.adamw.state_dict(), optimizer, rtol=0, atol=0)
 
 
 # -- reuse -----------------------------------------------------------------------------------
@@ -244,7 +261,7 @@ def store(tmp_path):
 
 
 def train(files, store=None, **changes):
-    run = TrainingRun(config(files, **changes), store=store, prefix_cache=False)
+    run = TrainingRun.from_config(config(files, **changes), store=store, prefix_cache=False)
     records, result = finish(run)
     return run, [record.metrics for record in records if record.epoch % 1 == 0], result
 
@@ -257,7 +274,7 @@ def test_reuse_changes_no_number(files, store, method, metric):
     branch = plan((0, 1, 2), (1, 2), (1, 2))
     shared, records, result = train(files, store, schedule=branch, **same)
     alone, expected, _ = train(files, schedule=branch, **same)
-    assert result.steps_trained == alone.total_steps - round(alone.total_steps * 2 / 3)
+    assert result.spent.steps_trained == alone.total_steps - round(alone.total_steps * 2 / 3)
     assert records == expected
     assert shared.config == alone.config
     assert not changed(weights(shared.model), weights(alone.model))
@@ -267,19 +284,19 @@ def test_a_run_that_is_known_whole_is_neither_trained_nor_scored(files, store, m
     first, records, result = train(files, store)
     monkeypatch.setattr(type(get_metric("taylor")), "scores", None)
     again, repeated, known = train(files, store)
-    assert known.steps_trained == 0
+    assert known.spent.steps_trained == 0
     assert repeated == records
     assert again.config == first.config
-    assert known.cost == result.cost
-    assert known.timings["train"] == result.timings["train"]
-    spent = result.timings["train"] + result.timings["evaluate"]
-    assert known.timings["saved"] == pytest.approx(spent)
+    assert again.cost == first.cost
+    assert known.spent.timings.train == result.spent.timings.train
+    spent = result.spent.timings.train + result.spent.timings.evaluate
+    assert known.spent.timings.saved == pytest.approx(spent)
 
 
 def test_runs_with_the_same_steps_share_them_however_they_came_to_them(files, store):
     chosen, records, _ = train(files, store)
     fixed, repeated, result = train(files, store, schedule=chosen.schedule, rescore=False)
-    assert result.steps_trained == 0
+    assert result.spent.steps_trained == 0
     assert repeated == records
 
 
@@ -288,7 +305,7 @@ def test_a_run_scores_the_steps_of_a_fixed_one(files, store, metric):
     expected, records, _ = train(files, metric=metric)
     train(files, store, schedule=expected.schedule, rescore=False)
     chosen, repeated, result = train(files, store, metric=metric)
-    assert result.steps_trained == 0
+    assert result.spent.steps_trained == 0
     assert repeated == records
     assert chosen.config == expected.config
 
@@ -305,11 +322,11 @@ def test_a_stage_that_goes_on_as_before_takes_no_more_time(files, store, says, c
     assert repeated == records
     assert one.schedule == other.schedule == same
     # Where nothing was stored at the cut, the way to it is trained to be scored.
-    assert second.steps_trained == (0 if chosen_first else 4)
-    seconds = [first.timings["train"], second.timings["train"]]
-    seconds[0 if chosen_first else 1] -= (one if chosen_first else other)._rescoring.seconds
+    assert second.spent.steps_trained == (0 if chosen_first else 4)
+    seconds = [first.spent.timings.train, second.spent.timings.train]
+    seconds[0 if chosen_first else 1] -= (one if chosen_first else other)._blocks.seconds
     assert seconds[0] == pytest.approx(seconds[1])
-    assert first.timings["evaluate"] == second.timings["evaluate"]
+    assert first.spent.timings.evaluate == second.spent.timings.evaluate
 
 
 def test_a_state_that_cannot_be_loaded_is_trained_again(files, store):
@@ -321,4 +338,4 @@ def test_a_state_that_cannot_be_loaded_is_trained_again(files, store):
     assert repeated == records
     assert shared.config == alone.config
     # Trained up to the last choice, behind which only metrics are needed.
-    assert result.steps_trained == 12
+    assert result.spent.steps_trained == 12

@@ -5,24 +5,34 @@ import pytest
 import torch
 
 from progsearch import Schedule
+from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.errors import ScheduleError, TrialFailed
 from progsearch.schedule import Stage
 from progsearch.store import Store
 from progsearch.training import TrainingRun
 from progsearch.training.save import load_trained, save_run
-from tests.support.runs import changed, config_of, finish, three_stages, weights
+from tests.support.runs import (
+    VOCABULARY,
+    changed,
+    config_of,
+    finish,
+    shortcut,
+    three_stages,
+    weights,
+)
 from tests.support.tiny import save_tiny
 
 
 def test_a_run_learns_and_reports_each_epoch(files):
-    records, result = finish(TrainingRun(config_of(files, Schedule.full(3))))
+    run = TrainingRun.from_config(config_of(files, Schedule.full(3)))
+    records, result = finish(run)
     assert [record.epoch for record in records] == [1, 2, 3]
     assert records[-1].fraction == 1
     assert result.metrics == records[-1].metrics
     assert result.metrics["accuracy"] > 0.9
-    assert result.cost.updated_parameters == 1
-    assert result.steps_trained == records[-1].step
-    assert result.peak_memory > 0
+    assert run.cost.updated_parameters == 1
+    assert result.spent.steps_trained == records[-1].step
+    assert result.spent.peak_memory > 0
 
 
 def test_a_stage_that_ends_within_an_epoch_is_reported_there(files, tmp_path):
@@ -32,21 +42,44 @@ def test_a_stage_that_ends_within_an_epoch_is_reported_there(files, tmp_path):
     )
     config = config_of(files, Schedule(3, stages))
     store = Store(tmp_path, budget=10**9)
-    records, _ = finish(TrainingRun(config, store=store))
+    records, _ = finish(TrainingRun.from_config(config, store=store))
     assert [record.epoch for record in records] == [1, 1.5, 2, 3]
     assert [record.step for record in records] == [6, 9, 12, 18]
     assert all(set(record.metrics) == {"accuracy", "f1"} for record in records)
-    again, _ = finish(TrainingRun(config, store=store))
+    again, _ = finish(TrainingRun.from_config(config, store=store))
     assert [r.metrics for r in again] == [r.metrics for r in records]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_run_that_ends_early_leaves_a_whole_model(files, steps):
+    with TrainingRun.from_config(config_of(files)) as run:
+        reduced = len(run.model.get_input_embeddings().weight)
+        records = run.records()
+        for _ in range(steps):
+            next(records)
+        assert len(run.model.get_input_embeddings().weight) == reduced
+    whole = len(run.model.get_input_embeddings().weight)
+    assert whole == VOCABULARY > reduced
+    run.finish()
+    assert len(run.model.get_input_embeddings().weight) == whole
+
+
+def test_the_last_record_may_be_made_before_the_run_is_finished_or_after(files):
+    """What a model scores does not depend on when it is made whole."""
+    run = TrainingRun.from_config(config_of(files))
+    *_, last = run.records()
+    before = run.evaluate(run.task.validation)
+    run.finish()
+    assert last.metrics == before == run.evaluate(run.task.validation) == run.result().metrics
 
 
 def test_a_schedule_for_another_number_of_blocks_is_refused(files):
     with pytest.raises(ScheduleError, match="0..2"):
-        TrainingRun(config_of(files, Schedule.full(4)))
+        TrainingRun.from_config(config_of(files, Schedule.full(4)))
 
 
 def test_diverged_training_fails_with_its_step(files):
-    run = TrainingRun(config_of(files, Schedule.full(3)))
+    run = TrainingRun.from_config(config_of(files, Schedule.full(3)))
     with torch.no_grad():
         next(run.model.parameters()).fill_(float("nan"))
     with pytest.raises(TrialFailed, match="not finite at step"):
@@ -63,14 +96,18 @@ def test_reuse_changes_no_number(files, tmp_path, architecture, method, prefix_c
     store = Store(tmp_path / "store", budget=10**9)
     stages = three_stages(3).stages
     branch = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (1, 2), False)))
-    first = TrainingRun(config_of(files, method=method), store=store, prefix_cache=prefix_cache)
+    first = TrainingRun.from_config(
+        config_of(files, method=method), store=store, prefix_cache=prefix_cache
+    )
     finish(first)
-    alone = TrainingRun(config_of(files, branch, method), prefix_cache=prefix_cache)
+    alone = TrainingRun.from_config(config_of(files, branch, method), prefix_cache=prefix_cache)
     alone_records, alone_result = finish(alone)
-    shared = TrainingRun(config_of(files, branch, method), store=store, prefix_cache=prefix_cache)
+    shared = TrainingRun.from_config(
+        config_of(files, branch, method), store=store, prefix_cache=prefix_cache
+    )
     records, result = finish(shared)
-    assert result.steps_trained == shared.total_steps - round(shared.total_steps * 2 / 3)
-    assert alone_result.steps_trained == alone.total_steps
+    assert result.spent.steps_trained == shared.total_steps - round(shared.total_steps * 2 / 3)
+    assert alone_result.spent.steps_trained == alone.total_steps
     assert [r.metrics for r in records] == [r.metrics for r in alone_records]
     if prefix_cache:
         # The cache is filled by batches of other widths than in the run that never stopped.
@@ -81,87 +118,91 @@ def test_reuse_changes_no_number(files, tmp_path, architecture, method, prefix_c
 
 def test_a_run_that_is_known_whole_is_not_trained(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
-    records, result = finish(TrainingRun(config_of(files), store=store))
-    again, repeated = finish(TrainingRun(config_of(files), store=store))
-    assert repeated.steps_trained == 0
+    records, result = finish(TrainingRun.from_config(config_of(files), store=store))
+    again, repeated = finish(TrainingRun.from_config(config_of(files), store=store))
+    assert repeated.spent.steps_trained == 0
     assert [r.metrics for r in again] == [r.metrics for r in records]
-    assert repeated.timings["train"] == result.timings["train"]
-    assert repeated.timings["saved"] > 0
+    assert repeated.spent.timings.train == result.spent.timings.train
+    assert repeated.spent.timings.saved > 0
 
 
 def test_test_data_is_scored_where_asked_and_kept_with_the_end_of_the_run(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
-    _, unasked = finish(TrainingRun(config_of(files), store=store))
+    _, unasked = finish(TrainingRun.from_config(config_of(files), store=store))
     assert unasked.test_metrics is None
     # The stored end has no score, so it is trained again, and nothing before it.
-    run = TrainingRun(config_of(files), store=store, test=True)
+    run = TrainingRun.from_config(config_of(files), store=store, test=True)
     _, result = finish(run)
-    assert result.steps_trained == run.total_steps // 3
+    assert result.spent.steps_trained == run.total_steps // 3
     assert result.metrics == unasked.metrics
     split = run.task.test
     with torch.no_grad():
         logits = run.model.eval()(**split.batch(range(len(split)), run.device)).logits.cpu()
     assert result.test_metrics == run.task.evaluate(logits.numpy(), split)
     # Known whole, so not trained: the score is the stored one, not that of an untrained model.
-    _, again = finish(TrainingRun(config_of(files), store=store, test=True))
-    assert (again.steps_trained, again.test_metrics) == (0, result.test_metrics)
-    assert finish(TrainingRun(config_of(files), store=store))[1].test_metrics is None
+    _, again = finish(TrainingRun.from_config(config_of(files), store=store, test=True))
+    assert (again.spent.steps_trained, again.test_metrics) == (0, result.test_metrics)
+    assert finish(TrainingRun.from_config(config_of(files), store=store))[1].test_metrics is None
 
 
 def test_a_task_without_test_data_has_no_test_score(files):
     model, task = files
     config = config_of((model, task.model_copy(update={"test_file": None})), epochs=1)
-    assert finish(TrainingRun(config, test=True))[1].test_metrics is None
+    assert finish(TrainingRun.from_config(config, test=True))[1].test_metrics is None
 
 
 def test_another_learning_rate_shares_nothing(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
-    finish(TrainingRun(config_of(files), store=store))
-    _, result = finish(TrainingRun(config_of(files, learning_rate=5e-3), store=store))
-    assert result.timings["saved"] == 0
+    finish(TrainingRun.from_config(config_of(files), store=store))
+    _, result = finish(TrainingRun.from_config(config_of(files, learning_rate=5e-3), store=store))
+    assert result.spent.timings.saved == 0
 
 
 def test_a_damaged_segment_is_trained_again(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
-    finish(TrainingRun(config_of(files), store=store))
+    finish(TrainingRun.from_config(config_of(files), store=store))
     stages = three_stages(3).stages
     branch = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (1, 2), False)))
     for path in tmp_path.glob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    _, result = finish(TrainingRun(config_of(files, branch), store=store, prefix_cache=False))
-    alone = TrainingRun(config_of(files, branch), prefix_cache=False)
+    _, result = finish(
+        TrainingRun.from_config(config_of(files, branch), store=store, prefix_cache=False)
+    )
+    alone = TrainingRun.from_config(config_of(files, branch), prefix_cache=False)
     _, expected = finish(alone)
     assert result.metrics == expected.metrics
-    assert result.steps_trained == alone.total_steps
-    assert result.timings["saved"] <= result.timings["evaluate"]
+    assert result.spent.steps_trained == alone.total_steps
+    assert result.spent.timings.saved <= result.spent.timings.evaluate
     # What was lost is there again.
     other = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (0, 2), False)))
-    run = TrainingRun(config_of(files, other), store=store, prefix_cache=False)
+    run = TrainingRun.from_config(config_of(files, other), store=store, prefix_cache=False)
     _, result = finish(run)
-    assert result.steps_trained == run.total_steps - round(run.total_steps * 2 / 3)
+    assert result.spent.steps_trained == run.total_steps - round(run.total_steps * 2 / 3)
 
 
 def test_only_what_is_damaged_is_trained_again(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
     stages = three_stages(3).stages
-    first = TrainingRun(config_of(files), store=store, prefix_cache=False)
+    first = TrainingRun.from_config(config_of(files), store=store, prefix_cache=False)
     finish(first)
-    middle = tmp_path / f"{first._lineage.key(round(first.total_steps * 2 / 3))}.safetensors"
+    middle = (
+        tmp_path / f"{first._chain._lineage.key(round(first.total_steps * 2 / 3))}.safetensors"
+    )
     middle.write_bytes(middle.read_bytes()[:-1] + b"?")
     branch = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (1, 2), False)))
-    run = TrainingRun(config_of(files, branch), store=store, prefix_cache=False)
+    run = TrainingRun.from_config(config_of(files, branch), store=store, prefix_cache=False)
     _, result = finish(run)
-    alone = TrainingRun(config_of(files, branch), prefix_cache=False)
+    alone = TrainingRun.from_config(config_of(files, branch), prefix_cache=False)
     _, expected = finish(alone)
     assert result.metrics == expected.metrics
     assert not changed(weights(run.model), weights(alone.model))
-    assert result.steps_trained == run.total_steps - round(run.total_steps / 3)
+    assert result.spent.steps_trained == run.total_steps - round(run.total_steps / 3)
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "bitfit", "adapter"])
 def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
     config = config_of(files, method=method)
-    run = TrainingRun(config)
+    run = TrainingRun.from_config(config)
     finish(run)
     metrics = save_run(run, tmp_path / "out")
     assert set(metrics) == {"accuracy", "f1", "test_accuracy", "test_f1"}
@@ -183,17 +224,19 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_run_that_nobody_needs_any_more_is_gone_at_once(files, tmp_path, steps):
     """A worker makes one after the other, and each holds a model and more."""
-    run = TrainingRun(config_of(files), store=Store(tmp_path, budget=10**9))
+    run = TrainingRun.from_config(config_of(files), store=Store(tmp_path, budget=10**9))
     records = run.records()
     for _ in range(steps):
         next(records)
     if steps == 3:
         assert next(records, None) is None
-    parts = [weakref.ref(part) for part in (run, run.model, run._engine, run._engine._prefix)]
+        run.finish()
+    prefix = shortcut(run._engine, FrozenPrefix)
+    parts = [weakref.ref(part) for part in (run, run.model, run._engine, prefix)]
     parts += [weakref.ref(run.model.get_input_embeddings())]
     gc.disable()
     try:
-        del run, records
+        del run, records, prefix
         assert [part() for part in parts] == [None] * 5
     finally:
         gc.enable()

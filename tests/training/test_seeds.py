@@ -12,7 +12,10 @@ SETTINGS = {"learning_rate": 5e-3, "epochs": 2}
 
 
 def runs_of(files, seeds, **settings):
-    return [TrainingRun(with_seed(config_of(files, **SETTINGS), s), **settings) for s in seeds]
+    return [
+        TrainingRun.from_config(with_seed(config_of(files, **SETTINGS), s), **settings)
+        for s in seeds
+    ]
 
 
 def test_runs_in_turn_are_the_runs_alone_and_their_mean_is_told(files):
@@ -50,16 +53,17 @@ def test_work_is_summed_and_cost_is_that_of_one_run(files, tmp_path):
     mean = SeedMean(together)
     records, result = finish(mean)
     # Seed 3 was there already, and what it once took counts all the same.
-    assert result.steps_trained == mean.total_steps
+    assert result.spent.steps_trained == mean.total_steps
     parts = [run.spent() for run in together]
     for kind in ("setup", "train", "evaluate", "saved"):
-        assert result.timings[kind] == pytest.approx(sum(p["timings"][kind] for p in parts))
-    assert 0 < result.timings["saved"] < result.timings["train"] + result.timings["evaluate"]
-    assert result.peak_memory == max(p["peak_memory"] for p in parts)
+        total = sum(getattr(part.timings, kind) for part in parts)
+        assert getattr(result.spent.timings, kind) == pytest.approx(total)
+    assert 0 < result.spent.timings.saved < result.spent.timings.run
+    assert result.spent.peak_memory == max(part.peak_memory for part in parts)
     assert records[-1].seconds == pytest.approx(
-        result.timings["train"] + result.timings["evaluate"]
+        result.spent.timings.train + result.spent.timings.evaluate
     )
-    assert result.cost == mean.cost == together[0].cost
+    assert mean.cost == together[0].cost
     assert mean.config == together[0].config
     assert mean.schedule == together[0].schedule
 

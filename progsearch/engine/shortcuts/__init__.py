@@ -1,1 +1,1 @@
-"""What spares work and changes no number; the loop reads the same with all of them off."""
+"""What spares work and changes no number: each a `Shortcut`, so that each can be left out."""

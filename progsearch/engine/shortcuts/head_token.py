@@ -1,16 +1,16 @@
 """The last block's work for the one token that the head reads.
 
 A classifier reads the last hidden state of one token: the first one's, or in decoders the last
-one's. What the others look for in the last block's attention and all that comes behind it is
-thrown away, and so is the backward pass of it. Here it is not computed.
+one's. What the last block computes for the others from its attention on is thrown away, and so is
+the backward pass of it. Here it is not computed.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -18,46 +18,60 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from progsearch.engine.batches import Batch
+from progsearch.engine.shortcuts.base import Shortcut
 from progsearch.models.anatomy import Anatomy, evaluating
 from progsearch.models.architectures import architecture_of
+from progsearch.models.blocks import hidden_output, with_hidden
 from progsearch.tasks import Split
 
 _log = logging.getLogger(__name__)
 
+_Position = Literal["first", "last"]
 
-class HeadToken:
+
+class HeadToken(Shortcut):
     """The token that a model's head reads, of each example.
 
     Args:
         model: The model.
         anatomy: Where its blocks are.
-        split: Examples that it knows, to see on one of them what the head reads.
+        position: Where the token is, padding not counted; None if the head reads others, too.
 
     Attributes:
-        position: Where the token is, padding not counted; None where the head reads others, too.
+        position: As given.
     """
 
-    def __init__(self, model: nn.Module, anatomy: Anatomy, split: Split) -> None:
+    def __init__(self, model: nn.Module, anatomy: Anatomy, position: _Position | None) -> None:
         self._block = model.get_submodule(anatomy.blocks[-1])
-        self.position = _position(model, self._block, split)
+        self.position = position
         architecture = architecture_of(model)
-        name = architecture.after_attention if self.position else None
-        self._behind_attention = self._block.get_submodule(name) if name else None
+        name = architecture.after_attention if position else None
+        self._after_attention = self._block.get_submodule(name) if name else None
         if name is None:
-            reason = (
-                f"not known how in {architecture.model_type}"
-                if self.position
-                else "the head reads others"
-            )
+            kind = architecture.model_type
+            reason = f"not known how in {kind}" if position else "the head reads others"
             _log.info("the last block works for all tokens, not for one: %s", reason)
         self._last: Tensor | None = None
 
+    @classmethod
+    def found(cls, model: nn.Module, anatomy: Anatomy, split: Split) -> Self:
+        """The one of ``model``, which is run on an example of ``split`` to see what is read."""
+        last_block = model.get_submodule(anatomy.blocks[-1])
+        return cls(model, anatomy, _position(model, last_block, split))
+
+    def around(
+        self, batch: Batch, rows: Tensor, inputs: dict[str, Tensor]
+    ) -> AbstractContextManager[None]:
+        """See `alone`."""
+        return self.alone(inputs["attention_mask"])
+
     @contextmanager
     def alone(self, attention_mask: Tensor) -> Iterator[None]:
-        """Within, the last block works for that token alone, where it can.
+        """While active, the last block works for that token alone, if it can.
 
-        Its keys and values are those of all tokens. Of what it returns, the token's state alone
-        is right.
+        Its keys and values are those of all tokens. Of what it returns, only the token's state is
+        right.
 
         Args:
             attention_mask: Of the batch that passes, shape ``(rows, width)``, padded on the right.
@@ -66,12 +80,12 @@ class HeadToken:
             self._last = attention_mask.sum(1, keepdim=True) - 1
         with ExitStack() as stack:
             stack.callback(setattr, self, "_last", None)
-            if self._behind_attention is not None:
+            if self._after_attention is not None:
                 attention = _OneQuery(self)
                 hooks = [
                     self._block.register_forward_pre_hook(attention.enter),
                     self._block.register_forward_hook(attention.leave, always_call=True),
-                    self._behind_attention.register_forward_pre_hook(self._narrow),
+                    self._after_attention.register_forward_pre_hook(self._narrow),
                 ]
                 for hook in hooks:
                     stack.callback(hook.remove)
@@ -81,7 +95,7 @@ class HeadToken:
         return tuple(self.of(hidden) for hidden in inputs)
 
     def of(self, hidden: Tensor) -> Tensor:
-        """The token's part of ``hidden``, within `alone`; all of it where the head reads others.
+        """The token's part of ``hidden``, while `alone` is active; all if the head reads others.
 
         Args:
             hidden: Shape ``(rows, ..., width, size)``.
@@ -103,8 +117,8 @@ class HeadToken:
 
     @property
     def last(self) -> Tensor:
-        """The place of each row's last token, within `alone`, shape ``(rows, 1)``."""
-        assert self._last is not None, "what is padding is known within `alone` only"
+        """The place of each row's last token, while `alone` is active, shape ``(rows, 1)``."""
+        assert self._last is not None, "what is padding is known while `alone` is active only"
         return self._last
 
 
@@ -151,18 +165,15 @@ class _OneQuery(TorchFunctionMode):
         return one.expand(*query.shape[:-1], -1)
 
 
-def _position(
-    model: nn.Module, last_block: nn.Module, split: Split
-) -> Literal["first", "last"] | None:
-    """Which token's last hidden state the logits depend on, seen by their gradient."""
+def _position(model: nn.Module, last_block: nn.Module, split: Split) -> _Position | None:
+    """Which token's last hidden state the output depends on, seen by its gradient."""
     states: list[Tensor] = []
 
     def cut(block: nn.Module, inputs: Any, output: Any) -> Any:
-        hidden = output if isinstance(output, Tensor) else output[0]
-        states.append(hidden.detach().requires_grad_())
-        return states[0] if isinstance(output, Tensor) else (states[0], *output[1:])
+        states.append(hidden_output(output).detach().requires_grad_())
+        return with_hidden(output, states[0])
 
-    # Padded where any example is, to tell the last token from the last place.
+    # Padded if any example is, to tell the last token from the last place.
     two_or_more = np.where(split.lengths > 1, split.lengths, split.lengths.max())
     row = int(np.argmin(two_or_more))
     length = int(split.lengths[row])
@@ -172,10 +183,12 @@ def _position(
     hook = last_block.register_forward_hook(cut)
     try:
         with torch.enable_grad(), evaluating(model):
-            logits = model(**batch).logits
+            output = model(**batch)
     finally:
         hook.remove()
-    (gradient,) = torch.autograd.grad(logits.sum(), states, allow_unused=True)
+    found = [value for name, value in output.items() if name != "loss"]
+    total = torch.stack([value.sum() for value in found if isinstance(value, Tensor)]).sum()
+    (gradient,) = torch.autograd.grad(total, states, allow_unused=True)
     # Some attention kernels take the tokens of all examples in one row.
     if length == 1 or gradient is None or gradient.shape[:2] != (1, width):
         return None

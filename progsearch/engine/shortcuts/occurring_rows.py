@@ -2,59 +2,68 @@
 
 A token that never occurs has no gradient. Its row would take part in every step all the same: the
 backward pass writes a gradient as large as the whole table, which is then measured for clipping
-and read by Adam beside two moments of its size, only to leave the row where weight decay alone
-puts it. Most of a vocabulary is of that kind, and the table is half of a small model.
+and read by Adam beside two moments of its size, and in the end weight decay alone has changed the
+row. Most rows of a vocabulary are of that kind, and the table is half of a small model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from progsearch.engine.shortcuts.base import Shortcut
 from progsearch.tasks import Split
 
 _ROWS = "rows_of_tokens"
 
 
-class OccurringRows:
-    """Reduces an embedding to the rows of some tokens, in place, until they are `put_back`.
+class OccurringRows(Shortcut):
+    """Reduces an embedding to the rows of some tokens, in place, until the training is over.
+
+    Make it before the optimizer, which is to hold these rows.
 
     Args:
         embedding: The token embedding of a model.
+        name: The name of its weight in the model.
         ids: The tokens that occur, ascending; a padding token of the table is one of them.
     """
 
-    def __init__(self, embedding: nn.Embedding, ids: Tensor) -> None:
+    def __init__(self, embedding: nn.Embedding, name: str, ids: Tensor) -> None:
         self._embedding = embedding
+        self._name = name
         self._ids = ids
-        self._whole = embedding.weight
+        self._finished = False
+        # In the machine's memory: no pass needs it before the end.
+        self._whole = embedding.weight.detach().cpu()
         self._padding = embedding.padding_idx
-        # The other tokens point behind the last row, where the lookup refuses them.
+        # The other tokens point after the last row, where the lookup refuses them.
         rows = torch.full((embedding.num_embeddings,), len(ids), device=ids.device)
         rows[ids] = torch.arange(len(ids), device=ids.device)
         if self._padding is not None:
             embedding.padding_idx = int(rows[self._padding])
         embedding.register_buffer(_ROWS, rows, persistent=False)
+        rows_of_tokens = embedding.weight.detach()[ids]
         embedding.weight = nn.Parameter(
-            self._whole.detach()[ids], requires_grad=self._whole.requires_grad
+            rows_of_tokens, requires_grad=embedding.weight.requires_grad
         )
         self._hook = embedding.register_forward_pre_hook(_as_rows)
 
     @torch.no_grad()
-    def put_back(self, decay: float) -> None:
-        """Make the table whole again, with the rows as they are now.
-
-        Args:
-            decay: What weight decay makes of the rows that do not occur, as a factor.
-        """
+    def finish(self, decay: Callable[[str], float]) -> None:
+        """Make the table whole again, with the rows as they are now."""
+        if self._finished:
+            return
+        self._finished = True
         rows = self._embedding.weight
-        whole = self._whole.detach().to(rows.device)
-        if decay != 1:
-            whole *= decay
+        whole = self._whole.to(rows.device)
+        factor = decay(self._name)
+        # What weight decay makes of the rows that do not occur.
+        if factor != 1:
+            whole *= factor
         whole[self._ids.to(rows.device)] = rows
         self._embedding.weight = nn.Parameter(whole, requires_grad=rows.requires_grad)
         self._embedding.padding_idx = self._padding
@@ -65,13 +74,6 @@ class OccurringRows:
 # Not a method: the embedding would hold what holds the embedding.
 def _as_rows(embedding: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return (getattr(embedding, _ROWS)[inputs[0]], *inputs[1:])
-
-
-def token_embedding(model: PreTrainedModel) -> str:
-    """The name of the weight that ``model`` looks its tokens up in."""
-    embedding = model.get_input_embeddings()
-    name = next(name for name, module in model.named_modules() if module is embedding)
-    return f"{name}.weight"
 
 
 def keep_occurring_rows(
@@ -85,7 +87,7 @@ def keep_occurring_rows(
         splits: All examples that the model will see.
 
     Returns:
-        The rows that are left; None where the model was left as it was: its table is not trained,
+        The rows that are left; None if the model was left as it was: its table is not trained,
         belongs to another part of the model, too, does more than look up rows, or is not known.
     """
     try:
@@ -93,17 +95,17 @@ def keep_occurring_rows(
     except NotImplementedError:
         # Code from the hub need not say which of its tables is that of the tokens.
         return None
+    if not isinstance(embedding, nn.Embedding) or embedding.max_norm is not None:
+        return None
+    name = next(name for name, module in model.named_modules() if module is embedding)
     owners = [p for _, p in model.named_parameters(remove_duplicate=False)]
-    if (
-        not isinstance(embedding, nn.Embedding)
-        or embedding.max_norm is not None
-        or token_embedding(model) not in trained
-        or sum(parameter is embedding.weight for parameter in owners) > 1
-    ):
+    is_shared = sum(parameter is embedding.weight for parameter in owners) > 1
+    if f"{name}.weight" not in trained or is_shared:
         return None
     occurring = torch.zeros(embedding.num_embeddings, dtype=torch.bool)
     for split in splits:
         occurring[split.token_ids()] = True
     if embedding.padding_idx is not None:
         occurring[embedding.padding_idx] = True
-    return OccurringRows(embedding, occurring.nonzero().squeeze(1).to(embedding.weight.device))
+    ids = occurring.nonzero().squeeze(1).to(embedding.weight.device)
+    return OccurringRows(embedding, f"{name}.weight", ids)

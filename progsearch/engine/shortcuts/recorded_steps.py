@@ -11,10 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from progsearch.engine.batches import Batch
+from progsearch.engine.shortcuts.base import Shortcut, StageStart, Update
+from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.models.architectures import architecture_of
 
 _log = logging.getLogger(__name__)
@@ -24,7 +28,7 @@ _MOST_GRAPHS = 64
 
 
 def recordable(model: nn.Module) -> bool:
-    """Whether steps of ``model`` can be recorded; the log says if they cannot."""
+    """Whether steps of ``model`` can be recorded; if not, the log says so."""
     architecture = architecture_of(model)
     if not architecture.recordable:
         _log.info(
@@ -40,22 +44,29 @@ class _Recorded:
     rows: list[Tensor]
 
 
-class StepGraphs:
+class RecordedSteps(Shortcut):
     """The recorded steps of one stage, by what makes their kernels differ.
 
     Args:
         device: A GPU.
+        prefix: The shortcut that leaves out frozen blocks, if it is used: what a pass fetches
+            for it from the machine's memory is waited for, and such a step has no graph.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, prefix: FrozenPrefix | None) -> None:
         self._device = device
+        self._prefix = prefix
         self._recorded: dict[Hashable, _Recorded] = {}
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._usable = True
-        self.clear()
+        self.forget()
 
-    def clear(self) -> None:
-        """Forget all: tensors that the steps work with are about to be replaced."""
+    def enter_stage(self, start: StageStart) -> None:
+        """Other tensors take part from now on: what was recorded reads the old ones."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Tensors that the recorded steps work with are about to be replaced."""
         if self._recorded:
             self._recorded.clear()
             # Their memory serves nobody else unless it is given back.
@@ -63,37 +74,42 @@ class StepGraphs:
         # All of one stage share their memory. No step leaves anything in it, so their order does
         # not matter.
         self._pool = torch.cuda.graph_pool_handle()
+        self._is_first = True
 
-    def get(
-        self, key: Hashable, rows: list[Tensor], step: Callable[[list[Tensor]], None]
+    def step(
+        self, batches: list[Batch], rows: list[Tensor], update: Update
     ) -> Callable[[], None] | None:
-        """A call that makes a step on ``rows``; None where it has to be made without a graph.
+        """The step as one call, if it can be recorded.
 
-        Args:
-            key: What the kernels of a step depend on.
-            rows: Which examples its batches hold, on the CPU.
-            step: Makes the step, given these on the device. Its kernels and their arguments must
-                follow from the key. It must not wait for the device.
+        ``update`` must not wait for the device, and its kernels and their arguments must follow
+        from what `_kind` tells of its batches.
         """
+        # A stage's first step is not recorded: it allocates what the others work with.
+        if self._is_first:
+            self._is_first = False
+            return None
+        kinds = [self._kind(batch) for batch in batches]
+        if None in kinds:
+            return None
+        key = tuple(kinds)
+        if key not in self._recorded and self._usable and len(self._recorded) < _MOST_GRAPHS:
+            self._record(key, rows, partial(update, batches))
         recorded = self._recorded.get(key)
-        if recorded is None:
-            if not self._usable or len(self._recorded) >= _MOST_GRAPHS:
-                return None
-            recorded = self._record(rows, step)
-            if recorded is None:
-                return None
-            self._recorded[key] = recorded
+        return partial(_replay, recorded, rows) if recorded is not None else None
 
-        def replay() -> None:
-            for held, given in zip(recorded.rows, rows, strict=True):
-                held.copy_(given, non_blocking=True)
-            recorded.graph.replay()
-
-        return replay
+    def _kind(self, batch: Batch) -> Hashable | None:
+        """What the kernels of a pass depend on while a stage lasts; None if it is not known."""
+        # If a batch needs no padding, transformers leaves the attention mask out, but only if it
+        # can read it.
+        if not batch.is_padded:
+            return None
+        if self._prefix is not None and not self._prefix.on_device(batch):
+            return None
+        return len(batch.indices), batch.width
 
     def _record(
-        self, rows: list[Tensor], step: Callable[[list[Tensor]], None]
-    ) -> _Recorded | None:
+        self, key: Hashable, rows: list[Tensor], step: Callable[[list[Tensor]], None]
+    ) -> None:
         """Run ``step`` for its kernels' sake: none of them is executed."""
         held = [row.to(self._device) for row in rows]
         graph = torch.cuda.CUDAGraph()
@@ -114,5 +130,11 @@ class StepGraphs:
             generator.graphsafe_set_state(torch.Generator(generator.device))
             self._usable = False
             self._recorded.clear()
-            return None
-        return _Recorded(graph, held)
+            return
+        self._recorded[key] = _Recorded(graph, held)
+
+
+def _replay(recorded: _Recorded, rows: list[Tensor]) -> None:
+    for held, given in zip(recorded.rows, rows, strict=True):
+        held.copy_(given, non_blocking=True)
+    recorded.graph.replay()

@@ -1,13 +1,12 @@
 import itertools
-from contextlib import nullcontext
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progsearch.engine.shortcuts import frozen_prefix as prefix
+from progsearch.engine.shortcuts import hidden_states
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.store import Store
@@ -112,53 +111,6 @@ def test_a_frozen_block_runs_once_per_example(by_hand):
     assert sum(calls) == len(tiny_split())
 
 
-# What these look up passes another module or is added up on its way to the first block, or is
-# needed once more behind that (DeBERTa-v2); MPNet's blocks look up distances.
-LOOKED_UP = {"deberta-v2", "electra", "gpt_neox", "gpt2", "mpnet", "opt"}
-
-
-@pytest.mark.parametrize("architecture", sorted(TINY))
-def test_frozen_embeddings_are_not_computed_for_nobody(architecture, monkeypatch, by_hand):
-    look_up, calls = torch.nn.functional.embedding, []
-
-    def counted(*args, **kwargs):
-        calls.append(1)
-        return look_up(*args, **kwargs)
-
-    monkeypatch.setattr(torch.nn.functional, "embedding", counted)
-
-    def train():
-        engine, model = tiny_engine(Schedule.last_blocks(3, 1), tiny_model(architecture))
-        engine.advance(engine.steps_per_epoch)
-        calls.clear()
-        engine.advance(engine.total_steps)
-        return weights(model), len(calls)
-
-    less, looked_up = train()
-    monkeypatch.setattr(
-        prefix.FrozenPrefix, "_without_embeddings", lambda *arguments: nullcontext()
-    )
-    whole, looked_up_before = train()
-    assert 0 < looked_up_before
-    assert (looked_up > 0) == (architecture in LOOKED_UP)
-    for name, weight in less.items():
-        assert torch.equal(weight, whole[name]), name
-
-
-def test_embeddings_that_something_else_reads_are_computed():
-    model = four_block_bert()
-    read = []
-    engine, _ = tiny_engine(Schedule.last_blocks(4, 1), model)
-    first = model.bert.encoder.layer[0]
-    # Whatever is put between, the first block does not get what the embeddings gave.
-    first.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 0, *inputs[1:]))
-    model.bert.embeddings.register_forward_hook(
-        lambda module, inputs, output: read.append(output.isfinite().all())
-    )
-    engine.advance(engine.total_steps)
-    assert len(read) > engine.total_steps and all(read)
-
-
 def test_the_cache_moves_forward_from_where_it_is():
     calls = {0: 0, 2: 0}
     stages = (
@@ -223,25 +175,10 @@ def test_what_the_cache_cannot_hold_is_logged(trained, embeddings, method, reaso
 def test_what_does_not_fit_in_memory_goes_to_a_file(monkeypatch):
     schedule = three_stages(4)
     plain = train("bert", "full", schedule, False, num_hidden_layers=4)
-    monkeypatch.setattr(prefix, "_MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(hidden_states, "_MEMORY_SHARE", 0.0)
     torch.testing.assert_close(
         train("bert", "full", schedule, True, num_hidden_layers=4), plain, **TOLERANCE
     )
-
-
-def test_states_come_back_as_they_were_put():
-    split = tiny_split()
-    hidden = torch.randn(3, int(split.lengths[[4, 2, 9]].max()), 8)
-    states = prefix.HiddenStates(split.lengths, 2, hidden)
-    indices = np.array([4, 2, 9])
-    assert not states.has(indices).any()
-    states.put(indices, hidden)
-    assert states.has(indices).all() and not states.complete
-    back = states.get(torch.from_numpy(indices), hidden.shape[1])
-    for row, index in enumerate(indices):
-        length = split.lengths[index]
-        assert torch.equal(back[row, :length], hidden[row, :length])
-        assert not back[row, length:].any()
 
 
 def test_a_prefix_that_is_never_trained_is_computed_once_for_all_runs(tmp_path, by_hand):
@@ -267,16 +204,6 @@ def test_a_prefix_that_is_never_trained_is_computed_once_for_all_runs(tmp_path, 
     torch.testing.assert_close(deeper, run(Schedule.last_blocks(4, 1), None)[0], **TOLERANCE)
 
 
-def test_a_pass_that_only_moves_the_cache_forward_does_not_say_who_reads_the_embeddings(tmp_path):
-    store = Store(tmp_path, budget=10**9)
-    first, _ = tiny_engine(Schedule.last_blocks(4, 2), four_block_bert(), store=store)
-    first.advance(1)
-    first.advance(first.steps_per_epoch)
-    engine, model = tiny_engine(Schedule.last_blocks(4, 1), four_block_bert(), store=store)
-    engine.advance(engine.total_steps)
-    assert engine._prefix._unread == (model.bert.embeddings, torch.float32)
-
-
 def frozen_from_the_second_third(n_frozen):
     stages = three_stages(3).stages
     later = Stage(1 / 3, 1.0, tuple(range(n_frozen, 3)), embeddings=False)
@@ -294,10 +221,10 @@ def count_examples(run, block):
 
 def test_a_prefix_that_was_trained_alike_is_computed_once_for_all_runs(by_hand, files, tmp_path):
     store = Store(tmp_path, budget=10**9)
-    alone = TrainingRun(config_of(files, frozen_from_the_second_third(2)))
+    alone = TrainingRun.from_config(config_of(files, frozen_from_the_second_third(2)))
     alone_records, _ = finish(alone)
-    finish(TrainingRun(config_of(files, frozen_from_the_second_third(1)), store=store))
-    run = TrainingRun(config_of(files, frozen_from_the_second_third(2)), store=store)
+    finish(TrainingRun.from_config(config_of(files, frozen_from_the_second_third(1)), store=store))
+    run = TrainingRun.from_config(config_of(files, frozen_from_the_second_third(2)), store=store)
     first, second = count_examples(run, 0), count_examples(run, 1)
     records, _ = finish(run)
     # The first third is known whole; block 0 was frozen there, block 1 is run once an example.
@@ -309,11 +236,11 @@ def test_a_prefix_that_was_trained_alike_is_computed_once_for_all_runs(by_hand, 
 def test_a_prefix_that_was_trained_otherwise_is_not_shared(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
     schedule = frozen_from_the_second_third(1)
-    finish(TrainingRun(config_of(files, schedule, learning_rate=5e-3), store=store))
-    run = TrainingRun(config_of(files, schedule), store=store)
+    finish(TrainingRun.from_config(config_of(files, schedule, learning_rate=5e-3), store=store))
+    run = TrainingRun.from_config(config_of(files, schedule), store=store)
     passed = count_examples(run, 0)
     finish(run)
-    alone = TrainingRun(config_of(files, schedule))
+    alone = TrainingRun.from_config(config_of(files, schedule))
     expected = count_examples(alone, 0)
     finish(alone)
     assert sum(passed) == sum(expected) > 0
@@ -326,7 +253,9 @@ def test_states_that_are_larger_than_a_trained_segment_are_not_shared(
     schedule = frozen_from_the_second_third(1)
 
     def stored(folder):
-        finish(TrainingRun(config_of(files, schedule), store=Store(folder, budget=10**9)))
+        finish(
+            TrainingRun.from_config(config_of(files, schedule), store=Store(folder, budget=10**9))
+        )
         return len(list(folder.glob("*.safetensors")))
 
     for name in ("all", "few"):

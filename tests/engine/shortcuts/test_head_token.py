@@ -6,18 +6,27 @@ from torch.overrides import TorchFunctionMode
 
 from progsearch.config import MethodConfig
 from progsearch.engine.shortcuts import head_token
+from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.architectures import ARCHITECTURES, Architecture
 from progsearch.schedule import Schedule
 from progsearch.store import Store
-from tests.support.runs import DEVICE, four_block_bert, tiny_engine, tiny_split, weights
+from tests.support.runs import (
+    DEVICE,
+    four_block_bert,
+    shortcut,
+    tiny_engine,
+    tiny_split,
+    weights,
+)
 from tests.support.tiny import TINY, tiny_model
 
 # Products of other shapes round differently; nothing else may differ.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
 DECODERS = {"gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2"}
-# Its layers behind attention work on tokens of all examples in one row.
+# Its layers after attention work on tokens of all examples in one row.
 WHOLE = {"opt"}
 # Weights of a layer between the hidden states and the feed-forward's width.
 FEED_FORWARD = {32 * 48, 32 * 128}
@@ -46,7 +55,7 @@ def assert_same_function(model, anatomy, split=None):
         split = tiny_split(pad_id=model.config.pad_token_id)
     batch = split.batch(range(6), DEVICE)
     logits, expected = gradients(model, batch)
-    token = HeadToken(model, anatomy, split)
+    token = HeadToken.found(model, anatomy, split)
     with token.alone(batch["attention_mask"]):
         narrow_logits, narrow = gradients(model, batch)
     torch.testing.assert_close(narrow_logits, logits, **TOLERANCE)
@@ -77,7 +86,7 @@ def test_they_are_so_for_models_that_are_built_like_others(kind):
     for name in ("model_type", "architectures"):
         like.pop(name)
     config = getattr(transformers, f"{kind}Config")(**like)
-    assert config.model_type in head_token._BEHIND_ATTENTION
+    assert ARCHITECTURES[config.model_type].after_attention
     torch.manual_seed(0)
     model = transformers.AutoModelForSequenceClassification.from_config(config).eval().to(DEVICE)
     token = assert_same_function(model, find_anatomy(model))
@@ -102,7 +111,7 @@ def test_the_last_feed_forward_sees_one_token_per_example(architecture):
         if getattr(module, "weight", torch.empty(0)).numel() in FEED_FORWARD
     ]
     assert layers
-    token = HeadToken(model, anatomy, split)
+    token = HeadToken.found(model, anatomy, split)
     for layer in layers:
         layer.register_forward_hook(lambda module, inputs, output: seen.append(output[..., 0]))
     with token.alone(batch["attention_mask"]):
@@ -129,7 +138,7 @@ def test_the_last_attention_has_one_query_per_example(architecture):
     model, anatomy = with_method(architecture, "full")
     split = tiny_split(pad_id=model.config.pad_token_id)
     batch = split.batch(range(6), DEVICE)
-    token = HeadToken(model, anatomy, split)
+    token = HeadToken.found(model, anatomy, split)
     with token.alone(batch["attention_mask"]), _Queries() as queries:
         model(**batch)
     width = batch["input_ids"].shape[1]
@@ -167,7 +176,8 @@ def test_training_with_and_without_it_gives_the_same_weights(architecture, monke
     dropout = {"bert": ["hidden_dropout_prob", "attention_probs_dropout_prob"], "opt": ["dropout"]}
     off = dict.fromkeys(dropout.get(architecture, []), 0.0)
     narrow = train(**off)
-    monkeypatch.setattr(head_token, "_BEHIND_ATTENTION", {})
+    unknown = Architecture(architecture, architecture)
+    monkeypatch.setattr(head_token, "architecture_of", lambda model: unknown)
     torch.testing.assert_close(narrow, train(**off), rtol=1e-4, atol=1e-5)
 
 
@@ -177,7 +187,7 @@ def test_where_only_the_head_is_trained_one_state_per_example_is_kept(architectu
     model = tiny_model(architecture)
     engine, _ = tiny_engine(Schedule.last_blocks(3, 0), model, store=store)
     engine.advance(engine.total_steps)
-    (known,) = engine._prefix._states.values()
+    (known,) = shortcut(engine, FrozenPrefix)._states.values()
     assert [states.depth for states in known] == [3]
     # Two more for padding.
     assert len(known[0].states) == len(tiny_split()) + 2
@@ -187,9 +197,9 @@ def test_examples_may_all_be_as_long_as_the_model_allows():
     split = tiny_split(pad_id=0)
     split.lengths[:] = split.lengths.min()
     model, anatomy = with_method("llama", "full")
-    assert HeadToken(model, anatomy, split).position == "last"
+    assert HeadToken.found(model, anatomy, split).position == "last"
     bert = four_block_bert(max_position_embeddings=int(split.lengths[0])).to(DEVICE)
-    assert HeadToken(bert, find_anatomy(bert), split).position == "first"
+    assert HeadToken.found(bert, find_anatomy(bert), split).position == "first"
 
 
 def test_where_tokens_of_all_examples_lie_in_one_row_the_block_is_left_as_it_is():
@@ -197,4 +207,4 @@ def test_where_tokens_of_all_examples_lie_in_one_row_the_block_is_left_as_it_is(
     last = model.get_submodule(anatomy.blocks[-1])
     last.register_forward_hook(lambda module, inputs, output: output.flatten(0, 1))
     model.bert.pooler.register_forward_pre_hook(lambda module, inputs: (inputs[0][None],))
-    assert HeadToken(model, anatomy, tiny_split()).position is None
+    assert HeadToken.found(model, anatomy, tiny_split()).position is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from progsearch.engine.shortcuts.occurring_rows import keep_occurring_rows, token_embedding
+from progsearch.engine.shortcuts.occurring_rows import keep_occurring_rows
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.store import Store
@@ -37,13 +37,10 @@ FEW = few()
 
 def trained(model, schedule, keep, split=FEW, **training):
     """The weights after training, and the number of rows in the table meanwhile."""
-    names = {name for name, _ in model.named_parameters()}
-    rows = keep_occurring_rows(model, names, [split]) if keep else None
-    engine, model = tiny_engine(schedule, model, split=split, **training)
+    engine, model = tiny_engine(schedule, model, split=split, rows=keep, **training)
     engine.advance(engine.total_steps)
     n_rows = len(model.get_input_embeddings().weight)
-    if rows is not None:
-        rows.put_back(engine.decay(token_embedding(model)))
+    engine.finish()
     return weights(model), n_rows
 
 
@@ -109,7 +106,9 @@ def test_a_model_that_does_not_tell_its_table_is_left_alone(monkeypatch):
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_run_gives_back_a_whole_model_and_stores_a_small_one(files, tmp_path, method):
-    run = TrainingRun(config_of(files, method=method), store=Store(tmp_path, budget=10**9))
+    run = TrainingRun.from_config(
+        config_of(files, method=method), store=Store(tmp_path, budget=10**9)
+    )
     n_rows = len(run.model.get_input_embeddings().weight)
     assert (n_rows < VOCABULARY) == (method == "full")
     finish(run)
@@ -121,5 +120,5 @@ def test_a_run_gives_back_a_whole_model_and_stores_a_small_one(files, tmp_path, 
 
 def test_a_schedule_that_never_trains_embeddings_leaves_the_table_alone(files):
     never = Schedule(3, (Stage(0.0, 1.0, (0, 1, 2), embeddings=False),))
-    run = TrainingRun(config_of(files, never))
+    run = TrainingRun.from_config(config_of(files, never))
     assert len(run.model.get_input_embeddings().weight) == VOCABULARY

@@ -1,0 +1,126 @@
+"""Hidden states of a split's examples, kept without padding."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+from torch import Tensor
+
+from progsearch.engine.batches import Indices
+
+_log = logging.getLogger(__name__)
+
+# Share of the memory that is free when states are kept; what does not fit goes to a mapped file.
+_MEMORY_SHARE = 0.25
+
+
+class HiddenStates:
+    """Hidden states of a split's examples after some block, without padding.
+
+    Args:
+        lengths: How many states each example has: one per token, or a single one.
+        depth: How many blocks the states have passed.
+        like: A tensor of their dtype and width, on the device that works with them. What that
+            device has no room for lies in the machine's memory.
+
+    Attributes:
+        depth: How many blocks the states have passed.
+        states: All of them, shape ``(sum of lengths + 2, hidden_size)``, wherever there was room.
+    """
+
+    def __init__(self, lengths: npt.NDArray[np.int64], depth: int, like: Tensor) -> None:
+        self.depth = depth
+        self._device = like.device
+        ends = np.cumsum(lengths)
+        # Two rows more than there are states: padding reads the first, which stays zero, and is
+        # written to the second, so that the kernels do not depend on how much of it there is.
+        self._padding_row = int(ends[-1])
+        self.states = _allocate(self._padding_row + 2, like)
+        self.states[self._padding_row :] = 0
+        place = self.states.device
+        self._lengths = torch.as_tensor(lengths, device=place)
+        self._starts = torch.as_tensor(ends - lengths, device=place)
+        self._filled = np.zeros(len(lengths), dtype=bool)
+
+    @classmethod
+    def loaded(
+        cls, lengths: npt.NDArray[np.int64], depth: int, states: Tensor, device: torch.device
+    ) -> HiddenStates:
+        """Those that another run has computed for every example."""
+        made = cls(lengths, depth, states[:1].to(device))
+        made.states.copy_(states)
+        made._filled[:] = True
+        return made
+
+    @property
+    def on_device(self) -> bool:
+        """Whether they lie on the device that works with them."""
+        return self.states.device == self._device
+
+    @property
+    def complete(self) -> bool:
+        """Whether the states of every example are there."""
+        return bool(self._filled.all())
+
+    @property
+    def size(self) -> int:
+        """Bytes that they take."""
+        return self.states.numel() * self.states.element_size()
+
+    def has(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        """Of which of these examples the states are there."""
+        return self._filled[indices]
+
+    def put(self, indices: Indices, hidden: Tensor) -> None:
+        """Keep the states of some examples.
+
+        Args:
+            indices: Which they are.
+            hidden: Shape ``(len(indices), width, hidden_size)``, padded on the right.
+        """
+        rows = torch.from_numpy(indices)
+        places = self._places(rows, hidden.shape[1], self._padding_row + 1)
+        self.states[places] = hidden.to(self.states.device)
+        self._filled[indices] = True
+
+    def get(self, rows: Tensor, width: int) -> Tensor:
+        """The states of some examples as they were put; padding is zero.
+
+        Args:
+            rows: Which they are, int64, on the device that works with the states.
+            width: Tokens that they are padded to.
+
+        Returns:
+            Shape ``(len(rows), width, hidden_size)``, on that device.
+        """
+        return self.states[self._places(rows, width, self._padding_row)].to(self._device)
+
+    def _places(self, rows: Tensor, width: int, padding: int) -> Tensor:
+        rows = rows.to(self.states.device)
+        position = torch.arange(width, device=rows.device)
+        real = position < self._lengths[rows, None]
+        return torch.where(real, self._starts[rows, None] + position, padding)
+
+
+def _allocate(rows: int, like: Tensor) -> Tensor:
+    shape = (rows, like.shape[-1])
+    needed = rows * like.shape[-1] * like.element_size()
+    if like.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(like.device)
+        if needed <= free * _MEMORY_SHARE:
+            return torch.empty(shape, dtype=like.dtype, device=like.device)
+    if needed <= psutil.virtual_memory().available * _MEMORY_SHARE:
+        return torch.empty(shape, dtype=like.dtype)
+    _log.info("prefix cache of %.1f GiB goes to a memory-mapped file", needed / 2**30)
+    # The mapping outlives the name, so the file goes when the tensor does, whatever happens.
+    with tempfile.NamedTemporaryFile(prefix="progsearch-prefix-") as file:
+        file.truncate(needed)
+        flat = torch.from_file(
+            file.name, shared=True, size=rows * like.shape[-1], dtype=like.dtype
+        )
+    return flat.view(shape)

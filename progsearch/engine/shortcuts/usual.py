@@ -1,0 +1,69 @@
+"""The shortcuts that a run takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from progsearch.config import Precision
+from progsearch.engine.shortcuts.base import Shortcut
+from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
+from progsearch.engine.shortcuts.head_token import HeadToken
+from progsearch.engine.shortcuts.occurring_rows import OccurringRows, keep_occurring_rows
+from progsearch.engine.shortcuts.recorded_steps import RecordedSteps, recordable
+from progsearch.engine.shortcuts.unread_embeddings import UnreadEmbeddings
+from progsearch.models.anatomy import Anatomy
+from progsearch.store import Store
+from progsearch.tasks import Split
+
+
+def usual_shortcuts(
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    precision: Precision,
+    *,
+    trained: Collection[str],
+    splits: Sequence[Split],
+    store: Store | None = None,
+    origin: Callable[[int], Sequence[Any]] = lambda step: [step],
+    left_out: Collection[type[Shortcut]] = (),
+) -> list[Shortcut]:
+    """All that this model can take, in the order in which they are active.
+
+    Some change the model in place, so make them before its optimizer, once it is on its device.
+
+    Args:
+        model: On the device where it will be trained.
+        anatomy: Its parts.
+        precision: Of the training, resolved.
+        trained: Names of the parameters that will be trained.
+        splits: All examples that the model will see, the training data first.
+        store: Where that output is shared with other runs.
+        origin: Given a step, all that determines the weights there, as JSON-able data.
+        left_out: Kinds that are not taken, and with them what builds on them.
+    """
+    shortcuts: list[Shortcut] = []
+
+    def takes(kind: type[Shortcut]) -> bool:
+        return not issubclass(kind, tuple(left_out))
+
+    if takes(OccurringRows):
+        rows = keep_occurring_rows(model, trained, splits)
+        shortcuts += [] if rows is None else [rows]
+    head_token = prefix = None
+    if takes(HeadToken):
+        head_token = HeadToken.found(model, anatomy, splits[0])
+        shortcuts.append(head_token)
+    if takes(FrozenPrefix):
+        prefix = FrozenPrefix(model, anatomy, head_token, store, origin)
+        shortcuts.append(prefix)
+        if takes(UnreadEmbeddings):
+            shortcuts.append(UnreadEmbeddings(model, anatomy, prefix))
+    # In fp16 a scaler reads the gradients before the optimizer gets them.
+    device = next(model.parameters()).device
+    on_gpu = device.type == "cuda" and precision != "fp16"
+    if takes(RecordedSteps) and on_gpu and recordable(model):
+        shortcuts.append(RecordedSteps(device, prefix))
+    return shortcuts

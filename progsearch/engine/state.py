@@ -1,0 +1,49 @@
+"""What a continuation of a training needs, as named tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+_WEIGHT = "weight"
+
+
+def take_state(model: nn.Module, optimizer: Optimizer, names: Iterable[str]) -> dict[str, Tensor]:
+    """The weights of ``names`` and what Adam keeps of every parameter, not copied.
+
+    Returns:
+        Keys are ``weight:NAME`` and Adam's own, such as ``exp_avg:NAME``.
+    """
+    parameters = dict(model.named_parameters())
+    tensors = {f"{_WEIGHT}:{name}": parameters[name].detach() for name in names}
+    for name, parameter in parameters.items():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{key}:{name}"] = value
+    return tensors
+
+
+def put_state(model: nn.Module, optimizer: Optimizer, chain: Sequence[dict[str, Tensor]]) -> None:
+    """Bring model and optimizer to the state that `take_state` gave, in place.
+
+    Args:
+        model: The model.
+        optimizer: Of its parameters.
+        chain: The state to go to, and those at steps before it, the last one first; together
+            they hold every weight that was trained.
+    """
+    parameters = dict(model.named_parameters())
+    weights: dict[str, Tensor] = {}
+    for tensors in reversed(chain):
+        weights |= {k: value for k, value in tensors.items() if k.startswith(f"{_WEIGHT}:")}
+    with torch.no_grad():
+        for key, value in weights.items():
+            parameters[key.partition(":")[2]].copy_(value)
+    optimizer.state.clear()
+    for key, value in chain[0].items():
+        kind, _, name = key.partition(":")
+        if kind != _WEIGHT:
+            parameter = parameters[name]
+            optimizer.state[parameter][kind] = value.to(parameter.device)
