@@ -40,7 +40,7 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from progsearch import ProgtuningCallback, Schedule
-from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
+from progsearch.config import TaskConfig, TrainingConfig, method_of
 from progsearch.engine.batches import epoch_batches
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import autocast
@@ -73,7 +73,7 @@ def time_engine(
     model = load_model("minilm-l6", 2)
     anatomy = find_anatomy(model)
     schedule = schedule_of(n_frozen)
-    trainable = apply_method(model, anatomy, MethodConfig())
+    trainable = apply_method(model, anatomy, method_of())
     keep_occurring_rows(model, trainable.names(*schedule.stages), seen)
     engine = Engine(
         model,

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+# Makes the built-in methods known to `progsearch.config`, which cannot import what lies above it;
+# Python runs this file before any other module of the package.
+import progsearch.methods  # noqa: F401
 from progsearch.api import confirm, resume, search
 from progsearch.schedule import Schedule, ScheduleSpec, Stage
 from progsearch.version import __version__

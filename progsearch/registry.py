@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from progsearch.errors import ProgsearchError
 
@@ -16,8 +17,8 @@ _log = logging.getLogger(__name__)
 class Named(Protocol):
     """What everything in a registry has, as attributes of its class."""
 
-    name: Any
-    description: Any
+    name: ClassVar[str]
+    description: ClassVar[str]
 
 
 T = TypeVar("T", bound=Named)
@@ -78,15 +79,22 @@ class Registry(Generic[T]):
         """All names, the built-in ones first."""
         return [*self._built_in, *self._others()]
 
+    def __iter__(self) -> Iterator[type[T]]:
+        """All that can be used, the built-in ones first; others are loaded when reached."""
+        yield from self._built_in.values()
+        for entry in self._others().values():
+            with suppress(ProgsearchError):
+                yield self._load(entry)
+
     def described(self) -> list[tuple[str, str]]:
         """Name and one-line description of each, the built-in ones first.
 
         One of another package that cannot be loaded is listed with the reason.
         """
-        rows = [(name, str(found.description)) for name, found in self._built_in.items()]
+        rows = [(name, found.description) for name, found in self._built_in.items()]
         for name, entry in self._others().items():
             try:
-                rows.append((name, str(self._load(entry).description)))
+                rows.append((name, self._load(entry).description))
             except ProgsearchError as error:
                 rows.append((name, f"not usable: {error}"))
         return rows

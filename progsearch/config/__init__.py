@@ -2,6 +2,14 @@
 
 from progsearch.config.base import Config, ConfigT, parse, plain, read_yaml, write_yaml
 from progsearch.config.limits import Limits
+from progsearch.config.method import (
+    DEFAULT_METHOD,
+    METHODS,
+    MethodConfig,
+    MethodName,
+    MethodSettings,
+    method_of,
+)
 from progsearch.config.recipe import (
     LEARNING_SAMPLERS,
     Objective,
@@ -10,10 +18,7 @@ from progsearch.config.recipe import (
     SchedulerName,
 )
 from progsearch.config.run import (
-    METHODS,
     ContributionConfig,
-    MethodConfig,
-    MethodName,
     Precision,
     RunConfig,
     StageConfig,
@@ -24,6 +29,7 @@ from progsearch.config.run import (
 
 __all__ = [
     "LEARNING_SAMPLERS",
+    "DEFAULT_METHOD",
     "METHODS",
     "Config",
     "ConfigT",
@@ -31,6 +37,7 @@ __all__ = [
     "Limits",
     "MethodConfig",
     "MethodName",
+    "MethodSettings",
     "Objective",
     "Precision",
     "Recipe",
@@ -40,6 +47,7 @@ __all__ = [
     "StageConfig",
     "TaskConfig",
     "TrainingConfig",
+    "method_of",
     "parse",
     "plain",
     "read_yaml",

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from progsearch.config.base import Config
 from progsearch.config.limits import Limits
-from progsearch.config.run import MethodName, TaskConfig, TrainingConfig
+from progsearch.config.method import MethodName
+from progsearch.config.run import TaskConfig, TrainingConfig
 
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
 SamplerName = Literal["ehvi", "tpe", "nsga2", "gp", "random", "grid"]

@@ -7,17 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from progsearch.config.base import Config
+from progsearch.config.method import MethodConfig, method_of
 
-MethodName = Literal["full", "lora", "bitfit", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-
-METHODS: dict[MethodName, str] = {
-    "full": "every parameter",
-    "lora": "low-rank updates of all linear layers of the blocks, and the head (Hu et al. 2022)",
-    "bitfit": "biases of embeddings and blocks, and the head (Ben Zaken et al. 2022)",
-    "adapter": "bottlenecks after attention and feed-forward, and the head (Houlsby et al. 2019)",
-}
-"""What each fine-tuning method trains, in a line."""
 
 
 class TaskConfig(Config):
@@ -33,20 +25,6 @@ class TaskConfig(Config):
     metric: str | None = None
     max_train_samples: int | None = Field(default=None, ge=1)
     max_length: int = Field(default=128, ge=4)
-
-
-class MethodConfig(Config):
-    """Which parameters of a trainable block are trained."""
-
-    name: MethodName = "full"
-    lora_rank: int = Field(default=8, ge=1)
-    lora_alpha: float = Field(default=16.0, gt=0)
-    adapter_size: int = Field(default=64, ge=1)
-
-    def own_fields(self) -> dict[str, Any]:
-        """The name and the settings that this method reads; the others do not matter."""
-        prefix = {"lora": "lora_", "adapter": "adapter_"}.get(self.name, "-")
-        return {k: v for k, v in self.model_dump().items() if k == "name" or k.startswith(prefix)}
 
 
 class TrainingConfig(Config):
@@ -96,7 +74,7 @@ class RunConfig(Config):
     progsearch_version: str
     model: str
     task: TaskConfig
-    method: MethodConfig = MethodConfig()
+    method: MethodConfig = Field(default_factory=method_of)
     training: TrainingConfig = TrainingConfig()
     contribution: ContributionConfig | None = None
     stages: tuple[StageConfig, ...] = Field(min_length=1)

@@ -83,7 +83,7 @@ def load_trained(folder: str | Path) -> PreTrainedModel:
     weights = load_file(folder / _WEIGHTS)
     n_labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     model = load_model(str(folder), len(n_labels["id2label"]))
-    if config.method.name == "adapter":
+    if not config.method.merges:
         apply_method(model, find_anatomy(model), config.method)
         model.load_state_dict(weights)
     return model.eval()

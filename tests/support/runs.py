@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from progsearch.config import MethodConfig, RunConfig, TrainingConfig
+from progsearch.config import RunConfig, TrainingConfig, method_of
 from progsearch.engine.loop import Engine
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
@@ -29,7 +29,7 @@ def tiny_engine(
 ):
     model = four_block_bert() if model is None else model
     anatomy = find_anatomy(model)
-    trainable = apply_method(model, anatomy, MethodConfig(name=method), seed=0)
+    trainable = apply_method(model, anatomy, method_of(method), seed=0)
     settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
     engine = Engine(
         model,
@@ -77,7 +77,7 @@ def config_of(files, schedule=None, method="full", **training):
         progsearch_version="0",
         model=model,
         task=task,
-        method=MethodConfig(name=method),
+        method=method_of(method),
         training=TrainingConfig(**settings | training),
         stages=(schedule or three_stages(3)).to_dicts(),
     )
