@@ -10,13 +10,8 @@ from progsearch.config.method import (
     MethodSettings,
     method_of,
 )
-from progsearch.config.recipe import (
-    LEARNING_SAMPLERS,
-    Objective,
-    Recipe,
-    SamplerName,
-    SchedulerName,
-)
+from progsearch.config.option import Option
+from progsearch.config.recipe import Objective, Recipe, SchedulerName
 from progsearch.config.run import (
     ContributionConfig,
     Precision,
@@ -26,11 +21,12 @@ from progsearch.config.run import (
     TrainingConfig,
     with_seed,
 )
+from progsearch.config.sampler import SAMPLERS
 
 __all__ = [
-    "LEARNING_SAMPLERS",
     "DEFAULT_METHOD",
     "METHODS",
+    "SAMPLERS",
     "Config",
     "ConfigT",
     "ContributionConfig",
@@ -39,10 +35,10 @@ __all__ = [
     "MethodName",
     "MethodSettings",
     "Objective",
+    "Option",
     "Precision",
     "Recipe",
     "RunConfig",
-    "SamplerName",
     "SchedulerName",
     "StageConfig",
     "TaskConfig",

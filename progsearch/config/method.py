@@ -75,7 +75,7 @@ def _read(data: Any, check: Any) -> MethodSettings:
     if not isinstance(data, dict):
         settings: MethodSettings = check(data)
         return settings
-    name = data.get("name", DEFAULT_METHOD)
+    name = str(data.get("name", DEFAULT_METHOD))
     try:
         method = METHODS.get(name_in(METHODS)(name))
     except (ValueError, PydanticCustomError) as error:

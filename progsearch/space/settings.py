@@ -142,4 +142,7 @@ def _type_of(setting: str) -> type | None:
     if known is not None:
         return known
     owner = _owner(setting)
-    return None if owner is None else owner.model_fields[setting].annotation
+    if owner is None:
+        return None
+    kind: type = owner.model_fields[setting].annotation  # type: ignore[assignment]
+    return kind
