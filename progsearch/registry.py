@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
@@ -102,7 +104,7 @@ class Registry(Generic[T]):
     def _others(self) -> dict[str, EntryPoint]:
         """Entry points of other packages by name; built-in names cannot be taken over."""
         others = {}
-        for entry in entry_points(group=self._group):
+        for entry in _entry_points(self._group, tuple(sys.path)):
             if entry.name in self._built_in:
                 _log.warning(
                     "ignored: %s takes the name of a built-in %s", entry.value, self._kind
@@ -125,3 +127,9 @@ class Registry(Generic[T]):
         if getattr(found, "name", None) != entry.name:
             raise self._error(f"{where} must have its entry point's name as its name")
         return found
+
+
+@functools.cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group on ``path``, which is Python's; to read them takes 10 ms."""
+    return tuple(entry_points(group=group))

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from progsearch.costs import ModelCost, PartCost
-from progsearch.methods import TrainableParameters
 from progsearch.models.anatomy import Anatomy, Part, evaluating
+from progsearch.models.trainable import TrainableParameters
 
 
 def measure_parts(

@@ -7,8 +7,8 @@ from dataclasses import replace
 from torch import nn
 from torch.optim import Optimizer
 
-from progsearch.methods import TrainableParameters
 from progsearch.models.anatomy import Anatomy, Part
+from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 
 

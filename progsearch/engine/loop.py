@@ -35,8 +35,8 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix, HiddenStates
 from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.recorded_steps import StepGraphs, recordable
 from progsearch.errors import TrialFailed
-from progsearch.methods import TrainableParameters
 from progsearch.models.anatomy import Anatomy
+from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Schedule, Stage
 from progsearch.store import Store
 from progsearch.tasks import Split

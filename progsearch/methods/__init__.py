@@ -16,7 +16,6 @@ from progsearch.methods.full import Full
 from progsearch.methods.lora import Lora
 
 if TYPE_CHECKING:
-    from progsearch.methods.applying import TrainableParameters as TrainableParameters
     from progsearch.methods.applying import apply_method as apply_method
     from progsearch.methods.applying import merge_method as merge_method
 
@@ -26,7 +25,6 @@ __all__ = [
     "Full",
     "Lora",
     "Method",
-    "TrainableParameters",
     "apply_method",
     "merge_method",
 ]
@@ -37,7 +35,7 @@ for _method in (Full, Lora, BitFit, Adapter):
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that listing the methods stays free of torch.
-    if name in ("TrainableParameters", "apply_method", "merge_method"):
+    if name in ("apply_method", "merge_method"):
         from progsearch.methods import applying
 
         return getattr(applying, name)

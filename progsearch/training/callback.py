@@ -10,8 +10,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from progsearch.engine.freezer import Freezer
 from progsearch.errors import ScheduleError
-from progsearch.methods import TrainableParameters
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Schedule, Stage
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from progsearch.config import METHODS
-from progsearch.methods import Method, TrainableParameters
+from progsearch.methods import Method
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from tests.methods.test_bitfit import WITHOUT_BIASES
 from tests.support.applying import applied, steps
