@@ -41,7 +41,7 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from progsearch import ProgtuningCallback, Schedule
-from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
+from progsearch.config import TaskConfig, TrainingConfig, method_of
 from progsearch.costs import steps_per_epoch
 from progsearch.engine.batches import epoch_batches
 from progsearch.engine.loop import Engine
@@ -77,7 +77,7 @@ def time_engine(
     warm_up = 2 if device.type == "cuda" else 1
     model = load_model("minilm-l6", Head(2)).to(device)
     anatomy = find_anatomy(model)
-    trainable = apply_method(model, anatomy, MethodConfig())
+    trainable = apply_method(model, anatomy, method_of())
     training = TrainingConfig(epochs=warm_up + 1, batch_size=BATCH, precision=precision)
     plan = SegmentPlan(schedule_of(n_frozen), steps_per_epoch(len(split), BATCH), training.epochs)
     shortcuts = usual_shortcuts(

@@ -28,7 +28,7 @@ from schedules import (
 )
 
 from progsearch import search
-from progsearch.config import MethodConfig, Recipe, TrainingConfig
+from progsearch.config import Recipe, TrainingConfig, method_of
 from progsearch.driver import search as driver
 from progsearch.schedule import ScheduleSpec
 from progsearch.space.settings import Choice
@@ -45,7 +45,7 @@ def given_runs(runs: list[tuple[str, float]]) -> Any:
         found = {}
         for name, rate in runs:
             training = recipe.training.model_copy(update={"learning_rate": rate})
-            choice = Choice(ScheduleSpec(), MethodConfig(), training)
+            choice = Choice(ScheduleSpec(), method_of(), training)
             found[f"{name} {rate}"] = candidate(choice, recipe, subject, schedules()[name])
         return found, []
 

@@ -22,7 +22,7 @@ import optuna
 from optuna.study import StudyDirection
 from schedules import BATCH, EPOCHS, MODEL, N_BLOCKS, SETTINGS, points, schedules
 
-from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
+from progsearch.config import TaskConfig, TrainingConfig, method_of
 from progsearch.contribution import contribution_scores_many
 from progsearch.costs import ModelCost, steps_per_epoch
 from progsearch.errors import ScheduleError
@@ -103,7 +103,7 @@ def main() -> None:
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = Space.load(arguments.space)
-    cost = describe(MODEL, TASK, MethodConfig())
+    cost = describe(MODEL, TASK, method_of())
     examples = len(load_task(TASK, load_tokenizer(MODEL)).train)
     scores = contribution_scores_many(MODEL, TASK, space.metrics(), seed=0)
     default = default_learning_rate(MODEL)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from progsearch.api import confirm, resume, search
+# Makes the built-in methods and samplers known to `progsearch.config`, which cannot import what
+# lies above it; Python runs this file before any other module of the package.
+import progsearch.methods
+import progsearch.strategy.samplers  # noqa: F401
+from progsearch.api import confirm, load_study, resume, search
 from progsearch.schedule import Schedule, ScheduleSpec, Stage
 from progsearch.version import __version__
 
@@ -22,6 +26,7 @@ __all__ = [
     "Stage",
     "__version__",
     "confirm",
+    "load_study",
     "resume",
     "search",
 ]

@@ -1,4 +1,4 @@
-"""What one can ask of progsearch: search, resume, confirm."""
+"""What one can ask of progsearch: search, resume, confirm, load a study."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from progsearch.importing import collector_paused
 from progsearch.study.confirmed_runs import DEFAULT_MARGIN
+from progsearch.study.view import View
 
 if TYPE_CHECKING:
     from progsearch.config import Recipe
     from progsearch.driver.confirm_view import ConfirmView
+    from progsearch.driver.prepared import Prepared
     from progsearch.study.folder import StudyFolder
-    from progsearch.study.view import View
 
 
 def search(
@@ -53,10 +54,63 @@ def search(
         >>> [trial.values for trial in folder.study.best_trials]  # doctest: +SKIP
         [[0.91, 1.0], [0.89, 0.31]]
     """
+    prepared = prepare(recipe, studies_dir)
     with collector_paused():
         from progsearch.driver import search as driver
 
-    return driver.search(recipe, studies_dir=studies_dir, view=view)
+    return driver.search(prepared, view or View())
+
+
+def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
+    """Check a recipe as far as that needs neither torch nor Ray, and name its study.
+
+    Args:
+        recipe: What to search.
+        studies_dir: Where the study folder will be made.
+
+    Raises:
+        StudyError: The study's name is taken, or there is no earlier study of that name.
+        ConfigError: There is no such space, it has mistakes or the sampler cannot sample it.
+        ModelError: There is no such model.
+        TaskError: There is no such task, or its files cannot be used.
+    """
+    from progsearch.driver.prepared import Prepared
+    from progsearch.models.loading import resolve_model
+    from progsearch.space.space import Space
+    from progsearch.strategy.samplers.base import sampler_of
+    from progsearch.strategy.warm_start import read_earlier
+    from progsearch.study.folder import check_name_is_free, default_name
+    from progsearch.tasks import check_task
+
+    recipe = recipe.model_copy(update={"study": recipe.study or default_name(recipe)})
+    check_name_is_free(recipe, studies_dir)
+    space = Space.load(recipe.space, recipe.methods)
+    sampler_of(recipe.sampler).check(space)
+    earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
+    resolve_model(recipe.model)
+    check_task(recipe.task)
+    return Prepared(recipe, space, earlier, Path(studies_dir))
+
+
+def load_study(name: str | Path, studies_dir: str | Path = "studies") -> StudyFolder:
+    """A study to read: its recipe, its trials, its folder. It may be running.
+
+    Args:
+        name: A study's name, or its folder.
+        studies_dir: Where study folders lie.
+
+    Raises:
+        StudyError: There is no such study, or it is damaged.
+
+    Example:
+        >>> from progsearch import load_study
+        >>> folder = load_study("bbc-headlines-minilm-l6")  # doctest: +SKIP
+        >>> [trial.number for trial in folder.trials() if trial.is_complete]  # doctest: +SKIP
+        [0, 1, 2]
+    """
+    from progsearch.study.folder import open_study
+
+    return open_study(name, studies_dir, read_only=True)
 
 
 def resume(

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar, cast
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from progsearch.errors import ProgsearchError
 
 _log = logging.getLogger(__name__)
 
 
-T = TypeVar("T")
+class Named(Protocol):
+    """What everything in a registry has, as attributes of its class."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+
+
+T = TypeVar("T", bound=Named)
 
 
 class Registry(Generic[T]):
@@ -27,7 +37,7 @@ class Registry(Generic[T]):
     Args:
         kind: What one of them is called in messages, such as ``contribution metric``.
         group: The entry point group.
-        base: What each of them must be a subclass of; ``name`` and ``description`` are class data.
+        base: What each of them must be a subclass of.
         error: The error that names a mistake.
         built_in: The project's own, in the order of listings.
     """
@@ -36,7 +46,7 @@ class Registry(Generic[T]):
         self,
         kind: str,
         group: str,
-        base: type,
+        base: type[T],
         error: Callable[[str], ProgsearchError],
         built_in: Iterable[type[T]] = (),
     ) -> None:
@@ -44,11 +54,11 @@ class Registry(Generic[T]):
         self._group = group
         self._base = base
         self._error = error
-        self._built_in = {_name(found): found for found in built_in}
+        self._built_in: dict[str, type[T]] = {found.name: found for found in built_in}
 
     def add(self, found: type[T]) -> type[T]:
         """Make a class of this project known; usable as a decorator."""
-        self._built_in[_name(found)] = found
+        self._built_in[found.name] = found
         return found
 
     def get(self, name: str) -> type[T]:
@@ -76,15 +86,22 @@ class Registry(Generic[T]):
         """All names, the built-in ones first."""
         return [*self._built_in, *self._others()]
 
+    def __iter__(self) -> Iterator[type[T]]:
+        """All that can be used, the built-in ones first; others are loaded when reached."""
+        yield from self._built_in.values()
+        for entry in self._others().values():
+            with suppress(ProgsearchError):
+                yield self._load(entry)
+
     def described(self) -> list[tuple[str, str]]:
         """Name and one-line description of each, the built-in ones first.
 
         One of another package that cannot be loaded is listed with the reason.
         """
-        rows = [(name, _description(found)) for name, found in self._built_in.items()]
+        rows = [(name, found.description) for name, found in self._built_in.items()]
         for name, entry in self._others().items():
             try:
-                rows.append((name, _description(self._load(entry))))
+                rows.append((name, self._load(entry).description))
             except ProgsearchError as error:
                 rows.append((name, f"not usable: {error}"))
         return rows
@@ -92,7 +109,7 @@ class Registry(Generic[T]):
     def _others(self) -> dict[str, EntryPoint]:
         """Entry points of other packages by name; built-in names cannot be taken over."""
         others = {}
-        for entry in entry_points(group=self._group):
+        for entry in _entry_points(self._group, tuple(sys.path)):
             if entry.name in self._built_in:
                 _log.warning(
                     "ignored: %s takes the name of a built-in %s", entry.value, self._kind
@@ -104,7 +121,7 @@ class Registry(Generic[T]):
     def _load(self, entry: EntryPoint) -> type[T]:
         where = f"{self._kind} {entry.name!r} ({entry.value})"
         try:
-            found: Any = entry.load()
+            found = entry.load()
         except Exception as error:  # whatever another package does when it is imported
             raise self._error(
                 f"{where} cannot be loaded: {type(error).__name__}: {error}; fix or uninstall its "
@@ -114,12 +131,10 @@ class Registry(Generic[T]):
             raise self._error(f"{where} is no subclass of {self._base.__name__}; fix its package")
         if getattr(found, "name", None) != entry.name:
             raise self._error(f"{where} must have its entry point's name as its name")
-        return cast("type[T]", found)
+        return found
 
 
-def _name(found: Any) -> str:
-    return str(found.name)
-
-
-def _description(found: Any) -> str:
-    return str(found.description)
+@functools.cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group on ``path``, which is Python's; to read them takes 10 ms."""
+    return tuple(entry_points(group=group))

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.storages import InMemoryStorage
 
-from progsearch.config import Recipe, RunConfig, SamplerName, SchedulerName
+from progsearch.config import Recipe, RunConfig, SchedulerName
 from progsearch.schedule import Schedule
 from progsearch.space.space import Space
 from progsearch.strategy.candidates import baselines
@@ -52,7 +52,7 @@ class Progsearch:
     reuse: bool = True
     scheduler: SchedulerName | None = None
     candidates: int | None = None
-    sampler: SamplerName = "ehvi"
+    sampler: str = "ehvi"
     contributions: bool = True
 
     def __call__(self, table: Table, column: int, seed: int) -> Iterator[Event]:

@@ -14,7 +14,7 @@ from progsearch.errors import ScheduleError
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
 from progsearch.strategy.candidates import Candidate, baselines, candidate
-from progsearch.strategy.problem import Subject, method_key
+from progsearch.strategy.problem import Subject
 
 SPACE = Path(__file__).parent / "space.yaml"
 EPOCHS = 3
@@ -57,7 +57,7 @@ def examine(task: TaskConfig) -> Subject:
     space = Space.load(SPACE)
     data = load_task(task, load_tokenizer(MODEL))
     return Subject(
-        costs={method_key(m): describe(MODEL, task, m) for m in space.methods()},
+        costs={m.cost_key: describe(MODEL, task, m) for m in space.methods()},
         contributions=contribution_scores_many(MODEL, task, space.metrics(), seed=0),
         examples=len(data.train),
         learning_rate=default_learning_rate(MODEL),

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from progsearch.cli import options
+from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
 from progsearch.cli.show.output import log_shown, print_json
+
+# Scores depend on the model, the training data and the seed.
+_USED = {"model", "seed"}
+_UNUSED = {"test_file", "task_metric"}
+
+
+def _decides_scores(option: RecipeOption) -> bool:
+    return option.name in _USED or (option.place[0] == "task" and option.name not in _UNUSED)
 
 
 @log_shown()
+@with_recipe_options(_decides_scores)
 def contributions(
-    context: typer.Context,
-    task: options.Task = None,
-    model: options.Model = None,
-    data_dir: options.DataDir = None,
-    train_file: options.TrainFile = None,
-    validation_file: options.ValidationFile = None,
-    text_columns: options.TextColumns = None,
-    label_column: options.LabelColumn = None,
-    max_train_samples: options.MaxTrainSamples = None,
-    max_length: options.MaxLength = None,
-    seed: options.Seed = None,
+    given: dict[str, Any],
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,7 +43,7 @@ def contributions(
     """
     from progsearch.contribution import get_metric, metric_names
 
-    recipe = options.recipe_of(None, context.params)
+    recipe = recipe_of(None, given)
     names = metric or [name for name, _ in metric_names()]
     for name in names:
         get_metric(name)

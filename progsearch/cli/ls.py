@@ -11,15 +11,8 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.config import MethodName
+from progsearch.config import METHODS
 from progsearch.errors import ModelError, ProgsearchError
-
-METHODS: dict[MethodName, str] = {
-    "full": "every parameter of a trained block",
-    "lora": "low-rank matrices on the linear layers of the blocks (Hu et al. 2021), and the head",
-    "bitfit": "the bias terms (Ben Zaken et al. 2021), and the head",
-    "adapter": "bottleneck adapters in the blocks (Houlsby et al. 2019), and the head",
-}
 
 
 class Kind(StrEnum):
@@ -50,7 +43,7 @@ def ls(
 
             rows = metric_names()
         case Kind.METHODS:
-            rows = list(METHODS.items())
+            rows = METHODS.described()
         case Kind.MODELS:
             rows = _models()
         case Kind.STUDIES:

@@ -67,7 +67,7 @@ def train(
         print_json({"output_dir": str(output_dir), "metrics": metrics})
     else:
         typer.echo(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
-        if config.method.name == "adapter":
+        if not config.method.merges:
             typer.echo(
                 "its adapters are lost on AutoModel; load it with "
                 f"progsearch.training.load_trained({str(output_dir)!r})"

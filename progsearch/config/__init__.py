@@ -2,18 +2,18 @@
 
 from progsearch.config.base import Config, ConfigT, parse, plain, read_yaml, write_yaml
 from progsearch.config.limits import Limits
-from progsearch.config.recipe import (
-    LEARNING_SAMPLERS,
-    Objective,
-    Recipe,
-    SamplerName,
-    SchedulerName,
-)
-from progsearch.config.run import (
+from progsearch.config.method import (
+    DEFAULT_METHOD,
     METHODS,
-    ContributionConfig,
     MethodConfig,
     MethodName,
+    MethodSettings,
+    method_of,
+)
+from progsearch.config.option import Option
+from progsearch.config.recipe import Objective, Recipe, SchedulerName
+from progsearch.config.run import (
+    ContributionConfig,
     Precision,
     RunConfig,
     StageConfig,
@@ -21,25 +21,29 @@ from progsearch.config.run import (
     TrainingConfig,
     with_seed,
 )
+from progsearch.config.sampler import SAMPLERS
 
 __all__ = [
-    "LEARNING_SAMPLERS",
+    "DEFAULT_METHOD",
     "METHODS",
+    "SAMPLERS",
     "Config",
     "ConfigT",
     "ContributionConfig",
     "Limits",
     "MethodConfig",
     "MethodName",
+    "MethodSettings",
     "Objective",
+    "Option",
     "Precision",
     "Recipe",
     "RunConfig",
-    "SamplerName",
     "SchedulerName",
     "StageConfig",
     "TaskConfig",
     "TrainingConfig",
+    "method_of",
     "parse",
     "plain",
     "read_yaml",

@@ -2,55 +2,152 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from progsearch.config.base import Config
 from progsearch.config.limits import Limits
-from progsearch.config.run import MethodName, TaskConfig, TrainingConfig
+from progsearch.config.method import MethodName
+from progsearch.config.named import name_in
+from progsearch.config.option import Option
+from progsearch.config.run import TaskConfig, TrainingConfig
+from progsearch.config.sampler import SAMPLERS, SamplerTraits
 
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
-SamplerName = Literal["ehvi", "tpe", "nsga2", "gp", "random", "grid"]
 SchedulerName = Literal["freeze-thaw", "dominance", "mo-asha", "none"]
-
-LEARNING_SAMPLERS: tuple[SamplerName, ...] = ("tpe", "nsga2", "gp")
-"""Those that draw better points with every result."""
-
-# How many points are drawn for each trial of the sampler ehvi.
-_CANDIDATES = 64
 
 
 class Recipe(Config):
     """One study, whole: what `progsearch run` searches and `studies/*.yaml` hold."""
 
-    study: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    model: str = "minilm-l6"
+    study: Annotated[
+        str | None,
+        Option("NAME", "The study's name, else made up.", after="prefix_cache"),
+    ] = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    model: Annotated[
+        str,
+        Option(
+            "MODEL",
+            "A hub name, a local folder or an alias of `progsearch ls models` "
+            "(default {default}).",
+            after="task",
+        ),
+    ] = "minilm-l6"
     task: TaskConfig
-    space: str = "progtuning"
-    methods: tuple[MethodName, ...] | None = Field(default=None, min_length=1)
-    objectives: tuple[Objective, ...] = Field(
-        default=("metric", "updated_parameters"), min_length=1, max_length=3
-    )
+    space: Annotated[
+        str, Option("SPACE", "A space of `progsearch ls spaces` or a file (default {default}).")
+    ] = "progtuning"
+    methods: Annotated[
+        tuple[MethodName, ...] | None,
+        Option("A[,B...]", "Methods to search over: {choices}.", name="method", form="list"),
+    ] = Field(default=None, min_length=1)
+    objectives: Annotated[
+        tuple[Objective, ...],
+        Option(
+            "NAME",
+            "What to optimise, repeatable: {choices} (default {default}).",
+            name="objective",
+            form="repeated",
+        ),
+    ] = Field(default=("metric", "updated_parameters"), min_length=1, max_length=3)
+    budget: Annotated[
+        int,
+        Option(
+            "N",
+            "Searched trials, baselines not counted; one that is stopped early counts as the "
+            "part of it that was trained (default {default}).",
+        ),
+    ] = Field(default=30, ge=1)
+    seeds: Annotated[
+        int,
+        Option(
+            "K", "Train each trial with K seeds; its metric is their mean (default {default})."
+        ),
+    ] = Field(default=1, ge=1)
+    time_limit: Annotated[
+        float | None,
+        Option("2h|30m|90s", "Stop after this time.", name="time", form="duration"),
+    ] = Field(default=None, gt=0, description="seconds")
+    max_gpu_hours: Annotated[
+        float | None, Option("H", "Stop once trials have held GPUs for so many hours.")
+    ] = Field(default=None, gt=0)
+    patience: Annotated[
+        int | None,
+        Option("N", "Stop once the last searched trials, N whole ones, made the front no better."),
+    ] = Field(default=None, ge=1)
+    max_updated: Annotated[
+        float | None,
+        Option(
+            "SHARE",
+            "Search only schedules that update at most this share of full fine-tuning's "
+            "parameters, such as 0.5.",
+        ),
+    ] = Field(default=None, gt=0, le=1)
+    min_metric: Annotated[
+        float | None,
+        Option("VALUE", "Choose only schedules whose metric is at least this."),
+    ] = Field(default=None, le=1)
     training: TrainingConfig = TrainingConfig()
-    sampler: SamplerName = "ehvi"
-    candidates: int | None = Field(default=None, ge=1, description="points drawn for each trial")
-    scheduler: SchedulerName | None = None
-    warm_start: str | None = Field(default=None, min_length=1, description="an earlier study")
-    budget: int = Field(default=30, ge=1, description="whole trials")
-    seeds: int = Field(default=1, ge=1, description="runs of a trial, each with its own seed")
-    time_limit: float | None = Field(default=None, gt=0, description="seconds")
-    max_gpu_hours: float | None = Field(default=None, gt=0)
-    patience: int | None = Field(default=None, ge=1, description="whole searched trials")
-    max_updated: float | None = Field(default=None, gt=0, le=1)
-    min_metric: float | None = Field(default=None, le=1)
-    parallel: int | None = Field(default=None, ge=1)
-    gpus_per_trial: float | None = Field(default=None, ge=0)
-    address: str | None = None
-    storage: str | None = None
-    reuse: bool = True
-    reuse_budget: float | None = Field(default=None, gt=0, description="GiB")
-    prefix_cache: bool = True
+    sampler: Annotated[
+        str,
+        AfterValidator(name_in(SAMPLERS)),
+        Option(
+            "{choices}",
+            "Where the schedules come from; ehvi chooses by what each is expected to add to the "
+            "front for its time, the others are Optuna's (default {default}).",
+        ),
+    ] = "ehvi"
+    candidates: Annotated[
+        int | None,
+        Option(
+            "N",
+            "Points drawn for each trial, to train the one that promises most for its time "
+            "(default 64 with ehvi, 1 with the other samplers).",
+        ),
+    ] = Field(default=None, ge=1)
+    scheduler: Annotated[
+        SchedulerName | None,
+        Option(
+            "{choices}",
+            "Which trials are stopped before their end: those that promise less for their time "
+            "than a new one (the default with ehvi), those whose place on the front has become "
+            "implausible (with other samplers), those that successive halving leaves behind, or "
+            "none.",
+        ),
+    ] = None
+    warm_start: Annotated[
+        str | None,
+        Option(
+            "STUDY",
+            "An earlier study, of another task, model or data size: its best schedules are tried "
+            "first, and what it found guides the search.",
+        ),
+    ] = Field(default=None, min_length=1)
+    parallel: Annotated[
+        int | None, Option("N", "Trials at once, else what the machine holds.")
+    ] = Field(default=None, ge=1)
+    gpus_per_trial: Annotated[
+        float | None, Option("F", "A share of a GPU, or several (default 1).")
+    ] = Field(default=None, ge=0)
+    address: Annotated[str | None, Option("ADDRESS", "A running Ray cluster to use.")] = None
+    storage: Annotated[
+        str | None, Option("URL", "An Optuna storage instead of the journal file.")
+    ] = None
+    reuse: Annotated[
+        bool, Option("", "Start trials from steps that earlier ones have made (default: yes).")
+    ] = True
+    reuse_budget: Annotated[
+        float | None,
+        Option(
+            "GIB",
+            "Disk that reusable work may take, for all studies of this machine (default: a fifth "
+            "of what is free, at most 20).",
+        ),
+    ] = Field(default=None, gt=0)
+    prefix_cache: Annotated[
+        bool, Option("", "Keep the output of frozen blocks (default: yes).")
+    ] = True
 
     @model_validator(mode="after")
     def _check_objectives(self) -> Recipe:
@@ -68,7 +165,7 @@ class Recipe(Config):
         if self.scheduler == "freeze-thaw" and not self.keeps_candidates:
             what_to_do = (
                 f"the sampler {self.sampler} draws all of them anew for each trial; take"
-                if self.sampler in LEARNING_SAMPLERS
+                if self._sampler.learns
                 else "there is one for each trial; take more candidates, or the scheduler"
             )
             raise ValueError(
@@ -78,14 +175,18 @@ class Recipe(Config):
         return self
 
     @property
+    def _sampler(self) -> type[SamplerTraits]:
+        return SAMPLERS.get(self.sampler)
+
+    @property
     def n_candidates(self) -> int:
         """How many points are drawn for each trial, to train the most promising."""
-        return self.candidates or (_CANDIDATES if self.sampler == "ehvi" else 1)
+        return self.candidates or self._sampler.candidates
 
     @property
     def keeps_candidates(self) -> bool:
         """Whether points that were not chosen wait to be chosen from again."""
-        return self.n_candidates > 1 and self.sampler not in LEARNING_SAMPLERS
+        return self.n_candidates > 1 and not self._sampler.learns
 
     @property
     def judged_by(self) -> SchedulerName:

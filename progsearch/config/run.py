@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from progsearch.config.base import Config
+from progsearch.config.method import MethodConfig, method_of
+from progsearch.config.option import Option
 
-MethodName = Literal["full", "lora", "bitfit", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-
-METHODS: dict[MethodName, str] = {
-    "full": "every parameter",
-    "lora": "low-rank updates of all linear layers of the blocks, and the head (Hu et al. 2022)",
-    "bitfit": "biases of embeddings and blocks, and the head (Ben Zaken et al. 2022)",
-    "adapter": "bottlenecks after attention and feed-forward, and the head (Houlsby et al. 2019)",
-}
-"""What each fine-tuning method trains, in a line."""
 
 
 class TaskConfig(Config):
     """Which data to train on and how to read it."""
 
-    name: str = Field(min_length=1)
+    name: Annotated[
+        str,
+        Option(
+            "NAME",
+            "A task of `progsearch ls tasks`, or a dataset of the hub (owner/name).",
+            name="task",
+        ),
+    ] = Field(min_length=1)
     type: str | None = None
-    data_dir: str | None = None
-    train_file: str | None = None
-    validation_file: str | None = None
-    test_file: str | None = None
-    text_columns: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=2)
-    label_column: str | None = None
-    metric: str | None = None
-    max_train_samples: int | None = Field(default=None, ge=1)
-    max_length: int = Field(default=128, ge=4)
-
-
-class MethodConfig(Config):
-    """Which parameters of a trainable block are trained."""
-
-    name: MethodName = "full"
-    lora_rank: int = Field(default=8, ge=1)
-    lora_alpha: float = Field(default=16.0, gt=0)
-    adapter_size: int = Field(default=64, ge=1)
-
-    def own_fields(self) -> dict[str, Any]:
-        """The name and the settings that this method reads; the others do not matter."""
-        prefix = {"lora": "lora_", "adapter": "adapter_"}.get(self.name, "-")
-        return {k: v for k, v in self.model_dump().items() if k == "name" or k.startswith(prefix)}
+    data_dir: Annotated[
+        str | None,
+        Option("DIR", "A folder in the GLUE layout, instead of the hub.", form="path"),
+    ] = None
+    train_file: Annotated[
+        str | None,
+        Option("FILE", "Your own training data: CSV, TSV, JSONL or Parquet.", form="path"),
+    ] = None
+    validation_file: Annotated[
+        str | None,
+        Option("FILE", "Validation data; without it a tenth of the training data.", form="path"),
+    ] = None
+    test_file: Annotated[str | None, Option("FILE", "Labelled test data.", form="path")] = None
+    text_columns: Annotated[
+        tuple[str, ...] | None,
+        Option("A[,B]", "Columns of the text or the pair of texts, else inferred.", form="list"),
+    ] = Field(default=None, min_length=1, max_length=2)
+    label_column: Annotated[str | None, Option("NAME", "Column of the label, else inferred.")] = (
+        None
+    )
+    metric: Annotated[
+        str | None,
+        Option("NAME", "The task's metric to maximise, else its usual one.", name="task_metric"),
+    ] = None
+    max_train_samples: Annotated[
+        int | None, Option("N", "Train on a fixed subset of N examples.")
+    ] = Field(default=None, ge=1)
+    max_length: Annotated[int, Option("N", "Tokens kept of an example (default {default}).")] = (
+        Field(default=128, ge=4)
+    )
 
 
 class TrainingConfig(Config):
     """How the steps of a run are made."""
 
-    epochs: int = Field(default=3, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0, lt=1)
-    batch_size: int = Field(default=16, ge=1)
+    epochs: Annotated[int, Option("N", "Epochs of every trial (default {default}).")] = Field(
+        default=3, ge=1
+    )
+    learning_rate: Annotated[
+        float,
+        Option(
+            "RATE",
+            "Of the baselines, and where the space does not vary it (default: by the model's "
+            "width).",
+            after="batch_size",
+        ),
+    ] = Field(default=1e-4, gt=0, lt=1)
+    batch_size: Annotated[int, Option("N", "Examples of a step (default {default}).")] = Field(
+        default=16, ge=1
+    )
     gradient_accumulation: int = Field(default=1, ge=1)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
-    seed: int = Field(default=0, ge=0)
-    precision: Precision = "auto"
+    seed: Annotated[
+        int, Option("N", "Of all random choices (default {default}).", after="precision")
+    ] = Field(default=0, ge=0)
+    precision: Annotated[Precision, Option("{choices}", "Default {default}.")] = "auto"
 
 
 class StageConfig(Config):
@@ -97,7 +118,7 @@ class RunConfig(Config):
     progsearch_version: str
     model: str
     task: TaskConfig
-    method: MethodConfig = MethodConfig()
+    method: MethodConfig = Field(default_factory=method_of)
     training: TrainingConfig = TrainingConfig()
     contribution: ContributionConfig | None = None
     stages: tuple[StageConfig, ...] = Field(min_length=1)

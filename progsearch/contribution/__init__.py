@@ -39,7 +39,7 @@ __all__ = [
 METRICS: Registry[ContributionMetric] = Registry(
     "contribution metric",
     "progsearch.metrics",
-    ContributionMetric,
+    ContributionMetric,  # type: ignore[type-abstract]
     MetricError,
     (
         Depth,

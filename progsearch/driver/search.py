@@ -9,16 +9,16 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from progsearch.config import Recipe, parse, plain
+from progsearch.driver.prepared import Prepared
 from progsearch.errors import Interrupted, NothingUsable, StudyError
 from progsearch.space.space import Space, SpaceConfig
 from progsearch.strategy.candidates import baselines
 from progsearch.strategy.problem import Subject
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.searcher import StudySearcher
-from progsearch.strategy.warm_start import Earlier, read_earlier
+from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import (
     StudyFolder,
-    check_name_is_free,
     create_study,
     directions,
     open_study,
@@ -34,21 +34,16 @@ from progsearch.workers.scheduler import JudgeScheduler
 from progsearch.workers.tuning import run_trials
 
 
-def search(
-    recipe: Recipe, *, studies_dir: str | Path = "studies", view: View | None = None
-) -> StudyFolder:
+def search(prepared: Prepared, view: View) -> StudyFolder:
     """Search schedules; see `progsearch.api.search`."""
-    view = view or View()
-    check_name_is_free(recipe, studies_dir)
-    space = Space.load(recipe.space, recipe.methods)
-    earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
+    recipe, space, earlier = prepared.recipe, prepared.space, prepared.earlier
     halt = Halt(recipe.time_limit)
     with study_log() as log, _nothing_to_save():
         with _prepared(recipe, space, view) as (subject, fit):
             recipe = _with_learning_rate(recipe, subject.learning_rate)
             folder = create_study(
                 recipe,
-                studies_dir,
+                prepared.studies_dir,
                 metric=subject.metric,
                 attributes=_attributes(recipe, space, subject, earlier),
             )

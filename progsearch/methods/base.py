@@ -1,27 +1,46 @@
-"""What every fine-tuning method promises."""
+"""What every fine-tuning method promises.
+
+Methods import torch and transformers inside their functions, so that listing them imports no
+heavy library.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-from torch import nn
+from progsearch.config import MethodSettings
 
-from progsearch.config import MethodConfig
-from progsearch.models.anatomy import Anatomy
+if TYPE_CHECKING:
+    from torch import nn
+
+    from progsearch.models.anatomy import Anatomy
 
 
-class Method(ABC):
+class Method(MethodSettings, ABC):
     """A way to fine-tune: which parameters of a part are trained, and which are added for it.
 
-    A method leaves the names of the model's modules and what the model computes before the first
-    step as they are. The head is always trained whole: it is new for the task.
+    Its fields are its settings; see `MethodSettings` for what the class itself says. A method
+    leaves the names of the model's modules and what the model computes before the first step as
+    they are. The head is always trained whole: it is new for the task.
+
+    Example:
+        >>> from typing import ClassVar
+        >>> from progsearch.methods import Method
+        >>> class Norms(Method):
+        ...     name: ClassVar[str] = "norms"
+        ...     description: ClassVar[str] = "the norms, and the head"
+        ...
+        ...     def trains(self, name, parameter, added):
+        ...         return "norm" in name.lower()
     """
 
-    def __init__(self, config: MethodConfig) -> None:
-        self.config = config
-
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:  # noqa: B027
-        """Add the method's own parameters to the blocks of ``model``, in place."""
+        """Add the method's own parameters to the blocks of ``model``, in place.
+
+        Raises:
+            MethodError: The method does not fit the model.
+        """
 
     @abstractmethod
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
@@ -30,9 +49,9 @@ class Method(ABC):
         Args:
             name: Its name in the model.
             parameter: The parameter.
-            added: Whether `prepare` has put it there.
+            added: Whether `prepare` added it.
         """
 
     def merge(self, model: nn.Module) -> nn.Module:
-        """The trained model without the method's own modules, where that is exact."""
+        """The trained model without the method's own modules, in place, if that is exact."""
         return model

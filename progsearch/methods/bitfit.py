@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar
 
 from progsearch.errors import MethodError
 from progsearch.methods.base import Method
-from progsearch.models.anatomy import Anatomy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from progsearch.models.anatomy import Anatomy
 
 
 class BitFit(Method):
     """Trains the bias vectors of linear layers and norms, in the blocks and the embeddings."""
+
+    name: ClassVar[str] = "bitfit"
+    description: ClassVar[str] = "the bias terms (Ben Zaken et al. 2021), and the head"
 
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
         """Check that there is something to train.

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from torch import nn
-from transformers.pytorch_utils import Conv1D
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
 
 from progsearch.methods.base import Method
-from progsearch.methods.linear import linear_layers
-from progsearch.models.anatomy import Anatomy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from progsearch.models.anatomy import Anatomy
 
 
 class Lora(Method):
     """Trains a low-rank update of every linear layer of the blocks; nothing in the embeddings."""
 
+    name: ClassVar[str] = "lora"
+    description: ClassVar[str] = (
+        "low-rank matrices on the linear layers of the blocks (Hu et al. 2021), and the head"
+    )
+    free: ClassVar[frozenset[str]] = frozenset({"lora_alpha"})
+
+    lora_rank: int = Field(default=8, ge=1)
+    lora_alpha: float = Field(default=16.0, gt=0)
+
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
         """Put the matrices beside the weights; B is zero, so that nothing changes at first."""
         from peft import LoraConfig, inject_adapter_in_model
+        from transformers.pytorch_utils import Conv1D
+
+        from progsearch.methods.linear import linear_layers
 
         targets = {
             f"{block}.{name}": layer
@@ -23,8 +39,8 @@ class Lora(Method):
             for name, layer in linear_layers(model.get_submodule(block)).items()
         }
         config = LoraConfig(
-            r=self.config.lora_rank,
-            lora_alpha=self.config.lora_alpha,
+            r=self.lora_rank,
+            lora_alpha=self.lora_alpha,
             target_modules=list(targets),
             fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in targets.values()),
         )

@@ -1,4 +1,4 @@
-"""Which parameters of a model a fine-tuning method trains, by its parts."""
+"""Which parameters of a model are trained, by the part they belong to."""
 
 from __future__ import annotations
 

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from progsearch.config import MethodConfig, TrainingConfig, parse
+from progsearch.config import (
+    DEFAULT_METHOD,
+    METHODS,
+    Config,
+    MethodName,
+    MethodSettings,
+    TrainingConfig,
+    method_of,
+    parse,
+)
 from progsearch.errors import ConfigError, MetricError, ScheduleError
 from progsearch.schedule import ScheduleSpec
 
@@ -25,12 +34,6 @@ SCHEDULE: dict[str, type] = {
     "metric": str,
     "rescore": bool,
 }
-METHOD: dict[str, type] = {
-    "method": str,
-    "lora_rank": int,
-    "lora_alpha": float,
-    "adapter_size": int,
-}
 TRAINING: dict[str, type] = {
     "learning_rate": float,
     "batch_size": int,
@@ -39,7 +42,6 @@ TRAINING: dict[str, type] = {
     "warmup_ratio": float,
     "max_grad_norm": float,
 }
-SETTINGS = SCHEDULE | METHOD | TRAINING
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
 # A spec in which any single value is valid that is valid in some spec.
@@ -51,22 +53,25 @@ class Choice:
     """One point of a search space, as what it sets."""
 
     spec: ScheduleSpec
-    method: MethodConfig
+    method: MethodSettings
     training: TrainingConfig
 
 
 def unknown_setting(name: str) -> str | None:
     """What is wrong with ``name`` as a setting's name, if anything."""
-    if name in SETTINGS:
+    if _type_of(name) is not None:
         return None
-    close = difflib.get_close_matches(name, SETTINGS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(SETTINGS)}"
+    of_methods = dict.fromkeys(field for method in METHODS for field in method.model_fields)
+    known = [*SCHEDULE, "method", *of_methods, *TRAINING]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"
     return f"there is no setting {name!r}; {hint}"
 
 
 def impossible_value(name: str, value: Any) -> str | None:
     """What is wrong with ``value`` for the setting ``name``, if anything."""
-    kind = SETTINGS[name]
+    kind = _type_of(name)
+    assert kind is not None, "the setting is known"
     fits = type(value) in (int, float) if kind is float else type(value) is kind
     if not fits:
         return f"must be {_TYPE_NAMES[kind]}, got {value!r}"
@@ -80,10 +85,14 @@ def impossible_value(name: str, value: Any) -> str | None:
                 return f"further_freeze must lie in 0..1, got {value}"
         elif name in SCHEDULE:
             ScheduleSpec(**_PERMISSIVE | {name: value})
-        elif name in METHOD:
-            parse(MethodConfig, {_method_field(name): value}, name)
-        else:
+        elif name in TRAINING:
             parse(TrainingConfig, {name: value}, name)
+        elif name == "method":
+            parse(_Named, {"method": value}, name)
+        else:
+            owner = _owner(name)
+            assert owner is not None, "the setting is known"
+            parse(owner, {name: value}, name)
     except ConfigError as error:
         return error.problems[0][1]
     except (ScheduleError, MetricError) as error:
@@ -109,12 +118,31 @@ def choice_of(values: Mapping[str, Any], training: TrainingConfig) -> Choice:
     if "initial_freeze" in spec or further:
         initial = spec.get("initial_freeze", 0.0)
         spec["final_freeze"] = min(1.0, initial + further * (1 - initial))
-    method = {_method_field(name): values[name] for name in METHOD if name in values}
+    method = str(values.get("method", DEFAULT_METHOD))
+    own = {name: values[name] for name in METHODS.get(method).model_fields if name in values}
     changed = {name: values[name] for name in TRAINING if name in values}
     return Choice(
-        ScheduleSpec(**spec), MethodConfig(**method), training.model_copy(update=changed)
+        ScheduleSpec(**spec), method_of(method, **own), training.model_copy(update=changed)
     )
 
 
-def _method_field(name: str) -> str:
-    return "name" if name == "method" else name
+class _Named(Config):
+    method: MethodName
+
+
+def _owner(setting: str) -> type[MethodSettings] | None:
+    """The method that has this setting, the first of several."""
+    return next((method for method in METHODS if setting in method.model_fields), None)
+
+
+def _type_of(setting: str) -> type | None:
+    if setting == "method":
+        return str
+    known = SCHEDULE.get(setting) or TRAINING.get(setting)
+    if known is not None:
+        return known
+    owner = _owner(setting)
+    if owner is None:
+        return None
+    kind: type = owner.model_fields[setting].annotation  # type: ignore[assignment]
+    return kind

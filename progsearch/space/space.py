@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from progsearch.config import Config, MethodConfig, MethodName, TrainingConfig, parse, read_yaml
+from progsearch.config import (
+    DEFAULT_METHOD,
+    METHODS,
+    Config,
+    MethodName,
+    MethodSettings,
+    TrainingConfig,
+    parse,
+    read_yaml,
+)
 from progsearch.errors import ConfigError
 from progsearch.space.dimensions import CategoricalDimension, Dimension, FloatDimension, Value
 from progsearch.space.settings import SCHEDULE, Choice, choice_of
@@ -42,7 +51,7 @@ class Space:
 
     Example:
         >>> Space.load("paper").methods()
-        [MethodConfig(name='full', lora_rank=8, lora_alpha=16.0, adapter_size=64)]
+        [Full()]
     """
 
     config: SpaceConfig
@@ -146,10 +155,10 @@ class Space:
         return values
 
     def default(self, training: TrainingConfig) -> Choice:
-        """What the baselines share: the method ``full``, where it is in, and what is fixed."""
-        methods = self.possible("method") or ["full"]
+        """What the baselines share: full fine-tuning, if it is in the space, and what is fixed."""
+        methods = self.possible("method") or [DEFAULT_METHOD]
         fixed = {name: v for name, v in self.config.fixed.items() if name not in SCHEDULE}
-        method = "full" if "full" in methods else methods[0]
+        method = DEFAULT_METHOD if DEFAULT_METHOD in methods else methods[0]
         return choice_of(fixed | {"method": method}, training)
 
     def metrics(self) -> list[str]:
@@ -159,16 +168,16 @@ class Space:
             return [str(metric) for metric in self.possible("metric")]
         return []
 
-    def methods(self) -> list[MethodConfig]:
-        """Every method that a point may use, in every size that it may have."""
-        names = self.possible("method") or ["full"]
-        ranks = {MethodConfig().lora_rank, *self.possible("lora_rank")}
-        sizes = {MethodConfig().adapter_size, *self.possible("adapter_size")}
-        found: dict[str, MethodConfig] = {}
-        for name, rank, size in itertools.product(names, sorted(ranks), sorted(sizes)):
-            method = MethodConfig(name=name, lora_rank=rank, adapter_size=size)
-            found.setdefault(repr(method.own_fields()), method)
-        return list(found.values())
+    def methods(self) -> list[MethodSettings]:
+        """Every method that a point may use, with all values of the settings it costs by."""
+        found: list[MethodSettings] = []
+        for name in self.possible("method") or [DEFAULT_METHOD]:
+            method = METHODS.get(name)
+            fields = {n: f for n, f in method.model_fields.items() if n not in method.free}
+            values = [sorted({f.default, *self.possible(n)}) for n, f in fields.items()]
+            for chosen in itertools.product(*values):
+                found.append(method(**dict(zip(fields, chosen, strict=True))))
+        return found
 
     def possible(self, setting: str) -> list[Any]:
         """Every value that a setting of words or whole numbers can take; none if it is not set."""

@@ -14,7 +14,7 @@ from progsearch.schedule import Schedule
 from progsearch.schedule.rescoring import make_plan
 from progsearch.space.settings import Choice
 from progsearch.strategy.features import Vector, features
-from progsearch.strategy.problem import Subject, method_key
+from progsearch.strategy.problem import Subject
 from progsearch.version import __version__
 
 
@@ -115,7 +115,7 @@ def first_of(
     def place(run: Candidate, done: int = 0) -> tuple[tuple[str | None, str], int]:
         start, frozen = run.next_step(trained, done)
         # At the beginning the blocks are the pre-trained ones, whatever else differs.
-        return (start, method_key(run.run.method)), frozen
+        return (start, run.run.method.cost_key), frozen
 
     places = [place(run) for run in runs]
     computing = [place(other, done) for other, done in running]
@@ -156,7 +156,7 @@ def candidate(
     if schedule is None:
         scores = contribution.scores if contribution else None
         schedule = spec.schedule(subject.n_blocks, scores, training.epochs)
-    model_cost = subject.costs[method_key(method)]
+    model_cost = subject.costs[method.cost_key]
     if not model_cost.embeddings.trainable:
         # Whether a schedule trains embeddings of which LoRA trains nothing makes no difference.
         stages = (replace(stage, embeddings=False) for stage in schedule.stages)

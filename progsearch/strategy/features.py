@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from progsearch.config import MethodName
 
 Vector = npt.NDArray[np.float64]
 
@@ -18,7 +16,8 @@ _TIMES, _DEPTHS = 6, 6
 # How far apart two runs are that differ in all of: what is trained when, whether the embeddings
 # are, and the method; and those whose learning rates lie a factor of 10 apart.
 _EMBEDDINGS, _METHOD, _LEARNING_RATE = 0.5, 1.0, 1.0
-_METHODS: tuple[str, ...] = get_args(MethodName)
+# Fixed, since studies keep such vectors; a method of another package has no place of its own.
+_METHODS = ("full", "lora", "bitfit", "adapter")
 
 
 def features(run: Mapping[str, Any], n_blocks: int) -> Vector:

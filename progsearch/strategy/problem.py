@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from progsearch.config import MethodConfig
 from progsearch.costs import ModelCost
 
 
@@ -13,7 +12,7 @@ class Subject:
     """A model and a task, without their weights and data.
 
     Attributes:
-        costs: What the parts of the model cost, by `method_key`.
+        costs: What the parts of the model cost, by `MethodSettings.cost_key`.
         contributions: One score per block for each contribution metric that the space may need.
         examples: Training examples of one epoch.
         learning_rate: What runs take where neither the user nor the space says one.
@@ -45,8 +44,3 @@ class Subject:
     @property
     def _any_cost(self) -> ModelCost:
         return next(iter(self.costs.values()))
-
-
-def method_key(method: MethodConfig) -> str:
-    """Equal for methods that cost the same: they differ at most in LoRA's alpha."""
-    return repr({k: v for k, v in method.own_fields().items() if k != "lora_alpha"})

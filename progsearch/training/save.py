@@ -84,7 +84,7 @@ def load_trained(folder: str | Path) -> PreTrainedModel:
     config = read_config(folder / _SCHEDULE)
     weights = load_file(folder / _WEIGHTS)
     model = load_model(str(folder), saved_head(folder))
-    if config.method.name == "adapter":
+    if not config.method.merges:
         apply_method(model, find_anatomy(model), config.method)
         model.load_state_dict(weights)
     return model.eval()

@@ -17,7 +17,7 @@ from progsearch.cache import content_key
 from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import ProgsearchError
 from progsearch.importing import collector_paused
-from progsearch.strategy.problem import Subject, method_key
+from progsearch.strategy.problem import Subject
 
 
 def look(
@@ -46,7 +46,7 @@ def look(
         try:
             data = load_task(recipe.task, load_tokenizer(recipe.model))
             return Subject(
-                costs={method_key(m): describe(recipe.model, recipe.task, m) for m in methods},
+                costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
                     recipe.model, recipe.task, metrics, seed=recipe.training.seed
                 ),

@@ -1,11 +1,8 @@
 """The commands that list, copy and check files."""
 
-from typing import get_args
-
 import pytest
 
-from progsearch.cli.ls import METHODS
-from progsearch.config import MethodName, write_yaml
+from progsearch.config import write_yaml
 from progsearch.space.shipped import shipped_files
 
 
@@ -29,10 +26,6 @@ def test_ls_names_and_explains(progsearch, kind, some):
     named = dict(line.split(maxsplit=1) for line in lines)
     assert some <= set(named)
     assert all(named.values())
-
-
-def test_every_method_is_explained():
-    assert set(METHODS) == set(get_args(MethodName))
 
 
 def test_ls_of_an_unknown_kind(progsearch):

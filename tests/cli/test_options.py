@@ -1,6 +1,6 @@
 import pytest
 
-from progsearch.cli.options import PLACES, recipe_of, seconds_of
+from progsearch.cli.recipe_options import recipe_of, recipe_options, seconds_of
 from progsearch.config import Recipe, write_yaml
 from progsearch.errors import ConfigError, TaskError
 
@@ -48,7 +48,7 @@ def test_every_option_has_a_place_in_a_recipe():
         field = model.model_fields[head]
         return place_exists(field.annotation, rest) if rest else True
 
-    assert all(place_exists(Recipe, place) for place in PLACES.values())
+    assert all(place_exists(Recipe, ".".join(option.place)) for option in recipe_options())
 
 
 def test_a_training_file_is_a_task_of_its_own_name(tmp_path):
@@ -107,10 +107,10 @@ def test_nothing_to_train_on():
     ("text", "seconds"), [("2h", 7200), ("30m", 1800), ("90s", 90), ("1h5s", 3605)]
 )
 def test_durations(text, seconds):
-    assert seconds_of(text) == seconds
+    assert seconds_of(text, "--time") == seconds
 
 
 @pytest.mark.parametrize("text", ["90", "two hours", "", "1d", "-5m"])
 def test_other_durations_are_refused(text):
     with pytest.raises(ConfigError, match="--time"):
-        seconds_of(text)
+        seconds_of(text, "--time")

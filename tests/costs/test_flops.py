@@ -6,7 +6,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.costs.flops import measure_parts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
@@ -30,7 +30,7 @@ def measured(model, method="full", batch=None):
         part: sum(p.numel() for _, p in anatomy.parameters(model, part))
         for part in ("embeddings", *range(anatomy.n_blocks), "head")
     }
-    trainable = apply_method(model, anatomy, MethodConfig(name=method))
+    trainable = apply_method(model, anatomy, method_of(method))
     return measure_parts(model, anatomy, trainable, batch or tiny_batch(), sizes), trainable
 
 
@@ -62,7 +62,7 @@ def counted_whole(model, trained, batch):
 )
 def test_parts_add_up_to_a_real_step(name, method, stage):
     model = tiny_model(name)
-    trainable = apply_method(model, find_anatomy(model), MethodConfig(name=method))
+    trainable = apply_method(model, find_anatomy(model), method_of(method))
     real = counted_whole(model, trainable.names(stage), tiny_batch())
     assert tiny_cost(name, method).flops_in(stage) == pytest.approx(real, rel=1e-9)
 
@@ -81,7 +81,7 @@ def test_inputs_that_all_blocks_share_cost_little(stage):
     # DeBERTa hands relative positions to every block; whether a block gives them a gradient
     # depends on more than its neighbours, so the parts add up only nearly.
     model = tiny_model("deberta-v2")
-    trainable = apply_method(model, find_anatomy(model), MethodConfig())
+    trainable = apply_method(model, find_anatomy(model), method_of())
     real = counted_whole(model, trainable.names(stage), tiny_batch())
     assert tiny_cost("deberta-v2", "full").flops_in(stage) == pytest.approx(real, rel=0.05)
 
@@ -133,7 +133,7 @@ def test_flops_are_per_example():
 def test_measuring_leaves_no_trace():
     model = tiny_model("bert").train()
     anatomy = find_anatomy(model)
-    trainable = apply_method(model, anatomy, MethodConfig(name="lora"))
+    trainable = apply_method(model, anatomy, method_of("lora"))
     model.classifier.weight.grad = torch.ones_like(model.classifier.weight)
     required = [p.requires_grad for p in model.parameters()]
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForSequenceClassification, BertConfig
 
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.costs import ModelCost, PartCost
 from progsearch.costs.flops import measure_parts
 from progsearch.methods import apply_method
@@ -29,7 +29,7 @@ def bert_base() -> ModelCost:
         part: sum(p.numel() for _, p in anatomy.parameters(model, part))
         for part in ("embeddings", *range(anatomy.n_blocks), "head")
     }
-    trainable = apply_method(model, anatomy, MethodConfig())
+    trainable = apply_method(model, anatomy, method_of())
     return measure_parts(model, anatomy, trainable, batch, sizes)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from progsearch.cache import cache_dir
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.contribution import contribution_scores_many
 from progsearch.errors import ConfigError
 from progsearch.models.loading import load_tokenizer
@@ -18,7 +18,7 @@ def looked_at(recipe, monkeypatch):
     monkeypatch.setattr(loading, "_loaded", {})
     torch.manual_seed(0)
     task = load_task(recipe.task, load_tokenizer(recipe.model))
-    cost = describe(recipe.model, recipe.task, MethodConfig())
+    cost = describe(recipe.model, recipe.task, method_of())
     scores = contribution_scores_many(recipe.model, recipe.task, ["taylor"], seed=0)
     return task.fingerprint, cost, scores
 

@@ -3,10 +3,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.errors import MethodError
 from progsearch.methods import apply_method
-from progsearch.methods.adapter import Bottleneck
+from progsearch.methods.bottleneck import Bottleneck
 from progsearch.methods.linear import residual_writers
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Stage
@@ -156,4 +156,4 @@ def test_blocks_without_linear_layers_on_the_residual_stream():
         )
     )
     with pytest.raises(MethodError, match="no linear layer in ibert.encoder.layer.0"):
-        apply_method(model, find_anatomy(model), MethodConfig(name="adapter"))
+        apply_method(model, find_anatomy(model), method_of("adapter"))

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 from transformers.pytorch_utils import Conv1D
 
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.methods import merge_method
 from progsearch.schedule import Stage
 from tests.support.applying import applied, steps
@@ -51,7 +51,7 @@ def test_a_merged_model_is_plain_and_computes_the_same(name, tmp_path):
     model.eval()
     with torch.no_grad():
         expected = model(**tiny_batch()).logits
-        merged = merge_method(model, MethodConfig(name="lora"))
+        merged = merge_method(model, method_of("lora"))
         torch.testing.assert_close(merged(**tiny_batch()).logits, expected, atol=1e-5, rtol=1e-5)
         plain = tiny_model(name)
         assert not torch.allclose(plain(**tiny_batch()).logits, expected, atol=1e-3)
@@ -66,6 +66,6 @@ def test_other_methods_have_nothing_to_merge():
     model, _, trainable = applied("bert", "adapter")
     steps(model, trainable.names(FULL))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    merged = merge_method(model, MethodConfig(name="adapter"))
+    merged = merge_method(model, method_of("adapter"))
     assert merged is model
     assert all(torch.equal(value, before[name]) for name, value in merged.state_dict().items())

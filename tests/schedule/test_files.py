@@ -6,11 +6,11 @@ from optuna.trial import TrialState
 
 from progsearch.config import (
     ContributionConfig,
-    MethodConfig,
     RunConfig,
     StageConfig,
     TaskConfig,
     TrainingConfig,
+    method_of,
 )
 from progsearch.errors import ConfigError, StudyError
 from progsearch.schedule import Schedule
@@ -104,7 +104,7 @@ def test_a_config_with_every_field_set_comes_back(tmp_path):
         progsearch_version=__version__,
         model="models/größe: 1",
         task=TaskConfig(name="own", train_file="a.csv", text_columns=("one", "two"), metric="f1"),
-        method=MethodConfig(name="lora", lora_rank=4, lora_alpha=1e-3),
+        method=method_of("lora", lora_rank=4, lora_alpha=1e-3),
         training=TrainingConfig(learning_rate=1e-5, seed=7, precision="bf16"),
         contribution=ContributionConfig(
             metric="fisher", scores=(1e-12, 3e8), rescored=((0.5, -1.0), (2.0, 1e-9))

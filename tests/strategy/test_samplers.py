@@ -1,8 +1,14 @@
+import sys
+
+import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
+from progsearch.config import Recipe, TaskConfig
+from progsearch.errors import ConfigError
 from progsearch.space.space import Space
 from progsearch.strategy.samplers import Draws
+from progsearch.strategy.samplers.base import sampler_of
 
 BOTH = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
 
@@ -91,3 +97,72 @@ def test_an_interrupted_point_can_be_taken_up_again():
     number = source.take(as_trial(old, state=TrialState.RUNNING, values=None))
     source.tell(number, [0.9, 0.1])
     assert source.draw().number == number + 1
+
+
+def test_a_grid_gives_every_point_once():
+    stages = {"type": "int", "low": 1, "high": 3}
+    ratio = {"type": "float", "low": 0.0, "high": 1.0, "step": 0.5, "when": {"n_stages": 3}}
+    data = {"dimensions": {"n_stages": stages, "initial_freeze": ratio}, "fixed": {}}
+    space = Space.of(data, "my.yaml")
+    source = Draws(space, "grid", 0, BOTH, [])
+    found = []
+    while (draw := source.draw()) is not None:
+        found.append(tuple(draw.params.values()))
+    assert sorted(found) == [(1,), (2,), (3, 0.0), (3, 0.5), (3, 1.0)]
+
+
+def test_a_grid_needs_an_end():
+    rate = {"type": "float", "low": 1e-5, "high": 1e-3, "log": True}
+    space = Space.of({"dimensions": {"learning_rate": rate}}, "my.yaml")
+    with pytest.raises(ConfigError, match="a grid needs a step"):
+        sampler_of("grid").check(space)
+    sampler_of("random").check(space)
+
+
+PLUGIN = """
+from typing import ClassVar
+
+from progsearch.config.sampler import SamplerTraits
+from progsearch.strategy.samplers import Sampler
+
+class Sobol(Sampler):
+    name: ClassVar[str] = "sobol"
+    description: ClassVar[str] = "a Sobol sequence"
+    candidates: ClassVar[int] = 3
+
+    def make(self, space, seed):
+        from optuna.samplers import RandomSampler
+
+        return RandomSampler(seed=seed)
+
+class Silent(SamplerTraits):
+    name: ClassVar[str] = "silent"
+    description: ClassVar[str] = "says not how it samples"
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    (tmp_path / "progsearch_sobol.py").write_text(PLUGIN)
+    info = tmp_path / "progsearch_sobol-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: progsearch-sobol\n")
+    entries = "sobol = progsearch_sobol:Sobol\nsilent = progsearch_sobol:Silent\n"
+    (info / "entry_points.txt").write_text("[progsearch.samplers]\n" + entries)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("progsearch_sobol", None)
+
+
+@pytest.mark.usefixtures("plugin")
+def test_another_package_adds_a_sampler():
+    recipe = Recipe(task=TaskConfig(name="mrpc"), sampler="sobol")
+    assert (recipe.n_candidates, recipe.judged_by) == (3, "freeze-thaw")
+    # Optuna's random sampler under another name samples what ours does.
+    assert draws("sobol").draw().params == draws("random").draw().params
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_sampler_that_cannot_sample_is_refused():
+    with pytest.raises(ConfigError, match="subclass of progsearch.strategy.samplers.Sampler"):
+        draws("silent")

@@ -1,7 +1,7 @@
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from progsearch.config import MethodConfig, plain
+from progsearch.config import method_of, plain
 from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.space.settings import Choice
 from progsearch.space.space import Space
@@ -34,7 +34,7 @@ def states(folder):
 
 def given(recipe, subject, learning_rate, *depths):
     training = recipe.training.model_copy(update={"learning_rate": learning_rate})
-    choice = Choice(ScheduleSpec(), MethodConfig(), training)
+    choice = Choice(ScheduleSpec(), method_of(), training)
     return candidate(choice, recipe, subject, freezing(*depths))
 
 

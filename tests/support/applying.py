@@ -2,16 +2,18 @@
 
 import torch
 
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from tests.support.tiny import tiny_batch, tiny_model
+
+SMALL = {"lora": {"lora_rank": 4}, "adapter": {"adapter_size": 6}}
 
 
 def applied(name, method, seed=0, **settings):
     model = tiny_model(name)
     anatomy = find_anatomy(model)
-    config = MethodConfig(name=method, lora_rank=4, adapter_size=6, **settings)
+    config = method_of(method, **SMALL.get(method, {}), **settings)
     return model, anatomy, apply_method(model, anatomy, config, seed)
 
 

@@ -11,7 +11,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from progsearch.config import MethodConfig, Recipe, RunConfig, TaskConfig, TrainingConfig, plain
+from progsearch.config import Recipe, RunConfig, TaskConfig, TrainingConfig, method_of, plain
 from progsearch.costs import ModelCost, PartCost, RunCost
 from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.version import __version__
@@ -188,7 +188,7 @@ class FakeStudy:
             progsearch_version=__version__,
             model=self.recipe.model,
             task=self.recipe.task,
-            method=MethodConfig(),
+            method=method_of(),
             training=TrainingConfig(epochs=EPOCHS, learning_rate=learning_rate),
             contribution=scores and {"metric": scores, "scores": self.scores[scores]},
             stages=schedule.to_dicts(),

@@ -7,7 +7,7 @@ from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule, Stage
 from progsearch.space.space import Space
 from progsearch.strategy.candidates import baselines
-from progsearch.strategy.problem import Subject, method_key
+from progsearch.strategy.problem import Subject
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.searcher import StudySearcher
 from progsearch.study.folder import create_study, directions
@@ -40,7 +40,7 @@ def subject(space, n_blocks=6):
     """A model of equal blocks; LoRA and adapters train nothing of its embeddings."""
     block, embeddings = PartCost(50, 50, 10.0, 20.0, 15.0, 10.0), PartCost(100, 100, 1, 2, 1, 1)
     costs = {
-        method_key(method): ModelCost(
+        method.cost_key: ModelCost(
             EMPTY if method.name in ("lora", "adapter") else embeddings,
             (block,) * n_blocks,
             PartCost(10, 10, 1.0, 2.0, 1.0, 1.0),

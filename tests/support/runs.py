@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from progsearch.config import MethodConfig, RunConfig, TrainingConfig
+from progsearch.config import RunConfig, TrainingConfig, method_of
 from progsearch.costs import steps_per_epoch
 from progsearch.engine.loop import Engine
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
@@ -46,7 +46,7 @@ def tiny_engine(
     """
     model = four_block_bert() if model is None else model
     anatomy = find_anatomy(model)
-    trainable = apply_method(model, anatomy, MethodConfig(name=method), seed=0)
+    trainable = apply_method(model, anatomy, method_of(method), seed=0)
     settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
     training = TrainingConfig(**settings | training)
     split = tiny_split(pad_id=model.config.pad_token_id) if split is None else split
@@ -109,7 +109,7 @@ def config_of(files, schedule=None, method="full", **training):
         progsearch_version="0",
         model=model,
         task=task,
-        method=MethodConfig(name=method),
+        method=method_of(method),
         training=TrainingConfig(**settings | training),
         stages=(schedule or three_stages(3)).to_dicts(),
     )

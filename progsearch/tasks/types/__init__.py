@@ -19,7 +19,7 @@ __all__ = ["TASK_TYPES", "Metric", "TaskType", "type_of"]
 TASK_TYPES: Registry[TaskType] = Registry(
     "task type",
     "progsearch.task_types",
-    TaskType,
+    TaskType,  # type: ignore[type-abstract]
     TaskError,
     # In the order in which they are asked whether data is of their type.
     (Regression, Classification),

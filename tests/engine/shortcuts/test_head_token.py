@@ -4,7 +4,7 @@ import transformers
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.engine.shortcuts import head_token
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.head_token import HeadToken
@@ -37,7 +37,7 @@ OWN_ATTENTION = {"mpnet", "deberta-v2", "gemma2"}
 def with_method(architecture, method, **overrides):
     model = tiny_model(architecture, **overrides).to(DEVICE)
     anatomy = find_anatomy(model)
-    apply_method(model, anatomy, MethodConfig(name=method), seed=0)
+    apply_method(model, anatomy, method_of(method), seed=0)
     model.requires_grad_(True)
     return model, anatomy
 

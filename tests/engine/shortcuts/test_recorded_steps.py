@@ -1,6 +1,6 @@
 import pytest
 
-from progsearch.config import MethodConfig
+from progsearch.config import method_of
 from progsearch.engine.shortcuts.recorded_steps import recordable
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
@@ -18,5 +18,5 @@ def test_steps_of_those_models_are_recorded_that_are_tested(caplog):
 @pytest.mark.parametrize("method", ["lora", "bitfit", "adapter"])
 def test_a_method_does_not_hide_what_model_it_is(method):
     model = tiny_model("bert")
-    apply_method(model, find_anatomy(model), MethodConfig(name=method), seed=0)
+    apply_method(model, find_anatomy(model), method_of(method), seed=0)
     assert recordable(model)

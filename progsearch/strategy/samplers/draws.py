@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from progsearch.config import SamplerName
 from progsearch.space.space import Space
+from progsearch.strategy.samplers.base import sampler_of
+from progsearch.strategy.samplers.finite import FiniteSampler
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Draws:
 
     Args:
         space: Where points are drawn from.
-        sampler: How.
+        sampler: The name of the sampler.
         seed: Of the sampler. Another number of ``known`` trials gives other draws, so that a
             resumed search does not draw the same points again.
         directions: Of the objectives.
@@ -56,7 +56,7 @@ class Draws:
     def __init__(
         self,
         space: Space,
-        sampler: SamplerName,
+        sampler: str,
         seed: int,
         directions: Sequence[StudyDirection],
         known: Sequence[FrozenTrial],
@@ -64,9 +64,7 @@ class Draws:
         self._space = space
         mixed = np.random.SeedSequence([seed, len(known)])
         own, other = (int(number) for number in mixed.generate_state(2))
-        self._sampler = (
-            GridSampler(space, own) if sampler == "grid" else make_sampler(sampler, own)
-        )
+        self._sampler = sampler_of(sampler).make(space, own)
         self._random = RandomSampler(seed=other)
         self._study = optuna.create_study(directions=directions, sampler=self._sampler)
         for trial in known:
@@ -78,7 +76,7 @@ class Draws:
 
         None when all points of a grid have been drawn.
         """
-        if isinstance(self._sampler, GridSampler):
+        if isinstance(self._sampler, FiniteSampler):
             if not self._sampler.advance():
                 return None
         else:
@@ -131,61 +129,3 @@ def set_constraints(study: Study, number: int, violations: Mapping[str, float]) 
         trial = Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
         for name, violation in violations.items():
             trial.set_constraint(name, violation)
-
-
-class GridSampler(BaseSampler):
-    """Gives every point of a space once, in an order that the seed shuffles.
-
-    Optuna's own needs one list of values for each parameter, so it does not know of dimensions
-    that apply under a condition.
-    """
-
-    def __init__(self, space: Space, seed: int) -> None:
-        self._points = list(space.points())
-        np.random.default_rng(seed).shuffle(self._points)
-        self._point: dict[str, Any] = {}
-
-    def advance(self) -> bool:
-        """Go to the next point, if there is one."""
-        if not self._points:
-            return False
-        self._point = self._points.pop()
-        return True
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Every parameter is set on its own."""
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """None."""
-        return {}
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """The point's value."""
-        return self._point[param_name]
-
-
-def make_sampler(name: Literal["ehvi", "tpe", "nsga2", "gp", "random"], seed: int) -> BaseSampler:
-    """The Optuna sampler of that name, set for several objectives and conditional spaces."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        match name:
-            case "tpe":
-                return TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
-            case "nsga2":
-                return NSGAIISampler(seed=seed)
-            case "gp":
-                return GPSampler(seed=seed)
-            case "ehvi" | "random":
-                # What is drawn for ehvi is chosen from afterwards: see `asking`.
-                return RandomSampler(seed=seed)

@@ -1,0 +1,36 @@
+"""What a recipe must know of samplers: which there are, and what goes with each."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from progsearch.errors import ConfigError, ProgsearchError
+from progsearch.registry import Registry
+
+
+class SamplerTraits:
+    """What a sampler is, beside how it samples (see `progsearch.strategy.samplers.Sampler`).
+
+    Attributes:
+        name: What users write; the name of the entry point for a sampler of another package.
+        description: It, in one line.
+        learns: Whether it samples better points with every result; points that wait to be chosen
+            are then outdated by each.
+        candidates: How many points a search samples for each trial, to train the most promising,
+            unless the recipe says it.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    learns: ClassVar[bool] = False
+    candidates: ClassVar[int] = 1
+
+
+def _error(text: str) -> ProgsearchError:
+    return ConfigError("sampler", [("", text)])
+
+
+SAMPLERS: Registry[SamplerTraits] = Registry(
+    "sampler", "progsearch.samplers", SamplerTraits, _error
+)
+"""All samplers; the built-in ones are in it once `progsearch.strategy.samplers` was imported."""

@@ -1,0 +1,56 @@
+"""Makes a model trainable by a method, and takes the method out again after training."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from progsearch.config import MethodSettings
+from progsearch.errors import MethodError
+from progsearch.methods.base import Method
+from progsearch.models.anatomy import Anatomy
+from progsearch.models.trainable import TrainableParameters
+
+
+def apply_method(
+    model: nn.Module, anatomy: Anatomy, method: MethodSettings, seed: int = 0
+) -> TrainableParameters:
+    """Make ``model`` trainable by ``method``, in place; what it computes does not change yet.
+
+    Args:
+        model: A model without another method's parameters.
+        anatomy: The parts of ``model``; they stay valid.
+        method: The method and its settings.
+        seed: Decides the initial values of the parameters that the method adds.
+
+    Returns:
+        What the method trains; exactly these parameters require a gradient now.
+
+    Raises:
+        MethodError: The method does not fit the model.
+    """
+    method = _usable(method)
+    original = set(model.parameters())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        method.prepare(model, anatomy)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(
+            anatomy.part_of(name) == "head"
+            or method.trains(name, parameter, added=parameter not in original)
+        )
+    return TrainableParameters.of(model, anatomy)
+
+
+def merge_method(model: nn.Module, method: MethodSettings) -> nn.Module:
+    """``model`` after training without the method's own modules, in place, if that is exact."""
+    return _usable(method).merge(model)
+
+
+def _usable(method: MethodSettings) -> Method:
+    if not isinstance(method, Method):
+        raise MethodError(
+            f"method {method.name!r} has settings only and cannot train; make its class a "
+            "subclass of progsearch.methods.Method"
+        )
+    return method

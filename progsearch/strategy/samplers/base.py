@@ -1,0 +1,71 @@
+"""What every sampler promises.
+
+Samplers import Optuna inside their functions, so that listing them imports no heavy library.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from progsearch.config import SAMPLERS
+from progsearch.config.sampler import SamplerTraits
+from progsearch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from progsearch.space.space import Space
+
+
+class Sampler(SamplerTraits, ABC):
+    """A way to sample points of a space; see `SamplerTraits` for what the class itself says.
+
+    Example:
+        >>> from typing import ClassVar
+        >>> from progsearch.strategy.samplers import Sampler
+        >>> class Sobol(Sampler):
+        ...     name: ClassVar[str] = "sobol"
+        ...     description: ClassVar[str] = "a scrambled Sobol sequence, by Optuna"
+        ...
+        ...     def make(self, space, seed):
+        ...         from optuna.samplers import QMCSampler
+        ...
+        ...         return QMCSampler(seed=seed, warn_independent_sampling=False)
+    """
+
+    @abstractmethod
+    def make(self, space: Space, seed: int) -> BaseSampler:
+        """The Optuna sampler that samples ``space``, which may hold conditions.
+
+        One that ends returns a `progsearch.strategy.samplers.finite.FiniteSampler`.
+        """
+
+    def check(self, space: Space) -> None:
+        """Refuse a space that it cannot sample.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        del space
+
+
+def sampler_of(name: str) -> Sampler:
+    """The sampler of that name.
+
+    Raises:
+        ConfigError: There is none, or it does not say how it samples.
+    """
+    found = SAMPLERS.get(name)()
+    if not isinstance(found, Sampler):
+        raise ConfigError(
+            "sampler",
+            [
+                (
+                    "",
+                    f"{name!r} cannot sample; make its class a subclass of "
+                    "progsearch.strategy.samplers.Sampler",
+                )
+            ],
+        )
+    return found
