@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
 from progsearch.report.statistics import ALPHA, CONFIDENCE, POWER, Difference, Summary, Verdict
+from progsearch.study.trial import Trial
 
 Values = Mapping[int, float]
 
@@ -35,7 +34,7 @@ class ConfirmedSchedule:
         test_to_full: As ``to_full``, on test data.
     """
 
-    trial: FrozenTrial
+    trial: Trial
     values: Values
     summary: Summary
     means: tuple[float, ...]
@@ -53,12 +52,12 @@ class ConfirmedSchedule:
     @property
     def name(self) -> str | None:
         """A baseline's name; None for a searched trial."""
-        return self.trial.user_attrs.get("name")
+        return self.trial.name
 
     @property
     def updated_parameters(self) -> float:
         """As a fraction of full fine-tuning's; the same for every seed."""
-        return float(self.trial.user_attrs["costs"]["updated_parameters"])
+        return self.trial.updated_parameters
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; ``name`` is there for baselines only."""
@@ -66,7 +65,7 @@ class ConfirmedSchedule:
             "number": self.trial.number,
             **({} if self.name is None else {"name": self.name}),
             "updated_parameters": self.updated_parameters,
-            "schedule": self.trial.user_attrs["schedule"],
+            "schedule": self.trial.stages,
             "seeds": list(self.values),
             "values": list(self.values.values()),
             **_summary_dict(self.summary),
@@ -104,7 +103,7 @@ class Confirmed:
     split: str
     seeds: tuple[int, ...]
     schedules: tuple[ConfirmedSchedule, ...]
-    failed: tuple[tuple[FrozenTrial, str], ...]
+    failed: tuple[tuple[Trial, str], ...]
 
     @property
     def n_tested(self) -> int:

@@ -13,11 +13,15 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from progsearch.config import Recipe, RunConfig, parse, plain
+from progsearch.config import Limits, Recipe, RunConfig, parse, plain
 from progsearch.costs import RunCost
 from progsearch.schedule import Schedule
 from progsearch.study.info import Session, StudyInfo
 from progsearch.study.results import Outcome, Record, Spent, Timings
+
+FULL, PAPER = "full", "progtuning-3"
+"""Names of the references that schedules are compared with: full fine-tuning, the paper's
+schedule of 3 stages."""
 
 INTERRUPTED = "interrupted"
 """Reason of a trial that was stopped with its search; another trial runs it again."""
@@ -192,6 +196,10 @@ class Trial:
     def segment_flops(self) -> list[float]:
         """FLOPs of each segment."""
         return list(self._attributes["segment_flops"])
+
+    def keeps_to(self, limits: Limits) -> bool:
+        """Whether its values are within limits; only if it `is_complete`."""
+        return limits.allow(self.values[0], self.updated_parameters)
 
     # -- what came out -----------------------------------------------------------------------
 
