@@ -2,12 +2,12 @@ import io
 from types import SimpleNamespace
 
 import pytest
+from progsearch.cli.show.confirm_live import ConfirmLines, ConfirmLive, watching
 from rich.console import Console
 
-from progsearch.cli.show.confirm_live import ConfirmLines, ConfirmLive, watching
 from progsearch.driver.confirm_view import ConfirmView
 from progsearch.report.data import study_report
-from progsearch.study.confirmed_runs import KeptRun
+from progsearch.study.confirmed_runs import ConfirmedRun
 from tests.support.fake_runs import kept_run
 from tests.support.fake_study import fake_study
 
@@ -30,7 +30,7 @@ def test_a_line_for_each_finished_run(report):
     view.started(report, [1, 2, 3], 4, 9)
     view.preparing("starting Ray")
     view.run_finished(job(0, 1, name="full"), kept_run(0, 1, 0.8, 0.79))
-    view.run_finished(job(7, 2), KeptRun(trial=7, seed=2, reason="loss is [not] a number"))
+    view.run_finished(job(7, 2), ConfirmedRun(trial=7, seed=2, reason="loss is [not] a number"))
     view.run_finished(job(7, 3), kept_run(7, 3, 0.75))
     assert view.console.file.getvalue().splitlines() == [
         "study fake: 4 schedules on 3 new seeds (1 to 3): 9 runs to train, 3 are done",
@@ -50,7 +50,7 @@ def test_the_live_view_shows_running_runs_and_failures(report):
         for number, seed in ((0, 1), (7, 2), (7, 1)):
             view.run_started(job(number, seed))
         view.run_finished(job(0, 1), kept_run(0, 1, 0.8))
-        view.run_finished(job(7, 1), KeptRun(trial=7, seed=1, reason="out of memory"))
+        view.run_finished(job(7, 1), ConfirmedRun(trial=7, seed=1, reason="out of memory"))
         record = {"fraction": 1 / 3, "epoch": 1, "metrics": {"accuracy": 0.71}, "seconds": 9}
         view.record(job(7, 2), record)
         view.console.print(view.drawing())

@@ -6,7 +6,7 @@ from optuna.trial import TrialState
 from progsearch.report.data import study_report
 from progsearch.report.html import page, write_page
 from progsearch.schedule import Schedule
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy, fake_study
 
@@ -104,7 +104,7 @@ def test_the_page_is_written(tmp_path):
 def test_confirmed_schedules_have_a_section_with_figure_and_table():
     study = fake_study()
     kept = fake_runs(study)
-    failed = KeptRun(trial=1, seed=6, reason="the loss is <nan>")
+    failed = ConfirmedRun(trial=1, seed=6, reason="the loss is <nan>")
     own = without_plotly(page(study_report(study, kept.having(failed))))
     assert own.count("Plotly.newPlot") == 6
     section = own[own.index("<h2>Confirmed on 6 new seeds</h2>") :]
@@ -117,7 +117,9 @@ def test_confirmed_schedules_have_a_section_with_figure_and_table():
 
 def test_a_confirmation_that_failed_says_why():
     study = fake_study()
-    kept = KeptRuns(margin=0.01, runs=(KeptRun(trial=0, seed=1, reason="the loss is <nan>"),))
+    kept = ConfirmedRuns(
+        margin=0.01, runs=(ConfirmedRun(trial=0, seed=1, reason="the loss is <nan>"),)
+    )
     own = without_plotly(page(study_report(study, kept)))
     assert own.count("Plotly.newPlot") == 5
     assert "no run has a result: the loss is &lt;nan&gt;" in own

@@ -4,7 +4,7 @@ from progsearch.config import RunConfig
 from progsearch.errors import StudyError
 from progsearch.report.data import study_report
 from progsearch.strategy.confirmation import JobQueue, RunningJob, missing, new_seeds, to_confirm
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 from tests.support.confirming import finished_study, jobs_of
 from tests.support.fake_runs import kept_run
 from tests.support.fake_study import FakeStudy, fake_study
@@ -47,11 +47,11 @@ def test_new_seeds_are_not_the_studys_own():
 def test_what_is_missing():
     trials = to_confirm(study_report(fake_study()))[:2]
     (first, second) = (trial.number for trial in trials)
-    kept = KeptRuns(
+    kept = ConfirmedRuns(
         margin=0.01,
         runs=(
             kept_run(first, 1, 0.8),
-            KeptRun(trial=second, seed=1, reason="killed"),
+            ConfirmedRun(trial=second, seed=1, reason="killed"),
             kept_run(second, 2, 0.8),
             # Of a trial that is not on the front any more.
             kept_run(10_000, 2, 0.8),

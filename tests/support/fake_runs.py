@@ -4,11 +4,11 @@ import random
 
 from progsearch.report.data import study_report
 from progsearch.strategy.confirmation import to_confirm
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 
 
 def kept_run(trial, seed, accuracy, test=None):
-    return KeptRun(
+    return ConfirmedRun(
         trial=trial,
         seed=seed,
         metrics={"accuracy": accuracy, "f1": accuracy + 0.05},
@@ -30,4 +30,4 @@ def fake_runs(study, n_seeds=5, margin=0.01, test=True):
             accuracy = trial.values[0] + own + shift[seed] + draw.gauss(0, 0.004)
             score = accuracy - 0.01 + draw.gauss(0, 0.004) if test else None
             runs.append(kept_run(trial.number, seed, accuracy, score))
-    return KeptRuns(margin=margin, runs=tuple(runs))
+    return ConfirmedRuns(margin=margin, runs=tuple(runs))
