@@ -8,7 +8,7 @@ from rich.console import Console
 from progsearch.driver.confirm_view import ConfirmView
 from progsearch.report.data import study_report
 from progsearch.study.confirmed_runs import ConfirmedRun
-from tests.support.fake_runs import kept_run
+from tests.support.fake_runs import confirmed_run
 from tests.support.fake_study import fake_study
 
 
@@ -29,9 +29,9 @@ def test_a_line_for_each_finished_run(report):
     view = ConfirmLines(screen())
     view.started(report, [1, 2, 3], 4, 9)
     view.preparing("starting Ray")
-    view.run_finished(job(0, 1, name="full"), kept_run(0, 1, 0.8, 0.79))
+    view.run_finished(job(0, 1, name="full"), confirmed_run(0, 1, 0.8, 0.79))
     view.run_finished(job(7, 2), ConfirmedRun(trial=7, seed=2, reason="loss is [not] a number"))
-    view.run_finished(job(7, 3), kept_run(7, 3, 0.75))
+    view.run_finished(job(7, 3), confirmed_run(7, 3, 0.75))
     assert view.console.file.getvalue().splitlines() == [
         "study fake: 4 schedules on 3 new seeds (1 to 3): 9 runs to train, 3 are done",
         "starting Ray",
@@ -49,7 +49,7 @@ def test_the_live_view_shows_running_runs_and_failures(report):
         view.console.print(view.drawing())
         for number, seed in ((0, 1), (7, 2), (7, 1)):
             view.run_started(job(number, seed))
-        view.run_finished(job(0, 1), kept_run(0, 1, 0.8))
+        view.run_finished(job(0, 1), confirmed_run(0, 1, 0.8))
         view.run_finished(job(7, 1), ConfirmedRun(trial=7, seed=1, reason="out of memory"))
         record = {"fraction": 1 / 3, "epoch": 1, "metrics": {"accuracy": 0.71}, "seconds": 9}
         view.record(job(7, 2), record)

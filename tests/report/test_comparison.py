@@ -10,7 +10,7 @@ from progsearch.report.statistics import difference
 from progsearch.schedule import Schedule
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 from progsearch.study.front import drop_of
-from tests.support.fake_runs import fake_runs, kept_run
+from tests.support.fake_runs import confirmed_run, fake_runs
 from tests.support.fake_study import FakeStudy, fake_study
 
 # By trial: full, the paper's, a cheap one that is as good, one that is not.
@@ -31,7 +31,7 @@ def four_schedules(objectives=("metric", "updated_parameters")):
 
 def runs(*columns, test=None):
     return [
-        kept_run(trial, seed, accuracy, test)
+        confirmed_run(trial, seed, accuracy, test)
         for trial, column in enumerate(columns)
         for seed, accuracy in enumerate(column, start=1)
     ]

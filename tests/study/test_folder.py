@@ -60,7 +60,7 @@ def test_a_missing_study_is_refused_with_those_there_are(tmp_path):
 def test_trial_attributes_can_be_set_while_a_trial_runs(tmp_path):
     folder = create_study(recipe(), tmp_path)
     add_trial(folder)
-    folder.set_trial_attr(0, "metrics", {"f1": 0.5})
+    folder.keep(0, {"metrics": {"f1": 0.5}})
     folder.study.tell(0, [0.5, 0.1])
     trial = open_study("fake", tmp_path).study.trials[0]
     assert trial.user_attrs == {"key": "k", "metrics": {"f1": 0.5}}
@@ -74,7 +74,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path):
     folder.journal.write_bytes(whole + TORN)
     found = open_study("fake", tmp_path)
     assert folder.journal.read_bytes() == whole
-    found.set_trial_attr(0, "reason", "none")
+    found.keep(0, {"reason": "none"})
     assert open_study("fake", tmp_path).study.trials[0].user_attrs["reason"] == "none"
 
 
@@ -151,7 +151,7 @@ def test_a_study_may_live_in_a_database(tmp_path):
     create_study(recipe(storage=url), tmp_path / "a")
     found = open_study("fake", tmp_path / "a")
     add_trial(found)
-    found.set_trial_attr(0, "metrics", {"f1": 0.5})
+    found.keep(0, {"metrics": {"f1": 0.5}})
     found.study.tell(0, [0.5, 0.1])
     assert optuna.load_study(study_name="fake", storage=url).trials[0].values == [0.5, 0.1]
     assert not found.journal.exists()
