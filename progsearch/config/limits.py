@@ -18,11 +18,11 @@ class Limits:
     min_metric: float | None = None
 
     def affordable(self, updated_parameters: float) -> bool:
-        """Whether a run that updates this share may be chosen; known before it starts."""
+        """Whether a run that updates these parameters may be chosen; known before it starts."""
         return self.max_updated is None or updated_parameters <= self.max_updated
 
     def violations(self, metric: float, updated_parameters: float) -> dict[str, float]:
-        """By how much a run misses each limit; zero or less if it keeps to it."""
+        """By how much a run misses each limit; at most 0 if it keeps to it."""
         found = {}
         if self.max_updated is not None:
             found["max_updated"] = updated_parameters - self.max_updated
@@ -31,7 +31,7 @@ class Limits:
         return found
 
     def allow(self, metric: float, updated_parameters: float) -> bool:
-        """Whether a run with these values keeps to all limits."""
+        """Whether a run keeps to all limits."""
         violations = self.violations(metric, updated_parameters)
         return all(violation <= 0 for violation in violations.values())
 

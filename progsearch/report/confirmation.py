@@ -23,14 +23,14 @@ class ConfirmedSchedule:
         means: The mean of each of the study's objectives.
         failed: Why runs have no result, by seed.
         to_full: What it has over full fine-tuning on the same seeds; None for that itself and
-            where it has no run.
+            if it has no run.
         p: Of the test that it loses less than the margin to full fine-tuning; None: no test.
         corrected_p: The same, corrected for the number of schedules tested.
-        verdict: What that comes to; None where there is nothing to compare with.
+        verdict: What that comes to; None if there is nothing to compare with.
         to_paper: What it has over the paper's schedule of 3 stages.
         better_than_paper: Whether its mean is better on every objective.
         test_values: The metric on test data, by seed.
-        test: Over the seeds; None where the task has no labelled test data.
+        test: Over the seeds; None if the task has no labelled test data.
         test_to_full: As ``to_full``, on test data.
     """
 
@@ -190,7 +190,7 @@ class Confirmed:
 
 
 def seeds_in_words(seeds: tuple[int, ...]) -> str:
-    """``1 to 5``, or all of them where some are left out."""
+    """``1 to 5``, or all of them if some are left out."""
     if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds))

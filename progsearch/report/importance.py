@@ -231,7 +231,7 @@ def _importances(
         evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile),
         params=names,
         target=target,
-        # Optuna would give all the same share where nothing is important.
+        # Optuna would give all the same share if nothing is important.
         normalize=False,
     )
 

@@ -58,8 +58,8 @@ def corner(
     Args:
         values: The points of a study, at least one.
         objectives: What a point's values are, the metric first.
-        majority: The metric of a constant prediction, where it has one.
-        full: The values of full fine-tuning, where they are known.
+        majority: The metric of a constant prediction, if it has one.
+        full: The values of full fine-tuning, if they are known.
     """
     seen = list(zip(*values, strict=True))
     costs = seen if full is None else [(value,) for value in full]
@@ -113,7 +113,7 @@ def _volume(points: list[tuple[float, ...]], corner: tuple[float, ...]) -> float
 
 
 def knee(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> int:
-    """The index of the front point where giving up more of one objective stops paying.
+    """The index of the front point at which losing more of one objective stops paying.
 
     Each objective is scaled to [0, 1] over the front, 0 being its best. The knee is the point
     farthest below the line (with three objectives: the plane) through the points that are best
@@ -140,7 +140,7 @@ def knee(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> 
 
 
 def _as_costs(point: Values, directions: Sequence[Direction]) -> tuple[float, ...] | None:
-    """The point with every objective minimised; None where a value is missing or not finite."""
+    """The point with every objective minimised; None if a value is missing or not finite."""
     if point is None or not all(v is not None and math.isfinite(v) for v in point):
         return None
     return tuple(

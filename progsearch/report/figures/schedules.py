@@ -94,7 +94,7 @@ def _title(report: StudyReport, trial: Trial) -> str:
 def _ticks(n_blocks: int) -> Sequence[int]:
     """The rows that are named: embeddings, head and some blocks between."""
     step = max(1, math.ceil(n_blocks / 6))
-    # Block 0 would be written over the embeddings where rows are narrow.
+    # Block 0 would be written over the embeddings if rows are narrow.
     return [0, *range(1 if step == 1 else 1 + step, n_blocks + 1, step), n_blocks + 1]
 
 
