@@ -216,7 +216,7 @@ def _volumes(repeats: list[Trace], ours: list[Trace] | None) -> dict[str, Any]:
 
 def _volumes_of_all(table: Table) -> list[float]:
     """What a search reaches that trains every point, by seed of the table."""
-    from progsearch.study.front import hypervolume
+    from progsearch.study.dominance import hypervolume
 
     corner = (table.subject.majority or 0.0, 1.0)
     sides = ("maximize", "minimize")

@@ -41,7 +41,7 @@ from hardware import hardware
 from schedules import add_arguments, task_of
 
 from progsearch.engine.precision import resolve_precision
-from progsearch.study.front import directions, hypervolume, non_dominated
+from progsearch.study.dominance import directions, hypervolume, non_dominated
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "study.json"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from progsearch.study.front import hypervolume, non_dominated
+from progsearch.study.dominance import hypervolume, non_dominated
 
 from .strategies import Event
 from .table import Entry

@@ -63,9 +63,9 @@ def confirm(
     open_study(study, studies_dir, read_only=True)
 
     from progsearch.api import confirm as confirm_study
-    from progsearch.cli.show.confirm_live import print_confirmed, watching
+    from progsearch.cli.show.live import watching
     from progsearch.cli.show.output import print_json
-    from progsearch.cli.show.results import write_report
+    from progsearch.cli.show.results import print_confirmed, write_report
 
     with watching(quiet) as view:
         folder = confirm_study(

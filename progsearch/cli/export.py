@@ -34,8 +34,8 @@ def export(
     from progsearch.study.folder import open_study
 
     options.check_target(out, "--out", replace=force)
-    found = open_study(study, studies_dir, read_only=True).study
-    report = study_report(found)
+    folder = open_study(study, studies_dir, read_only=True)
+    report = study_report(folder.study)
     trial = report.pick(pick)
-    write_config(config_of(trial, found.user_attrs), out)
+    write_config(config_of(trial, folder.info, folder.name), out)
     typer.echo(f"{out}: {trial_line(report, trial)}")

@@ -80,15 +80,15 @@ def _models() -> list[tuple[str, str]]:
 
 
 def _studies(studies_dir: Path) -> Iterator[tuple[str, str]]:
-    from progsearch.report.data import status, study_report
+    from progsearch.report.data import study_report
     from progsearch.report.formatting import spent_in_words
     from progsearch.study.folder import open_study, study_names
 
     for name in study_names(studies_dir):
         try:
-            state = status(study_report(open_study(name, studies_dir, read_only=True).study))
+            report = study_report(open_study(name, studies_dir, read_only=True).study)
         except ProgsearchError as error:
             yield name, str(error)
             continue
-        spent = spent_in_words(state["spent"], state["budget"])
-        yield name, f"{spent} of the budget spent, {len(state['front'])} on the front"
+        spent = spent_in_words(report.spent, report.recipe.budget)
+        yield name, f"{spent} of the budget spent, {len(report.front)} on the front"

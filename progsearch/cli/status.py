@@ -7,7 +7,7 @@ import typer
 from progsearch.cli import options
 from progsearch.cli.show.output import print_json
 
-# Optuna's words for these would tell people little.
+# Optuna's name for it tells people little.
 _STATES = {"PRUNED": "stopped early"}
 
 
@@ -29,20 +29,19 @@ def status(
 
     folder = open_study(study, studies_dir, read_only=True)
     report = study_report(folder.study)
-    state = status_of(report)
     if json:
-        print_json(state)
+        print_json(status_of(report))
         return
     counts = [
         f"{count} {_STATES.get(name, name.lower())}"
-        for name, count in state["states"].items()
+        for name, count in report.states.items()
         if count
     ]
-    left = state["seconds_left"]
-    typer.echo(f"study {state['study']}: {', '.join(counts) or 'no trial yet'}")
+    left = report.seconds_left
+    typer.echo(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
     typer.echo(
-        f"{spent_in_words(state['spent'], state['budget'])} of the budget spent in "
-        f"{duration(state['seconds'])}" + (f", about {duration(left)} left" if left else "")
+        f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "
+        f"{duration(report.seconds)}" + (f", about {duration(left)} left" if left else "")
     )
     if report.reuse.steps_reused:
         typer.echo(str(report.reuse))

@@ -14,7 +14,12 @@ from progsearch.errors import Interrupted, NothingUsable, StudyError
 from progsearch.report.data import study_report
 from progsearch.strategy.confirm_searcher import ConfirmSearcher
 from progsearch.strategy.confirmation import JobQueue, job_of, missing, new_seeds, to_confirm
-from progsearch.study.confirmed_runs import DEFAULT_MARGIN, KeptRuns, read_kept, write_kept
+from progsearch.study.confirmed_runs import (
+    DEFAULT_MARGIN,
+    ConfirmedRuns,
+    read_confirmed,
+    write_confirmed,
+)
 from progsearch.study.folder import StudyFolder, open_study
 from progsearch.workers.cluster import machines
 from progsearch.workers.halt import Halt
@@ -49,9 +54,9 @@ def confirm(
                 f"search on with `{folder.resume_line}`"
             )
         wanted = new_seeds(folder.recipe, seeds)
-        kept = read_kept(folder.path) or KeptRuns(margin=margin)
+        kept = read_confirmed(folder.path) or ConfirmedRuns(margin=margin)
         kept = kept.model_copy(update={"margin": margin})
-        write_kept(folder.path, kept)
+        write_confirmed(folder.path, kept)
         left = missing(trials, wanted, kept)
         view.started(report, wanted, len(trials), len(left))
         interrupted = False
@@ -71,8 +76,11 @@ def confirm(
 
 
 def _train(
-    folder: StudyFolder, left: list[tuple[FrozenTrial, int]], kept: KeptRuns, view: ConfirmView
-) -> tuple[bool, KeptRuns]:
+    folder: StudyFolder,
+    left: list[tuple[FrozenTrial, int]],
+    kept: ConfirmedRuns,
+    view: ConfirmView,
+) -> tuple[bool, ConfirmedRuns]:
     """Train what is left; says whether it was stopped, and all results."""
     # The limits of a search are not those of its confirmation.
     recipe = folder.recipe.model_copy(update={"max_gpu_hours": None})
@@ -103,7 +111,7 @@ def _train(
     return halt.ending is not None, searcher.kept
 
 
-def _checked(folder: StudyFolder, kept: KeptRuns) -> StudyFolder:
+def _checked(folder: StudyFolder, kept: ConfirmedRuns) -> StudyFolder:
     """The study, if any run has a result."""
     if any(run.reason is None for run in kept.runs):
         return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from progsearch.study.confirmed_runs import KeptRun
+from progsearch.study.confirmed_runs import ConfirmedRun
 
 if TYPE_CHECKING:
     from progsearch.report.data import StudyReport
@@ -33,7 +33,7 @@ class ConfirmView:
     def record(self, job: Job, record: dict[str, Any]) -> None:
         """A run was evaluated; ``record`` is a `Record` as a dict."""
 
-    def run_finished(self, job: Job, run: KeptRun) -> None:
+    def run_finished(self, job: Job, run: ConfirmedRun) -> None:
         """``run`` has its metrics, or the reason why it has none, and is saved."""
 
     def finished(self, interrupted: bool) -> None:

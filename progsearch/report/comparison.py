@@ -2,72 +2,81 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from optuna.trial import FrozenTrial
+from collections.abc import Collection, Sequence
 
 from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.statistics import Difference, difference, holm, summary, verdict
-from progsearch.study.confirmed_runs import KeptRuns
-
-if TYPE_CHECKING:
-    from progsearch.report.data import StudyReport
-
-FULL, PAPER = "full", "progtuning-3"
+from progsearch.study.confirmed_runs import ConfirmedRuns
+from progsearch.study.trial import FULL, PAPER, Trial
 
 
-def confirmed(report: StudyReport, kept: KeptRuns) -> Confirmed | None:
-    """The statistics of a study's runs on new seeds; None where no run has ended.
+def confirmed(
+    trials: Sequence[Trial],
+    runs: ConfirmedRuns,
+    *,
+    front: Collection[int],
+    metric: str,
+    objectives: Sequence[str],
+    split: str,
+) -> Confirmed | None:
+    """The statistics of a study's runs on new seeds; None if no run has ended.
 
-    Each schedule that has a result is compared with the baseline of full fine-tuning and with
+    Each schedule that has a result is compared with the reference of full fine-tuning and with
     the paper's schedule of 3 stages, on the seeds that both have.
+
+    Args:
+        trials: The study's trials with a result.
+        runs: Their runs on new seeds.
+        front: Numbers of the trials on the front, which come first.
+        metric: Name of the task's metric.
+        objectives: Of the study; the first stands for the metric.
+        split: What the metric was measured on.
     """
-    all_runs = {trial.number: _Runs(report, trial, kept) for trial in report.usable}
-    seeds = {seed for runs in all_runs.values() for seed in (*runs.good, *runs.failed)}
+    all_runs = {trial.number: _Runs(trial, runs, metric, objectives) for trial in trials}
+    seeds = {seed for one in all_runs.values() for seed in (*one.good, *one.failed)}
     if not seeds:
         return None
-    named = {t.user_attrs["name"]: t.number for t in report.usable if "name" in t.user_attrs}
-    full, paper = (all_runs.get(named.get(name, -1)) for name in (FULL, PAPER))
-    on_front = {trial.number for trial in report.front}
+    named = {trial.name: all_runs[trial.number] for trial in trials if trial.is_baseline}
+    full, paper = named.get(FULL), named.get(PAPER)
     order = sorted(
-        (runs for runs in all_runs.values() if runs.good),
-        key=lambda runs: (runs.trial.number not in on_front, -runs.means[0]),
+        (one for one in all_runs.values() if one.good),
+        key=lambda one: (one.trial.number not in front, -one.means[0]),
     )
-    to_full = [runs.over(full) for runs in order]
+    to_full = [one.over(full) for one in order]
     p_values = [
         # One that failed on a seed cannot be called as good as one that did not.
-        None if found is None or runs.failed else found.p_non_inferior(kept.margin)
-        for runs, found in zip(order, to_full, strict=True)
+        None if found is None or one.failed else found.p_non_inferior(runs.margin)
+        for one, found in zip(order, to_full, strict=True)
     ]
     return Confirmed(
-        margin=kept.margin,
-        split=report.split,
+        margin=runs.margin,
+        split=split,
         seeds=tuple(sorted(seeds)),
         schedules=tuple(
             ConfirmedSchedule(
-                trial=runs.trial,
-                values=runs.values,
-                summary=summary(list(runs.values.values())),
-                means=runs.means,
-                failed=runs.failed,
+                trial=one.trial,
+                values=one.values,
+                summary=summary(list(one.values.values())),
+                means=one.means,
+                failed=one.failed,
                 to_full=found,
                 p=p,
                 corrected_p=corrected,
-                verdict=None if found is None else verdict(found, kept.margin, corrected),
-                to_paper=runs.over(paper),
-                better_than_paper=_is_better(runs, paper),
-                test_values=runs.test_values,
-                test=summary(list(runs.test_values.values())) if runs.test_values else None,
-                test_to_full=runs.over(full, test=True),
+                verdict=None if found is None else verdict(found, runs.margin, corrected),
+                to_paper=one.over(paper),
+                better_than_paper=_is_better(one, paper),
+                test_values=one.test_values,
+                test=summary(list(one.test_values.values())) if one.test_values else None,
+                test_to_full=one.over(full, test=True),
             )
-            for runs, found, p, corrected in zip(
+            for one, found, p, corrected in zip(
                 order, to_full, p_values, holm(p_values), strict=True
             )
         ),
         failed=tuple(
-            (runs.trial, next(iter(runs.failed.values())))
-            for runs in all_runs.values()
-            if runs.failed and not runs.good
+            (one.trial, next(iter(one.failed.values())))
+            for one in all_runs.values()
+            if one.failed and not one.good
         ),
     )
 
@@ -83,16 +92,18 @@ class _Runs:
         test_values: The same on test data.
     """
 
-    def __init__(self, report: StudyReport, trial: FrozenTrial, kept: KeptRuns) -> None:
-        runs = kept.of(trial.number)
+    def __init__(
+        self, trial: Trial, runs: ConfirmedRuns, metric: str, objectives: Sequence[str]
+    ) -> None:
+        found = runs.of(trial.number)
         self.trial = trial
-        self.good = {seed: run for seed, run in runs.items() if run.reason is None}
-        self.failed = {s: run.reason for s, run in runs.items() if run.reason is not None}
-        self.values = {s: (run.metrics or {})[report.metric] for s, run in self.good.items()}
+        self.good = {seed: run for seed, run in found.items() if run.reason is None}
+        self.failed = {s: run.reason for s, run in found.items() if run.reason is not None}
+        self.values = {s: (run.metrics or {})[metric] for s, run in self.good.items()}
         self.test_values = {
-            s: run.test_metrics[report.metric] for s, run in self.good.items() if run.test_metrics
+            s: run.test_metrics[metric] for s, run in self.good.items() if run.test_metrics
         }
-        self._objectives = report.recipe.objectives
+        self._objectives = objectives
 
     @property
     def means(self) -> tuple[float, ...]:
@@ -115,11 +126,13 @@ class _Runs:
             case "metric":
                 found = list(self.values.values())
             case "seconds":
-                found = [run.timings["train"] + run.timings["evaluate"] for run in runs]
+                found = [run.timings.run for run in runs]
             case "peak_memory":
                 found = [float(run.peak_memory) for run in runs]
+            case "flops":
+                return self.trial.costs.flops
             case _:
-                return float(self.trial.user_attrs["costs"][objective])
+                return self.trial.updated_parameters
         return sum(found) / len(found)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
 from progsearch.report.statistics import ALPHA, CONFIDENCE, POWER, Difference, Summary, Verdict
+from progsearch.study.trial import Trial
 
 Values = Mapping[int, float]
 
@@ -24,18 +23,18 @@ class ConfirmedSchedule:
         means: The mean of each of the study's objectives.
         failed: Why runs have no result, by seed.
         to_full: What it has over full fine-tuning on the same seeds; None for that itself and
-            where it has no run.
+            if it has no run.
         p: Of the test that it loses less than the margin to full fine-tuning; None: no test.
         corrected_p: The same, corrected for the number of schedules tested.
-        verdict: What that comes to; None where there is nothing to compare with.
+        verdict: What that comes to; None if there is nothing to compare with.
         to_paper: What it has over the paper's schedule of 3 stages.
         better_than_paper: Whether its mean is better on every objective.
         test_values: The metric on test data, by seed.
-        test: Over the seeds; None where the task has no labelled test data.
+        test: Over the seeds; None if the task has no labelled test data.
         test_to_full: As ``to_full``, on test data.
     """
 
-    trial: FrozenTrial
+    trial: Trial
     values: Values
     summary: Summary
     means: tuple[float, ...]
@@ -53,12 +52,12 @@ class ConfirmedSchedule:
     @property
     def name(self) -> str | None:
         """A baseline's name; None for a searched trial."""
-        return self.trial.user_attrs.get("name")
+        return self.trial.name
 
     @property
     def updated_parameters(self) -> float:
         """As a fraction of full fine-tuning's; the same for every seed."""
-        return float(self.trial.user_attrs["costs"]["updated_parameters"])
+        return self.trial.updated_parameters
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; ``name`` is there for baselines only."""
@@ -66,7 +65,7 @@ class ConfirmedSchedule:
             "number": self.trial.number,
             **({} if self.name is None else {"name": self.name}),
             "updated_parameters": self.updated_parameters,
-            "schedule": self.trial.user_attrs["schedule"],
+            "schedule": self.trial.stages,
             "seeds": list(self.values),
             "values": list(self.values.values()),
             **_summary_dict(self.summary),
@@ -104,7 +103,7 @@ class Confirmed:
     split: str
     seeds: tuple[int, ...]
     schedules: tuple[ConfirmedSchedule, ...]
-    failed: tuple[tuple[FrozenTrial, str], ...]
+    failed: tuple[tuple[Trial, str], ...]
 
     @property
     def n_tested(self) -> int:
@@ -191,7 +190,7 @@ class Confirmed:
 
 
 def seeds_in_words(seeds: tuple[int, ...]) -> str:
-    """``1 to 5``, or all of them where some are left out."""
+    """``1 to 5``, or all of them if some are left out."""
     if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds))

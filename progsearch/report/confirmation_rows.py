@@ -5,7 +5,7 @@ from __future__ import annotations
 from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import percent, signed
-from progsearch.report.rows import Row, trial_name
+from progsearch.report.rows import Row
 from progsearch.report.statistics import Difference, Summary
 
 
@@ -14,7 +14,7 @@ def confirmed_rows(report: StudyReport, confirmed: Confirmed) -> list[Row]:
     on_front = {trial.number for trial in report.front}
     return [
         Row(
-            name=trial_name(schedule.trial),
+            name=schedule.trial.label,
             tags=(),
             on_front=schedule.trial.number in on_front,
             baseline=schedule.name is not None,

@@ -1,4 +1,4 @@
-"""What Optuna's dashboard shows of a study beside what it draws itself."""
+"""What Optuna's dashboard shows of a study in addition to its own figures."""
 
 from __future__ import annotations
 

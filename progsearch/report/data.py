@@ -13,16 +13,20 @@ from functools import cached_property
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from progsearch.config import Recipe, parse
+from progsearch.config import Recipe
 from progsearch.report.comparison import confirmed
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
-from progsearch.study.confirmed_runs import KeptRuns
-from progsearch.study.front import corner, directions, front_of, hypervolume, pick, usable
-from progsearch.study.progress import is_interrupted, is_searched, spent
+from progsearch.study.confirmed_runs import ConfirmedRuns
+from progsearch.study.dominance import corner, directions, hypervolume
+from progsearch.study.front import front_of, pick, usable
+from progsearch.study.info import Session
+from progsearch.study.progress import spent
+from progsearch.study.results import Timings
+from progsearch.study.trial import FULL, Trial, info_of, recipe_of, sessions_of, trials_of
 
 NOTE = (
     "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "
@@ -41,7 +45,7 @@ class StudyReport:
         metric: Name of the task's metric, the first objective.
         split: The data it was measured on.
         majority: The metric of always giving the same answer (the most frequent class, the mean),
-            where it has one.
+            if it has one.
         n_blocks: Blocks of the model.
         parameters: Parameters of the model.
         contributions: One score per block for each contribution metric that was used.
@@ -50,7 +54,7 @@ class StudyReport:
             first.
         planned: The names of the baselines that the study is to have.
         sessions: When the search ran, for how many seconds and how many trials.
-        kept: Runs of its schedules on new seeds; None where it was not confirmed.
+        confirmed_runs: Runs of its schedules on new seeds; None if it was not confirmed.
     """
 
     study: str
@@ -60,12 +64,12 @@ class StudyReport:
     majority: float | None
     n_blocks: int
     parameters: int
-    contributions: dict[str, list[float]]
-    trials: list[FrozenTrial]
-    front: list[FrozenTrial]
+    contributions: dict[str, tuple[float, ...]]
+    trials: list[Trial]
+    front: list[Trial]
     planned: frozenset[str]
-    sessions: list[dict[str, Any]]
-    kept: KeptRuns | None = None
+    sessions: list[Session]
+    confirmed_runs: ConfirmedRuns | None = None
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -85,33 +89,33 @@ class StudyReport:
         return NOTE.format(seeds=seeds, split=self.split)
 
     @property
-    def baselines(self) -> list[FrozenTrial]:
-        """The trials that every study starts with; without those a stop cut short."""
-        return [t for t in self.trials if "name" in t.user_attrs and not is_interrupted(t)]
+    def baselines(self) -> list[Trial]:
+        """The trials that every study starts with, without interrupted ones."""
+        return [t for t in self.trials if t.is_baseline and not t.is_interrupted]
 
     @property
-    def searched(self) -> list[FrozenTrial]:
-        """The drawn trials that are done."""
-        return [t for t in self.trials if t.state.is_finished() and is_searched(t)]
+    def searched(self) -> list[Trial]:
+        """The sampled trials that are done."""
+        return [t for t in self.trials if t.is_finished and t.is_searched]
 
     @property
     def spent(self) -> float:
         """What is spent of the budget, in whole trials; a stopped one counts in part."""
-        return spent([t for t in self.trials if t.state.is_finished()])
+        return spent([t for t in self.trials if t.is_finished])
 
     @property
-    def failed(self) -> list[FrozenTrial]:
-        """The trials that could not go on; those a stop cut short are none of them."""
-        return [t for t in self.trials if t.state == TrialState.FAIL and not is_interrupted(t)]
+    def failed(self) -> list[Trial]:
+        """The trials that could not go on; interrupted ones did not fail."""
+        return [t for t in self.trials if t.is_failed]
 
     @property
-    def stopped(self) -> list[FrozenTrial]:
+    def stopped(self) -> list[Trial]:
         """The trials that the scheduler stopped early; they have records and no values.
 
-        Without those that another trial went on with.
+        Without those that another trial continued.
         """
-        gone_on = {t.user_attrs.get("continues") for t in self.trials if not is_interrupted(t)}
-        return [t for t in self.trials if t.state == TrialState.PRUNED and t.number not in gone_on]
+        continued = {t.continues for t in self.trials if not t.is_interrupted}
+        return [t for t in self.trials if t.is_stopped and t.number not in continued]
 
     @cached_property
     def reuse(self) -> Reuse:
@@ -121,32 +125,41 @@ class StudyReport:
     @cached_property
     def importance(self) -> Importance:
         """Which dimensions of the space set the best trials apart."""
-        drawn = [trial for trial in self.usable if is_searched(trial) and trial.params]
-        return importance_of(drawn, self.objectives)
+        sampled = [trial for trial in self.usable if trial.is_searched and trial.params]
+        return importance_of(sampled, self.objectives)
 
     @property
-    def full(self) -> FrozenTrial | None:
-        """The full fine-tuning baseline, where it has a result."""
-        return next((t for t in self.usable if t.user_attrs.get("name") == "full"), None)
+    def full(self) -> Trial | None:
+        """Full fine-tuning, if it has a result."""
+        return next((trial for trial in self.usable if trial.name == FULL), None)
 
     @cached_property
-    def usable(self) -> list[FrozenTrial]:
+    def usable(self) -> list[Trial]:
         """The trials with a result."""
         return usable(self.trials)
 
     @cached_property
-    def allowed(self) -> list[FrozenTrial]:
+    def allowed(self) -> list[Trial]:
         """The trials with a result that keep to the recipe's limits."""
-        return [trial for trial in self.usable if self.recipe.limits.allow(trial)]
+        return [trial for trial in self.usable if trial.keeps_to(self.recipe.limits)]
 
-    def pick(self, how: str) -> FrozenTrial:
+    def pick(self, how: str) -> Trial:
         """The trial that a rule chooses within the recipe's limits; see `front.pick`."""
         return pick(self.trials, how, self.recipe.limits)
 
     @cached_property
     def confirmed(self) -> Confirmed | None:
-        """What the runs on new seeds say; None where there are none."""
-        return None if self.kept is None else confirmed(self, self.kept)
+        """What the runs on new seeds say; None if there are none."""
+        if self.confirmed_runs is None:
+            return None
+        return confirmed(
+            self.usable,
+            self.confirmed_runs,
+            front={trial.number for trial in self.front},
+            metric=self.metric,
+            objectives=self.recipe.objectives,
+            split=self.split,
+        )
 
     @cached_property
     def reference(self) -> list[float] | None:
@@ -157,7 +170,7 @@ class StudyReport:
         full = None if self.full is None else self.full.values
         return corner(values, self.recipe.objectives, self.majority, full)
 
-    def hypervolume(self, trials: Sequence[FrozenTrial] | None = None) -> float | None:
+    def hypervolume(self, trials: Sequence[Trial] | None = None) -> float | None:
         """The hypervolume of ``trials`` (by default all), every cost as a share of `reference`."""
         if self.reference is None:
             return None
@@ -172,13 +185,28 @@ class StudyReport:
     @property
     def seconds(self) -> float:
         """Seconds for which the search ran, over all its sessions."""
-        return float(sum(session["seconds"] for session in self.sessions))
+        return float(sum(session.seconds for session in self.sessions))
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many trials there are in each of Optuna's states."""
+        counts = Counter(trial.state for trial in self.trials)
+        return {state.name: counts[state] for state in TrialState}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the rest of the budget takes at the pace so far; None before the first result."""
+        done = {trial.name for trial in self.baselines if trial.is_finished}
+        left = self.recipe.budget - self.spent + len(self.planned - done)
+        n_done = self.spent + len(done)
+        pace = self.seconds / n_done if n_done and self.seconds else None
+        return None if pace is None else pace * max(0, left)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; numbers that are not finite become None."""
-        work: Counter[str] = Counter()
-        for trial in self.trials:
-            work.update(trial.user_attrs.get("timings", {}))
+        timings = [trial.timings for trial in self.trials if trial.timings is not None]
+        work = sum(timings, Timings()).to_dict() if timings else {}
+        sessions = [session.model_dump() for session in self.sessions]
         data: dict[str, Any] = {
             "study": self.study,
             "task": self.recipe.task.name,
@@ -189,12 +217,12 @@ class StudyReport:
             "note": self.note,
             "objectives": self.objectives,
             "directions": directions(len(self.objectives)),
-            "baselines": [trial_dict(trial) for trial in self.baselines],
-            "front": [trial_dict(trial) for trial in self.front],
-            "trials": [trial_dict(trial) for trial in self.trials],
+            "baselines": [trial.to_dict() for trial in self.baselines],
+            "front": [trial.to_dict() for trial in self.front],
+            "trials": [trial.to_dict() for trial in self.trials],
             "hypervolume": {"value": self.hypervolume(), "reference": self.reference},
             "confirmed": self.confirmed and self.confirmed.to_dict(),
-            "timings": {"seconds": self.seconds, "work": dict(work), "sessions": self.sessions},
+            "timings": {"seconds": self.seconds, "work": work, "sessions": sessions},
             "reuse": self.reuse.to_dict(),
             "importance": self.importance.to_dict(),
             "contributions": self.contributions,
@@ -205,34 +233,31 @@ class StudyReport:
         return {key: finite(value) for key, value in data.items()}
 
 
-def study_report(study: optuna.Study, kept: KeptRuns | None = None) -> StudyReport:
+def study_report(study: optuna.Study, confirmed_runs: ConfirmedRuns | None = None) -> StudyReport:
     """The report of a study as it stands, running or finished.
 
     Args:
         study: The study.
-        kept: Runs of its schedules on new seeds, where there are any.
+        confirmed_runs: Runs of its schedules on new seeds, if there are any.
 
     Raises:
         ConfigError: The study does not hold a recipe that this version understands.
     """
-    attrs = study.user_attrs
-    recipe = parse(Recipe, attrs.get("recipe"), f"study {study.study_name}")
-    trials = study.get_trials(deepcopy=False)
-    model = attrs.get("model", {})
+    recipe, info, trials = recipe_of(study), info_of(study), trials_of(study)
     return StudyReport(
         study=study.study_name,
         recipe=recipe,
-        metric=attrs.get("metric", "metric"),
-        split=attrs.get("split", "validation"),
-        majority=attrs.get("majority"),
-        n_blocks=model.get("n_blocks", 0),
-        parameters=model.get("parameters", 0),
-        contributions=attrs.get("contributions", {}),
+        metric=info.metric,
+        split=info.split,
+        majority=info.majority,
+        n_blocks=info.model.n_blocks,
+        parameters=info.model.parameters,
+        contributions=info.contributions,
         trials=trials,
-        front=front_of([t for t in usable(trials) if recipe.limits.allow(t)]),
-        planned=frozenset(attrs.get("baselines", [])),
-        sessions=attrs.get("sessions", []),
-        kept=kept,
+        front=front_of([trial for trial in usable(trials) if trial.keeps_to(recipe.limits)]),
+        planned=frozenset(info.baselines),
+        sessions=sessions_of(study),
+        confirmed_runs=confirmed_runs,
     )
 
 
@@ -240,42 +265,21 @@ def status(report: StudyReport) -> dict[str, Any]:
     """What `progsearch status --json` prints.
 
     ``searched`` counts the searched trials that are done; ``spent`` is what they come to in whole
-    trials, of the ``budget``; ``seconds_left`` is what the rest of it takes at the pace so far,
-    None before the first result.
+    trials, of the ``budget``.
     """
-    states = Counter(trial.state for trial in report.trials)
-    done = {b.user_attrs["name"] for b in report.baselines if b.state.is_finished()}
-    left = report.recipe.budget - report.spent + len(report.planned - done)
-    n_done = report.spent + len(done)
-    pace = report.seconds / n_done if n_done and report.seconds else None
     data: dict[str, Any] = {
         "study": report.study,
-        "states": {state.name: states[state] for state in TrialState},
-        "front": [trial_dict(trial) for trial in report.front],
+        "states": report.states,
+        "front": [trial.to_dict() for trial in report.front],
         "objectives": report.objectives,
         "budget": report.recipe.budget,
         "spent": report.spent,
         "searched": len(report.searched),
         "seconds": report.seconds,
-        "seconds_left": None if pace is None else pace * max(0, left),
+        "seconds_left": report.seconds_left,
         "reuse": report.reuse.to_dict(),
     }
     return {key: finite(value) for key, value in data.items()}
-
-
-def trial_dict(trial: FrozenTrial) -> dict[str, Any]:
-    """A trial as JSON-able data; ``name`` is there for baselines only."""
-    attrs = dict(trial.user_attrs)
-    name = {"name": attrs["name"]} if "name" in attrs else {}
-    return {
-        "number": trial.number,
-        "state": trial.state.name,
-        **name,
-        "params": trial.params,
-        "schedule": attrs.get("schedule"),
-        "values": trial.values,
-        "user_attrs": attrs,
-    }
 
 
 def finite(data: Any) -> Any:

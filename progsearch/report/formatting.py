@@ -8,7 +8,7 @@ from typing import Any
 
 
 def whole_trials(number: float) -> str:
-    """So much of a budget, in which a trial that was stopped counts in part: ``8`` or ``7.33``."""
+    """Part of a budget, in which a stopped trial counts in part: ``8`` or ``7.33``."""
     return f"{round(number, 2):g}"
 
 

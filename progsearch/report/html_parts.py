@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Sequence
 from html import escape
 
-from optuna.trial import FrozenTrial
-
 from progsearch.errors import StudyError
 from progsearch.report import stopped
 from progsearch.report.confirmation import Confirmed
@@ -22,7 +20,8 @@ from progsearch.report.formatting import (
     spent_in_words,
     value_in_words,
 )
-from progsearch.report.rows import Row, rows, rules, trial_name
+from progsearch.report.rows import Row, rows, rules
+from progsearch.study.trial import Trial
 
 
 def lead(report: StudyReport) -> str:
@@ -39,7 +38,7 @@ def lead(report: StudyReport) -> str:
 
 def facts(report: StudyReport) -> str:
     """How much was searched, when and on what."""
-    started = [t.datetime_start for t in report.trials if t.datetime_start]
+    started = [trial.started for trial in report.trials if trial.started]
     items = {
         "Searched trials": str(len(report.searched)),
         "Budget": spent_in_words(report.spent, report.recipe.budget),
@@ -89,13 +88,13 @@ def cards(report: StudyReport) -> str:
     return "".join(_card(report, title, trial) for title, trial in chosen.items())
 
 
-def _card(report: StudyReport, title: str, trial: FrozenTrial) -> str:
-    share = percent(trial.user_attrs["costs"]["updated_parameters"])
+def _card(report: StudyReport, title: str, trial: Trial) -> str:
+    share = percent(trial.updated_parameters)
     return (
         f'<div class="card"><h3>{escape(title)}</h3>'
         f'<div class="value">{trial.values[0]:.4f} '
         f'<span class="unit">{escape(report.metric.replace("_", " "))}</span></div>'
-        f"<p>{share} updated parameters<br>{escape(trial_name(trial))}</p></div>"
+        f"<p>{share} updated parameters<br>{escape(trial.label)}</p></div>"
     )
 
 
@@ -131,7 +130,7 @@ def confirmed_table(report: StudyReport, confirmed: Confirmed) -> str:
     # Intervals go below what they are of, or the table would be too wide.
     body = "".join(_row(row, kinds) for row in all_rows).replace(" [", "<br>[")
     body += "".join(
-        f'<tr><td class="name">{escape(trial_name(trial))}</td>'
+        f'<tr><td class="name">{escape(trial.label)}</td>'
         f'<td colspan="{len(titles)}">no run has a result: {escape(reason)}</td></tr>'
         for trial, reason in confirmed.failed
     )
@@ -191,14 +190,13 @@ def stops(report: StudyReport) -> str:
     metric = report.metric.replace("_", " ")
     body = ""
     for trial in report.stopped:
-        attrs = trial.user_attrs
         reached = stopped.last_metric(report, trial)
         body += (
-            f'<tr><td class="name">{escape(trial_name(trial))}</td>'
+            f'<tr><td class="name">{escape(trial.label)}</td>'
             f"<td>{escape(stopped.when(trial))}</td>"
             f'<td class="number">{"" if reached is None else f"{reached:.4f}"}</td>'
-            f'<td class="number">{percent(attrs["costs"]["updated_parameters"])}</td>'
-            f'<td class="wide">{escape(in_words(attrs["schedule"], report.n_blocks))}</td></tr>'
+            f'<td class="number">{percent(trial.updated_parameters)}</td>'
+            f'<td class="wide">{escape(in_words(trial.stages, report.n_blocks))}</td></tr>'
         )
     return (
         '<div class="scroll"><table><thead><tr><th>trial</th><th>at</th>'
@@ -210,8 +208,8 @@ def stops(report: StudyReport) -> str:
 def failures(report: StudyReport) -> str:
     """The failed trials with their reasons."""
     body = "".join(
-        f'<tr><td class="name">{escape(trial_name(trial))}</td>'
-        f"<td>{escape(str(trial.user_attrs.get('reason', 'no reason was recorded')))}</td></tr>"
+        f'<tr><td class="name">{escape(trial.label)}</td>'
+        f"<td>{escape(trial.reason or 'no reason was recorded')}</td></tr>"
         for trial in report.failed
     )
     return (

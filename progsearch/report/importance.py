@@ -26,7 +26,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from progsearch.report.formatting import percent
-from progsearch.study.front import directions
+from progsearch.study.dominance import directions
+from progsearch.study.trial import Trial
 
 LEAST_TRIALS = 8
 """Fewer trials with a result say nothing about dimensions."""
@@ -51,8 +52,8 @@ class ValueMean:
     """One value of a dimension.
 
     Attributes:
-        value: What was drawn.
-        trials: How many trials drew it.
+        value: What was sampled.
+        trials: How many trials have it.
         metric: Their mean metric.
     """
 
@@ -70,7 +71,7 @@ class Dimension:
         trials: How many trials have it.
         shares: By target, the share of all dimensions' importance, in [0, 1].
         beyond_chance: The targets for which that is more than chance explains.
-        values: The mean metric of the trials with each value, best first; empty where there are
+        values: The mean metric of the trials with each value, best first; empty if there are
             many values. The trials differ in other dimensions, too.
     """
 
@@ -88,7 +89,7 @@ class Importance:
     Attributes:
         trials: Searched trials with a result.
         best: How many of them count as the best.
-        targets: What the best are best in: each objective, and `FRONT` where there are several.
+        targets: What the best are best in: each objective, and `FRONT` if there are several.
             Targets in which no trials stand out are not among them.
         dimensions: The most important for the metric first.
         left_out: The dimensions that nothing can be said about, with the reason.
@@ -153,11 +154,11 @@ def target_in_words(target: str) -> str:
     return "for a place on the front" if target == FRONT else f"in {target.replace('_', ' ')}"
 
 
-def importance_of(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Importance:
+def importance_of(trials: Sequence[Trial], objectives: Sequence[str]) -> Importance:
     """The importance of every dimension for every objective, and for all of them together.
 
     Args:
-        trials: Drawn trials with finite values.
+        trials: Sampled trials with finite values.
         objectives: Their names, the metric first; the metric is maximised, the others minimised.
     """
     if len(trials) < LEAST_TRIALS:
@@ -171,7 +172,7 @@ def importance_of(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> I
         targets[FRONT] = None
     with _quiet():
         study = optuna.create_study(directions=directions(len(objectives)))
-        study.add_trials(trials)
+        study.add_trials(trial.frozen for trial in trials)
         evaluate = partial(_importances, study, list(known), best / len(trials))
         found = {name: evaluate(target) for name, target in targets.items()}
         chance = _by_chance(evaluate, len(trials))
@@ -203,8 +204,8 @@ def _ranked(order: npt.NDArray[np.integer]) -> Target:
 
 
 def _sorted_out(
-    trials: Sequence[FrozenTrial],
-) -> tuple[dict[str, list[FrozenTrial]], dict[str, str]]:
+    trials: Sequence[Trial],
+) -> tuple[dict[str, list[Trial]], dict[str, str]]:
     """The trials that have each dimension, and why the others are left out."""
     known, left_out = {}, {}
     for name in dict.fromkeys(name for trial in trials for name in trial.params):
@@ -230,7 +231,7 @@ def _importances(
         evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile),
         params=names,
         target=target,
-        # Optuna would give all the same share where nothing is important.
+        # Optuna would give all the same share if nothing is important.
         normalize=False,
     )
 
@@ -247,7 +248,7 @@ def _by_chance(
     return {name: float(np.quantile(values, _BEYOND)) for name, values in found.items()}
 
 
-def _means(name: str, trials: Sequence[FrozenTrial]) -> tuple[ValueMean, ...]:
+def _means(name: str, trials: Sequence[Trial]) -> tuple[ValueMean, ...]:
     by_value: dict[Any, list[float]] = {}
     for trial in trials:
         by_value.setdefault(trial.params[name], []).append(trial.values[0])
@@ -259,7 +260,7 @@ def _means(name: str, trials: Sequence[FrozenTrial]) -> tuple[ValueMean, ...]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Optuna tells of every new study, and warns of what is meant here."""
+    """While active, Optuna neither logs the new study nor warns."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
 from progsearch.report.formatting import duration, percent
+from progsearch.study.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -18,9 +17,9 @@ class Reuse:
     What the frozen-prefix cache saves within a step is not in these numbers.
 
     Attributes:
-        steps: Steps that lie behind the trials' results.
+        steps: Steps that the trials' results come from.
         steps_trained: Those of them that the trials made themselves.
-        seconds_saved: What the others, with their evaluations, took when they were made.
+        seconds_saved: What the others, with their evaluations, took when they were trained.
     """
 
     steps: int = 0
@@ -28,20 +27,20 @@ class Reuse:
     seconds_saved: float = 0.0
 
     @classmethod
-    def of(cls, trials: Sequence[FrozenTrial], seeds: int = 1) -> Reuse:
+    def of(cls, trials: Sequence[Trial], seeds: int = 1) -> Reuse:
         """The sum over all trials that say how many steps they made; failed ones do not.
 
         Args:
             trials: The trials.
             seeds: How many runs each of them is the mean of.
         """
-        known = [t.user_attrs for t in trials if "steps_trained" in t.user_attrs]
+        known = [trial for trial in trials if trial.steps_trained is not None]
         # A reused epoch leaves a record like any other.
-        steps = sum(attrs["records"][-1]["step"] for attrs in known if attrs["records"])
+        steps = sum(trial.records[-1].step for trial in known if trial.records)
         return cls(
             steps=seeds * steps,
-            steps_trained=sum(attrs["steps_trained"] for attrs in known),
-            seconds_saved=sum(attrs["timings"].get("saved", 0.0) for attrs in known),
+            steps_trained=sum(trial.steps_trained or 0 for trial in known),
+            seconds_saved=sum(trial.timings.saved for trial in known if trial.timings),
         )
 
     @property
@@ -65,7 +64,7 @@ class Reuse:
         }
 
     def __str__(self) -> str:
-        """A sentence for people; empty where nothing was reused."""
+        """A sentence for people; empty if nothing was reused."""
         if not self.steps_reused:
             return ""
         return (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial
-
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import (
     count,
@@ -16,6 +14,7 @@ from progsearch.report.formatting import (
     signed,
     size,
 )
+from progsearch.study.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,6 @@ class Row:
     cells: dict[str, str]
 
 
-def trial_name(trial: FrozenTrial) -> str:
-    """A baseline's name or the trial's number."""
-    return str(trial.user_attrs.get("name", f"#{trial.number}"))
-
-
-def run_seconds(trial: FrozenTrial) -> float:
-    """Seconds of training and evaluation, without the loading before it."""
-    timings = trial.user_attrs["timings"]
-    return float(timings["train"] + timings["evaluate"])
-
-
 def rules(report: StudyReport) -> tuple[str, ...]:
     """The rules of `pick` that choose from the front; a front of one point has no knee."""
     return ("best", "knee") if len(report.objectives) > 1 else ("best",)
@@ -57,32 +45,32 @@ def rows(report: StudyReport) -> list[Row]:
     """The front, best metric first, then the baselines that are not on it."""
     picks = {how: report.pick(how).number for how in rules(report)} if report.front else {}
     on_front = {trial.number for trial in report.front}
-    rest = [t for t in report.usable if "name" in t.user_attrs and t.number not in on_front]
+    rest = [t for t in report.usable if t.is_baseline and t.number not in on_front]
     return [
         Row(
-            name=trial_name(trial),
+            name=trial.label,
             tags=tuple(how for how, number in picks.items() if number == trial.number),
             on_front=trial.number in on_front,
-            baseline="name" in trial.user_attrs,
+            baseline=trial.is_baseline,
             cells=_cells(report, trial),
         )
         for trial in [*report.front, *rest]
     ]
 
 
-def _cells(report: StudyReport, trial: FrozenTrial) -> dict[str, str]:
-    attrs = trial.user_attrs
+def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
+    run = trial.run
     cells = {report.metric.replace("_", " "): f"{trial.values[0]:.4f}"}
     if report.full is not None:
         difference = 100 * (trial.values[0] - report.full.values[0])
         cells["to full"] = "" if trial is report.full else signed(difference)
-    cells["updated"] = percent(attrs["costs"]["updated_parameters"])
-    cells["FLOPs"] = count(attrs["costs"]["flops"])
-    cells["time"] = duration(run_seconds(trial))
+    cells["updated"] = percent(trial.updated_parameters)
+    cells["FLOPs"] = count(trial.costs.flops)
+    cells["time"] = duration(trial.seconds)
     if "peak_memory" in report.objectives:
-        cells["memory"] = size(attrs["peak_memory"])
-    cells["learning rate"] = learning_rate(attrs["run"]["training"]["learning_rate"])
-    if any(t.user_attrs["run"]["method"]["name"] != "full" for t in report.usable):
-        cells["method"] = attrs["run"]["method"]["name"]
-    cells["trained"] = in_words(attrs["schedule"], report.n_blocks)
+        cells["memory"] = size(trial.peak_memory)
+    cells["learning rate"] = learning_rate(run.training.learning_rate)
+    if any(t.run.method.name != "full" for t in report.usable):
+        cells["method"] = run.method.name
+    cells["trained"] = in_words(trial.stages, report.n_blocks)
     return cells

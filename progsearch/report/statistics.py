@@ -1,6 +1,6 @@
 """How sure means and differences over seeds are: intervals, a paired test, its correction.
 
-Functions of numbers alone. Few seeds say little, and these functions do not hide it: where the
+Functions of numbers alone. Few seeds say little, and these functions do not hide it: if the
 numbers given cannot show a spread, there is neither an interval nor a test.
 """
 
@@ -16,7 +16,7 @@ from scipy.special import chdtri, nctdtr, stdtr, stdtrit
 CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.8
-# Browne's choice: the seeds asked for are then enough in so many cases.
+# Browne's choice: the seeds asked for are then enough in this share of cases.
 _SURE_OF_SPREAD = 0.8
 # Nobody trains more; beyond it the number says no more than that it is out of reach.
 _MOST_SEEDS = 1_000
@@ -36,7 +36,7 @@ class Summary:
         n: How many.
         mean: Their mean.
         sd: Their standard deviation (n - 1 in the denominator); None for a single value.
-        interval: Bootstrap interval of the mean; None where the values show no spread: a single
+        interval: Bootstrap interval of the mean; None if the values show no spread: a single
             one, or all the same.
     """
 
@@ -71,7 +71,7 @@ class Difference:
     Attributes:
         n: Seeds that both have.
         mean: Mean difference.
-        interval: 95 % t interval of the mean difference; None where the differences show no
+        interval: 95 % t interval of the mean difference; None if the differences show no
             spread: a single one, or all the same.
     """
 
@@ -87,7 +87,7 @@ class Difference:
             margin: What may be lost, above 0.
 
         Returns:
-            Its p-value: small where the difference is clearly above -margin. None where
+            Its p-value: small where the difference is clearly above -margin. None if
             there is no spread to test against.
         """
         if self._standard_error is None:
@@ -110,7 +110,7 @@ class Difference:
             n_tests: Schedules that are tested, this one among them.
 
         Returns:
-            At least 2; None where there is no spread, or where 1,000 are too few.
+            At least 2; None if there is no spread, or if 1,000 are too few.
         """
         if self._standard_error is None:
             return None

@@ -5,28 +5,25 @@ Their metrics are of unfinished training, so they are shown, and never compared 
 
 from __future__ import annotations
 
-from optuna.trial import FrozenTrial
-
 from progsearch.report.data import StudyReport
+from progsearch.study.trial import Trial
 
 
-def last_metric(report: StudyReport, trial: FrozenTrial) -> float | None:
-    """The task's metric at the trial's last evaluation; None where it had none."""
-    records = trial.user_attrs.get("records")
-    return float(records[-1]["metrics"][report.metric]) if records else None
+def last_metric(report: StudyReport, trial: Trial) -> float | None:
+    """The task's metric at the trial's last evaluation; None if it had none."""
+    return trial.records[-1].metrics[report.metric] if trial.records else None
 
 
-def when(trial: FrozenTrial) -> str:
+def when(trial: Trial) -> str:
     """At which epoch the trial was stopped: ``epoch 1 of 3``."""
-    records = trial.user_attrs.get("records")
-    if not records:
+    if not trial.records:
         return "its first epoch"
-    return f"epoch {records[-1]['epoch']:.3g} of {trial.user_attrs['run']['training']['epochs']}"
+    return f"epoch {trial.records[-1].epoch:.3g} of {trial.run.training.epochs}"
 
 
-def in_short(report: StudyReport, trial: FrozenTrial) -> str:
+def in_short(report: StudyReport, trial: Trial) -> str:
     """What became of the trial: ``stopped at epoch 1 of 3: accuracy 0.7100``."""
     metric = last_metric(report, trial)
     if metric is None:
-        return f"stopped in {when(trial)}: {trial.user_attrs['reason']}"
+        return f"stopped in {when(trial)}: {trial.reason}"
     return f"stopped at {when(trial)}: {report.metric.replace('_', ' ')} {metric:.4f}"

@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 
 from progsearch.driver.confirm_view import ConfirmView
 from progsearch.strategy.confirmation import Job, JobQueue, RunningJob
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns, write_kept
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, write_confirmed
 from progsearch.workers.halt import Halt
 from progsearch.workers.worker import Report
 
@@ -35,7 +35,7 @@ class ConfirmSearcher(Searcher):  # type: ignore[misc]
         queue: JobQueue,
         settings: dict[str, Any],
         folder: Path,
-        kept: KeptRuns,
+        kept: ConfirmedRuns,
         *,
         parallel: int,
         halt: Halt,
@@ -85,13 +85,13 @@ class ConfirmSearcher(Searcher):  # type: ignore[misc]
         if report.result is not None:
             self._queue.finished(job)
         found = report.result or {"reason": report.failure}
-        self._keep(job, KeptRun(trial=job.trial.number, seed=job.seed, **found))
+        self._keep(job, ConfirmedRun(trial=job.trial.number, seed=job.seed, **found))
 
     def worker_died(self, trial_id: str, reason: str) -> None:
         """A run's worker process is gone; at a halt that is no failure."""
         job = self._running.pop(trial_id).job
         if self._halt.ending is None:
-            self._keep(job, KeptRun(trial=job.trial.number, seed=job.seed, reason=reason))
+            self._keep(job, ConfirmedRun(trial=job.trial.number, seed=job.seed, reason=reason))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the folder holds all there is."""
@@ -99,7 +99,7 @@ class ConfirmSearcher(Searcher):  # type: ignore[misc]
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the folder holds all there is."""
 
-    def _keep(self, job: Job, run: KeptRun) -> None:
+    def _keep(self, job: Job, run: ConfirmedRun) -> None:
         self.kept = self.kept.having(run)
-        write_kept(self._folder, self.kept)
+        write_confirmed(self._folder, self.kept)
         self._view.run_finished(job, run)

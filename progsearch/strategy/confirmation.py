@@ -9,14 +9,13 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from progsearch.config import Recipe, RunConfig, parse, with_seed
-from progsearch.report.comparison import FULL, PAPER
 from progsearch.report.data import StudyReport
-from progsearch.report.rows import run_seconds
 from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.space.settings import Choice
 from progsearch.strategy.candidates import Candidate, candidate, first_of
 from progsearch.strategy.problem import Subject
-from progsearch.study.confirmed_runs import KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRuns
+from progsearch.study.trial import FULL, PAPER, Trial
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def new_seeds(recipe: Recipe, number: int) -> list[int]:
 
 
 def missing(
-    trials: Sequence[FrozenTrial], seeds: Sequence[int], kept: KeptRuns
+    trials: Sequence[FrozenTrial], seeds: Sequence[int], kept: ConfirmedRuns
 ) -> list[tuple[FrozenTrial, int]]:
     """The trials and seeds that have no result yet; those that failed have none."""
     known = {(run.trial, run.seed) for run in kept.runs if run.reason is None}
@@ -136,4 +135,4 @@ class JobQueue:
     def _seconds_left(self, job: Job) -> float:
         segments = job.candidate.segments
         made = [end for end, key in segments if key in self._made] if self._recipe.reuse else []
-        return run_seconds(job.trial) * (1 - max(made, default=0) / segments[-1][0])
+        return Trial(job.trial).seconds * (1 - max(made, default=0) / segments[-1][0])

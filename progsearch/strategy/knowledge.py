@@ -18,8 +18,8 @@ from progsearch.strategy.problem import Subject
 from progsearch.strategy.remaining_work import Work
 from progsearch.strategy.surrogate import Observation
 from progsearch.strategy.warm_start import Earlier
-from progsearch.study.front import corner, directions, non_dominated
-from progsearch.study.progress import STOPPED
+from progsearch.study.dominance import corner, directions, non_dominated
+from progsearch.study.trial import STOPPED
 
 # Fractions of a run come from divisions.
 _DIGITS = 6

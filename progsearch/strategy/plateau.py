@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial
 
-from progsearch.study.front import corner, directions, hypervolume, usable
+from progsearch.study.dominance import corner, directions, hypervolume
+from progsearch.study.front import usable
 
 
 def is_plateau(

@@ -21,7 +21,8 @@ from progsearch.strategy.problem import Subject
 from progsearch.strategy.samplers import Draw, Draws, set_constraints
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import StudyFolder
-from progsearch.study.progress import STOPPED, Session, latest, spent, to_retry
+from progsearch.study.progress import Session, latest, spent, to_retry
+from progsearch.study.trial import STOPPED
 from progsearch.study.view import Ending, View
 from progsearch.workers.halt import Halt
 from progsearch.workers.worker import Report, worker_settings

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import fcntl
-import os
 import re
 import shlex
 import warnings
@@ -17,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
 from progsearch.study.info import StudyInfo
-from progsearch.study.journal import mend_journal
-from progsearch.study.trial import Trial, info_of, trials_of
+from progsearch.study.journal import repair_journal
+from progsearch.study.storage import open_storage, try_lock, without_password
+from progsearch.study.trial import Trial, info_of, keep_info, keep_recipe, trials_of
 
-_RECIPE, _JOURNAL, _LOCK = "study.yaml", "journal.log", ".lock"
+_RECIPE, _JOURNAL = "study.yaml", "journal.log"
 
 
 class StudyFolder:
@@ -45,7 +43,7 @@ class StudyFolder:
         self.path = path
         self.recipe = recipe
         self.storage = storage
-        # What is drawn, and from what, is decided elsewhere: the study only keeps it.
+        # What is sampled is decided elsewhere: the study only keeps it.
         self.study = optuna.load_study(
             study_name=path.name, storage=storage, sampler=optuna.samplers.RandomSampler()
         )
@@ -57,7 +55,7 @@ class StudyFolder:
 
     @property
     def journal(self) -> Path:
-        """The file of its trials, where they are not in a database."""
+        """The file of its trials, if they are not in a database."""
         return self.path / _JOURNAL
 
     @property
@@ -67,19 +65,19 @@ class StudyFolder:
 
     @property
     def log(self) -> Path:
-        """The file for what the libraries have to say."""
+        """The file for what the libraries log."""
         return self.path / "progsearch.log"
 
     @property
     def resume_line(self) -> str:
-        """What to type to go on with the study."""
+        """The command that goes on with the study."""
         return _resume_line(self.name, self.path.parent)
 
     def set_budget(self, budget: int) -> None:
         """Change how many whole trials the search may cost in all."""
         self.recipe = self.recipe.model_copy(update={"budget": budget})
         write_yaml(self.path / _RECIPE, plain(self.recipe))
-        self.study.set_user_attr("recipe", plain(self.recipe))
+        keep_recipe(self.study, self.recipe)
 
     @property
     def info(self) -> StudyInfo:
@@ -101,23 +99,19 @@ class StudyFolder:
 
     def keep(self, number: int, attributes: Mapping[str, Any]) -> None:
         """Keep attributes of a running trial, as `outcome_attributes` and its like give them."""
-        for name, value in attributes.items():
-            self.set_trial_attr(number, name, value)
-
-    def set_trial_attr(self, number: int, name: str, value: Any) -> None:
-        """Set a user attribute of a trial that is not finished."""
         study_id = self.storage.get_study_id_from_name(self.name)
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        self.storage.set_trial_user_attr(trial_id, name, value)
+        for name, value in attributes.items():
+            self.storage.set_trial_user_attr(trial_id, name, value)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Within it this process is the only one that searches in the study.
+        """While active, this process is the only one that searches in the study.
 
         Raises:
             StudyError: Another process does.
         """
-        with _lock(self.path) as free:
+        with try_lock(self.path) as free:
             if not free:
                 raise StudyError(
                     f"study {self.name} is in use by another process; wait for it or stop it"
@@ -126,7 +120,7 @@ class StudyFolder:
 
 
 def default_name(recipe: Recipe) -> str:
-    """The name of a study that was not given one: its task and its model."""
+    """The name of a study that was given none: its task and its model."""
     task, model = (
         re.sub(r"[^A-Za-z0-9._-]+", "-", Path(ref).name).strip("-._") or "study"
         for ref in (recipe.task.name, recipe.model)
@@ -149,19 +143,14 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
 
 
 def create_study(
-    recipe: Recipe,
-    studies_dir: str | Path,
-    *,
-    metric: str = "metric",
-    attributes: Mapping[str, Any] | None = None,
+    recipe: Recipe, studies_dir: str | Path, info: StudyInfo | None = None
 ) -> StudyFolder:
     """Make the folder and the study of a recipe.
 
     Args:
         recipe: What is to be searched.
         studies_dir: Where study folders lie; made if it is not there.
-        metric: The name that the objective ``metric`` goes by.
-        attributes: Further user attributes of the study, beside its recipe.
+        info: What is known of the study before its first trial, if anything is.
 
     Raises:
         StudyError: The name is taken, in the folder or in the database.
@@ -172,25 +161,28 @@ def create_study(
     path = Path(studies_dir).absolute() / name
     path.mkdir(parents=True)
     try:
-        storage = _open_storage(recipe, path)
+        storage = open_storage(recipe.storage, path / _JOURNAL)
         study = optuna.create_study(
             study_name=name, storage=storage, directions=directions(recipe)
         )
     except BaseException as error:
         (path / _JOURNAL).unlink(missing_ok=True)
         path.rmdir()
-        if isinstance(error, optuna.exceptions.DuplicatedStudyError):
+        if isinstance(error, optuna.exceptions.DuplicatedStudyError) and recipe.storage:
+            shown = without_password(recipe.storage)
             raise StudyError(
-                f"the database {_shown(recipe.storage)} holds a study {name} already; choose "
-                "another name with --study NAME"
+                f"the database {shown} holds a study {name} already; choose another name with "
+                "--study NAME"
             ) from None
         raise
     write_yaml(path / _RECIPE, plain(recipe))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        metric = (info or StudyInfo()).metric
         study.set_metric_names([metric if o == "metric" else o for o in recipe.objectives])
-    for key, value in {"recipe": plain(recipe), **(attributes or {})}.items():
-        study.set_user_attr(key, value)
+    keep_recipe(study, recipe)
+    if info is not None:
+        keep_info(study, info)
     return StudyFolder(path, recipe, storage)
 
 
@@ -203,7 +195,7 @@ def open_study(
         study: A name in ``studies_dir``, or a study's folder.
         studies_dir: Where study folders lie.
         read_only: Leave its files as they are; else a journal that a killed search left torn
-            is mended, so that it can be written to.
+            is repaired, so that it can be written to.
 
     Raises:
         StudyError: There is no such study, or it is damaged.
@@ -218,17 +210,17 @@ def open_study(
     if recipe.storage is None and not journal.is_file():
         raise damaged
     if recipe.storage is None and not read_only:
-        with _lock(path) as free:
+        with try_lock(path) as free:
             if free:
-                mend_journal(journal)
+                repair_journal(journal)
     try:
-        return StudyFolder(path, recipe, _open_storage(recipe, path))
+        return StudyFolder(path, recipe, open_storage(recipe.storage, path / _JOURNAL))
     except (KeyError, ValueError):
         if recipe.storage is None:
             raise damaged from None
         raise StudyError(
-            f"the database {_shown(recipe.storage)} does not hold the study {path.name}; restore "
-            "it, or delete the folder and run the study again"
+            f"the database {without_password(recipe.storage)} does not hold the study "
+            f"{path.name}; restore it, or delete the folder and run the study again"
         ) from None
 
 
@@ -258,42 +250,6 @@ def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     else:
         hint = "there is none yet; `progsearch run` makes one"
     raise StudyError(f"there is no study {str(study)!r} in {studies_dir}; {hint}")
-
-
-def _open_storage(recipe: Recipe, path: Path) -> BaseStorage:
-    if recipe.storage is None:
-        return JournalStorage(JournalFileBackend(str(path / _JOURNAL)))
-    try:
-        return RDBStorage(recipe.storage)
-    except ImportError as error:
-        raise StudyError(
-            f"the database {_shown(recipe.storage)} needs a driver: {error}; install its package"
-        ) from None
-    except Exception as error:
-        # Every driver has errors of its own for an address or a password that is wrong.
-        reason = str(error).strip().splitlines()[0]
-        raise StudyError(
-            f"the database {_shown(recipe.storage)} cannot be opened: {reason}"
-        ) from error
-
-
-def _shown(url: str | None) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url or "")
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Whether this process got the study's lock, which the system gives back when it ends."""
-    descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
 
 
 def _resume_line(name: str, studies_dir: Path) -> str:

@@ -1,4 +1,4 @@
-"""Makes a journal file writable again after its writer was killed."""
+"""Repairs a journal file whose writer was killed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 _LOCK_PATIENCE = 2.0
 
 
-def mend_journal(path: Path) -> None:
+def repair_journal(path: Path) -> None:
     """Cut off a last line that was not written whole, and remove a lock that nobody holds.
 
-    Optuna reads a journal with a torn last line and then fails on every write to it; a lock that
-    was left behind it waits for, 30 seconds long. Only for the one process that searches.
+    Optuna reads a journal with a torn last line and then fails on every write to it; for a lock
+    that a killed writer left it waits 30 seconds. Only for the one process that searches.
     """
     lock = path.with_name(path.name + ".lock")
     deadline = time.monotonic() + _LOCK_PATIENCE

@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from progsearch.config import Recipe, RunConfig, parse, plain
+from progsearch.config import Limits, Recipe, RunConfig, parse, plain
 from progsearch.costs import RunCost
 from progsearch.schedule import Schedule
 from progsearch.study.info import Session, StudyInfo
@@ -24,6 +24,10 @@ INTERRUPTED = "interrupted"
 
 STOPPED = "stopped by the scheduler"
 """Reason of a trial that was stopped before its end; Optuna calls its state PRUNED."""
+
+FULL, PAPER = "full", "progtuning-3"
+"""Names of the references that schedules are compared with: full fine-tuning, and the paper's
+schedule of 3 stages."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +247,10 @@ class Trial:
         # A stopped one without any record counts whole, so that every search comes to its end.
         return self.records[-1].fraction if self.is_stopped and self.records else 1.0
 
+    def keeps_to(self, limits: Limits) -> bool:
+        """Whether a trial with values keeps to all limits."""
+        return limits.allow(self.values[0], self.updated_parameters)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; ``name`` is there for references only."""
         attributes = dict(self._attributes)
@@ -277,9 +285,11 @@ class Sampled:
         return cls(frozen.params, frozen.distributions, frozen.system_attrs)
 
 
-def new_trial(
-    plan: Plan, *, name: str | None = None, sampled: Sampled | None = None
-) -> FrozenTrial:
+NewTrial = FrozenTrial
+"""A running trial that is not in its study yet; see `StudyFolder.add`."""
+
+
+def new_trial(plan: Plan, *, name: str | None = None, sampled: Sampled | None = None) -> NewTrial:
     """A running trial to add to a study."""
     attributes = {
         **({} if name is None else {"name": name}),
@@ -293,14 +303,14 @@ def new_trial(
     return _running(attributes, sampled)
 
 
-def retrying(trial: Trial) -> FrozenTrial:
+def retrying(trial: Trial) -> NewTrial:
     """A running trial that runs an interrupted one again."""
     attributes = {**trial.frozen.user_attrs, "retry_of": trial.number}
     del attributes["reason"]
     return _running(attributes, Sampled.of(trial))
 
 
-def continuing(trial: Trial) -> FrozenTrial:
+def continuing(trial: Trial) -> NewTrial:
     """A running trial that goes on where a stopped one ended: its steps are stored."""
     names = ("schedule", "key", "run", "costs", "segments", "segment_flops")
     attributes = {name: trial.frozen.user_attrs[name] for name in names}
@@ -308,7 +318,7 @@ def continuing(trial: Trial) -> FrozenTrial:
     return _running(attributes, Sampled.of(trial))
 
 
-def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> FrozenTrial:
+def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> NewTrial:
     return create_trial(
         state=TrialState.RUNNING,
         params=sampled.params if sampled else None,

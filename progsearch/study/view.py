@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from progsearch.study.confirmed_runs import KeptRun
+    from progsearch.study.confirmed_runs import ConfirmedRun
     from progsearch.study.folder import StudyFolder
     from progsearch.study.results import Record
     from progsearch.study.trial import Trial
@@ -57,7 +57,7 @@ class Run:
 
     trial: Trial
     seed: int | None = None
-    kept: KeptRun | None = None
+    kept: ConfirmedRun | None = None
 
     @property
     def label(self) -> str:

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from progsearch.space.dimensions import FloatDimension
-from progsearch.study.front import hypervolume, non_dominated
+from progsearch.study.dominance import hypervolume, non_dominated
 
 CORNER = (0.5, 1.0)
 

@@ -3,14 +3,27 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from progsearch.cli.show.live import LineView, LiveView, watching
 from progsearch.schedule import Schedule
-from progsearch.study.view import View
+from progsearch.study.results import Record
+from progsearch.study.trial import Trial
+from progsearch.study.view import Run, SearchGoal, View
 from tests.support.fake_study import FakeStudy
 
 SCHEDULE = {"schedule": Schedule.progtuning(6, 2).to_dicts()}
+
+
+def running(number, **attributes):
+    trial = create_trial(state=TrialState.RUNNING, user_attrs={**attributes, **SCHEDULE})
+    trial.number = number
+    return Run(Trial(trial))
+
+
+def ended(fake, number=-1):
+    return Run(fake.trials[number])
 
 
 @pytest.fixture
@@ -28,6 +41,11 @@ def shown(view):
     return view.console.file.getvalue()
 
 
+def bar(view):
+    """The bar of what is done, first of all that is drawn."""
+    return view.drawing().renderables[0].columns[0]._cells[0]
+
+
 def screen(**settings):
     return Console(file=io.StringIO(), width=140, **settings)
 
@@ -35,11 +53,11 @@ def screen(**settings):
 def test_a_line_for_each_finished_trial(fake, folder):
     view = LineView(screen())
     view.preparing("starting Ray")
-    view.started(folder, 1, 1)
+    view.started(folder, SearchGoal(1, 1))
     fake.complete(Schedule.last_blocks(6, 1), 0.75, name="last-quarter")
-    view.trial_finished(fake.study.trials[0])
+    view.run_ended(ended(fake, 0))
     fake.fail("loss is [not] a number at step 7")
-    view.trial_finished(fake.study.trials[1])
+    view.run_ended(ended(fake, 1))
     view.finished("budget")
     assert view.console.file.getvalue().splitlines() == [
         "starting Ray",
@@ -61,20 +79,17 @@ def test_the_live_view_says_what_it_prepares():
 def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
     view = LiveView(screen())
     try:
-        view.started(folder, 4, 3)
+        view.started(folder, SearchGoal(4, 3))
         fake.baselines()
-        for trial in fake.study.trials:
-            view.trial_started(trial)
-            view.trial_finished(trial)
+        for trial in fake.trials:
+            view.run_started(Run(trial))
+            view.run_ended(Run(trial))
         fake.fail("out of memory")
-        view.trial_finished(fake.study.trials[-1])
+        view.run_ended(ended(fake, -1))
         fake.stop(0.7)
-        view.trial_finished(fake.study.trials[-1])
-        running = SimpleNamespace(number=6, user_attrs=SCHEDULE)
-        view.trial_started(running)
-        view.record(
-            running, {"fraction": 1 / 3, "epoch": 1, "metrics": {"accuracy": 0.71}, "seconds": 9}
-        )
+        view.run_ended(ended(fake, -1))
+        view.run_started(running(6))
+        view.record(running(6), Record(10, 1 / 3, 1, {"accuracy": 0.71}, 9))
     finally:
         view.stop()
     text = shown(view)
@@ -89,14 +104,13 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
 def test_what_a_stopped_trial_made_counts_once(fake, folder):
     view = LiveView(screen())
     try:
-        view.started(folder, 0, 2)
+        view.started(folder, SearchGoal(0, 2))
         fake.stop(0.7)
-        view.trial_finished(fake.study.trials[0])
-        view.trial_started(SimpleNamespace(number=1, user_attrs={"continues": 0, **SCHEDULE}))
-        assert view._progress(view.report).columns[0]._cells[0].completed == pytest.approx(1 / 3)
-        going_on = SimpleNamespace(number=1, user_attrs={"continues": 0, **SCHEDULE})
-        view.record(going_on, {"fraction": 2 / 3, "epoch": 2, "metrics": {}, "seconds": 9})
-        assert view._progress(view.report).columns[0]._cells[0].completed == pytest.approx(2 / 3)
+        view.run_ended(ended(fake, 0))
+        view.run_started(running(1, continues=0))
+        assert bar(view).completed == pytest.approx(1 / 3)
+        view.record(running(1, continues=0), Record(20, 2 / 3, 2, {}, 9))
+        assert bar(view).completed == pytest.approx(2 / 3)
     finally:
         view.stop()
 
@@ -105,9 +119,9 @@ def test_the_time_left_ends_with_the_time_limit(fake, folder):
     view = LiveView(screen())
     folder.recipe = fake.recipe.model_copy(update={"time_limit": 60.0})
     try:
-        view.started(folder, 4, 1000)
+        view.started(folder, SearchGoal(4, 1000))
         fake.complete(Schedule.full(6), 0.8, name="full")
-        view.trial_finished(fake.study.trials[0])
+        view.run_ended(ended(fake, 0))
         view._since -= 20
     finally:
         view.stop()

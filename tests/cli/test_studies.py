@@ -7,8 +7,9 @@ import pytest
 
 from progsearch.cli.show.results import command
 from progsearch.schedule.files import read_config
-from progsearch.study.confirmed_runs import write_kept
+from progsearch.study.confirmed_runs import write_confirmed
 from progsearch.study.folder import create_study
+from progsearch.study.trial import info_of, keep_sessions, sessions_of
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy
 
@@ -21,8 +22,8 @@ def study(tmp_path, monkeypatch):
     fake.searched(3)
     fake.fail("the loss is not a number at step 3")
     fake.stop(0.7, steps_reused=100)
-    attributes = {k: v for k, v in fake.study.user_attrs.items() if k != "recipe"}
-    folder = create_study(fake.recipe, "studies", metric="accuracy", attributes=attributes)
+    folder = create_study(fake.recipe, "studies", info_of(fake.study))
+    keep_sessions(folder.study, sessions_of(fake.study))
     folder.study.add_trials(fake.study.trials)
     return folder
 
@@ -53,7 +54,7 @@ def test_report_writes_page_and_data(progsearch, study):
 
 def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsearch, study):
     assert json.loads(progsearch("report", "fake", "--json").stdout)["confirmed"] is None
-    write_kept(study.path, fake_runs(study.study, n_seeds=3))
+    write_confirmed(study.path, fake_runs(study.study, n_seeds=3))
     outcome = progsearch("confirm", "fake", "--seeds", 2, "--margin", "0.5pt")
     assert outcome.code == 0
     assert "on 2 new seeds (1, 2): 0 runs to train" in outcome.stderr
@@ -72,7 +73,7 @@ def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsea
 
 
 def test_a_confirmation_of_picked_schedules(progsearch, study):
-    write_kept(study.path, fake_runs(study.study, n_seeds=1))
+    write_confirmed(study.path, fake_runs(study.study, n_seeds=1))
     outcome = progsearch("confirm", "fake", "--seeds", 1, "--pick", "head-only", "--pick", "full")
     assert outcome.code == 0
     assert "3 schedules on 1 new seed (1): 0 runs to train, 3 are done" in outcome.stderr

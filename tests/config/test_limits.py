@@ -1,11 +1,6 @@
 import pytest
-from optuna.trial import create_trial
 
 from progsearch.config.limits import Limits
-
-
-def trial_of(metric, updated):
-    return create_trial(value=metric, user_attrs={"costs": {"updated_parameters": updated}})
 
 
 @pytest.mark.parametrize(
@@ -19,8 +14,8 @@ def trial_of(metric, updated):
         (Limits(max_updated=0.5, min_metric=0.81), False),
     ],
 )
-def test_a_trial_is_allowed_within_all_limits(limits, allowed):
-    assert limits.allow(trial_of(0.8, 0.5)) is allowed
+def test_a_run_is_allowed_within_all_limits(limits, allowed):
+    assert limits.allow(0.8, 0.5) is allowed
 
 
 def test_what_a_schedule_costs_is_known_before_it_is_trained():

@@ -6,7 +6,7 @@ import pytest
 
 from progsearch.config import RunConfig
 from progsearch.report.data import study_report
-from progsearch.study.confirmed_runs import read_kept
+from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import open_study
 from progsearch.training import TrainingRun
 from tests.e2e.conftest import stopped_after_one_run
@@ -21,12 +21,12 @@ def test_ctrl_c_then_the_same_command_then_more_seeds(home, progsearch, searched
     last = said.splitlines()[-1]
     assert last.endswith("go on with `progsearch confirm words --seeds 2 --margin 0.5`")
     folder = open_study("words", home / "studies", read_only=True)
-    first = read_kept(folder.path).runs
+    first = read_confirmed(folder.path).runs
     assert first
 
     done = progsearch(*command)
     assert done.returncode == 0, done.stderr
-    kept = read_kept(folder.path)
+    kept = read_confirmed(folder.path)
     n_schedules = len({run.trial for run in kept.runs})
     assert len(kept.runs) == 2 * n_schedules
     assert f"{2 * n_schedules - len(first)} runs to train, {len(first)} are done" in done.stderr
@@ -60,7 +60,7 @@ def test_only_what_is_picked_is_trained(home, progsearch, searched):
     best = study_report(folder.study).pick("best").number
     names = {"head-only", "full", "progtuning-3"}
     picked = {t.number for t in folder.study.trials if t.user_attrs.get("name") in names}
-    trained = {run.trial for run in read_kept(folder.path).runs if run.seed == 9}
+    trained = {run.trial for run in read_confirmed(folder.path).runs if run.seed == 9}
     assert trained == {*picked, best}
 
 
@@ -68,7 +68,7 @@ def test_a_confirmed_run_is_the_schedule_trained_with_that_seed(home, progsearch
     assert progsearch("confirm", "words", "--seeds", 1, "--quiet").returncode == 0
     folder = open_study("words", home / "studies", read_only=True)
     trial = next(t for t in folder.study.trials if t.user_attrs.get("name") == "progtuning-3")
-    kept = read_kept(folder.path).of(trial.number)[1]
+    kept = read_confirmed(folder.path).of(trial.number)[1]
     config = RunConfig.model_validate(trial.user_attrs["run"])
     training = config.training.model_copy(update={"seed": 1})
     alone = TrainingRun.from_config(config.model_copy(update={"training": training}), test=True)

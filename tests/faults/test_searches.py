@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 
 from progsearch.api import resume
 from progsearch.study.folder import open_study
-from progsearch.study.progress import INTERRUPTED, left
+from progsearch.study.progress import left
+from progsearch.study.trial import INTERRUPTED
 from tests.support.tiny_task import tiny_recipe
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ from scipy import stats
 from progsearch.report.data import study_report
 from progsearch.report.statistics import difference
 from progsearch.schedule import Schedule
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 from progsearch.study.front import drop_of
-from tests.support.fake_runs import fake_runs, kept_run
+from tests.support.fake_runs import confirmed_run, fake_runs
 from tests.support.fake_study import FakeStudy, fake_study
 
 # By trial: full, the paper's, a cheap one that is as good, one that is not.
@@ -31,14 +31,16 @@ def four_schedules(objectives=("metric", "updated_parameters")):
 
 def runs(*columns, test=None):
     return [
-        kept_run(trial, seed, accuracy, test)
+        confirmed_run(trial, seed, accuracy, test)
         for trial, column in enumerate(columns)
         for seed, accuracy in enumerate(column, start=1)
     ]
 
 
 def confirmed_of(kept, study=None, margin=0.01):
-    report = study_report(study or four_schedules(), KeptRuns(margin=margin, runs=tuple(kept)))
+    report = study_report(
+        study or four_schedules(), ConfirmedRuns(margin=margin, runs=tuple(kept))
+    )
     return report.confirmed
 
 
@@ -119,7 +121,7 @@ def test_only_seeds_that_both_have_are_compared():
 
 def test_a_schedule_with_a_failed_run_is_not_called_as_good():
     kept = runs(FULL, PAPER, CHEAP, POOR)
-    failure = KeptRun(trial=2, seed=5, reason="the loss is not finite at step 3")
+    failure = ConfirmedRun(trial=2, seed=5, reason="the loss is not finite at step 3")
     found = by_number(confirmed_of([*kept, failure]))
     assert found[2].failed == {5: "the loss is not finite at step 3"}
     assert (found[2].p, found[2].verdict) == (None, "inconclusive")
@@ -128,7 +130,7 @@ def test_a_schedule_with_a_failed_run_is_not_called_as_good():
 
 
 def test_schedules_without_any_result_are_listed_apart():
-    failure = KeptRun(trial=0, seed=1, reason="out of memory")
+    failure = ConfirmedRun(trial=0, seed=1, reason="out of memory")
     confirmed = confirmed_of([failure, *runs([], PAPER, CHEAP)])
     assert [(trial.number, reason) for trial, reason in confirmed.failed] == [(0, "out of memory")]
     found = by_number(confirmed)

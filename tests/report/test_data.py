@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from progsearch.errors import ConfigError
 from progsearch.report.data import status, study_report
 from progsearch.schedule import Schedule
+from progsearch.study.trial import info_of, keep_info, trials_of
 from tests.support.fake_study import FakeStudy, fake_study
 
 
@@ -35,13 +36,13 @@ def test_the_json_has_the_keys_that_scripts_read(study):
 
 def test_the_json_holds_what_the_study_holds(study):
     data = study_report(study).to_dict()
-    for trial, told in zip(study.trials, data["trials"], strict=True):
+    for trial, told in zip(trials_of(study), data["trials"], strict=True):
         assert told["number"] == trial.number
         assert told["state"] == trial.state.name
         assert told["params"] == trial.params
-        assert told["values"] == trial.values
-        assert told["schedule"] == trial.user_attrs["schedule"]
-        assert ("name" in told) == ("name" in trial.user_attrs)
+        assert told["values"] == (trial.values if trial.is_complete else None)
+        assert told["schedule"] == trial.stages
+        assert ("name" in told) == trial.is_baseline
     optunas = {trial.number for trial in study.best_trials}
     assert {trial["number"] for trial in data["front"]} <= optunas
     distinct = {tuple(trial.values) for trial in study.best_trials}
@@ -50,7 +51,7 @@ def test_the_json_holds_what_the_study_holds(study):
 
 def test_the_sum_of_the_work_is_told(study):
     data = study_report(study).to_dict()
-    trained = [t.user_attrs["timings"]["train"] for t in study.trials if t.values]
+    trained = [t.timings.train for t in trials_of(study) if t.is_complete]
     assert data["timings"]["work"]["train"] == pytest.approx(sum(trained))
     assert data["timings"]["seconds"] == 900.0
 
@@ -108,7 +109,7 @@ def test_other_costs_are_measured_from_full_fine_tunings_and_as_shares_of_it():
 
 def test_without_majority_and_full_fine_tuning_the_worst_seen_is_the_reference():
     fake = FakeStudy(objectives=("metric", "seconds"))
-    fake.study.set_user_attr("majority", None)
+    keep_info(fake.study, info_of(fake.study).model_copy(update={"majority": None}))
     fake.complete(Schedule.progtuning(6, 3), 0.8)
     fake.complete(Schedule.last_blocks(6, 0), 0.7)
     report = study_report(fake.study)

@@ -6,7 +6,8 @@ from optuna.trial import TrialState
 from progsearch.report.data import study_report
 from progsearch.report.html import page, write_page
 from progsearch.schedule import Schedule
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
+from progsearch.study.trial import info_of, keep_info, keep_recipe
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy, fake_study
 
@@ -43,8 +44,7 @@ def test_the_page_tells_what_was_searched_and_what_the_numbers_are_worth(html):
 def test_the_page_of_trials_with_several_seeds_says_so():
     fake = FakeStudy()
     fake.baselines()
-    recipe = fake.study.user_attrs["recipe"] | {"seeds": 3}
-    fake.study.set_user_attr("recipe", recipe)
+    keep_recipe(fake.study, fake.recipe.model_copy(update={"seeds": 3}))
     own = without_plotly(page(study_report(fake.study)))
     assert "trained with 3 seeds (metrics are means over them" in own
     assert "one seed" not in own
@@ -55,8 +55,7 @@ def test_the_table_has_the_front_and_the_baselines(html):
     report = study_report(fake_study())
     own = without_plotly(html)
     for trial in report.front:
-        name = trial.user_attrs.get("name", f"#{trial.number}")
-        assert re.search(rf'<td class="name">{name}(<span|</td>)', own)
+        assert re.search(rf'<td class="name">{trial.label}(<span|</td>)', own)
     assert "Baselines that others beat" in own
 
 
@@ -67,9 +66,8 @@ def test_failures_are_listed_with_their_reasons_escaped(html):
 def test_names_cannot_break_the_page():
     fake = FakeStudy()
     fake.baselines()
-    recipe = fake.study.user_attrs["recipe"]
-    recipe["model"] = "</title><script>alert(1)</script>"
-    fake.study.set_user_attr("recipe", recipe)
+    name = "</title><script>alert(1)</script>"
+    keep_recipe(fake.study, fake.recipe.model_copy(update={"model": name}))
     assert "<script>alert(1)" not in without_plotly(page(study_report(fake.study)))
 
 
@@ -85,7 +83,7 @@ def test_a_study_without_results_makes_a_page():
     fake = FakeStudy()
     fake.fail("out of memory", name="full")
     fake.fail("stopped", state=TrialState.PRUNED)
-    fake.study.set_user_attr("contributions", {})
+    keep_info(fake.study, info_of(fake.study).model_copy(update={"contributions": {}}))
     own = without_plotly(page(study_report(fake.study)))
     assert "No trial has a result yet" in own
     assert "out of memory" in own
@@ -104,7 +102,7 @@ def test_the_page_is_written(tmp_path):
 def test_confirmed_schedules_have_a_section_with_figure_and_table():
     study = fake_study()
     kept = fake_runs(study)
-    failed = KeptRun(trial=1, seed=6, reason="the loss is <nan>")
+    failed = ConfirmedRun(trial=1, seed=6, reason="the loss is <nan>")
     own = without_plotly(page(study_report(study, kept.having(failed))))
     assert own.count("Plotly.newPlot") == 6
     section = own[own.index("<h2>Confirmed on 6 new seeds</h2>") :]
@@ -117,7 +115,9 @@ def test_confirmed_schedules_have_a_section_with_figure_and_table():
 
 def test_a_confirmation_that_failed_says_why():
     study = fake_study()
-    kept = KeptRuns(margin=0.01, runs=(KeptRun(trial=0, seed=1, reason="the loss is <nan>"),))
+    kept = ConfirmedRuns(
+        margin=0.01, runs=(ConfirmedRun(trial=0, seed=1, reason="the loss is <nan>"),)
+    )
     own = without_plotly(page(study_report(study, kept)))
     assert own.count("Plotly.newPlot") == 5
     assert "no run has a result: the loss is &lt;nan&gt;" in own

@@ -14,6 +14,7 @@ from progsearch.report.figures import importance_figure
 from progsearch.report.html import page
 from progsearch.report.importance import FRONT, LEAST_TRIALS, Importance, importance_of
 from progsearch.schedule import Schedule
+from progsearch.study.trial import Trial
 from tests.support.fake_study import FakeStudy, fake_study
 
 DISTRIBUTIONS = {
@@ -48,13 +49,17 @@ def made_up(number, seed=0, *, objectives=2):
     return trials
 
 
+def sampled(*args, **settings):
+    return list(map(Trial, made_up(*args, **settings)))
+
+
 def by_name(importance):
     return {dimension.name: dimension for dimension in importance.dimensions}
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_makes_an_objective_is_found_for_that_objective(seed):
-    importance = importance_of(made_up(40, seed), ["accuracy", "updated_parameters"])
+    importance = importance_of(sampled(40, seed), ["accuracy", "updated_parameters"])
     assert importance.targets == ("accuracy", "updated_parameters", FRONT)
     dimensions = by_name(importance)
     for target, name in (("accuracy", "rate"), ("updated_parameters", "depth")):
@@ -69,7 +74,7 @@ def test_what_makes_an_objective_is_found_for_that_objective(seed):
 
 def test_shares_are_optunas_for_several_objectives_and_one():
     trials = made_up(40)
-    importance = importance_of(trials, ["accuracy", "updated_parameters"])
+    importance = importance_of(list(map(Trial, trials)), ["accuracy", "updated_parameters"])
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.add_trials(trials)
     with warnings.catch_warnings():
@@ -86,7 +91,7 @@ def test_shares_are_optunas_for_several_objectives_and_one():
             )
             ours = {d.name: d.shares[target] for d in importance.dimensions}
             assert ours == pytest.approx(theirs)
-    alone = importance_of(made_up(40, objectives=1), ["accuracy"])
+    alone = importance_of(sampled(40, objectives=1), ["accuracy"])
     assert alone.targets == ("accuracy",)
     assert by_name(alone)["rate"].shares == {
         "accuracy": pytest.approx(by_name(importance)["rate"].shares["accuracy"])
@@ -100,7 +105,7 @@ def test_trials_that_tell_nothing_find_nothing_beyond_chance():
         trials = made_up(30, seed)
         for trial in trials:
             trial.values = [draw.random(), draw.random()]
-        importance = importance_of(trials, ["accuracy", "updated_parameters"])
+        importance = importance_of(list(map(Trial, trials)), ["accuracy", "updated_parameters"])
         findings += sum(len(d.beyond_chance) for d in importance.dimensions)
     # 3 studies x 3 targets x 5 dimensions, at a level of one in twenty.
     assert findings <= 6
@@ -108,7 +113,7 @@ def test_trials_that_tell_nothing_find_nothing_beyond_chance():
 
 def test_dimensions_that_only_some_trials_have_say_how_many():
     trials = made_up(40)
-    importance = importance_of(trials, ["accuracy", "updated_parameters"])
+    importance = importance_of(list(map(Trial, trials)), ["accuracy", "updated_parameters"])
     freeze = by_name(importance)["freeze"]
     assert freeze.trials == sum("freeze" in trial.params for trial in trials) < 40
     assert by_name(importance)["rate"].trials == 40
@@ -122,14 +127,16 @@ def test_a_dimension_that_some_trials_have_can_matter_most():
     draw, trials = random.Random(0), made_up(60)
     for trial in trials:
         trial.values = [trial.params.get("freeze", draw.random()), 0.5]
-    importance = importance_of(trials, ["accuracy", "updated_parameters"])
+    importance = importance_of(list(map(Trial, trials)), ["accuracy", "updated_parameters"])
     assert importance.dimensions[0].name == "freeze"
     assert "accuracy" in importance.dimensions[0].beyond_chance
 
 
 def test_means_are_those_of_the_trials_with_the_value():
     trials = made_up(40)
-    dimensions = by_name(importance_of(trials, ["accuracy", "updated_parameters"]))
+    dimensions = by_name(
+        importance_of(list(map(Trial, trials)), ["accuracy", "updated_parameters"])
+    )
     noise = dimensions["noise"]
     assert {mean.value for mean in noise.values} == {"a", "b", "c"}
     for mean in noise.values:
@@ -145,20 +152,20 @@ def test_equal_results_have_no_importance():
     trials = made_up(20)
     for trial in trials:
         trial.values = [0.7, 0.5]
-    importance = importance_of(trials, ["accuracy", "updated_parameters"])
+    importance = importance_of(list(map(Trial, trials)), ["accuracy", "updated_parameters"])
     assert "accuracy" not in importance.targets
     assert all("accuracy" not in d.beyond_chance for d in importance.dimensions)
     json.dumps(importance.to_dict(), allow_nan=False)
 
 
 def test_few_trials_say_nothing():
-    importance = importance_of(made_up(LEAST_TRIALS - 1), ["accuracy", "updated_parameters"])
+    importance = importance_of(sampled(LEAST_TRIALS - 1), ["accuracy", "updated_parameters"])
     assert importance == Importance(LEAST_TRIALS - 1)
     assert str(importance) == "Importance takes 8 searched trials with a result; there are 7."
-    assert importance_of(made_up(LEAST_TRIALS), ["accuracy", "updated_parameters"]).targets
+    assert importance_of(sampled(LEAST_TRIALS), ["accuracy", "updated_parameters"]).targets
 
 
-def test_a_report_takes_drawn_trials_with_results_alone():
+def test_a_report_takes_sampled_trials_with_results_alone():
     fake = FakeStudy()
     fake.baselines()
     fake.searched(9)
@@ -175,7 +182,7 @@ def test_a_report_takes_drawn_trials_with_results_alone():
 
 
 def test_the_figure_shows_every_share_and_pales_what_may_be_chance():
-    importance = importance_of(made_up(40), ["accuracy", "updated_parameters"])
+    importance = importance_of(sampled(40), ["accuracy", "updated_parameters"])
     panels = importance_figure(importance).data
     assert len(panels) == 3
     for panel, target in zip(panels, importance.targets, strict=True):

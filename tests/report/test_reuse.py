@@ -9,6 +9,7 @@ from progsearch.report.data import status, study_report
 from progsearch.report.html_parts import facts
 from progsearch.report.reuse import Reuse
 from progsearch.schedule import Schedule
+from progsearch.study.trial import keep_recipe
 from tests.support.fake_study import STEPS, FakeStudy
 
 
@@ -47,7 +48,7 @@ def test_without_reuse_nothing_is_claimed():
 
 def test_steps_of_all_seeds_count():
     fake = FakeStudy()
-    fake.study.set_user_attr("recipe", fake.study.user_attrs["recipe"] | {"seeds": 3})
+    keep_recipe(fake.study, fake.recipe.model_copy(update={"seeds": 3}))
     # Three runs, which trained 345 steps of their 1,035 themselves.
     fake.complete(Schedule.full(6), 0.8)
     reuse = study_report(fake.study).reuse

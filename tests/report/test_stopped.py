@@ -46,7 +46,7 @@ def test_one_that_another_trial_went_on_with_is_stopped_no_more(fake):
     fake.complete(Schedule.last_blocks(6, 1), 0.75, continues=7)  # 8
     report = study_report(fake.study)
     assert [trial.number for trial in report.stopped] == [6]
-    assert trial_line(report, fake.study.trials[8]).startswith("#8 (on from #7): accuracy 0.7500")
+    assert trial_line(report, fake.trials[8]).startswith("#8 (on from #7): accuracy 0.7500")
     # Two whole ones, a third of #6, two thirds of #7 and the third that #8 added.
     assert status(report)["spent"] == pytest.approx(10 / 3)
 
@@ -99,7 +99,7 @@ def test_the_page_tells_them_apart_from_failures(fake):
 
 def test_their_line_in_the_terminal(fake):
     report = study_report(fake.study)
-    assert trial_line(report, fake.study.trials[7]) == (
+    assert trial_line(report, fake.trials[7]) == (
         "#7 stopped at epoch 2 of 3: accuracy 0.7100 (block 5 · embeddings never)"
     )
 
@@ -109,7 +109,7 @@ def test_a_trial_that_was_stopped_before_it_had_a_metric():
     fake.complete(Schedule.full(6), 0.8, name="full")
     fake.fail("stopped by the scheduler", state=TrialState.PRUNED)
     report = study_report(fake.study)
-    assert trial_line(report, fake.study.trials[1]) == (
+    assert trial_line(report, fake.trials[1]) == (
         "#1 stopped in its first epoch: stopped by the scheduler (everything, always)"
     )
     assert "stopped early" not in {trace.name for trace in history_figure(report).data}

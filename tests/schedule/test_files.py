@@ -2,7 +2,6 @@ import warnings
 
 import pytest
 import yaml
-from optuna.trial import TrialState
 
 from progsearch.config import (
     ContributionConfig,
@@ -12,12 +11,13 @@ from progsearch.config import (
     TrainingConfig,
     method_of,
 )
-from progsearch.errors import ConfigError, StudyError
+from progsearch.errors import ConfigError
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import read_config, write_config
 from progsearch.study.export import config_of
+from progsearch.study.trial import info_of, trials_of
 from progsearch.version import __version__
-from tests.support.fake_study import FakeStudy, fake_study
+from tests.support.fake_study import fake_study
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def study():
 
 @pytest.fixture
 def config(study):
-    return config_of(study.trials[1], study.user_attrs)
+    return config_of(trials_of(study)[1], info_of(study), study.study_name)
 
 
 def edited(tmp_path, config, change):
@@ -40,61 +40,13 @@ def edited(tmp_path, config, change):
     return path
 
 
-# -- config_of -------------------------------------------------------------------------------
-
-
-def test_the_result_of_several_seeds_says_how_many():
-    fake = FakeStudy()
-    fake.complete(Schedule.full(6), 0.8, seeds=[{"accuracy": 0.79}, {"accuracy": 0.81}])
-    config = config_of(fake.study.trials[0], fake.study.user_attrs)
-    assert (config.results["seeds"], config.results["value"]) == (2, 0.8)
-    assert config.training.seed == 0
-
-
-def test_a_trial_becomes_a_config_with_costs_and_results(study, config):
-    trial = study.trials[1]
-    assert [stage.trainable_blocks for stage in config.stages] == [
-        (0, 1, 2, 3, 4, 5), (2, 3, 4, 5), (4, 5),
-    ]  # fmt: skip
-    assert config.progsearch_version == __version__
-    assert config.model == "minilm-l6"
-    assert config.task.name == "mrpc"
-    assert config.costs == trial.user_attrs["costs"]
-    assert config.results == {
-        "metric": "accuracy",
-        "value": 0.8015,
-        "metrics": trial.user_attrs["metrics"],
-        "split": "validation",
-        "seeds": 1,
-        "study": "fake",
-        "trial": 1,
-    }
-    assert config.contribution is None
-
-
-def test_the_scores_a_schedule_was_made_from_go_with_it(study):
-    trial = next(t for t in study.trials if t.params.get("mode") == "any_order")
-    config = config_of(trial, study.user_attrs)
-    metric = trial.params["metric"]
-    assert config.contribution.metric == metric
-    assert list(config.contribution.scores) == study.user_attrs["contributions"][metric]
-
-
-@pytest.mark.parametrize("state", [TrialState.FAIL, TrialState.PRUNED])
-def test_a_trial_without_a_result_is_refused(state):
-    fake = FakeStudy()
-    fake.fail("out of memory", state=state)
-    with pytest.raises(StudyError, match=f"trial 0 is {state.name}"):
-        config_of(fake.study.trials[0], fake.study.user_attrs)
-
-
 # -- round trip ------------------------------------------------------------------------------
 
 
 def test_every_trial_comes_back_as_it_was_written(study, tmp_path):
-    for trial in study.trials:
-        if trial.state == TrialState.COMPLETE:
-            config = config_of(trial, study.user_attrs)
+    for trial in trials_of(study):
+        if trial.is_complete:
+            config = config_of(trial, info_of(study), study.study_name)
             write_config(config, tmp_path / "config.yaml")
             assert read_config(tmp_path / "config.yaml") == config
 

@@ -4,7 +4,7 @@ from scipy.stats import norm
 
 from progsearch.strategy.acquisition import expected_improvement, improvement_per_second
 from progsearch.strategy.surrogate import Observation, Surrogate
-from progsearch.study.front import directions, hypervolume
+from progsearch.study.dominance import directions, hypervolume
 
 CORNER = (0.5, 1.0)
 

@@ -7,7 +7,8 @@ from progsearch.space.space import Space
 from progsearch.strategy import searcher as searcher_module
 from progsearch.strategy.knowledge import Knowledge
 from progsearch.strategy.warm_start import Earlier, EarlierRun
-from progsearch.study.front import directions, front_of, hypervolume
+from progsearch.study.dominance import directions, hypervolume
+from progsearch.study.front import front_of
 from tests.support.fakes import run_all, start
 
 

@@ -3,7 +3,7 @@ import pytest
 from progsearch.driver.confirm_view import ConfirmView
 from progsearch.strategy.confirm_searcher import ConfirmSearcher
 from progsearch.strategy.confirmation import JobQueue
-from progsearch.study.confirmed_runs import KeptRuns, read_kept
+from progsearch.study.confirmed_runs import ConfirmedRuns, read_confirmed
 from progsearch.workers.worker import Report, worker_settings
 from tests.support.confirming import finished_study, halt, jobs_of
 from tests.support.fakes import failed, finished, record
@@ -31,7 +31,7 @@ def parts(tmp_path):
         JobQueue(jobs_of(folder, seeds=(1,)).values(), folder.recipe),
         worker_settings(folder, test=True),
         folder.path,
-        KeptRuns(margin=0.01),
+        ConfirmedRuns(margin=0.01),
         parallel=2,
         halt=stop,
         view=view,
@@ -50,7 +50,7 @@ def test_results_and_failures_are_saved_as_they_come(parts):
     done = finished(0.75)
     done["report"].result["test_metrics"] = {"accuracy": 0.71}
     searcher.on_trial_complete("a", done)
-    (run,) = read_kept(folder.path).runs
+    (run,) = read_confirmed(folder.path).runs
     assert (run.trial, run.seed, run.reason) == (config["number"], 1, None)
     assert run.metrics == {"accuracy": 0.75, "f1": 0.8}
     assert run.test_metrics == {"accuracy": 0.71}
@@ -60,7 +60,7 @@ def test_results_and_failures_are_saved_as_they_come(parts):
     assert searcher.suggest("c") is not None
     searcher.worker_died("c", "the worker process died")
     searcher.on_trial_complete("c", error=True)
-    kept = read_kept(folder.path)
+    kept = read_confirmed(folder.path)
     assert [run.reason for run in kept.runs] == [
         None, "the loss is not finite at step 2", "the worker process died"
     ]  # fmt: skip
@@ -89,4 +89,4 @@ def test_what_a_halt_cuts_short_is_not_kept(parts):
     # Tune repeats the last report of a trial that it stops.
     searcher.on_trial_complete("b", {"report": Report(record=record(1))})
     assert searcher.kept.runs == ()
-    assert read_kept(folder.path) is None
+    assert read_confirmed(folder.path) is None

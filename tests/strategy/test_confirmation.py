@@ -4,9 +4,9 @@ from progsearch.config import RunConfig
 from progsearch.errors import StudyError
 from progsearch.report.data import study_report
 from progsearch.strategy.confirmation import JobQueue, RunningJob, missing, new_seeds, to_confirm
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 from tests.support.confirming import finished_study, jobs_of
-from tests.support.fake_runs import kept_run
+from tests.support.fake_runs import confirmed_run
 from tests.support.fake_study import FakeStudy, fake_study
 from tests.support.fakes import recipe
 
@@ -47,21 +47,21 @@ def test_new_seeds_are_not_the_studys_own():
 def test_what_is_missing():
     trials = to_confirm(study_report(fake_study()))[:2]
     (first, second) = (trial.number for trial in trials)
-    kept = KeptRuns(
+    kept = ConfirmedRuns(
         margin=0.01,
         runs=(
-            kept_run(first, 1, 0.8),
-            KeptRun(trial=second, seed=1, reason="killed"),
-            kept_run(second, 2, 0.8),
+            confirmed_run(first, 1, 0.8),
+            ConfirmedRun(trial=second, seed=1, reason="killed"),
+            confirmed_run(second, 2, 0.8),
             # Of a trial that is not on the front any more.
-            kept_run(10_000, 2, 0.8),
+            confirmed_run(10_000, 2, 0.8),
         ),
     )
     left = [(trial.number, seed) for trial, seed in missing(trials, [1, 2], kept)]
     assert left == [(second, 1), (first, 2)]
     more = {(trial.number, seed) for trial, seed in missing(trials, [1, 2, 3], kept)}
     assert more == {*left, (first, 3), (second, 3)}
-    assert missing(trials, [2], kept.having(kept_run(first, 2, 0.8))) == []
+    assert missing(trials, [2], kept.having(confirmed_run(first, 2, 0.8))) == []
 
 
 def test_a_job_is_the_trials_run_with_another_seed(tmp_path):

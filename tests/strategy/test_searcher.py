@@ -7,7 +7,8 @@ from progsearch.space.settings import Choice
 from progsearch.space.space import Space
 from progsearch.strategy.candidates import candidate
 from progsearch.study.folder import open_study
-from progsearch.study.progress import INTERRUPTED, interrupt_running, latest, left
+from progsearch.study.progress import interrupt_running, latest, left
+from progsearch.study.trial import INTERRUPTED
 from progsearch.workers.worker import Report
 from tests.support.fakes import (
     Watcher,

@@ -5,7 +5,8 @@ from optuna.trial import TrialState
 from pydantic import ValidationError
 
 from progsearch.study.front import front_of
-from progsearch.study.progress import STOPPED, spent
+from progsearch.study.progress import spent
+from progsearch.study.trial import STOPPED
 from progsearch.workers.worker import Report
 from tests.strategy.test_searcher import reopen
 from tests.support.fakes import accuracy_of, finished, recipe, record, start

@@ -8,6 +8,7 @@ from optuna.trial import TrialState, create_trial
 from progsearch.config import TaskConfig
 from progsearch.errors import ConfigError, StudyError
 from progsearch.study.folder import create_study, default_name, open_study, study_names
+from progsearch.study.info import StudyInfo
 from tests.support.fakes import recipe
 
 TORN = b'{"op_code":8,"worker_id":"1f","trial_id":0,"user_a'
@@ -19,10 +20,11 @@ def add_trial(folder):
 
 def test_a_study_is_a_folder_that_can_be_opened_again(tmp_path):
     given = recipe(objectives=("metric", "flops"), budget=7)
-    made = create_study(given, tmp_path / "studies", metric="f1", attributes={"n": [1, 2]})
+    info = StudyInfo(metric="f1", contributions={"depth": (1.0, 2.0)}, majority=0.5)
+    made = create_study(given, tmp_path / "studies", info)
     found = open_study("fake", tmp_path / "studies", read_only=True)
     assert found.recipe == made.recipe == given
-    assert found.study.user_attrs["n"] == [1, 2]
+    assert found.info == made.info == info
     assert found.study.user_attrs["recipe"]["budget"] == 7
     assert found.study.metric_names == ["f1", "flops"]
     assert [direction.name for direction in found.study.directions] == ["MAXIMIZE", "MINIMIZE"]
@@ -58,7 +60,7 @@ def test_a_missing_study_is_refused_with_those_there_are(tmp_path):
 def test_trial_attributes_can_be_set_while_a_trial_runs(tmp_path):
     folder = create_study(recipe(), tmp_path)
     add_trial(folder)
-    folder.set_trial_attr(0, "metrics", {"f1": 0.5})
+    folder.keep(0, {"metrics": {"f1": 0.5}})
     folder.study.tell(0, [0.5, 0.1])
     trial = open_study("fake", tmp_path).study.trials[0]
     assert trial.user_attrs == {"key": "k", "metrics": {"f1": 0.5}}
@@ -72,7 +74,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path):
     folder.journal.write_bytes(whole + TORN)
     found = open_study("fake", tmp_path)
     assert folder.journal.read_bytes() == whole
-    found.set_trial_attr(0, "reason", "none")
+    found.keep(0, {"reason": "none"})
     assert open_study("fake", tmp_path).study.trials[0].user_attrs["reason"] == "none"
 
 
@@ -149,7 +151,7 @@ def test_a_study_may_live_in_a_database(tmp_path):
     create_study(recipe(storage=url), tmp_path / "a")
     found = open_study("fake", tmp_path / "a")
     add_trial(found)
-    found.set_trial_attr(0, "metrics", {"f1": 0.5})
+    found.keep(0, {"metrics": {"f1": 0.5}})
     found.study.tell(0, [0.5, 0.1])
     assert optuna.load_study(study_name="fake", storage=url).trials[0].values == [0.5, 0.1]
     assert not found.journal.exists()

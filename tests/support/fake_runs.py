@@ -3,17 +3,18 @@
 import random
 
 from progsearch.report.data import study_report
-from progsearch.strategy.confirmation import to_confirm
-from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
+from progsearch.study.results import Timings
+from progsearch.study.trial import numbered
 
 
-def kept_run(trial, seed, accuracy, test=None):
-    return KeptRun(
+def confirmed_run(trial, seed, accuracy, test=None):
+    return ConfirmedRun(
         trial=trial,
         seed=seed,
         metrics={"accuracy": accuracy, "f1": accuracy + 0.05},
         test_metrics=None if test is None else {"accuracy": test, "f1": test + 0.05},
-        timings={"setup": 1.0, "train": 90.0 + seed, "evaluate": 10.0},
+        timings=Timings(setup=1.0, train=90.0 + seed, evaluate=10.0),
         steps_trained=345,
         peak_memory=10**9 + seed,
     )
@@ -24,10 +25,12 @@ def fake_runs(study, n_seeds=5, margin=0.01, test=True):
     draw = random.Random(0)
     shift = {seed: draw.gauss(0, 0.008) for seed in range(1, n_seeds + 1)}
     runs = []
-    for trial in to_confirm(study_report(study)):
+    report = study_report(study)
+    references = [trial for trial in report.usable if trial.is_baseline]
+    for trial in numbered([*report.front, *references]).values():
         own = draw.gauss(-0.004, 0.003)
         for seed in shift:
             accuracy = trial.values[0] + own + shift[seed] + draw.gauss(0, 0.004)
             score = accuracy - 0.01 + draw.gauss(0, 0.004) if test else None
-            runs.append(kept_run(trial.number, seed, accuracy, score))
-    return KeptRuns(margin=margin, runs=tuple(runs))
+            runs.append(confirmed_run(trial.number, seed, accuracy, score))
+    return ConfirmedRuns(margin=margin, runs=tuple(runs))

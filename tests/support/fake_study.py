@@ -11,9 +11,23 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from progsearch.config import Recipe, RunConfig, TaskConfig, TrainingConfig, method_of, plain
-from progsearch.costs import ModelCost, PartCost, RunCost
+from progsearch.config import Recipe, RunConfig, TaskConfig, TrainingConfig, method_of
+from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule, ScheduleSpec
+from progsearch.study.info import ModelSize, Session, StudyInfo
+from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.study.trial import (
+    STOPPED,
+    Plan,
+    keep_info,
+    keep_recipe,
+    keep_sessions,
+    new_trial,
+    outcome_attributes,
+    record_attributes,
+    spent_attributes,
+    trials_of,
+)
 from progsearch.version import __version__
 
 DISTRIBUTIONS = {
@@ -37,13 +51,13 @@ def model_cost(n_blocks: int) -> ModelCost:
 
 
 def record(epoch, metric, seconds):
-    return {
-        "step": STEPS * epoch // EPOCHS,
-        "fraction": epoch / EPOCHS,
-        "epoch": epoch,
-        "metrics": {"accuracy": metric},
-        "seconds": seconds,
-    }
+    return Record(
+        step=STEPS * epoch // EPOCHS,
+        fraction=epoch / EPOCHS,
+        epoch=epoch,
+        metrics={"accuracy": metric},
+        seconds=seconds,
+    )
 
 
 class FakeStudy:
@@ -67,20 +81,24 @@ class FakeStudy:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.study.set_metric_names(["accuracy", *objectives[1:]])
-        attrs = {
-            "recipe": plain(self.recipe),
-            "contributions": self.scores,
-            "model": {"n_blocks": n_blocks, "parameters": model_cost(n_blocks).parameters},
-            "metric": "accuracy",
-            "split": "validation",
-            "progsearch_version": __version__,
-            "majority": 0.684,
-            "baselines": ["full", "progtuning-3", "last-quarter", "head-only"],
-            "sessions": [{"started": "2026-11-23T18:00:00", "seconds": 900.0, "trials": 12}],
-        }
-        for key, value in attrs.items():
-            self.study.set_user_attr(key, value)
+        keep_recipe(self.study, self.recipe)
+        info = StudyInfo(
+            baselines=("full", "progtuning-3", "last-quarter", "head-only"),
+            contributions=self.scores,
+            model=ModelSize(n_blocks=n_blocks, parameters=model_cost(n_blocks).parameters),
+            metric="accuracy",
+            majority=0.684,
+            progsearch_version=__version__,
+        )
+        keep_info(self.study, info)
+        keep_sessions(
+            self.study, [Session(started="2026-11-23T18:00:00", seconds=900.0, trials=12)]
+        )
         self.clock = datetime(2026, 11, 23, 18)
+
+    @property
+    def trials(self):
+        return trials_of(self.study)
 
     def complete(
         self,
@@ -95,20 +113,27 @@ class FakeStudy:
         steps_reused=0,
         continues=None,
     ):
-        cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
+        plan = self._plan(schedule, learning_rate, scores)
+        cost = plan.costs
         seconds = 20 + 300 * cost.flops_relative
         saved = seconds * steps_reused / STEPS
+        outcome = Outcome(
+            metrics={"accuracy": metric, "f1": metric + 0.05},
+            spent=Spent(
+                timings=Timings(2.0, seconds - 10.0, 10.0, saved),
+                steps_trained=STEPS - steps_reused,
+                peak_memory=1_400_000_000,
+            ),
+            seeds=seeds,
+        )
+        records = [
+            record(epoch, metric - 0.02 * (EPOCHS - epoch), seconds * epoch / EPOCHS)
+            for epoch in range(1, EPOCHS + 1)
+        ]
         attrs = {
-            **self._attrs(schedule, learning_rate, cost, name, scores),
-            "metrics": {"accuracy": metric, "f1": metric + 0.05},
-            "records": [
-                record(epoch, metric - 0.02 * (EPOCHS - epoch), seconds * epoch / EPOCHS)
-                for epoch in range(1, EPOCHS + 1)
-            ],
-            "timings": {"setup": 2.0, "train": seconds - 10.0, "evaluate": 10.0, "saved": saved},
-            "steps_trained": STEPS - steps_reused,
-            "peak_memory": 1_400_000_000,
-            **({"seeds": seeds} if seeds else {}),
+            **new_trial(plan, name=name).user_attrs,
+            **outcome_attributes(outcome),
+            **record_attributes(records),
             **({} if continues is None else {"continues": continues}),
         }
         values = {
@@ -126,26 +151,23 @@ class FakeStudy:
         )
 
     def fail(self, reason, schedule=None, *, name=None, state=TrialState.FAIL):
-        schedule = schedule or Schedule.full(self.n_blocks)
-        cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
-        self._add(state, {**self._attrs(schedule, 1e-4, cost, name), "reason": reason}, None)
+        plan = self._plan(schedule or Schedule.full(self.n_blocks))
+        self._add(state, {**new_trial(plan, name=name).user_attrs, "reason": reason}, None)
 
     def stop(self, metric, epoch=1, *, schedule=None, steps_reused=0):
         """A trial that the scheduler stopped after ``epoch`` epochs, at ``metric``."""
-        schedule = schedule or Schedule.full(self.n_blocks)
-        cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
+        plan = self._plan(schedule or Schedule.full(self.n_blocks))
         steps, seconds = STEPS * epoch // EPOCHS, 100.0 * epoch
+        spent = Spent(
+            timings=Timings(2.0, seconds - 5.0, 5.0, seconds * steps_reused / steps),
+            steps_trained=steps - steps_reused,
+            peak_memory=1_400_000_000,
+        )
         attrs = {
-            **self._attrs(schedule, 1e-4, cost, None),
-            "reason": "stopped by the scheduler",
-            "records": [record(e, metric, 100.0 * e) for e in range(1, epoch + 1)],
-            "timings": {
-                "setup": 2.0,
-                "train": seconds - 5.0,
-                "evaluate": 5.0,
-                "saved": seconds * steps_reused / steps,
-            },
-            "steps_trained": steps - steps_reused,
+            **new_trial(plan).user_attrs,
+            **record_attributes([record(e, metric, 100.0 * e) for e in range(1, epoch + 1)]),
+            **spent_attributes(spent),
+            "reason": STOPPED,
         }
         self._add(TrialState.PRUNED, attrs, None)
 
@@ -183,7 +205,7 @@ class FakeStudy:
                 scores=params["metric"] if spec.uses_scores else None,
             )
 
-    def _attrs(self, schedule, learning_rate, cost: RunCost, name, scores=None):
+    def _plan(self, schedule, learning_rate=1e-4, scores=None):
         run = RunConfig(
             progsearch_version=__version__,
             model=self.recipe.model,
@@ -193,13 +215,15 @@ class FakeStudy:
             contribution=scores and {"metric": scores, "scores": self.scores[scores]},
             stages=schedule.to_dicts(),
         )
-        return {
-            **({"name": name} if name else {}),
-            "schedule": schedule.to_dicts(),
-            "key": schedule.key(),
-            "run": plain(run),
-            "costs": cost.to_dict(),
-        }
+        cost = model_cost(self.n_blocks).of(schedule, EPOCHS, 3668, STEPS)
+        return Plan(
+            schedule=schedule,
+            run=run,
+            costs=cost,
+            key=schedule.key(),
+            segments=((STEPS, schedule.key()),),
+            segment_flops=(cost.flops,),
+        )
 
     def _add(self, state, attrs, params, values=None):
         trial = create_trial(

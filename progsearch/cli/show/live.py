@@ -1,16 +1,12 @@
-"""What a running search shows: a live table in a terminal, else a line a trial."""
+"""What a search or a confirmation shows: a live table in a terminal, else a line a run."""
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,14 +15,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from progsearch.cli.show.results import trial_line
-from progsearch.cli.show.tables import console, front_table
-from progsearch.report.data import StudyReport, study_report
-from progsearch.report.formatting import duration, in_words, whole_trials
-from progsearch.report.rows import trial_name
+from progsearch.cli.show.tables import console
+from progsearch.cli.show.tally import ConfirmTally, Tally, tally_of
+from progsearch.report.formatting import duration
 from progsearch.study.folder import StudyFolder
-from progsearch.study.progress import reach
-from progsearch.study.view import Ending, View
+from progsearch.study.results import Record
+from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
+
+_Running = tuple[Run, Record | None]
 
 # Of an interrupted search the command says how to go on with it.
 _ENDINGS: dict[Ending, str] = {
@@ -56,17 +52,11 @@ def watching(quiet: bool) -> Iterator[View]:
 
 
 class LineView(View):
-    """One line for each step of the preparation and for each finished trial."""
+    """One line for each step of the preparation and for each run that ended."""
 
     def __init__(self, where: Console) -> None:
         self.console = where
-        # In whole trials, baselines included: what this session has to do, and has done.
-        self.total = 0.0
-        self.done = 0.0
-        self._n_baselines = 0
-        self._spent_before = 0.0
-        self.report: StudyReport | None = None
-        self._folder: StudyFolder | None = None
+        self.tally: Tally | None = None
 
     def preparing(self, message: str) -> None:
         """Show what takes its time."""
@@ -76,53 +66,35 @@ class LineView(View):
         """Show it."""
         self.print(message)
 
-    def started(self, folder: StudyFolder, n_baselines: int, budget: float) -> None:
+    def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained."""
-        self._folder = folder
-        self.total = n_baselines + budget
-        self.report = study_report(folder.study)
-        self._spent_before = self.report.spent
-        self.print(
-            f"study {self.report.study}: {n_baselines} baselines, then a budget of "
-            f"{whole_trials(budget)} trials; {folder.path}"
-        )
+        self.tally = tally_of(folder, goal)
+        self.print(self.tally.opening)
 
-    def trial_finished(self, trial: FrozenTrial) -> None:
+    def run_ended(self, run: Run) -> None:
         """Say what came out of it."""
-        assert self._folder is not None, "a search starts before its trials finish"
-        self.report = study_report(self._folder.study)
-        self._n_baselines += "name" in trial.user_attrs
-        self.done = self._n_baselines + self.report.spent - self._spent_before
-        self.print(f"{self._done_of_total()}  {trial_line(self.report, trial)}")
-
-    def _done_of_total(self) -> str:
-        return f"{whole_trials(self.done)} of {whole_trials(self.total)}"
+        assert self.tally is not None, "runs end after the start"
+        text = self.tally.count(run)
+        self.print(f"{self.tally.done_of_total}  {text}")
 
     def finished(self, ending: Ending) -> None:
-        """Say why the search ended."""
-        self.print(_ENDINGS[ending])
+        """Say why a search ended; a confirmation ends when all its runs are done."""
+        if not isinstance(self.tally, ConfirmTally):
+            self.print(_ENDINGS[ending])
 
     def print(self, message: str) -> None:
         """Print a line as it is, without reading markup in it."""
         self.console.print(message, markup=False, soft_wrap=True)
 
 
-@dataclass
-class _Running:
-    trial: FrozenTrial
-    record: dict[str, Any] = field(default_factory=lambda: {"fraction": 0.0, "metrics": {}})
-
-
 class LiveView(LineView):
-    """The front so far, the running trials and the time left, drawn over and over in place."""
+    """The active runs, the time left and the results so far, drawn over and over in place."""
 
     def __init__(self, where: Console) -> None:
         super().__init__(where)
-        self.n_failed = 0
-        self._running: dict[int, _Running] = {}
+        self._running: dict[tuple[int, int | None], _Running] = {}
         self._message = ""
         self._since = time.monotonic()
-        self._seconds_allowed = math.inf
         self._live = Live(
             console=where, get_renderable=self.drawing, refresh_per_second=4, transient=True
         )
@@ -132,88 +104,72 @@ class LiveView(LineView):
         self._message = message
         self._live.start()
 
-    def started(self, folder: StudyFolder, n_baselines: int, budget: float) -> None:
+    def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained, above the drawing."""
-        super().started(folder, n_baselines, budget)
+        super().started(folder, goal)
         self._message = ""
         self._since = time.monotonic()
-        self._seconds_allowed = folder.recipe.time_limit or math.inf
         self._live.start()
 
-    def trial_started(self, trial: FrozenTrial) -> None:
-        """Add it to the running trials."""
-        self._running[trial.number] = _Running(trial)
+    def run_started(self, run: Run) -> None:
+        """Add it to the active runs."""
+        self._running[_key(run)] = run, None
 
-    def record(self, trial: FrozenTrial, record: dict[str, Any]) -> None:
-        """Show how far a trial is."""
-        self._running[trial.number] = _Running(trial, record)
+    def record(self, run: Run, record: Record) -> None:
+        """Show how far a run is."""
+        self._running[_key(run)] = run, record
 
-    def trial_finished(self, trial: FrozenTrial) -> None:
-        """Move a trial from the running ones into the front, or say why it has no place there."""
-        self._running.pop(trial.number, None)
-        self.n_failed += trial.state == TrialState.FAIL
-        super().trial_finished(trial)
+    def run_ended(self, run: Run) -> None:
+        """Remove it from the active runs and say what came out of it."""
+        self._running.pop(_key(run), None)
+        super().run_ended(run)
 
     def finished(self, ending: Ending) -> None:
-        """Take the drawing away and say why the search ended."""
+        """Remove the drawing and say why it ended."""
         self.stop()
         super().finished(ending)
 
     def stop(self) -> None:
-        """Take the drawing away, however the search ended."""
+        """Remove the drawing, however it ended."""
         self._live.stop()
 
     def drawing(self) -> RenderableType:
         """All that is shown now."""
-        if self.report is None or self._message:
+        if self.tally is None or self._message:
             return Text(f"{self._message} ...", style="dim")
+        # Copied, since another thread draws than the one that adds and removes runs.
+        running = list(self._running.values())
         # What does not fit on the screen is cut off at its end.
-        parts: list[RenderableType] = [self._progress(self.report)]
-        if self._running:
-            parts.append(self._running_table(self.report))
-        if self.report.front:
-            parts.append(front_table(self.report))
-        return Group(*parts)
+        parts: list[RenderableType] = [self._progress(self.tally, running)]
+        if running:
+            parts.append(_running_table(self.tally, running))
+        return Group(*parts, *self.tally.results)
 
-    def _running_table(self, report: StudyReport) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for title in ("running", "done", "epoch", report.metric.replace("_", " "), "trained"):
-            table.add_column(title, justify="left" if title in ("running", "trained") else "right")
-        for number in sorted(self._running):
-            running = self._running[number]
-            metric = running.record["metrics"].get(report.metric)
-            table.add_row(
-                escape(trial_name(running.trial)),
-                f"{running.record['fraction']:.0%}",
-                f"{running.record.get('epoch', 0):.3g}",
-                "" if metric is None else f"{metric:.4f}",
-                in_words(running.trial.user_attrs["schedule"], report.n_blocks),
-            )
-        return table
-
-    def _progress(self, report: StudyReport) -> Table:
-        done = self.done + sum(_begun(running, report) for running in self._running.values())
+    def _progress(self, tally: Tally, running: Sequence[_Running]) -> Table:
+        """A bar, and in words how far it is, for how long it ran and will run."""
+        done = tally.done + sum(
+            tally.begun(run, 0.0 if record is None else record.fraction) for run, record in running
+        )
         seconds = time.monotonic() - self._since
-        words = [f"{self._done_of_total()} trials", duration(seconds)]
-        if self.done:
-            left = max(0.0, seconds / done * (self.total - done))
-            words.append(f"about {duration(min(left, self._seconds_allowed - seconds))} left")
-        if report.stopped:
-            words.append(f"{len(report.stopped)} stopped early")
-        if self.n_failed:
-            words.append(f"{self.n_failed} failed")
-        return progress_line(done, self.total, words)
+        words = [f"{tally.done_of_total} {tally.unit}", duration(seconds)]
+        if tally.done:
+            left = max(0.0, seconds / done * (tally.total - done))
+            words.append(f"about {duration(min(left, tally.seconds_allowed - seconds))} left")
+        line = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=tally.total, completed=done, width=30)
+        line.add_row(bar, " · ".join([*words, *tally.remarks]))
+        return line
 
 
-def _begun(running: _Running, report: StudyReport) -> float:
-    """The part of its run that a trial has made, without that of the one it goes on with."""
-    stopped = running.trial.user_attrs.get("continues")
-    counted = 0.0 if stopped is None else reach(report.trials[stopped])
-    return max(0.0, float(running.record["fraction"]) - counted)
+def _running_table(tally: Tally, running: Sequence[_Running]) -> Table:
+    rows = [tally.row(run, record) for run, record in running]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in rows[0]:
+        table.add_column(title, justify="left" if title in ("running", "trained") else "right")
+    for row in rows:
+        table.add_row(*map(escape, row.values()))
+    return table
 
 
-def progress_line(done: float, total: float, words: Sequence[str]) -> Table:
-    """A bar with words behind it."""
-    line = Table.grid(padding=(0, 1))
-    line.add_row(ProgressBar(total=total, completed=done, width=30), " · ".join(words))
-    return line
+def _key(run: Run) -> tuple[int, int | None]:
+    return run.trial.number, run.seed

@@ -17,7 +17,7 @@ def print_json(document: Any) -> None:
 
 @contextmanager
 def log_shown(level: int = logging.INFO) -> Iterator[None]:
-    """Within it progsearch's own log goes to stderr; enter it before the libraries are imported.
+    """While active, progsearch's own log goes to stderr; begin before the libraries are imported.
 
     Their progress bars and advice stay off the terminal, as far as the user has not set
     otherwise.

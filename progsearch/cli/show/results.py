@@ -6,22 +6,20 @@ import json
 import shlex
 from pathlib import Path
 
-from optuna.trial import FrozenTrial, TrialState
-
 from progsearch.cli import options
-from progsearch.cli.show.tables import console, front_table
+from progsearch.cli.show.tables import confirmed_table, console, front_table
 from progsearch.report import stopped
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.html import write_page
-from progsearch.report.rows import trial_name
-from progsearch.study.confirmed_runs import read_kept
+from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import StudyFolder
+from progsearch.study.trial import Trial
 
 
 def write_report(folder: StudyFolder) -> StudyReport:
     """Write ``report.html`` and ``report.json`` into the study's folder."""
-    report = study_report(folder.study, read_kept(folder.path))
+    report = study_report(folder.study, read_confirmed(folder.path))
     write_page(report, folder.path / "report.html")
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
     (folder.path / "report.json").write_text(text + "\n", encoding="utf-8")
@@ -39,22 +37,33 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
     where.print(f"export: {line}", markup=False, soft_wrap=True)
 
 
+def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
+    """Print the schedules on new seeds, what the numbers mean and where the report is."""
+    where = console()
+    if report.confirmed is not None:
+        where.print(confirmed_table(report, report.confirmed))
+        for trial, reason in report.confirmed.failed:
+            where.print(f"{trial.label}: no run has a result: {reason}", markup=False)
+        where.print(report.confirmed.note, markup=False, soft_wrap=True)
+    where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+
+
 def command(name: str, study: str, studies_dir: Path, *others: str) -> str:
-    """The line to type for another command on a study."""
+    """The line of another command on a study."""
     is_default = studies_dir.absolute() == options.STUDIES.absolute()
     place = [] if is_default else ["--studies-dir", str(studies_dir)]
     return shlex.join(["progsearch", name, study, *others, *place])
 
 
-def trial_line(report: StudyReport, trial: FrozenTrial) -> str:
+def trial_line(report: StudyReport, trial: Trial) -> str:
     """What came out of a trial, in one line."""
-    name = trial_name(trial)
-    if "continues" in trial.user_attrs:
-        name += f" (on from #{trial.user_attrs['continues']})"
-    if trial.state == TrialState.FAIL:
-        return f"{name} failed: {trial.user_attrs.get('reason', 'no reason given')}"
-    words = in_words(trial.user_attrs["schedule"], report.n_blocks)
-    if trial.state == TrialState.PRUNED:
+    name = trial.label
+    if trial.continues is not None:
+        name += f" (on from #{trial.continues})"
+    if trial.is_failed:
+        return f"{name} failed: {trial.reason or 'no reason given'}"
+    words = in_words(trial.stages, report.n_blocks)
+    if trial.is_stopped:
         return f"{name} {stopped.in_short(report, trial)} ({words})"
     values = [
         f"{objective.replace('_', ' ')} {value_in_words(objective, value)}"

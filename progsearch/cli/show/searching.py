@@ -1,4 +1,4 @@
-"""What `run` and `resume` have in common: a search that is watched, and its results."""
+"""What `run` and `resume` share: a search with its live view, and its results."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from progsearch.report.data import StudyReport
 from progsearch.report.figures.labels import place
 from progsearch.report.figures.style import BASELINE, FRONT, TEMPLATE, axis_of, padded
 from progsearch.report.formatting import in_words, value_in_words
-from progsearch.report.rows import trial_name
-from progsearch.study.front import directions, non_dominated
+from progsearch.study.dominance import directions, non_dominated
 
 Point = tuple[float, float]
 
@@ -157,7 +156,7 @@ class _Drawing:
             low, high = _reach(schedule)
             marks.append(self.share(x, y))
             bars.append((self.share(x, low), self.share(x, high)))
-        texts = [trial_name(schedule.trial) for schedule in schedules]
+        texts = [schedule.trial.label for schedule in schedules]
         positions = place(marks, texts, [], [*lines, *bars], size)
         for schedule, text, position in zip(schedules, texts, positions, strict=True):
             if position is not None:
@@ -177,7 +176,7 @@ class _Drawing:
 
     def _hover(self, schedule: ConfirmedSchedule) -> str:
         low, high = _reach(schedule)
-        lines = [f"<b>{trial_name(schedule.trial)}</b>"]
+        lines = [f"<b>{schedule.trial.label}</b>"]
         for objective, value in zip(self.report.objectives, schedule.means, strict=True):
             lines.append(f"{objective.replace('_', ' ')} {value_in_words(objective, value)}")
         if low < high:
@@ -185,7 +184,7 @@ class _Drawing:
         lines.append(f"{schedule.summary.n} seeds")
         if schedule.verdict:
             lines.append(schedule.verdict)
-        words = in_words(schedule.trial.user_attrs["schedule"], self.report.n_blocks)
+        words = in_words(schedule.trial.stages, self.report.n_blocks)
         return "<br>".join([*lines, *words.split(" · ")])
 
 

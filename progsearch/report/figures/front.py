@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots
 
 from progsearch.report.data import StudyReport
@@ -20,7 +19,7 @@ from progsearch.report.figures.style import (
     hover,
     padded,
 )
-from progsearch.report.rows import trial_name
+from progsearch.study.trial import Trial
 
 Point = tuple[float, float]
 
@@ -57,15 +56,15 @@ class _Panel:
         self.x_range = padded([x for x, _ in points])
         self.y_range = padded([y for _, y in points])
 
-    def point(self, trial: FrozenTrial) -> Point:
+    def point(self, trial: Trial) -> Point:
         """Where a trial is drawn, in units of the axes."""
         if self.cost in self.report.objectives:
             cost = trial.values[self.report.objectives.index(self.cost)]
         else:
-            cost = trial.user_attrs["costs"][self.cost]
+            cost = trial.updated_parameters
         return self.factor * cost, trial.values[0]
 
-    def share(self, trial: FrozenTrial) -> Point:
+    def share(self, trial: Trial) -> Point:
         """The same as shares of the drawing area."""
         x, y = self.point(trial)
         (left, right), (bottom, top) = self.x_range, self.y_range
@@ -74,7 +73,7 @@ class _Panel:
     def draw(self, size: tuple[float, float]) -> None:
         """Draw the panel; ``size`` is its width and height in pixels."""
         trials, front = self.report.usable, self.report.front
-        baselines = [trial for trial in trials if "name" in trial.user_attrs]
+        baselines = [trial for trial in trials if trial.is_baseline]
         named_or_front = {trial.number for trial in [*baselines, *front]}
         others = [trial for trial in trials if trial.number not in named_or_front]
         self._full_line()
@@ -102,18 +101,18 @@ class _Panel:
                 hoverinfo="skip",
             )
 
-    def _marks(self, trials: Sequence[FrozenTrial], name: str, **style: object) -> None:
+    def _marks(self, trials: Sequence[Trial], name: str, **style: object) -> None:
         texts = [hover(self.report, trial) for trial in trials]
         points = [self.point(trial) for trial in trials]
         self._add(points, name=name, hovertext=texts, hoverinfo="text", **style)
 
     def _labels(
         self,
-        trials: Sequence[FrozenTrial],
-        others: Sequence[FrozenTrial],
+        trials: Sequence[Trial],
+        others: Sequence[Trial],
         size: tuple[float, float],
     ) -> None:
-        texts = [trial_name(trial) for trial in trials]
+        texts = [trial.label for trial in trials]
         obstacles = [self.share(trial) for trial in others]
         positions = place(
             [self.share(trial) for trial in trials],
@@ -131,7 +130,7 @@ class _Panel:
                     marker={"size": 12, "opacity": 0},
                     text=[text],
                     textposition=position,
-                    textfont={"color": BASELINE if "name" in trial.user_attrs else FRONT},
+                    textfont={"color": BASELINE if trial.is_baseline else FRONT},
                     hoverinfo="skip",
                 )
 
@@ -160,10 +159,10 @@ class _Panel:
         )
 
 
-def _front_by_interest(report: StudyReport) -> list[FrozenTrial]:
+def _front_by_interest(report: StudyReport) -> list[Trial]:
     """The front's searched trials, the picks first: labels without room are left out."""
     if not report.front:
         return []
     picks = [report.pick(how) for how in ("knee", "best")]
     order = list({trial.number: trial for trial in [*picks, *report.front]}.values())
-    return [trial for trial in order if "name" not in trial.user_attrs]
+    return [trial for trial in order if not trial.is_baseline]

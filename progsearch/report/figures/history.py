@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots
 
 from progsearch.report.data import StudyReport
 from progsearch.report.figures.style import BASELINE, FRONT, TEMPLATE, TRIAL, hover
-from progsearch.report.rows import trial_name
 from progsearch.report.stopped import in_short, last_metric
 from progsearch.study.front import front_of
+from progsearch.study.trial import Trial
 
 
 def history_figure(report: StudyReport) -> go.Figure:
@@ -36,11 +35,11 @@ def history_figure(report: StudyReport) -> go.Figure:
         row=1,
         col=1,
     )
-    searched = [trial for trial in trials if "name" not in trial.user_attrs]
+    searched = [trial for trial in trials if not trial.is_baseline]
     groups = {
         "trials": (TRIAL, [trial for trial in searched if trial.number not in on_front]),
         "front": (FRONT, [trial for trial in searched if trial.number in on_front]),
-        "baselines": (BASELINE, [trial for trial in trials if "name" in trial.user_attrs]),
+        "baselines": (BASELINE, [trial for trial in trials if trial.is_baseline]),
     }
     for name, (colour, shown) in groups.items():
         figure.add_scatter(
@@ -62,7 +61,7 @@ def history_figure(report: StudyReport) -> go.Figure:
             mode="markers",
             marker={"size": 7, "color": TRIAL, "symbol": "circle-open"},
             name="stopped early",
-            hovertext=[f"<b>{trial_name(t)}</b><br>{in_short(report, t)}" for t in stopped],
+            hovertext=[f"<b>{t.label}</b><br>{in_short(report, t)}" for t in stopped],
             hoverinfo="text",
             row=1,
             col=1,
@@ -85,10 +84,10 @@ def history_figure(report: StudyReport) -> go.Figure:
     return figure
 
 
-def _fronts(report: StudyReport) -> Iterator[list[FrozenTrial]]:
+def _fronts(report: StudyReport) -> Iterator[list[Trial]]:
     """The front after each trial with a result."""
-    front: list[FrozenTrial] = []
+    front: list[Trial] = []
     for trial in report.usable:
-        if report.recipe.limits.allow(trial):
+        if trial.keeps_to(report.recipe.limits):
             front = front_of([*front, trial])
         yield front

@@ -27,14 +27,14 @@ def place(
     lines: Sequence[tuple[tuple[float, float], tuple[float, float]]],
     size: tuple[float, float],
 ) -> list[str | None]:
-    """A plotly ``textposition`` for each label, or None where there is no room for it.
+    """A plotly ``textposition`` for each label, or None if there is no room for it.
 
     Greedy, in the order given, so the labels that matter most come first.
 
     Args:
         points: The labelled points as shares of the drawing area, in [0, 1].
         texts: Their labels, one line each.
-        obstacles: Other marks, in the same units; a label covers one where it must.
+        obstacles: Other marks, in the same units; a label covers one if it must.
         lines: Horizontal and vertical lines that no label may cover: their ends.
         size: Width and height of the drawing area in pixels.
     """

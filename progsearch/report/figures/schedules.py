@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots
 
 from progsearch.report.data import StudyReport
 from progsearch.report.figures.style import BASELINE, FRONT, FROZEN, TEMPLATE
 from progsearch.report.formatting import value_in_words
-from progsearch.report.rows import trial_name
+from progsearch.study.trial import Trial
 
 _COLUMNS = 4
 
@@ -20,7 +19,7 @@ _COLUMNS = 4
 def schedule_map(report: StudyReport) -> go.Figure:
     """One map per trial of the front and per baseline: time from left to right, head on top."""
     on_front = {trial.number for trial in report.front}
-    rest = [t for t in report.usable if "name" in t.user_attrs and t.number not in on_front]
+    rest = [t for t in report.usable if t.is_baseline and t.number not in on_front]
     trials = [*report.front, *rest]
     n_rows = max(1, math.ceil(len(trials) / _COLUMNS))
     height = 90 + 11 * (report.n_blocks + 2)
@@ -50,8 +49,8 @@ def schedule_map(report: StudyReport) -> go.Figure:
     return figure
 
 
-def _map(report: StudyReport, trial: FrozenTrial) -> go.Heatmap:
-    stages = trial.user_attrs["schedule"]
+def _map(report: StudyReport, trial: Trial) -> go.Heatmap:
+    stages = trial.stages
     n_rows = report.n_blocks + 2
     trained = [
         [
@@ -70,7 +69,7 @@ def _map(report: StudyReport, trial: FrozenTrial) -> go.Heatmap:
         ]
         for row in range(n_rows)
     ]
-    colour = BASELINE if "name" in trial.user_attrs else FRONT
+    colour = BASELINE if trial.is_baseline else FRONT
     return go.Heatmap(
         x=edges,
         y=list(range(n_rows)),
@@ -86,16 +85,16 @@ def _map(report: StudyReport, trial: FrozenTrial) -> go.Heatmap:
     )
 
 
-def _title(report: StudyReport, trial: FrozenTrial) -> str:
+def _title(report: StudyReport, trial: Trial) -> str:
     values = zip(report.objectives, trial.values, strict=True)
     numbers = " · ".join(value_in_words(objective, value) for objective, value in values)
-    return f"<b>{trial_name(trial)}</b><br>{numbers}"
+    return f"<b>{trial.label}</b><br>{numbers}"
 
 
 def _ticks(n_blocks: int) -> Sequence[int]:
     """The rows that are named: embeddings, head and some blocks between."""
     step = max(1, math.ceil(n_blocks / 6))
-    # Block 0 would be written over the embeddings where rows are narrow.
+    # Block 0 would be written over the embeddings if rows are narrow.
     return [0, *range(1 if step == 1 else 1 + step, n_blocks + 1, step), n_blocks + 1]
 
 

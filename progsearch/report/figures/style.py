@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial
 
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import (
@@ -17,7 +16,7 @@ from progsearch.report.formatting import (
     percent,
     value_in_words,
 )
-from progsearch.report.rows import run_seconds, trial_name
+from progsearch.study.trial import Trial
 
 FRONT = "#3b76e1"
 BASELINE = "#dd7a2f"
@@ -50,21 +49,19 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def hover(report: StudyReport, trial: FrozenTrial) -> str:
+def hover(report: StudyReport, trial: Trial) -> str:
     """What a trial is and what it reached, as the text that appears under the pointer."""
-    attrs = trial.user_attrs
-    lines = [f"<b>{trial_name(trial)}</b>"]
+    lines = [f"<b>{trial.label}</b>"]
     for objective, value in zip(report.objectives, trial.values, strict=True):
         lines.append(f"{objective.replace('_', ' ')} {value_in_words(objective, value)}")
-    costs, training = attrs["costs"], attrs["run"]["training"]
     if "updated_parameters" not in report.objectives:
-        lines.append(f"updated parameters {percent(costs['updated_parameters'])}")
+        lines.append(f"updated parameters {percent(trial.updated_parameters)}")
     if "flops" not in report.objectives:
-        lines.append(f"{count(costs['flops'])} FLOPs")
+        lines.append(f"{count(trial.costs.flops)} FLOPs")
     if "seconds" not in report.objectives:
-        lines.append(duration(run_seconds(trial)))
-    lines.append(f"learning rate {learning_rate(training['learning_rate'])}")
-    lines.extend(in_words(attrs["schedule"], report.n_blocks).split(" · "))
+        lines.append(duration(trial.seconds))
+    lines.append(f"learning rate {learning_rate(trial.run.training.learning_rate)}")
+    lines.extend(in_words(trial.stages, report.n_blocks).split(" · "))
     return "<br>".join(lines)
 
 

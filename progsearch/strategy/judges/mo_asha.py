@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from progsearch.strategy.judges.base import Curve, Evidence, Judge
-from progsearch.study.front import directions, non_dominated
+from progsearch.study.dominance import directions, non_dominated
 
 _REDUCTION = 2
 

@@ -67,7 +67,7 @@ def test_one_objective_is_drawn_over_updated_parameters():
     report = study_report(fake_study(objectives=("metric",)))
     (front,) = traces(front_figure(report), "front")
     (best,) = report.front
-    cost = best.user_attrs["costs"]["updated_parameters"]
+    cost = best.updated_parameters
     assert list(front.x) == pytest.approx([100 * cost])
 
 

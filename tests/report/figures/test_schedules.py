@@ -27,7 +27,7 @@ def test_every_trial_of_the_front_and_every_baseline_has_a_map():
     figure = schedule_map(report)
     titles = [annotation.text for annotation in figure.layout.annotations]
     names = [title.split("</b>")[0].removeprefix("<b>") for title in titles]
-    expected = [t.user_attrs.get("name", f"#{t.number}") for t in report.front]
+    expected = [trial.label for trial in report.front]
     assert names == [*expected, "full", "progtuning-3"]
     assert len(figure.data) == len(titles)
     assert titles[-1] == "<b>progtuning-3</b><br>0.8015 · 84.4 %"

@@ -1,0 +1,185 @@
+"""What a search or a confirmation has to do and has done, in words."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+
+from progsearch.cli.show.results import trial_line
+from progsearch.cli.show.tables import front_table
+from progsearch.report.confirmation import seeds_in_words
+from progsearch.report.data import study_report
+from progsearch.report.formatting import in_words, whole_trials
+from progsearch.study.folder import StudyFolder
+from progsearch.study.results import Record
+from progsearch.study.view import ConfirmGoal, Run, SearchGoal
+
+
+class Tally(ABC):
+    """Counts what is done of a search or a confirmation.
+
+    Attributes:
+        unit: What is counted.
+        metric: Name of the task's metric.
+        total: What there is to do.
+        done: What of it is done, runs that are active left out.
+        n_failed: Runs without a result.
+        seconds_allowed: How long all may take.
+    """
+
+    unit: str
+
+    def __init__(self, metric: str, total: float, seconds_allowed: float = math.inf) -> None:
+        self.metric = metric
+        self.total = total
+        self.done = 0.0
+        self.n_failed = 0
+        self.seconds_allowed = seconds_allowed
+
+    @property
+    def done_of_total(self) -> str:
+        """Such as ``5.33 of 7``."""
+        return f"{whole_trials(self.done)} of {whole_trials(self.total)}"
+
+    @property
+    @abstractmethod
+    def opening(self) -> str:
+        """What will be trained, in a sentence."""
+
+    @abstractmethod
+    def count(self, run: Run) -> str:
+        """Count a run that has ended; returns what came out of it."""
+
+    @abstractmethod
+    def begun(self, run: Run, fraction: float) -> float:
+        """How much an active run counts that has made ``fraction`` of its steps."""
+
+    @abstractmethod
+    def row(self, run: Run, record: Record | None) -> dict[str, str]:
+        """An active run and its last record, as cells by column title."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What did not go as usual."""
+        return [f"{self.n_failed} failed"] if self.n_failed else []
+
+    @property
+    def results(self) -> Sequence[RenderableType]:
+        """What there is so far."""
+        return ()
+
+    def _progress(self, record: Record | None) -> dict[str, str]:
+        metric = None if record is None else record.metrics.get(self.metric)
+        return {
+            "done": f"{0 if record is None else record.fraction:.0%}",
+            "epoch": f"{0 if record is None else record.epoch:.3g}",
+            self.metric.replace("_", " "): "" if metric is None else f"{metric:.4f}",
+        }
+
+
+class SearchTally(Tally):
+    """Of a search, in whole trials, those that every study starts with included."""
+
+    unit = "trials"
+
+    def __init__(self, folder: StudyFolder, goal: SearchGoal) -> None:
+        self._folder = folder
+        self._goal = goal
+        self._report = study_report(folder.study)
+        self._n_baselines = 0
+        self._spent_before = self._report.spent
+        super().__init__(
+            self._report.metric,
+            goal.n_baselines + goal.budget,
+            folder.recipe.time_limit or math.inf,
+        )
+
+    @property
+    def opening(self) -> str:
+        """What will be trained, and where it is kept."""
+        return (
+            f"study {self._report.study}: {self._goal.n_baselines} baselines, then a budget of "
+            f"{whole_trials(self._goal.budget)} trials; {self._folder.path}"
+        )
+
+    def count(self, run: Run) -> str:
+        """Read the study again, since a trial has ended."""
+        self._report = study_report(self._folder.study)
+        self._n_baselines += run.trial.is_baseline
+        self.n_failed += run.trial.is_failed
+        self.done = self._n_baselines + self._report.spent - self._spent_before
+        return trial_line(self._report, run.trial)
+
+    def begun(self, run: Run, fraction: float) -> float:
+        """What a trial has made, without what the trial made that it continues."""
+        stopped = run.trial.continues
+        counted = 0.0 if stopped is None else self._report.trials[stopped].reach
+        return max(0.0, fraction - counted)
+
+    def row(self, run: Run, record: Record | None) -> dict[str, str]:
+        """The trial, how far it is, and its schedule."""
+        words = in_words(run.trial.stages, self._report.n_blocks)
+        return {"running": run.label, **self._progress(record), "trained": words}
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """How many trials were stopped early or failed."""
+        n_stopped = len(self._report.stopped)
+        stopped = [f"{n_stopped} stopped early"] if n_stopped else []
+        return [*stopped, *super().remarks]
+
+    @property
+    def results(self) -> Sequence[RenderableType]:
+        """The front so far."""
+        return [front_table(self._report)] if self._report.front else []
+
+
+class ConfirmTally(Tally):
+    """Of a confirmation, in runs."""
+
+    unit = "runs"
+
+    def __init__(self, folder: StudyFolder, goal: ConfirmGoal) -> None:
+        self._name = folder.name
+        self._goal = goal
+        super().__init__(folder.info.metric, goal.n_left)
+
+    @property
+    def opening(self) -> str:
+        """What will be trained, and what is done already."""
+        seeds, n_left = self._goal.seeds, self._goal.n_left
+        n_done = len(seeds) * self._goal.n_schedules - n_left
+        return (
+            f"study {self._name}: {self._goal.n_schedules} schedules on {len(seeds)} new "
+            f"{'seed' if len(seeds) == 1 else 'seeds'} ({seeds_in_words(seeds)}): "
+            f"{n_left} runs to train" + (f", {n_done} are done" if n_done else "")
+        )
+
+    def count(self, run: Run) -> str:
+        """The metrics of a run, or why it failed."""
+        assert run.kept is not None, "a run of a confirmation that has ended is kept"
+        self.done += 1
+        if run.kept.reason is not None:
+            self.n_failed += 1
+            return f"{run.label} failed: {run.kept.reason}"
+        metrics, test_metrics = run.kept.metrics or {}, run.kept.test_metrics
+        text = f"{run.label}: {self.metric.replace('_', ' ')} {metrics[self.metric]:.4f}"
+        return text + (f", test {test_metrics[self.metric]:.4f}" if test_metrics else "")
+
+    def begun(self, run: Run, fraction: float) -> float:
+        """What the run has made."""
+        return fraction
+
+    def row(self, run: Run, record: Record | None) -> dict[str, str]:
+        """The trial, the new seed, and how far the run is."""
+        return {"running": run.trial.label, "seed": str(run.seed), **self._progress(record)}
+
+
+def tally_of(folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> Tally:
+    """The tally of what begins now."""
+    if isinstance(goal, SearchGoal):
+        return SearchTally(folder, goal)
+    return ConfirmTally(folder, goal)
