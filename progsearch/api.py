@@ -11,7 +11,7 @@ from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 
 if TYPE_CHECKING:
     from progsearch.config import Recipe
-    from progsearch.driver.confirm_view import ConfirmView
+    from progsearch.driver.prepared import Prepared
     from progsearch.study.folder import StudyFolder
     from progsearch.study.view import View
 
@@ -53,10 +53,36 @@ def search(
         >>> [trial.values for trial in folder.study.best_trials]  # doctest: +SKIP
         [[0.91, 1.0], [0.89, 0.31]]
     """
+    prepared = prepare(recipe, studies_dir)
     with collector_paused():
         from progsearch.driver import search as driver
+        from progsearch.study.view import View
 
-    return driver.search(recipe, studies_dir=studies_dir, view=view)
+    return driver.search(prepared, view or View())
+
+
+def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
+    """Check a recipe as far as that needs neither torch nor Ray.
+
+    Args:
+        recipe: What to search.
+        studies_dir: Where the study folder will be made, and where an earlier study lies.
+
+    Raises:
+        StudyError: The study's name is taken, or there is no such earlier study.
+        ConfigError: The space has mistakes, or no grid.
+    """
+    from progsearch.driver.prepared import Prepared
+    from progsearch.space.space import Space
+    from progsearch.strategy.warm_start import read_earlier
+    from progsearch.study.folder import check_name_is_free
+
+    check_name_is_free(recipe, studies_dir)
+    space = Space.load(recipe.space, recipe.methods)
+    if recipe.sampler == "grid":
+        space.points()
+    earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
+    return Prepared(recipe, space, earlier, Path(studies_dir))
 
 
 def resume(
@@ -86,8 +112,9 @@ def resume(
     """
     with collector_paused():
         from progsearch.driver import search as driver
+        from progsearch.study.view import View
 
-    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view)
+    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view or View())
 
 
 def confirm(
@@ -98,7 +125,7 @@ def confirm(
     margin: float = DEFAULT_MARGIN,
     parallel: int | None = None,
     studies_dir: str | Path = "studies",
-    view: ConfirmView | None = None,
+    view: View | None = None,
 ) -> StudyFolder:
     """Train a study's front and baselines again on new seeds.
 
@@ -125,6 +152,7 @@ def confirm(
         ProgsearchError: As `progsearch.api.search` raises.
     """
     from progsearch.driver import confirm as driver
+    from progsearch.study.view import View
 
     return driver.confirm(
         study,
@@ -133,5 +161,5 @@ def confirm(
         margin=margin,
         parallel=parallel,
         studies_dir=studies_dir,
-        view=view,
+        view=view or View(),
     )

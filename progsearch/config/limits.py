@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+    from progsearch.study.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,11 @@ class Limits:
             found["min_metric"] = self.min_metric - metric
         return found
 
-    def allow(self, trial: FrozenTrial) -> bool:
+    def allow(self, trial: Trial) -> bool:
         """Whether a trial with values keeps to all limits."""
         if self == Limits():
             return True
-        updated = trial.user_attrs["costs"]["updated_parameters"]
-        violations = self.violations(trial.values[0], updated)
+        violations = self.violations(trial.values[0], trial.updated_parameters)
         return all(violation <= 0 for violation in violations.values())
 
     def __str__(self) -> str:

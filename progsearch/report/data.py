@@ -23,6 +23,7 @@ from progsearch.report.reuse import Reuse
 from progsearch.study.confirmed_runs import KeptRuns
 from progsearch.study.front import corner, directions, front_of, hypervolume, pick, usable
 from progsearch.study.progress import is_interrupted, is_searched, spent
+from progsearch.study.trial import Trial
 
 NOTE = (
     "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "
@@ -97,7 +98,7 @@ class StudyReport:
     @property
     def spent(self) -> float:
         """What is spent of the budget, in whole trials; a stopped one counts in part."""
-        return spent([t for t in self.trials if t.state.is_finished()])
+        return spent([Trial(t) for t in self.trials if t.state.is_finished()])
 
     @property
     def failed(self) -> list[FrozenTrial]:
@@ -132,16 +133,16 @@ class StudyReport:
     @cached_property
     def usable(self) -> list[FrozenTrial]:
         """The trials with a result."""
-        return usable(self.trials)
+        return [trial for trial in self.trials if Trial(trial).is_usable]
 
     @cached_property
     def allowed(self) -> list[FrozenTrial]:
         """The trials with a result that keep to the recipe's limits."""
-        return [trial for trial in self.usable if self.recipe.limits.allow(trial)]
+        return [trial for trial in self.usable if self.recipe.limits.allow(Trial(trial))]
 
     def pick(self, how: str) -> FrozenTrial:
         """The trial that a rule chooses within the recipe's limits; see `front.pick`."""
-        return pick(self.trials, how, self.recipe.limits)
+        return pick([Trial(t) for t in self.trials], how, self.recipe.limits).frozen
 
     @cached_property
     def confirmed(self) -> Confirmed | None:
@@ -166,7 +167,8 @@ class StudyReport:
         def scaled(values: Sequence[float]) -> list[float]:
             return [value / unit for value, unit in zip(values, scale, strict=True)]
 
-        values = [scaled(t.values) for t in usable(self.allowed if trials is None else trials)]
+        chosen = self.allowed if trials is None else trials
+        values = [scaled(t.values) for t in chosen if Trial(t).is_usable]
         return hypervolume(values, scaled(self.reference), directions(len(scale)))
 
     @property
@@ -229,7 +231,12 @@ def study_report(study: optuna.Study, kept: KeptRuns | None = None) -> StudyRepo
         parameters=model.get("parameters", 0),
         contributions=attrs.get("contributions", {}),
         trials=trials,
-        front=front_of([t for t in usable(trials) if recipe.limits.allow(t)]),
+        front=[
+            t.frozen
+            for t in front_of(
+                [t for t in usable(list(map(Trial, trials))) if recipe.limits.allow(t)]
+            )
+        ],
         planned=frozenset(attrs.get("baselines", [])),
         sessions=attrs.get("sessions", []),
         kept=kept,

@@ -12,9 +12,10 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from progsearch.config import SamplerName
+from progsearch.internals.optuna import set_constraints
 from progsearch.space.space import Space
 
 
@@ -125,14 +126,6 @@ class Draws:
         self._study.tell(number, list(values))
 
 
-def set_constraints(study: Study, number: int, violations: Mapping[str, float]) -> None:
-    """Tell a study by how much an unfinished trial misses each limit."""
-    if violations:
-        trial = Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
-        for name, violation in violations.items():
-            trial.set_constraint(name, violation)
-
-
 class GridSampler(BaseSampler):
     """Gives every point of a space once, in an order that the seed shuffles.
 
@@ -187,5 +180,5 @@ def make_sampler(name: Literal["ehvi", "tpe", "nsga2", "gp", "random"], seed: in
             case "gp":
                 return GPSampler(seed=seed)
             case "ehvi" | "random":
-                # What is drawn for ehvi is chosen from afterwards: see `asking`.
+                # What is drawn for ehvi is chosen from afterwards: see `acquisition`.
                 return RandomSampler(seed=seed)

@@ -26,7 +26,7 @@ from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import mend_journal
-from progsearch.study.trial import Trial, info_of, trials_of
+from progsearch.study.trial import Trial, info_of, keep_info, keep_recipe, trials_of
 
 _RECIPE, _JOURNAL, _LOCK = "study.yaml", "journal.log", ".lock"
 
@@ -79,7 +79,7 @@ class StudyFolder:
         """Change how many whole trials the search may cost in all."""
         self.recipe = self.recipe.model_copy(update={"budget": budget})
         write_yaml(self.path / _RECIPE, plain(self.recipe))
-        self.study.set_user_attr("recipe", plain(self.recipe))
+        keep_recipe(self.study, self.recipe)
 
     @property
     def info(self) -> StudyInfo:
@@ -149,19 +149,14 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
 
 
 def create_study(
-    recipe: Recipe,
-    studies_dir: str | Path,
-    *,
-    metric: str = "metric",
-    attributes: Mapping[str, Any] | None = None,
+    recipe: Recipe, studies_dir: str | Path, info: StudyInfo | None = None
 ) -> StudyFolder:
     """Make the folder and the study of a recipe.
 
     Args:
         recipe: What is to be searched.
         studies_dir: Where study folders lie; made if it is not there.
-        metric: The name that the objective ``metric`` goes by.
-        attributes: Further user attributes of the study, beside its recipe.
+        info: What is known of the study before its first trial, if anything is.
 
     Raises:
         StudyError: The name is taken, in the folder or in the database.
@@ -188,9 +183,11 @@ def create_study(
     write_yaml(path / _RECIPE, plain(recipe))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        metric = (info or StudyInfo()).metric
         study.set_metric_names([metric if o == "metric" else o for o in recipe.objectives])
-    for key, value in {"recipe": plain(recipe), **(attributes or {})}.items():
-        study.set_user_attr(key, value)
+    keep_recipe(study, recipe)
+    if info is not None:
+        keep_info(study, info)
     return StudyFolder(path, recipe, storage)
 
 

@@ -10,10 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from optuna.trial import FrozenTrial, TrialState
-
 from progsearch.config.limits import Limits
 from progsearch.errors import StudyError
+from progsearch.study.trial import Trial
 
 Direction = Literal["maximize", "minimize"]
 Values = Sequence[float | None] | None
@@ -148,16 +147,12 @@ def knee(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> 
     return min(range(len(points)), key=lambda i: (round(height(points[i]), 9), points[i]))
 
 
-def usable(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def usable(trials: Sequence[Trial]) -> list[Trial]:
     """The trials that ran to their end and have a finite value for every objective."""
-    return [
-        trial
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and all(math.isfinite(v) for v in trial.values)
-    ]
+    return [trial for trial in trials if trial.is_usable]
 
 
-def front_of(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def front_of(trials: Sequence[Trial]) -> list[Trial]:
     """The trials, baselines among them, that no other one beats: best metric first."""
     complete = usable(trials)
     if not complete:
@@ -166,7 +161,7 @@ def front_of(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return sorted((complete[i] for i in indices), key=lambda trial: -trial.values[0])
 
 
-def pick(trials: Sequence[FrozenTrial], how: str, limits: Limits = _NO_LIMITS) -> FrozenTrial:
+def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Trial:
     """One trial, chosen by a rule or named.
 
     Args:
@@ -201,7 +196,7 @@ def pick(trials: Sequence[FrozenTrial], how: str, limits: Limits = _NO_LIMITS) -
         return front[0]
     if how == "knee":
         return front[knee([t.values for t in front], directions(len(front[0].values)))]
-    full = next((t for t in complete if t.user_attrs.get("name") == "full"), front[0])
+    full = next((t for t in complete if t.name == "full"), front[0])
     return _cheapest(allowed, full, how)
 
 
@@ -211,7 +206,7 @@ def drop_of(text: str) -> float | None:
     return None if match is None else float(match[1]) * (0.01 if match[2] else 1.0)
 
 
-def _cheapest(trials: Sequence[FrozenTrial], full: FrozenTrial, how: str) -> FrozenTrial:
+def _cheapest(trials: Sequence[Trial], full: Trial, how: str) -> Trial:
     drop = drop_of(how.removeprefix("cheapest@"))
     if drop is None:
         raise StudyError(
@@ -227,13 +222,13 @@ def _cheapest(trials: Sequence[FrozenTrial], full: FrozenTrial, how: str) -> Fro
     return min(enough, key=lambda t: (_costs(t), -t.values[0], t.number))
 
 
-def _costs(trial: FrozenTrial) -> list[float]:
+def _costs(trial: Trial) -> list[float]:
     """What a trial costs: the study's own cost objectives, else its updated parameters."""
-    return trial.values[1:] or [trial.user_attrs["costs"]["updated_parameters"]]
+    return trial.values[1:] or [trial.updated_parameters]
 
 
-def _named(trials: Sequence[FrozenTrial], how: str) -> FrozenTrial:
-    names = {t.user_attrs["name"]: t for t in trials if "name" in t.user_attrs}
+def _named(trials: Sequence[Trial], how: str) -> Trial:
+    names = {t.name: t for t in trials if t.name is not None}
     if how.isdecimal():
         trial = next((t for t in trials if t.number == int(how)), None)
         if trial is None:
@@ -249,7 +244,7 @@ def _named(trials: Sequence[FrozenTrial], how: str) -> FrozenTrial:
             f"cheapest@1pt), a trial's number or a baseline ({', '.join(names) or 'none here'})"
         )
     if trial not in usable(trials):
-        reason = trial.user_attrs.get("reason", "it has not finished")
+        reason = trial.reason or "it has not finished"
         raise StudyError(
             f"trial {trial.number} is {trial.state.name} and has no result ({reason}); "
             "pick another one"

@@ -12,29 +12,21 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from progsearch.study.folder import StudyFolder
-
-INTERRUPTED = "interrupted"
-"""Reason of a trial that was stopped with its search; another trial runs it again."""
-
-STOPPED = "stopped by the scheduler"
-"""Reason of a trial that was given up before its end; it is PRUNED."""
+from progsearch.study.info import Session as SessionInfo
+from progsearch.study.trial import INTERRUPTED, Trial, keep_sessions, numbered, sessions_of
 
 
 def is_interrupted(trial: FrozenTrial) -> bool:
     """Whether the trial was stopped with its search, which says nothing about its schedule."""
-    return trial.state == TrialState.FAIL and trial.user_attrs.get("reason") == INTERRUPTED
+    return Trial(trial).is_interrupted
 
 
 def is_searched(trial: FrozenTrial) -> bool:
-    """Whether the trial was drawn and is no other trial's rest.
-
-    Neither baselines nor interrupted trials are, nor those that go on with a stopped one.
-    """
-    attributes = trial.user_attrs
-    return not {"name", "continues"} & attributes.keys() and not is_interrupted(trial)
+    """Whether the trial was sampled and does not continue a stopped one."""
+    return Trial(trial).is_searched
 
 
-def spent(trials: Sequence[FrozenTrial]) -> float:
+def spent(trials: Sequence[Trial]) -> float:
     """How much of the budget is spent, in whole trials.
 
     A stopped trial counts as the part of its run that it made, and one that goes on with it as
@@ -46,31 +38,31 @@ def spent(trials: Sequence[FrozenTrial]) -> float:
     return _whole(_parts(trials).values())
 
 
-def latest(trials: Sequence[FrozenTrial], first: int, number: int) -> list[FrozenTrial] | None:
-    """The last trials that ended and came to so many whole ones, counted as `spent` does.
+def latest(trials: Sequence[Trial], first: int, number: int) -> list[Trial] | None:
+    """The last trials that ended and came to ``number`` whole ones, counted as `spent` does.
 
     Args:
         trials: Of a study.
         first: The number of the first one to count.
-        number: Of whole trials; None is returned where there are fewer.
+        number: Of whole trials; None is returned if there are fewer.
     """
     parts = _parts(trials)
-    ended = [t for t in trials[first:] if t.number in parts and t.state.is_finished()]
+    ended = [t for t in trials[first:] if t.number in parts and t.is_finished]
     for n in range(1, len(ended) + 1):
         if _whole(parts[trial.number] for trial in ended[-n:]) >= number:
             return ended[-n:]
     return None
 
 
-def _parts(trials: Sequence[FrozenTrial]) -> dict[int, float]:
+def _parts(trials: Sequence[Trial]) -> dict[int, float]:
     """What each trial costs of the budget, by its number; those that cost nothing left out."""
-    by_number = {trial.number: trial for trial in trials}
+    by_number = numbered(trials)
     return {
-        number: reach(trial) - reach(by_number[trial.user_attrs["continues"]])
-        if "continues" in trial.user_attrs
-        else reach(trial)
-        for number, trial in by_number.items()
-        if "name" not in trial.user_attrs and not is_interrupted(trial)
+        trial.number: trial.reach
+        if trial.continues is None
+        else trial.reach - by_number[trial.continues].reach
+        for trial in trials
+        if not trial.is_baseline and not trial.is_interrupted
     }
 
 
@@ -81,26 +73,22 @@ def _whole(parts: Iterable[float]) -> float:
 
 def reach(trial: FrozenTrial) -> float:
     """The fraction of its run that a trial made or is to make."""
-    records = trial.user_attrs.get("records")
-    # Without any it counts whole as well, so that every search comes to its end.
-    if trial.state != TrialState.PRUNED or not records:
-        return 1.0
-    return float(records[-1]["fraction"])
+    return Trial(trial).reach
 
 
-def to_retry(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def to_retry(trials: Sequence[Trial]) -> list[Trial]:
     """The interrupted trials that no other trial has run again yet, oldest first."""
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    return [trial for trial in trials if is_interrupted(trial) and trial.number not in retried]
+    retried = {trial.retry_of for trial in trials}
+    return [trial for trial in trials if trial.is_interrupted and trial.number not in retried]
 
 
 def left(folder: StudyFolder) -> tuple[int, float]:
     """How many baselines are still to be run, and how much of the budget is not spent."""
-    trials = folder.study.get_trials(deepcopy=False)
+    trials = folder.trials()
     retry = to_retry(trials)
-    seen = {trial.user_attrs.get("name") for trial in trials}
-    new_baselines = set(folder.study.user_attrs["baselines"]) - seen
-    n_baselines = len(new_baselines) + sum("name" in trial.user_attrs for trial in retry)
+    seen = {trial.name for trial in trials}
+    new_baselines = set(folder.info.baselines) - seen
+    n_baselines = len(new_baselines) + sum(trial.is_baseline for trial in retry)
     return n_baselines, max(0.0, folder.recipe.budget - spent(trials))
 
 
@@ -109,9 +97,9 @@ def interrupt_running(folder: StudyFolder) -> int:
 
     Only while nothing runs: after a search, and before the next one if it was killed.
     """
-    running = folder.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    running = [trial for trial in folder.trials() if trial.is_running]
     for trial in running:
-        folder.set_trial_attr(trial.number, "reason", INTERRUPTED)
+        folder.keep(trial.number, {"reason": INTERRUPTED})
         folder.study.tell(trial.number, state=TrialState.FAIL)
     return len(running)
 
@@ -121,16 +109,11 @@ class Session:
 
     def __init__(self, folder: StudyFolder) -> None:
         self._folder = folder
-        self._earlier = folder.study.user_attrs.get("sessions", [])
+        self._earlier = sessions_of(folder.study)
         self._started = datetime.now().astimezone().isoformat(timespec="seconds")
         self._since = time.monotonic()
         self._trials = 0
         self.save()
-
-    @property
-    def number(self) -> int:
-        """1 for the first session of a study."""
-        return len(self._earlier) + 1
 
     def count_trial(self) -> None:
         """One more trial ended."""
@@ -139,9 +122,6 @@ class Session:
 
     def save(self) -> None:
         """Keep the session's length in the study, so that a killed one is not lost."""
-        session = {
-            "started": self._started,
-            "seconds": round(time.monotonic() - self._since, 3),
-            "trials": self._trials,
-        }
-        self._folder.study.set_user_attr("sessions", [*self._earlier, session])
+        seconds = round(time.monotonic() - self._since, 3)
+        session = SessionInfo(started=self._started, seconds=seconds, trials=self._trials)
+        keep_sessions(self._folder.study, [*self._earlier, session])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,22 +17,21 @@ from rich.text import Text
 
 from progsearch.cli.show.live import progress_line
 from progsearch.cli.show.tables import confirmed_table, console
-from progsearch.driver.confirm_view import ConfirmView
 from progsearch.report.confirmation import seeds_in_words
-from progsearch.report.data import StudyReport
+from progsearch.report.data import StudyReport, study_report
 from progsearch.report.formatting import duration
 from progsearch.report.rows import trial_name
-from progsearch.strategy.confirmation import Job
-from progsearch.study.confirmed_runs import KeptRun
 from progsearch.study.folder import StudyFolder
+from progsearch.study.results import Record
+from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator[ConfirmView]:
+def watching(quiet: bool) -> Iterator[View]:
     """Gives the view that fits where stderr goes; results alone are for stdout."""
     where = console(sys.stderr)
     if quiet:
-        yield ConfirmView()
+        yield View()
     elif where.is_terminal:
         view = ConfirmLive(where)
         try:
@@ -54,7 +53,7 @@ def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
 
 
-class ConfirmLines(ConfirmView):
+class ConfirmLines(View):
     """One line for each step of the preparation and for each finished run."""
 
     def __init__(self, where: Console) -> None:
@@ -67,10 +66,11 @@ class ConfirmLines(ConfirmView):
         """Show what takes its time."""
         self.print(message)
 
-    def started(
-        self, report: StudyReport, seeds: Sequence[int], n_schedules: int, n_left: int
-    ) -> None:
+    def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained."""
+        assert isinstance(goal, ConfirmGoal)
+        seeds, n_schedules, n_left = goal.seeds, goal.n_schedules, goal.n_left
+        report = study_report(folder.study)
         self.metric = report.metric
         self.n_runs = n_left
         word = "seed" if len(seeds) == 1 else "seeds"
@@ -81,18 +81,19 @@ class ConfirmLines(ConfirmView):
             + (f", {done} are done" if done else "")
         )
 
-    def run_finished(self, job: Job, run: KeptRun) -> None:
+    def run_ended(self, run: Run) -> None:
         """Say what came out of it."""
         self.n_finished += 1
-        name = f"{trial_name(job.trial)}, seed {job.seed}"
-        if run.reason is not None:
-            text = f"{name} failed: {run.reason}"
+        name, kept = run.label, run.kept
+        assert kept is not None
+        if kept.reason is not None:
+            text = f"{name} failed: {kept.reason}"
         else:
             text = (
-                f"{name}: {self.metric.replace('_', ' ')} {(run.metrics or {})[self.metric]:.4f}"
+                f"{name}: {self.metric.replace('_', ' ')} {(kept.metrics or {})[self.metric]:.4f}"
             )
-            if run.test_metrics:
-                text += f", test {run.test_metrics[self.metric]:.4f}"
+            if kept.test_metrics:
+                text += f", test {kept.test_metrics[self.metric]:.4f}"
         self.print(f"{self.n_finished} of {self.n_runs}  {text}")
 
     def print(self, message: str) -> None:
@@ -105,7 +106,7 @@ class ConfirmLive(ConfirmLines):
 
     def __init__(self, where: Console) -> None:
         super().__init__(where)
-        self._running: dict[tuple[int, int], tuple[Job, dict[str, Any]]] = {}
+        self._running: dict[tuple[int, int | None], tuple[Run, dict[str, Any]]] = {}
         self._message = ""
         self._n_failed = 0
         self._since = time.monotonic()
@@ -118,29 +119,29 @@ class ConfirmLive(ConfirmLines):
         self._message = message
         self._live.start()
 
-    def run_started(self, job: Job) -> None:
+    def run_started(self, run: Run) -> None:
         """Add it to the running ones."""
         if self._message:
             self._message = ""
             self._since = time.monotonic()
-        self._running[job.trial.number, job.seed] = job, {"fraction": 0.0, "metrics": {}}
+        self._running[run.trial.number, run.seed] = run, {"fraction": 0.0, "metrics": {}}
 
-    def record(self, job: Job, record: dict[str, Any]) -> None:
+    def record(self, run: Run, record: Record) -> None:
         """Show how far a run is."""
-        self._running[job.trial.number, job.seed] = job, record
+        self._running[run.trial.number, run.seed] = run, record.to_dict()
 
-    def run_finished(self, job: Job, run: KeptRun) -> None:
+    def run_ended(self, run: Run) -> None:
         """Take it away and say what came out."""
-        self._running.pop((job.trial.number, job.seed), None)
-        self._n_failed += run.reason is not None
-        super().run_finished(job, run)
+        self._running.pop((run.trial.number, run.seed), None)
+        self._n_failed += run.kept is not None and run.kept.reason is not None
+        super().run_ended(run)
 
-    def finished(self, interrupted: bool) -> None:
+    def finished(self, ending: Ending) -> None:
         """Take the drawing away."""
         self.stop()
 
     def stop(self) -> None:
-        """Take the drawing away, however it ended."""
+        """Take the drawing away, however it run."""
         self._live.stop()
 
     def drawing(self) -> RenderableType:
@@ -160,7 +161,7 @@ class ConfirmLive(ConfirmLines):
         for job, record in self._running.values():
             metric = record["metrics"].get(self.metric)
             table.add_row(
-                escape(trial_name(job.trial)),
+                escape(job.trial.label),
                 str(job.seed),
                 f"{record['fraction']:.0%}",
                 f"{record.get('epoch', 0):.3g}",

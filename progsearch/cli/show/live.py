@@ -26,7 +26,8 @@ from progsearch.report.formatting import duration, in_words, whole_trials
 from progsearch.report.rows import trial_name
 from progsearch.study.folder import StudyFolder
 from progsearch.study.progress import reach
-from progsearch.study.view import Ending, View
+from progsearch.study.results import Record
+from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
 
 # Of an interrupted search the command says how to go on with it.
 _ENDINGS: dict[Ending, str] = {
@@ -76,8 +77,10 @@ class LineView(View):
         """Show it."""
         self.print(message)
 
-    def started(self, folder: StudyFolder, n_baselines: int, budget: float) -> None:
+    def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained."""
+        assert isinstance(goal, SearchGoal)
+        n_baselines, budget = goal.n_baselines, goal.budget
         self._folder = folder
         self.total = n_baselines + budget
         self.report = study_report(folder.study)
@@ -87,8 +90,9 @@ class LineView(View):
             f"{whole_trials(budget)} trials; {folder.path}"
         )
 
-    def trial_finished(self, trial: FrozenTrial) -> None:
+    def run_ended(self, run: Run) -> None:
         """Say what came out of it."""
+        trial = run.trial.frozen
         assert self._folder is not None, "a search starts before its trials finish"
         self.report = study_report(self._folder.study)
         self._n_baselines += "name" in trial.user_attrs
@@ -132,27 +136,27 @@ class LiveView(LineView):
         self._message = message
         self._live.start()
 
-    def started(self, folder: StudyFolder, n_baselines: int, budget: float) -> None:
+    def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained, above the drawing."""
-        super().started(folder, n_baselines, budget)
+        super().started(folder, goal)
         self._message = ""
         self._since = time.monotonic()
         self._seconds_allowed = folder.recipe.time_limit or math.inf
         self._live.start()
 
-    def trial_started(self, trial: FrozenTrial) -> None:
+    def run_started(self, run: Run) -> None:
         """Add it to the running trials."""
-        self._running[trial.number] = _Running(trial)
+        self._running[run.trial.number] = _Running(run.trial.frozen)
 
-    def record(self, trial: FrozenTrial, record: dict[str, Any]) -> None:
+    def record(self, run: Run, record: Record) -> None:
         """Show how far a trial is."""
-        self._running[trial.number] = _Running(trial, record)
+        self._running[run.trial.number] = _Running(run.trial.frozen, record.to_dict())
 
-    def trial_finished(self, trial: FrozenTrial) -> None:
+    def run_ended(self, run: Run) -> None:
         """Move a trial from the running ones into the front, or say why it has no place there."""
-        self._running.pop(trial.number, None)
-        self.n_failed += trial.state == TrialState.FAIL
-        super().trial_finished(trial)
+        self._running.pop(run.trial.number, None)
+        self.n_failed += run.trial.state == TrialState.FAIL
+        super().run_ended(run)
 
     def finished(self, ending: Ending) -> None:
         """Take the drawing away and say why the search ended."""

@@ -14,6 +14,7 @@ from progsearch.report.figures.style import BASELINE, FRONT, TEMPLATE, TRIAL, ho
 from progsearch.report.rows import trial_name
 from progsearch.report.stopped import in_short, last_metric
 from progsearch.study.front import front_of
+from progsearch.study.trial import Trial
 
 
 def history_figure(report: StudyReport) -> go.Figure:
@@ -87,8 +88,8 @@ def history_figure(report: StudyReport) -> go.Figure:
 
 def _fronts(report: StudyReport) -> Iterator[list[FrozenTrial]]:
     """The front after each trial with a result."""
-    front: list[FrozenTrial] = []
-    for trial in report.usable:
+    front: list[Trial] = []
+    for trial in map(Trial, report.usable):
         if report.recipe.limits.allow(trial):
             front = front_of([*front, trial])
-        yield front
+        yield [kept.frozen for kept in front]
