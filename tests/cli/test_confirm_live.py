@@ -2,10 +2,10 @@ import io
 from types import SimpleNamespace
 
 import pytest
+from progsearch.driver.confirm_view import ConfirmView
 from rich.console import Console
 
 from progsearch.cli.show.confirm_live import ConfirmLines, ConfirmLive, watching
-from progsearch.driver.confirm_view import ConfirmView
 from progsearch.report.data import study_report
 from progsearch.study.confirmed_runs import KeptRun
 from tests.support.fake_runs import kept_run

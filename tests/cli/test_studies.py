@@ -9,6 +9,7 @@ from progsearch.cli.show.results import command
 from progsearch.schedule.files import read_config
 from progsearch.study.confirmed_runs import write_kept
 from progsearch.study.folder import create_study
+from progsearch.study.trial import info_of, keep_sessions, sessions_of
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy
 
@@ -21,8 +22,8 @@ def study(tmp_path, monkeypatch):
     fake.searched(3)
     fake.fail("the loss is not a number at step 3")
     fake.stop(0.7, steps_reused=100)
-    attributes = {k: v for k, v in fake.study.user_attrs.items() if k != "recipe"}
-    folder = create_study(fake.recipe, "studies", metric="accuracy", attributes=attributes)
+    folder = create_study(fake.recipe, "studies", info_of(fake.study))
+    keep_sessions(folder.study, sessions_of(fake.study))
     folder.study.add_trials(fake.study.trials)
     return folder
 

@@ -8,6 +8,7 @@ from optuna.trial import TrialState, create_trial
 from progsearch.config import TaskConfig
 from progsearch.errors import ConfigError, StudyError
 from progsearch.study.folder import create_study, default_name, open_study, study_names
+from progsearch.study.info import StudyInfo
 from tests.support.fakes import recipe
 
 TORN = b'{"op_code":8,"worker_id":"1f","trial_id":0,"user_a'
@@ -19,10 +20,11 @@ def add_trial(folder):
 
 def test_a_study_is_a_folder_that_can_be_opened_again(tmp_path):
     given = recipe(objectives=("metric", "flops"), budget=7)
-    made = create_study(given, tmp_path / "studies", metric="f1", attributes={"n": [1, 2]})
+    info = StudyInfo(metric="f1", contributions={"depth": (1.0, 2.0)}, majority=0.5)
+    made = create_study(given, tmp_path / "studies", info)
     found = open_study("fake", tmp_path / "studies", read_only=True)
     assert found.recipe == made.recipe == given
-    assert found.study.user_attrs["n"] == [1, 2]
+    assert found.info == made.info == info
     assert found.study.user_attrs["recipe"]["budget"] == 7
     assert found.study.metric_names == ["f1", "flops"]
     assert [direction.name for direction in found.study.directions] == ["MAXIMIZE", "MINIMIZE"]

@@ -2,9 +2,9 @@
 
 import random
 
-from progsearch.report.data import study_report
 from progsearch.strategy.confirmation import to_confirm
 from progsearch.study.confirmed_runs import KeptRun, KeptRuns
+from progsearch.study.trial import recipe_of, trials_of
 
 
 def kept_run(trial, seed, accuracy, test=None):
@@ -24,7 +24,7 @@ def fake_runs(study, n_seeds=5, margin=0.01, test=True):
     draw = random.Random(0)
     shift = {seed: draw.gauss(0, 0.008) for seed in range(1, n_seeds + 1)}
     runs = []
-    for trial in to_confirm(study_report(study)):
+    for trial in to_confirm(trials_of(study), recipe_of(study).limits):
         own = draw.gauss(-0.004, 0.003)
         for seed in shift:
             accuracy = trial.values[0] + own + shift[seed] + draw.gauss(0, 0.004)
