@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray._private import worker
+from ray.exceptions import RayTaskError
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
@@ -17,11 +18,12 @@ from progsearch.internals.ray import (
     processes_started_ahead,
 )
 
+DAEMON = Path(ray.__file__).parent / "core/src/ray/raylet/raylet"
+
 
 @pytest.mark.parametrize("variable", processes_started_ahead("a.module"))
 def test_rays_daemon_reads_the_settings_of_processes_that_are_started_ahead(variable):
-    daemon = Path(ray.__file__).parent / "core/src/ray/raylet/raylet"
-    assert variable.removeprefix("RAY_").encode() in daemon.read_bytes()
+    assert variable.removeprefix("RAY_").encode() in DAEMON.read_bytes()
 
 
 def test_tune_wants_no_environment_for_trials(monkeypatch):
@@ -39,8 +41,6 @@ def test_tune_wants_no_environment_for_trials(monkeypatch):
 
 
 def test_messages_of_rays_daemon_are_told_and_not_printed(capsys):
-    from ray._private import worker
-
     stopped = SimpleNamespace(is_set=lambda: not messages)
     messages = [(None, {"job_id": None, "error_message": "A worker died"})]
     subscriber = SimpleNamespace(
@@ -78,11 +78,8 @@ def test_a_trial_of_tune_keeps_why_its_worker_died(failing):
 
 
 def test_ray_says_between_known_words_why_a_worker_died(failing):
-    from ray.core.generated.common_pb2 import ActorDiedErrorContext
-
-    context = ActorDiedErrorContext(
-        error_message="Worker exit type: X Worker exit detail: Killed for memory. "
-        "Some common causes include: (1) ..."
-    )
-    failing.handle_error(ActorDiedError(context))
+    words = "Worker exit detail: {} Some common causes include: (1) ..."
+    failing.handle_error(RayTaskError("step", words.format("Killed for memory."), None))
     assert death_of(failing) == "Killed for memory."
+    said = DAEMON.read_bytes()
+    assert all(part.encode() in said for part in ("Worker exit detail: ", "Some common causes"))
