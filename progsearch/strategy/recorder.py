@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from progsearch.config import Recipe
 from progsearch.internals.optuna import set_constraints
@@ -18,6 +18,7 @@ from progsearch.study.progress import Session
 from progsearch.study.results import Outcome, Record, Spent
 from progsearch.study.trial import (
     STOPPED,
+    NewTrial,
     Trial,
     outcome_attributes,
     record_attributes,
@@ -81,7 +82,7 @@ class Recorder:
         self._session = Session(folder)
         self._view = view
 
-    def begin(self, new: FrozenTrial, point: int | None) -> tuple[RunningTrial, Trial]:
+    def begin(self, new: NewTrial, point: int | None) -> tuple[RunningTrial, Trial]:
         """Add a trial to the study; see `RunningTrial` for ``point``."""
         trial = self._folder.add(new)
         self._view.run_started(Run(trial))

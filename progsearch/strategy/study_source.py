@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from optuna.trial import FrozenTrial
-
 from progsearch.strategy.candidates import Candidate
 from progsearch.strategy.judgement import Judgement
 from progsearch.strategy.observations import Observations
@@ -32,14 +30,14 @@ from progsearch.strategy.source import (
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import StudyFolder
 from progsearch.study.progress import interrupt_running, latest, spent, to_retry
-from progsearch.study.trial import Sampled, Trial, continuing, new_trial, retrying
+from progsearch.study.trial import NewTrial, Sampled, Trial, continuing, new_trial, retrying
 from progsearch.study.view import View
 
 
 class _Start(NamedTuple):
     """A trial to begin, and the number of its point if it was sampled."""
 
-    trial: FrozenTrial
+    trial: NewTrial
     point: int | None = None
 
 

@@ -277,9 +277,11 @@ class Sampled:
         return cls(frozen.params, frozen.distributions, frozen.system_attrs)
 
 
-def new_trial(
-    plan: Plan, *, name: str | None = None, sampled: Sampled | None = None
-) -> FrozenTrial:
+NewTrial = FrozenTrial
+"""A running trial that is not in its study yet; see `StudyFolder.add`."""
+
+
+def new_trial(plan: Plan, *, name: str | None = None, sampled: Sampled | None = None) -> NewTrial:
     """A running trial to add to a study."""
     attributes = {
         **({} if name is None else {"name": name}),
@@ -293,14 +295,14 @@ def new_trial(
     return _running(attributes, sampled)
 
 
-def retrying(trial: Trial) -> FrozenTrial:
+def retrying(trial: Trial) -> NewTrial:
     """A running trial that runs an interrupted one again."""
     attributes = {**trial.frozen.user_attrs, "retry_of": trial.number}
     del attributes["reason"]
     return _running(attributes, Sampled.of(trial))
 
 
-def continuing(trial: Trial) -> FrozenTrial:
+def continuing(trial: Trial) -> NewTrial:
     """A running trial that goes on where a stopped one ended: its steps are stored."""
     names = ("schedule", "key", "run", "costs", "segments", "segment_flops")
     attributes = {name: trial.frozen.user_attrs[name] for name in names}
@@ -308,7 +310,7 @@ def continuing(trial: Trial) -> FrozenTrial:
     return _running(attributes, Sampled.of(trial))
 
 
-def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> FrozenTrial:
+def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> NewTrial:
     return create_trial(
         state=TrialState.RUNNING,
         params=sampled.params if sampled else None,

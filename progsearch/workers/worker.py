@@ -110,7 +110,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         result, trained = run.result(), run.config
         chosen = None
         if trained != self._assignment.run:
-            # Blocks were chosen on the way: the trial is to say what was trained.
+            # Stages chose their blocks when they began: the trial is to say what was trained.
             chosen = Chosen(run.schedule.to_dicts(), plain(trained), result.cost.to_dict())
         return Outcome(
             metrics=result.metrics,

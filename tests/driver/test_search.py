@@ -13,20 +13,7 @@ from progsearch.study.progress import spent
 from tests.support.fakes import Watcher
 from tests.support.tiny_task import tiny_recipe
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shared_ray(_own_cache):
-    # One Ray for all searches of this module: a search uses what is there.
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return tmp_path_factory.mktemp("tiny")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 
 def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path, capfd):

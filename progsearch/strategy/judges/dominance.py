@@ -70,7 +70,7 @@ def predict(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | None
     if squares == 0 and offset != 0:
         return None
     slope = float(spread @ (final - final.mean())) / squares if squares > 0 else 0.0
-    # A trial that is ahead will hardly fall behind by that, nor more than keep its lead.
+    # A trial that leads will hardly lose by that, nor do more than keep its lead.
     slope = min(1.0, max(0.0, slope))
     errors = final - final.mean() - slope * spread
     variance = float(errors @ errors) / (len(pairs) - 2)
