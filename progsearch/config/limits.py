@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from progsearch.study.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -22,11 +18,11 @@ class Limits:
     min_metric: float | None = None
 
     def affordable(self, updated_parameters: float) -> bool:
-        """Whether a run that updates so many parameters may be chosen; known before it starts."""
+        """Whether a run that updates these parameters may be chosen; known before it starts."""
         return self.max_updated is None or updated_parameters <= self.max_updated
 
     def violations(self, metric: float, updated_parameters: float) -> dict[str, float]:
-        """By how much a run misses each limit; zero or less where it keeps to it."""
+        """By how much a run misses each limit; at most 0 if it keeps to it."""
         found = {}
         if self.max_updated is not None:
             found["max_updated"] = updated_parameters - self.max_updated
@@ -34,11 +30,9 @@ class Limits:
             found["min_metric"] = self.min_metric - metric
         return found
 
-    def allow(self, trial: Trial) -> bool:
-        """Whether a trial with values keeps to all limits."""
-        if self == Limits():
-            return True
-        violations = self.violations(trial.values[0], trial.updated_parameters)
+    def allow(self, metric: float, updated_parameters: float) -> bool:
+        """Whether a run keeps to all limits."""
+        violations = self.violations(metric, updated_parameters)
         return all(violation <= 0 for violation in violations.values())
 
     def __str__(self) -> str:

@@ -138,7 +138,7 @@ class StudyReport:
     @cached_property
     def allowed(self) -> list[FrozenTrial]:
         """The trials with a result that keep to the recipe's limits."""
-        return [trial for trial in self.usable if self.recipe.limits.allow(Trial(trial))]
+        return [trial for trial in self.usable if Trial(trial).keeps_to(self.recipe.limits)]
 
     def pick(self, how: str) -> FrozenTrial:
         """The trial that a rule chooses within the recipe's limits; see `front.pick`."""
@@ -234,7 +234,7 @@ def study_report(study: optuna.Study, kept: KeptRuns | None = None) -> StudyRepo
         front=[
             t.frozen
             for t in front_of(
-                [t for t in usable(list(map(Trial, trials))) if recipe.limits.allow(t)]
+                [t for t in usable(list(map(Trial, trials))) if t.keeps_to(recipe.limits)]
             )
         ],
         planned=frozenset(attrs.get("baselines", [])),

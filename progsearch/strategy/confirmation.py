@@ -13,7 +13,6 @@ from progsearch.space.settings import Choice
 from progsearch.strategy.candidates import Candidate, candidate
 from progsearch.strategy.order import next_in_order
 from progsearch.strategy.problem import Problem
-from progsearch.strategy.references import FULL, PAPER
 from progsearch.strategy.source import (
     Assignment,
     Decision,
@@ -26,7 +25,7 @@ from progsearch.strategy.source import (
 )
 from progsearch.study.confirmed_runs import KeptRun, KeptRuns, write_kept
 from progsearch.study.front import front_of, pick, usable
-from progsearch.study.trial import Trial
+from progsearch.study.trial import FULL, PAPER, Trial
 from progsearch.study.view import Run, View
 
 
@@ -76,7 +75,7 @@ def to_confirm(trials: Sequence[Trial], limits: Limits, picks: Sequence[str] = (
         chosen = [pick(trials, how, limits) for how in picks]
         references = [named[name] for name in (FULL, PAPER) if name in named]
     else:
-        chosen = front_of([trial for trial in found if limits.allow(trial)])
+        chosen = front_of([trial for trial in found if trial.keeps_to(limits)])
         references = list(named.values())
     return list({trial.number: trial for trial in (*chosen, *references)}.values())
 

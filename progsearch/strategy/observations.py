@@ -10,12 +10,11 @@ from progsearch.strategy.features import Vector, features
 from progsearch.strategy.judges import Curve
 from progsearch.strategy.judges.dominance import predict
 from progsearch.strategy.problem import Problem
-from progsearch.strategy.references import FULL
 from progsearch.strategy.surrogate import Observation
 from progsearch.strategy.training_time import TrainingTime
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.results import Record
-from progsearch.study.trial import Trial
+from progsearch.study.trial import FULL, Trial
 
 # Fractions of a run come from divisions.
 _DIGITS = 6
@@ -70,7 +69,7 @@ class Observations:
             self.costs(trial.costs),
             {round(r.fraction, _DIGITS): r.metrics[self._problem.metric] for r in records},
             trial.values[0] if trial.is_complete else None,
-            self._recipe.limits.allow(trial) if trial.is_complete else True,
+            trial.keeps_to(self._recipe.limits) if trial.is_complete else True,
         )
 
     def vector(self, trial: Trial) -> Vector:

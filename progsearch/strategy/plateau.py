@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from progsearch.strategy.references import FULL
 from progsearch.study.front import corner, directions, hypervolume, usable
-from progsearch.study.trial import Trial
+from progsearch.study.trial import FULL, Trial
 
 
 def is_plateau(

@@ -11,9 +11,7 @@ from progsearch.schedule import Schedule
 from progsearch.space.settings import Choice
 from progsearch.strategy.candidates import Candidate, candidate
 from progsearch.strategy.problem import Problem
-
-FULL, PAPER = "full", "progtuning-3"
-"""The names of full fine-tuning and of the paper's schedule of 3 stages."""
+from progsearch.study.trial import FULL, PAPER
 
 
 @dataclass(frozen=True)

@@ -186,5 +186,5 @@ class StudySource(TrialSource):
         recent = latest(trials, self._first, recipe.patience)
         if recent is None:
             return False
-        allowed = [t for t in trials if t.is_complete and recipe.limits.allow(t)]
+        allowed = [t for t in trials if t.is_complete and t.keeps_to(recipe.limits)]
         return is_plateau(allowed, recent, recipe.objectives, self._problem.majority)

@@ -9,11 +9,10 @@ import numpy as np
 
 from progsearch.config import Config
 from progsearch.strategy.features import features
-from progsearch.strategy.references import FULL
 from progsearch.strategy.surrogate import Observation
 from progsearch.study.folder import open_study
 from progsearch.study.front import front_of, usable
-from progsearch.study.trial import recipe_of
+from progsearch.study.trial import FULL, recipe_of
 
 
 class EarlierRun(Config):
@@ -70,7 +69,7 @@ def read_earlier(study: str | Path, studies_dir: str | Path) -> Earlier:
     folder = open_study(study, studies_dir, read_only=True)
     info, limits = folder.info, recipe_of(folder.study).limits
     trials = usable(folder.trials())
-    front = front_of([trial for trial in trials if limits.allow(trial)])
+    front = front_of([trial for trial in trials if trial.keeps_to(limits)])
     full = next((trial for trial in trials if trial.name == FULL), None)
     gains: list[EarlierRun] = []
     if full is not None:

@@ -183,7 +183,7 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
             "`progsearch report` shows why trials failed"
         )
     is_rule = how in ("best", "knee") or how.startswith("cheapest")
-    allowed = [trial for trial in complete if limits.allow(trial)]
+    allowed = [trial for trial in complete if trial.keeps_to(limits)]
     if not is_rule:
         return _named(trials, how)
     if not allowed:

@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from progsearch.config import Recipe, RunConfig, parse, plain
+from progsearch.config import Limits, Recipe, RunConfig, parse, plain
 from progsearch.costs import RunCost
 from progsearch.schedule import Schedule
 from progsearch.study.info import Session, StudyInfo
@@ -24,6 +24,10 @@ INTERRUPTED = "interrupted"
 
 STOPPED = "stopped by the scheduler"
 """Reason of a trial that was stopped before its end; Optuna calls its state PRUNED."""
+
+FULL, PAPER = "full", "progtuning-3"
+"""Names of the references that schedules are compared with: full fine-tuning, and the paper's
+schedule of 3 stages."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +246,10 @@ class Trial:
         """The fraction of its run that it made or is to make."""
         # A stopped one without any record counts whole, so that every search comes to its end.
         return self.records[-1].fraction if self.is_stopped and self.records else 1.0
+
+    def keeps_to(self, limits: Limits) -> bool:
+        """Whether a trial with values keeps to all limits."""
+        return limits.allow(self.values[0], self.updated_parameters)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; ``name`` is there for references only."""

@@ -90,6 +90,6 @@ def _fronts(report: StudyReport) -> Iterator[list[FrozenTrial]]:
     """The front after each trial with a result."""
     front: list[Trial] = []
     for trial in map(Trial, report.usable):
-        if report.recipe.limits.allow(trial):
+        if trial.keeps_to(report.recipe.limits):
             front = front_of([*front, trial])
         yield [kept.frozen for kept in front]
