@@ -14,9 +14,9 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
-from optuna.trial import FrozenTrial
 from schedules import (
     BATCH,
     EPOCHS,
@@ -32,24 +32,26 @@ from progsearch.config import Recipe, TrainingConfig, method_of
 from progsearch.driver import search as driver
 from progsearch.schedule import ScheduleSpec
 from progsearch.space.settings import Choice
-from progsearch.strategy.candidates import Candidate, candidate
-from progsearch.strategy.problem import Subject
+from progsearch.strategy.candidates import candidate
+from progsearch.strategy.problem import Problem
+from progsearch.strategy.references import References
+from progsearch.study.trial import Trial
 
 
-def given_runs(runs: list[tuple[str, float]]) -> Any:
-    """What takes the place of `progsearch.strategy.candidates.baselines`."""
+def given_runs(
+    runs: list[tuple[str, float]],
+) -> Callable[[Choice, Recipe, Problem], References]:
+    """What takes the place of `progsearch.strategy.references.make_references`."""
 
-    def baselines(
-        default: Choice, recipe: Recipe, subject: Subject
-    ) -> tuple[dict[str, Candidate], list[str]]:
+    def references(default: Choice, recipe: Recipe, problem: Problem) -> References:
         found = {}
         for name, rate in runs:
             training = recipe.training.model_copy(update={"learning_rate": rate})
             choice = Choice(ScheduleSpec(), method_of(), training)
-            found[f"{name} {rate}"] = candidate(choice, recipe, subject, schedules()[name])
-        return found, []
+            found[f"{name} {rate}"] = candidate(choice, recipe, problem, schedules()[name])
+        return References(found)
 
-    return baselines
+    return references
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
@@ -72,19 +74,17 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     ).model_copy(update={"budget": 0})
 
 
-def point_of(trial: FrozenTrial) -> dict[str, Any]:
+def point_of(trial: Trial) -> dict[str, Any]:
     """A trial in the words of `peer_study.py`."""
-    attributes = trial.user_attrs
-    if "reason" in attributes:
-        raise RuntimeError(f"{attributes['name']} failed: {attributes['reason']}")
-    timings = attributes["timings"]
+    if not trial.is_complete or trial.name is None or trial.timings is None:
+        raise RuntimeError(f"{trial.label} failed: {trial.reason}")
     return {
-        "schedule": attributes["name"].split()[0],
-        "learning_rate": attributes["run"]["training"]["learning_rate"],
-        "accuracy": attributes["metrics"]["accuracy"],
-        "updated_parameters": attributes["costs"]["updated_parameters"],
-        "steps": attributes["steps_trained"],
-        "seconds": timings["setup"] + timings["train"] + timings["evaluate"] - timings["saved"],
+        "schedule": trial.name.split()[0],
+        "learning_rate": trial.run.training.learning_rate,
+        "accuracy": trial.metrics["accuracy"],
+        "updated_parameters": trial.updated_parameters,
+        "steps": trial.steps_trained,
+        "seconds": trial.timings.setup + trial.timings.spent,
     }
 
 
@@ -97,11 +97,11 @@ def main() -> None:
     parser.add_argument("--no-prefix-cache", action="store_true")
     parser.add_argument("--studies-dir", help="by default the study is not kept")
     arguments = parser.parse_args()
-    driver.baselines = given_runs(points(arguments.schedules))
+    driver.make_references = given_runs(points(arguments.schedules))
     recipe = recipe_of(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        study = search(recipe, studies_dir=arguments.studies_dir or folder).study
-        found = [point_of(trial) for trial in study.get_trials(deepcopy=False)]
+        study = search(recipe, studies_dir=arguments.studies_dir or folder)
+        found = [point_of(trial) for trial in study.trials()]
     print(
         json.dumps(
             {

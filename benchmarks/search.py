@@ -130,7 +130,7 @@ class Replay:
         """One repeat of one strategy."""
         base, limit = TRIALS * self.table.steps, MOST_TRIALS * self.table.steps
         column = self.columns[repeat]
-        corner = (self.table.subject.majority or 0.0, 1.0)
+        corner = (self.table.problem.majority or 0.0, 1.0)
         others = [seed for seed in self.table.seeds if seed != column]
         return run(
             self.strategies[name](self.table, column, repeat),
@@ -218,7 +218,7 @@ def _volumes_of_all(table: Table) -> list[float]:
     """What a search reaches that trains every point, by seed of the table."""
     from progsearch.study.dominance import hypervolume
 
-    corner = (table.subject.majority or 0.0, 1.0)
+    corner = (table.problem.majority or 0.0, 1.0)
     sides = ("maximize", "minimize")
     return [
         hypervolume([entry.values(seed) for entry in table.entries], corner, sides)

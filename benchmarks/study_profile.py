@@ -41,8 +41,8 @@ from progsearch.config import Recipe
 from progsearch.driver import search as driver
 from progsearch.report.reuse import Reuse
 from progsearch.study.folder import StudyFolder
-from progsearch.study.view import Ending, View
-from progsearch.workers import tuning
+from progsearch.study.view import ConfirmGoal, Ending, SearchGoal, View
+from progsearch.workers import adapter
 from progsearch.workers.worker import TrialWorker
 
 RESULTS = Path(__file__).parent / "results" / "study_profile.json"
@@ -223,11 +223,11 @@ class Stamps(View):
         self.times = [psutil.Process().create_time()]
 
     def preparing(self, message: str) -> None:
-        """Ray starts; then model and data are looked at, in one or more stretches."""
+        """Ray starts; then model and data are inspected, in one or more stretches."""
         if len(self.times) < 3:
             self.times.append(time.time())
 
-    def started(self, folder: StudyFolder, n_baselines: int, n_searched: int) -> None:
+    def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Trials begin."""
         self.times.append(time.time())
 
@@ -238,18 +238,18 @@ class Stamps(View):
 
 def profile(recipe: Recipe, runs: list[tuple[str, float]]) -> dict[str, Any]:
     """Run a study of these runs and say where its time went."""
-    driver.baselines = given_runs(runs)
-    tuning.TrialWorker = ProfiledWorker
+    driver.make_references = given_runs(runs)
+    adapter.TrialWorker = ProfiledWorker
     stamps = Stamps()
     with tempfile.TemporaryDirectory() as folder:
         ProfiledWorker.folder = str(Path(folder, "workers"))
         Path(ProfiledWorker.folder).mkdir()
         os.environ["PROGSEARCH_CACHE"] = str(Path(folder, "cache"))
-        study = search(recipe, studies_dir=Path(folder, "studies"), view=stamps).study
+        study = search(recipe, studies_dir=Path(folder, "studies"), view=stamps)
         stamps.times.append(time.time())
         workers = [json.loads(path.read_text()) for path in Path(ProfiledWorker.folder).iterdir()]
         stored = sum(file.stat().st_size for file in Path(folder, "cache").rglob("*.*"))
-        trials = study.get_trials(deepcopy=False)
+        trials = study.trials()
     phases = {
         name: end - begin
         for name, begin, end in zip(PHASES, stamps.times[:-1], stamps.times[1:], strict=True)
@@ -265,7 +265,7 @@ def profile(recipe: Recipe, runs: list[tuple[str, float]]) -> dict[str, Any]:
         "workers": len(workers),
         "trials": len(trials),
         "states": sorted({trial.state.name for trial in trials}),
-        "reuse": Reuse.of(trials).to_dict(),
+        "reuse": Reuse.of([trial.frozen for trial in trials]).to_dict(),
         "bytes_stored": stored,
     }
 

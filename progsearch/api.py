@@ -12,7 +12,6 @@ from progsearch.study.view import View
 
 if TYPE_CHECKING:
     from progsearch.config import Recipe
-    from progsearch.driver.confirm_view import ConfirmView
     from progsearch.driver.prepared import Prepared
     from progsearch.study.folder import StudyFolder
 
@@ -57,6 +56,7 @@ def search(
     prepared = prepare(recipe, studies_dir)
     with collector_paused():
         from progsearch.driver import search as driver
+        from progsearch.study.view import View
 
     return driver.search(prepared, view or View())
 
@@ -140,8 +140,9 @@ def resume(
     """
     with collector_paused():
         from progsearch.driver import search as driver
+        from progsearch.study.view import View
 
-    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view)
+    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view or View())
 
 
 def confirm(
@@ -152,7 +153,7 @@ def confirm(
     margin: float = DEFAULT_MARGIN,
     parallel: int | None = None,
     studies_dir: str | Path = "studies",
-    view: ConfirmView | None = None,
+    view: View | None = None,
 ) -> StudyFolder:
     """Train a study's front and baselines again on new seeds.
 
@@ -179,6 +180,7 @@ def confirm(
         ProgsearchError: As `progsearch.api.search` raises.
     """
     from progsearch.driver import confirm as driver
+    from progsearch.study.view import View
 
     return driver.confirm(
         study,
@@ -187,5 +189,5 @@ def confirm(
         margin=margin,
         parallel=parallel,
         studies_dir=studies_dir,
-        view=view,
+        view=view or View(),
     )

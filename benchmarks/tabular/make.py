@@ -21,9 +21,9 @@ from typing import Any
 
 from progsearch.config import TaskConfig, read_yaml
 from progsearch.strategy.candidates import Candidate
-from progsearch.strategy.problem import Subject
+from progsearch.strategy.problem import Problem
 
-from .points import EPOCHS, MODEL, SEEDS, SPACE, Point, examine, points, task_of
+from .points import EPOCHS, MODEL, SEEDS, SPACE, Point, inspect, points, task_of
 
 FOLDER = Path(__file__).parent
 _STORE_GIB = 3
@@ -91,7 +91,7 @@ def train_all(todo: list[tuple[Point, int]], path: Path, folder: Path) -> None:
             )
 
 
-def write_table(every: list[Point], subject: Subject, task: TaskConfig, path: Path) -> int:
+def write_table(every: list[Point], problem: Problem, task: TaskConfig, path: Path) -> int:
     """Write the table of a task from its finished runs; returns how many of them it holds."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -108,7 +108,7 @@ def write_table(every: list[Point], subject: Subject, task: TaskConfig, path: Pa
         "task": task.model_dump(mode="json", exclude_none=True, exclude={"data_dir"}),
         "epochs": EPOCHS,
         "space": read_yaml(SPACE),
-        "subject": asdict(subject),
+        "subject": asdict(problem),
     }
     table = pa.Table.from_pylist(rows).replace_schema_metadata({"about": json.dumps(about)})
     pq.write_table(table, FOLDER / f"{task.name}.parquet", compression="zstd")
@@ -127,8 +127,8 @@ def row_of(point: Point, run: dict[str, Any]) -> dict[str, Any]:
         "segments": [key for _, key in made.segments],
         "segment_ends": [end for end, _ in made.segments],
         "steps": made.segments[-1][0],
-        "updated_parameters": made.cost.updated_parameters,
-        "flops": made.cost.flops,
+        "updated_parameters": made.costs.updated_parameters,
+        "flops": made.costs.flops,
         "accuracy": run["accuracy"],
         "seconds": run["seconds"],
         "metrics": json.dumps(run["metrics"]),
@@ -153,10 +153,10 @@ def main() -> None:
     task = task_of(arguments.task, arguments.data_dir)
     if arguments.seed not in (None, *SEEDS[task.name]):
         parser.error(f"--seed must be one of {SEEDS[task.name]} for {task.name}")
-    subject = examine(task)
-    every = points(subject, task)
+    problem = inspect(task)
+    every = points(problem, task)
     if arguments.write:
-        rows = write_table(every, subject, task, arguments.runs)
+        rows = write_table(every, problem, task, arguments.runs)
         print(f"{rows} of {len(every) * len(SEEDS[task.name])} rows in the table of {task.name}")
         return
     segments = {key for point in every for _, key in point.candidate.segments}

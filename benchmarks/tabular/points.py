@@ -13,8 +13,9 @@ from progsearch.config import Recipe, TaskConfig, TrainingConfig
 from progsearch.errors import ScheduleError
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
-from progsearch.strategy.candidates import Candidate, baselines, candidate
-from progsearch.strategy.problem import Subject
+from progsearch.strategy.candidates import Candidate, candidate
+from progsearch.strategy.problem import Problem
+from progsearch.strategy.references import make_references
 
 SPACE = Path(__file__).parent / "space.yaml"
 EPOCHS = 3
@@ -47,7 +48,7 @@ def recipe_of(learning_rate: float, task: TaskConfig, **changes: Any) -> Recipe:
     return Recipe(model=MODEL, task=task, space=str(SPACE), training=training, **changes)
 
 
-def examine(task: TaskConfig) -> Subject:
+def inspect(task: TaskConfig) -> Problem:
     """What a search knows of the model and the task; loads both."""
     from progsearch.contribution import contribution_scores_many
     from progsearch.models.loading import default_learning_rate, load_tokenizer, model_fingerprint
@@ -56,7 +57,7 @@ def examine(task: TaskConfig) -> Subject:
 
     space = Space.load(SPACE)
     data = load_task(task, load_tokenizer(MODEL))
-    return Subject(
+    return Problem(
         costs={m.cost_key: describe(MODEL, task, m) for m in space.methods()},
         contributions=contribution_scores_many(MODEL, task, space.metrics(), seed=0),
         examples=len(data.train),
@@ -81,19 +82,19 @@ class Point:
     baseline: str | None = None
 
 
-def points(subject: Subject, task: TaskConfig) -> list[Point]:
+def points(problem: Problem, task: TaskConfig) -> list[Point]:
     """Every training, such that those with the same beginning follow one another."""
     space = Space.load(SPACE)
-    recipe = recipe_of(subject.learning_rate, task)
+    recipe = recipe_of(problem.learning_rate, task)
     found: dict[str, Point] = {}
     for drawn in space.points():
         values = space.suggest(FixedTrial(drawn))
         try:
-            made = candidate(choice_of(values, recipe.training), recipe, subject)
+            made = candidate(choice_of(values, recipe.training), recipe, problem)
         except ScheduleError:
             continue
         found.setdefault(made.key, Point(made))
-    first, _ = baselines(space.default(recipe.training), recipe, subject)
-    for name, made in first.items():
+    references = make_references(space.default(recipe.training), recipe, problem)
+    for name, made in references.runs.items():
         found[made.key] = replace(found.get(made.key, Point(made)), baseline=name)
     return sorted(found.values(), key=lambda point: [key for _, key in point.candidate.segments])

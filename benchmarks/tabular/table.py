@@ -15,7 +15,7 @@ from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
-from progsearch.strategy.problem import Subject
+from progsearch.strategy.problem import Problem
 
 from .points import EPOCHS
 
@@ -60,7 +60,7 @@ class Table:
     Attributes:
         entries: All of them.
         seeds: Those that every training was made with.
-        subject: What a search knows of the model and the task.
+        problem: What a search knows of the model and the task.
         task: The data.
         space: What the trainings are the points of.
     """
@@ -68,16 +68,16 @@ class Table:
     def __init__(
         self,
         rows: Sequence[Mapping[str, Any]],
-        subject: Subject,
+        problem: Problem,
         task: TaskConfig,
         space: Space,
     ) -> None:
-        self.subject = subject
+        self.problem = problem
         self.task = task
         self.space = space
         groups: dict[tuple[float, str], list[Mapping[str, Any]]] = {}
         for row in rows:
-            schedule = Schedule.from_dicts(json.loads(row["schedule"]), subject.n_blocks)
+            schedule = Schedule.from_dicts(json.loads(row["schedule"]), problem.n_blocks)
             groups.setdefault((row["learning_rate"], schedule.key()), []).append(row)
         self._entries = {key: _entry(group) for key, group in groups.items()}
         self.seeds = sorted({row["seed"] for row in rows})
@@ -90,7 +90,7 @@ class Table:
         about = json.loads(table.schema.metadata[b"about"])
         return cls(
             table.to_pylist(),
-            _subject(about["subject"]),
+            _problem(about["subject"]),
             TaskConfig(**about["task"]),
             Space.of(about["space"], f"the space of {name}.parquet"),
         )
@@ -118,9 +118,9 @@ class Table:
         """The training that a point of the space, as its settings, comes to."""
         key = repr(sorted(values.items()))
         if key not in self._by_values:
-            choice = choice_of(values, TrainingConfig(learning_rate=self.subject.learning_rate))
-            scores = self.subject.contributions.get(choice.spec.metric or "")
-            schedule = choice.spec.schedule(self.subject.n_blocks, scores, EPOCHS)
+            choice = choice_of(values, TrainingConfig(learning_rate=self.problem.learning_rate))
+            scores = self.problem.contributions.get(choice.spec.metric or "")
+            schedule = choice.spec.schedule(self.problem.n_blocks, scores, EPOCHS)
             self._by_values[key] = self.of_schedule(choice.training.learning_rate, schedule)
         return self._by_values[key]
 
@@ -138,7 +138,7 @@ def _entry(rows: Sequence[Mapping[str, Any]]) -> Entry:
     )
 
 
-def _subject(data: dict[str, Any]) -> Subject:
+def _problem(data: dict[str, Any]) -> Problem:
     costs = {
         method: ModelCost(
             embeddings=PartCost(**cost["embeddings"]),
@@ -149,4 +149,4 @@ def _subject(data: dict[str, Any]) -> Subject:
     }
     scores = {metric: tuple(values) for metric, values in data["contributions"].items()}
     remarks = tuple(data["remarks"])
-    return Subject(**{**data, "costs": costs, "contributions": scores, "remarks": remarks})
+    return Problem(**{**data, "costs": costs, "contributions": scores, "remarks": remarks})

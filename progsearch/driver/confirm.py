@@ -6,14 +6,16 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from optuna.trial import FrozenTrial
-
-from progsearch.config import RunConfig, parse
-from progsearch.driver.confirm_view import ConfirmView
-from progsearch.errors import Interrupted, NothingUsable, StudyError
-from progsearch.report.data import study_report
-from progsearch.strategy.confirm_searcher import ConfirmSearcher
-from progsearch.strategy.confirmation import JobQueue, job_of, missing, new_seeds, to_confirm
+from progsearch.driver.work import interruptible, ready, run_to_end
+from progsearch.errors import NothingUsable, StudyError
+from progsearch.strategy.confirmation import (
+    ConfirmationSource,
+    JobQueue,
+    job_of,
+    missing,
+    new_seeds,
+    to_confirm,
+)
 from progsearch.study.confirmed_runs import (
     DEFAULT_MARGIN,
     ConfirmedRuns,
@@ -21,12 +23,10 @@ from progsearch.study.confirmed_runs import (
     write_confirmed,
 )
 from progsearch.study.folder import StudyFolder, open_study
-from progsearch.workers.cluster import machines
+from progsearch.study.trial import Trial
+from progsearch.study.view import ConfirmGoal, View
 from progsearch.workers.halt import Halt
-from progsearch.workers.inspection import examination
 from progsearch.workers.logs import study_log
-from progsearch.workers.tuning import run_trials
-from progsearch.workers.worker import worker_settings
 
 
 def confirm(
@@ -37,17 +37,15 @@ def confirm(
     margin: float,
     parallel: int | None,
     studies_dir: str | Path,
-    view: ConfirmView | None,
+    view: View,
 ) -> StudyFolder:
     """Confirm a study; see `progsearch.api.confirm`."""
-    view = view or ConfirmView()
     folder = open_study(study, studies_dir)
     if parallel is not None:
         folder.recipe = folder.recipe.model_copy(update={"parallel": parallel})
     with folder.locked(), study_log() as log:
         log.write_to(folder.log)
-        report = study_report(folder.study)
-        trials = to_confirm(report, picks)
+        trials = to_confirm(folder.trials(), folder.recipe.limits, picks)
         if not trials:
             raise StudyError(
                 f"no trial of study {folder.name} has a result, so there is nothing to confirm; "
@@ -57,58 +55,50 @@ def confirm(
         kept = read_confirmed(folder.path) or ConfirmedRuns(margin=margin)
         kept = kept.model_copy(update={"margin": margin})
         write_confirmed(folder.path, kept)
-        left = missing(trials, wanted, kept)
-        view.started(report, wanted, len(trials), len(left))
-        interrupted = False
-        again = Interrupted(
-            "interrupted; what is done is saved, go on with "
-            f"`{_command(folder, seeds, picks, margin)}`"
-        )
-        if left:
-            try:
-                interrupted, kept = _train(folder, left, kept, view)
-            except KeyboardInterrupt:
-                raise again from None
-        view.finished(interrupted)
-        if interrupted:
-            raise again
+        jobs = missing(trials, wanted, kept)
+        goal = ConfirmGoal(tuple(wanted), len(trials), len(jobs))
+        if jobs:
+            message = (
+                "interrupted; what is done is saved, go on with "
+                f"`{_command(folder, seeds, picks, margin)}`"
+            )
+            kept = _train(folder, jobs, kept, goal, message, view)
+        else:
+            view.started(folder, goal)
+            view.finished("budget")
     return _checked(folder, kept)
 
 
 def _train(
     folder: StudyFolder,
-    left: list[tuple[FrozenTrial, int]],
+    jobs: Sequence[tuple[Trial, int]],
     kept: ConfirmedRuns,
-    view: ConfirmView,
-) -> tuple[bool, ConfirmedRuns]:
-    """Train what is left; says whether it was stopped, and all results."""
+    goal: ConfirmGoal,
+    resume_message: str,
+    view: View,
+) -> ConfirmedRuns:
+    """Train what is missing; returns all results."""
     # The limits of a search are not those of its confirmation.
     recipe = folder.recipe.model_copy(update={"max_gpu_hours": None})
-    halt = Halt(None)
-    runs = (parse(RunConfig, t.user_attrs["run"], f"trial {t.number}") for t, _ in left)
-    methods = list(dict.fromkeys(run.method for run in runs))
-    view.preparing("starting Ray")
-    with examination(recipe, methods, ()) as answer, machines(recipe) as fit:
-        view.preparing(f"loading {recipe.task.name} and {recipe.model}")
-        subject = answer(fit)
-        if subject.fingerprint != folder.study.user_attrs["fingerprint"]:
+    methods = list(dict.fromkeys(trial.run.method for trial, _ in jobs))
+    with interruptible(resume_message), ready(recipe, methods, (), view) as found:
+        if found.problem.fingerprint != folder.info.fingerprint:
             raise StudyError(
                 f"the model or the data of study {folder.name} changed since it was searched, so "
                 "its trials cannot be confirmed; bring them back or begin a new study"
             )
-        jobs = [job_of(trial, seed, recipe, subject) for trial, seed in left]
-        searcher = ConfirmSearcher(
-            JobQueue(jobs, recipe),
-            worker_settings(folder, test=True),
-            folder.path,
-            kept,
-            parallel=fit.parallel,
-            halt=halt,
+        queue = JobQueue([job_of(*job, recipe, found.problem) for job in jobs], recipe)
+        source = ConfirmationSource(queue, folder.path, kept, view)
+        run_to_end(
+            source,
+            goal,
+            folder,
+            found.machines,
+            halt=Halt(None),
+            resume_message=resume_message,
             view=view,
         )
-        session = 1 + len(list(folder.ray.glob("confirm-*")))
-        run_trials(searcher, f"confirm-{session}", folder, fit, halt, searcher.worker_died)
-    return halt.ending is not None, searcher.kept
+    return source.kept
 
 
 def _checked(folder: StudyFolder, kept: ConfirmedRuns) -> StudyFolder:

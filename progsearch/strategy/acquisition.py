@@ -1,4 +1,4 @@
-"""Foretells what the training of points adds to the front, for its time."""
+"""Predicts what the training of points adds to the front, for its time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def improvement_per_second(
 
     Args:
         points: `features` of each point.
-        costs: Its objectives but for the metric, minimised.
+        costs: Its objectives except the metric, minimised.
         seconds: What its training takes, steps that are stored left out.
         observations: What is known of other points.
         front: Metric and costs of the trials on the front.
@@ -48,7 +48,7 @@ def improvement_per_second(
     """
     if len(observations) < _FEWEST:
         return None
-    means, deviations = Surrogate(observations).foretell(points)
+    means, deviations = Surrogate(observations).predict(points)
     expected = expected_improvement(means, deviations, np.asarray(costs), front, corner)
     return np.asarray(expected / np.asarray(seconds))
 

@@ -1,21 +1,32 @@
-"""Which runs a confirmation needs, and in which order."""
+"""The runs on new seeds that confirm a study: which, and in which order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from optuna.trial import FrozenTrial
-
-from progsearch.config import Recipe, RunConfig, parse, with_seed
-from progsearch.report.data import StudyReport
+from progsearch.config import Recipe, with_seed
+from progsearch.config.limits import Limits
 from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.space.settings import Choice
-from progsearch.strategy.candidates import Candidate, candidate, first_of
-from progsearch.strategy.problem import Subject
-from progsearch.study.confirmed_runs import ConfirmedRuns
+from progsearch.strategy.candidates import Candidate, candidate
+from progsearch.strategy.order import next_in_order
+from progsearch.strategy.problem import Problem
+from progsearch.strategy.source import (
+    Assignment,
+    Decision,
+    Ended,
+    Failed,
+    Finished,
+    Progress,
+    Stopped,
+    TrialSource,
+)
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, write_confirmed
+from progsearch.study.front import front_of, pick, usable
 from progsearch.study.trial import FULL, PAPER, Trial
+from progsearch.study.view import Run, View
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Job:
         candidate: Its run with the new seed.
     """
 
-    trial: FrozenTrial
+    trial: Trial
     candidate: Candidate
 
     @property
@@ -38,33 +49,35 @@ class Job:
 
 @dataclass
 class RunningJob:
-    """A job that a worker has, with what it reported so far."""
+    """A job that a worker has, and the steps that it is known to have made."""
 
     job: Job
-    records: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def done(self) -> int:
-        """Steps it is known to have behind it."""
-        return int(self.records[-1]["step"]) if self.records else 0
+    done: int = 0
 
 
-def to_confirm(report: StudyReport, picks: Sequence[str] = ()) -> list[FrozenTrial]:
+def to_confirm(trials: Sequence[Trial], limits: Limits, picks: Sequence[str] = ()) -> list[Trial]:
     """The trials to train again, each once.
 
-    The front, best metric first, and the baselines; with ``picks`` only what these choose and
-    the baselines that all are compared with, full fine-tuning and the paper's schedule.
+    The front, best metric first, and the references; with ``picks`` only what these choose and
+    the references that all are compared with, full fine-tuning and the paper's schedule.
+
+    Args:
+        trials: All trials of a study.
+        limits: What trials on the front must keep to.
+        picks: Rules, numbers and names; see `progsearch.study.front.pick`.
 
     Raises:
-        StudyError: Something of ``picks`` chooses no trial; see `progsearch.study.front.pick`.
+        StudyError: Something of ``picks`` chooses no trial.
     """
-    named = {t.user_attrs["name"]: t for t in report.usable if "name" in t.user_attrs}
+    found = usable(trials)
+    named = {trial.name: trial for trial in found if trial.is_baseline}
     if picks:
-        chosen = [report.pick(how) for how in picks]
-        baselines = [named[name] for name in (FULL, PAPER) if name in named]
+        chosen = [pick(trials, how, limits) for how in picks]
+        references = [named[name] for name in (FULL, PAPER) if name in named]
     else:
-        chosen, baselines = report.front, list(named.values())
-    return list({trial.number: trial for trial in (*chosen, *baselines)}.values())
+        chosen = front_of([trial for trial in found if trial.keeps_to(limits)])
+        references = list(named.values())
+    return list({trial.number: trial for trial in (*chosen, *references)}.values())
 
 
 def new_seeds(recipe: Recipe, number: int) -> list[int]:
@@ -74,8 +87,8 @@ def new_seeds(recipe: Recipe, number: int) -> list[int]:
 
 
 def missing(
-    trials: Sequence[FrozenTrial], seeds: Sequence[int], kept: ConfirmedRuns
-) -> list[tuple[FrozenTrial, int]]:
+    trials: Sequence[Trial], seeds: Sequence[int], kept: ConfirmedRuns
+) -> list[tuple[Trial, int]]:
     """The trials and seeds that have no result yet; those that failed have none."""
     known = {(run.trial, run.seed) for run in kept.runs if run.reason is None}
     return [
@@ -83,18 +96,17 @@ def missing(
     ]
 
 
-def job_of(trial: FrozenTrial, seed: int, recipe: Recipe, subject: Subject) -> Job:
+def job_of(trial: Trial, seed: int, recipe: Recipe, problem: Problem) -> Job:
     """The run of ``trial`` with another seed."""
-    run = parse(RunConfig, trial.user_attrs["run"], f"trial {trial.number}")
-    run = with_seed(run, seed)
-    schedule = Schedule.from_dicts([stage.model_dump() for stage in run.stages], subject.n_blocks)
-    made = candidate(Choice(ScheduleSpec(), run.method, run.training), recipe, subject, schedule)
+    run = with_seed(trial.run, seed)
+    schedule = Schedule.from_dicts([stage.model_dump() for stage in run.stages], problem.n_blocks)
+    made = candidate(Choice(ScheduleSpec(), run.method, run.training), recipe, problem, schedule)
     # The trial's own config, so that the schedule is trained as it was found.
     return Job(trial, replace(made, run=run))
 
 
 class JobQueue:
-    """Hands out jobs in the order of `first_of`, but none that would wait for a running one.
+    """Hands out jobs in the order of `next_in_order`, but none that would wait for a running one.
 
     How long a job takes is what its trial took, less the first steps that jobs of this session
     have made already.
@@ -110,7 +122,7 @@ class JobQueue:
         self._made: set[str] = set()
 
     def take(self, running: Sequence[RunningJob]) -> Job | None:
-        """The next job; where all that are left would wait, one of them; None at the end."""
+        """The next job; if all that are left would wait, one of them; None at the end."""
         if not self._left:
             return None
         for other in running:
@@ -119,7 +131,7 @@ class JobQueue:
         runs = [job.candidate for job in free]
         seconds = [self._seconds_left(job) for job in free]
         others = [(other.job.candidate, other.done) for other in running]
-        job = free[first_of(runs, seconds, self._recipe, self._made, others)]
+        job = free[next_in_order(runs, seconds, self._recipe, self._made, others)]
         self._left.remove(job)
         return job
 
@@ -135,4 +147,73 @@ class JobQueue:
     def _seconds_left(self, job: Job) -> float:
         segments = job.candidate.segments
         made = [end for end, key in segments if key in self._made] if self._recipe.reuse else []
-        return Trial(job.trial).seconds * (1 - max(made, default=0) / segments[-1][0])
+        return job.trial.seconds * (1 - max(made, default=0) / segments[-1][0])
+
+
+class ConfirmationSource(TrialSource):
+    """Nothing is searched: it hands out the jobs of a queue and keeps what comes of them.
+
+    Args:
+        queue: The jobs.
+        folder: Where the results are kept.
+        kept: Those that are there.
+        view: Told what happens.
+
+    Attributes:
+        kept: All results so far.
+    """
+
+    def __init__(self, queue: JobQueue, folder: Path, kept: ConfirmedRuns, view: View) -> None:
+        self.kept = kept
+        self._queue = queue
+        self._folder = folder
+        self._view = view
+        self._running: dict[Assignment, RunningJob] = {}
+
+    def next(self) -> Assignment | Ended:
+        """The next job of the queue, to be scored on test data as well."""
+        job = self._queue.take(list(self._running.values()))
+        if job is None:
+            return Ended("budget")
+        assignment = Assignment(job.trial.number, job.candidate.run, test=True)
+        self._running[assignment] = RunningJob(job)
+        self._view.run_started(Run(job.trial, job.seed))
+        return assignment
+
+    def report(self, assignment: Assignment, progress: Progress) -> Decision:
+        """Note how far the run is; every run goes on."""
+        running = self._running[assignment]
+        running.done = progress.record.step
+        self._view.record(Run(running.job.trial, running.job.seed), progress.record)
+        return Decision.CONTINUE
+
+    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
+        """Keep the result, or the reason why there is none."""
+        job = self._running.pop(assignment).job
+        match how:
+            case Finished(outcome=outcome):
+                self._queue.finished(job)
+                run = ConfirmedRun(
+                    trial=job.trial.number,
+                    seed=job.seed,
+                    metrics=outcome.metrics,
+                    test_metrics=outcome.test_metrics,
+                    **outcome.spent.to_dict(),
+                )
+                self._keep(job, run)
+            case Failed(reason=reason):
+                self._keep_failure(job, reason)
+            case Stopped():
+                raise AssertionError("no run of a confirmation is stopped")
+
+    def died(self, assignment: Assignment, reason: str) -> None:
+        """Keep the reason; the next confirmation makes the run again."""
+        self._keep_failure(self._running.pop(assignment).job, reason)
+
+    def _keep_failure(self, job: Job, reason: str) -> None:
+        self._keep(job, ConfirmedRun(trial=job.trial.number, seed=job.seed, reason=reason))
+
+    def _keep(self, job: Job, run: ConfirmedRun) -> None:
+        self.kept = self.kept.having(run)
+        write_confirmed(self._folder, self.kept)
+        self._view.run_ended(Run(job.trial, job.seed, kept=run))

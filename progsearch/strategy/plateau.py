@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optuna.trial import FrozenTrial
-
 from progsearch.study.dominance import corner, directions, hypervolume
 from progsearch.study.front import usable
+from progsearch.study.trial import FULL, Trial
 
 
 def is_plateau(
-    trials: Sequence[FrozenTrial],
-    recent: Sequence[FrozenTrial],
+    trials: Sequence[Trial],
+    recent: Sequence[Trial],
     objectives: Sequence[str],
     majority: float | None,
 ) -> bool:
@@ -22,7 +21,7 @@ def is_plateau(
         trials: Those that may be chosen, the recent ones among them.
         recent: The last ones that ended.
         objectives: What a trial's values are, the metric first.
-        majority: The metric of a constant prediction, where it has one.
+        majority: The metric of a constant prediction, if it has one.
     """
     numbers = {trial.number for trial in recent}
     found = usable(trials)
@@ -30,7 +29,7 @@ def is_plateau(
     before = [trial.values for trial in found if trial.number not in numbers]
     if not before:
         return False
-    full = next((t.values for t in found if t.user_attrs.get("name") == "full"), None)
+    full = next((t.values for t in found if t.name == FULL), None)
     reference = corner(values, objectives, majority, full)
     ways = directions(len(reference))
     return hypervolume(values, reference, ways) <= hypervolume(before, reference, ways)

@@ -1,4 +1,4 @@
-"""What a search must know of its model and its task, found out before the first trial."""
+"""What a search must know of its model and its task before the first trial."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from progsearch.costs import ModelCost
 
 
 @dataclass(frozen=True)
-class Subject:
+class Problem:
     """A model and a task, without their weights and data.
 
     Attributes:
         costs: What the parts of the model cost, by `MethodSettings.cost_key`.
         contributions: One score per block for each contribution metric that the space may need.
         examples: Training examples of one epoch.
-        learning_rate: What runs take where neither the user nor the space says one.
+        learning_rate: What runs take if neither the user nor the space says one.
         metric: The task's primary metric.
-        majority: What always giving the same answer reaches in it; None where that has no score.
+        majority: What always giving the same answer reaches in it; None if that has no score.
         fingerprint: Stands for the model's weights and the task's data.
         remarks: What the user should know of how the data was read.
     """

@@ -1,4 +1,4 @@
-"""Foretells the metric of runs that were not trained from those that were."""
+"""Predicts the metric of runs that were not trained from those that were."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Observation:
         features: Of the run.
         metric: Its metric.
         deviation: The standard deviation of what is not known of it beside the noise that every
-            metric has: 0 where it was measured.
+            metric has: 0 if it was measured.
     """
 
     features: Vector
@@ -75,7 +75,7 @@ class Surrogate:
                 ]
         self._fit = max(fits, key=lambda fit: fit.likelihood)
 
-    def foretell(self, features: Sequence[Vector]) -> tuple[Values, Values]:
+    def predict(self, features: Sequence[Vector]) -> tuple[Values, Values]:
         """Mean and standard deviation of the metric of each run, without measurement noise."""
         fit = self._fit
         distances = _distances(self._points, np.array(features), fit.factor)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from progsearch.config import Config
-from progsearch.report.data import study_report
 from progsearch.strategy.features import features
 from progsearch.strategy.surrogate import Observation
 from progsearch.study.folder import open_study
+from progsearch.study.front import front_of, usable
+from progsearch.study.trial import FULL, recipe_of
 
 
 class EarlierRun(Config):
@@ -33,7 +33,7 @@ class Earlier(Config):
 
     Attributes:
         study: Its name.
-        points: The drawn parameters of the schedules on its front, best metric first.
+        points: The sampled parameters of the schedules on its front, best metric first.
         runs: All its runs with a result.
     """
 
@@ -48,7 +48,7 @@ class Earlier(Config):
 
         Args:
             full: The metric of full fine-tuning on the new task.
-            majority: What a constant answer reaches there; None where that has no score.
+            majority: What a constant answer reaches there; None if that has no score.
         """
         if len(self.runs) < 2:
             return []
@@ -66,15 +66,17 @@ def read_earlier(study: str | Path, studies_dir: str | Path) -> Earlier:
     Raises:
         StudyError: There is no such study.
     """
-    found = open_study(study, studies_dir, read_only=True)
-    report = study_report(found.study)
+    folder = open_study(study, studies_dir, read_only=True)
+    info, limits = folder.info, recipe_of(folder.study).limits
+    trials = usable(folder.trials())
+    front = front_of([trial for trial in trials if trial.keeps_to(limits)])
+    full = next((trial for trial in trials if trial.name == FULL), None)
     gains: list[EarlierRun] = []
-    if report.full is not None:
-        full = report.full.values[0]
-        unit = full - (report.majority or 0.0)
-        for trial in report.usable:
-            vector = features(trial.user_attrs["run"], report.n_blocks)
-            gain = (trial.values[0] - full) / unit if unit else 0.0
+    if full is not None:
+        unit = full.values[0] - (info.majority or 0.0)
+        for trial in trials:
+            vector = features(trial.run, info.model.n_blocks)
+            gain = (trial.values[0] - full.values[0]) / unit if unit else 0.0
             gains.append(EarlierRun(features=tuple(vector.tolist()), gain=gain))
-    points: list[dict[str, Any]] = [dict(trial.params) for trial in report.front if trial.params]
-    return Earlier(study=found.name, points=tuple(points), runs=tuple(gains))
+    points = tuple(dict(trial.params) for trial in front if trial.params)
+    return Earlier(study=folder.name, points=points, runs=tuple(gains))

@@ -17,14 +17,13 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
 from progsearch.study.storage import open_storage, try_lock, without_password
-from progsearch.study.trial import Trial, info_of, keep_info, keep_recipe, trials_of
+from progsearch.study.trial import NewTrial, Trial, info_of, keep_info, keep_recipe, trials_of
 
 _RECIPE, _JOURNAL = "study.yaml", "journal.log"
 
@@ -92,7 +91,7 @@ class StudyFolder:
         """One trial."""
         return Trial(self.study.get_trials(deepcopy=False)[number])
 
-    def add(self, new: FrozenTrial) -> Trial:
+    def add(self, new: NewTrial) -> Trial:
         """Add a running trial, as `new_trial` and its like make it."""
         self.study.add_trial(new)
         return Trial(self.study.get_trials(deepcopy=False)[-1])

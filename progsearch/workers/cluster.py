@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import ray
-from ray.tune.execution import class_cache
 
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
+from progsearch.internals.ray import no_environment_for_trials, processes_started_ahead
 
 _DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -39,12 +38,6 @@ WORKER_ENVIRONMENT = _STAY_IN_FOLDER | {
 # Weights and data go through files; only configs and results go through Ray's object store.
 _OBJECT_STORE_BYTES = 128 * 2**20
 _START_TRIES = 3
-# Ray starts a process for each processor ahead. Where each is to be a trial's, it loads what that
-# needs while Ray starts, and is kept: as soon as Tune reserves the processors, Ray would end it.
-_TRIALS_STARTED_AHEAD = {
-    "RAY_preload_python_modules": "progsearch.workers.preload",
-    "RAY_kill_idle_workers_interval_ms": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ class Machines:
 
     Attributes:
         parallel: How many at once.
-        gpus_per_trial: GPUs each of them has; a fraction where several share one.
+        gpus_per_trial: GPUs each of them has; a fraction if several share one.
     """
 
     parallel: int
@@ -67,17 +60,21 @@ def starts_here(recipe: Recipe) -> bool:
 
 @contextmanager
 def machines(recipe: Recipe) -> Iterator[Machines]:
-    """Within it Ray is there.
+    """While active, Ray is there.
 
     A Ray that this process is connected to already is used as it is and left running.
 
     Raises:
-        ConfigError: There is no cluster at the recipe's address, or no such GPU.
+        ConfigError: There is no cluster at the recipe's address, no such GPU, or a trial is to
+            have several GPUs.
     """
+    if recipe.gpus_per_trial is not None and recipe.gpus_per_trial > 1:
+        reason = f"a trial is trained on one GPU; give at most 1, got {recipe.gpus_per_trial:g}"
+        raise ConfigError("gpus_per_trial", [("", reason)])
     mine = not ray.is_initialized()
     # To workers of a Ray that has started already, Tune must hand it on.
     joined = {} if mine else _STAY_IN_FOLDER
-    with _environment(_DRIVER_ENVIRONMENT | joined), _processes_started_ahead():
+    with _environment(_DRIVER_ENVIRONMENT | joined), no_environment_for_trials():
         if mine:
             _start(recipe)
         try:
@@ -88,16 +85,6 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         finally:
             if mine:
                 ray.shutdown()
-
-
-@contextmanager
-def _processes_started_ahead() -> Iterator[None]:
-    """Within it Tune takes processes that Ray has started ahead.
-
-    Left alone it wants an environment variable for Lightning in each, and gets others.
-    """
-    with patch.dict(class_cache.DEFAULT_ENV_VARS, clear=True):
-        yield
 
 
 @contextmanager
@@ -128,7 +115,7 @@ def _start(recipe: Recipe) -> None:
 def _start_here(recipe: Recipe) -> None:
     environment = dict(WORKER_ENVIRONMENT)
     if recipe.parallel is not None or not _has_gpus():
-        environment |= _TRIALS_STARTED_AHEAD
+        environment |= processes_started_ahead("progsearch.workers.preload")
     for tries_left in reversed(range(_START_TRIES)):
         try:
             # Ray's processes inherit it. A runtime_env would have it start others than those

@@ -1,7 +1,7 @@
-"""Looks at a model and a task, for what a search must know before its first trial.
+"""Inspects a model and a task, for what a search must know before its first trial.
 
-As a program it reads the pickled arguments of `look` from stdin and writes what that returns to
-stdout, pickled.
+As a program it reads the pickled arguments of `inspect_problem` from stdin and writes what that
+returns to stdout, pickled.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from progsearch.cache import content_key
 from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import ProgsearchError
 from progsearch.importing import collector_paused
-from progsearch.strategy.problem import Subject
+from progsearch.strategy.problem import Problem
 
 
-def look(
+def inspect_problem(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
-) -> Subject | ProgsearchError:
+) -> Problem | ProgsearchError:
     """What a search must know; a mistake is returned, since Ray would change its class.
 
     What takes long (tokenising, scoring blocks) is kept on disk for the trials.
@@ -45,7 +45,7 @@ def look(
     with _remarks() as remarks:
         try:
             data = load_task(recipe.task, load_tokenizer(recipe.model))
-            return Subject(
+            return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
                     recipe.model, recipe.task, metrics, seed=recipe.training.seed
@@ -78,5 +78,5 @@ def _remarks() -> Iterator[list[str]]:
 
 if __name__ == "__main__":
     with redirect_stdout(sys.stderr):
-        found = look(*pickle.load(sys.stdin.buffer))
+        found = inspect_problem(*pickle.load(sys.stdin.buffer))
     pickle.dump(found, sys.stdout.buffer)

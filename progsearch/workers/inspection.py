@@ -1,4 +1,4 @@
-"""Has the model and the task looked at before the first trial, where the trials will run."""
+"""Has the model and the task inspected before the first trial, where the trials will run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import ray
 
 from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import ModelError, ProgsearchError
-from progsearch.strategy.problem import Subject
+from progsearch.strategy.problem import Problem
 from progsearch.workers.cluster import WORKER_ENVIRONMENT, Machines, starts_here
-from progsearch.workers.inspect_problem import look
+from progsearch.workers.inspect_problem import inspect_problem
 
 _Question = tuple[Recipe, Sequence[MethodConfig], Sequence[str]]
 
 
 @contextmanager
-def examination(
+def inspection(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
-) -> Iterator[Callable[[Machines], Subject]]:
+) -> Iterator[Callable[[Machines], Problem]]:
     """Find out what a search must know of the recipe's model and task.
 
-    Where Ray is yet to be started on this machine, a process of our own begins at once, while Ray
+    If Ray is yet to be started on this machine, a process of our own begins at once, while Ray
     starts. On a cluster a Ray worker does it, which has the hardware that this machine may lack.
 
     Args:
@@ -37,8 +37,8 @@ def examination(
         metrics: The contribution metrics that trials may need.
 
     Yields:
-        Waits for the answer, once Ray is there. It raises a `ProgsearchError` where the model,
-        the task, a method or a metric cannot be used.
+        Waits for the answer, once Ray is there. It raises a `ProgsearchError` if the model, the
+        task, a method or a metric cannot be used.
     """
     question = (recipe, methods, metrics)
     if not starts_here(recipe):
@@ -54,7 +54,7 @@ def examination(
         file.seek(0)
         process = subprocess.Popen(
             # -P: whatever modules lie in the working directory are none of them.
-            [sys.executable, "-P", "-m", look.__module__],
+            [sys.executable, "-P", "-m", inspect_problem.__module__],
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -67,24 +67,24 @@ def examination(
             process.kill()
 
 
-def _ask_ray(question: _Question, fit: Machines) -> Subject:
-    task = ray.remote(num_cpus=1, num_gpus=fit.gpus_per_trial, max_retries=0)(look)
+def _ask_ray(question: _Question, fit: Machines) -> Problem:
+    task = ray.remote(num_cpus=1, num_gpus=fit.gpus_per_trial, max_retries=0)(inspect_problem)
     try:
         return _checked(ray.get(task.remote(*question)))
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise _killed(question[0]) from error
 
 
-def _answer_of(process: subprocess.Popen[bytes], recipe: Recipe) -> Subject:
+def _answer_of(process: subprocess.Popen[bytes], recipe: Recipe) -> Problem:
     answer, errors = process.communicate()
     if process.returncode < 0:
         raise _killed(recipe)
     if process.returncode:
-        raise RuntimeError(f"looking at {recipe.model} failed:\n{errors.decode(errors='replace')}")
+        raise RuntimeError(f"inspecting {recipe.model} failed:\n{errors.decode(errors='replace')}")
     return _checked(pickle.loads(answer))
 
 
-def _checked(answer: Subject | ProgsearchError) -> Subject:
+def _checked(answer: Problem | ProgsearchError) -> Problem:
     if isinstance(answer, ProgsearchError):
         raise answer
     return answer

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any
+
+from progsearch.internals.ray import daemon_messages
 
 _LEVELS = {
     "progsearch": logging.INFO,
@@ -47,14 +48,14 @@ class StudyLog:
 
 @contextmanager
 def study_log() -> Iterator[StudyLog]:
-    """Within it this process's libraries log to the study's file and not to the terminal."""
+    """While active, this process's libraries log to the study's file, not to the terminal."""
     log = StudyLog()
     loggers = [logging.getLogger(name) for name in _LEVELS]
     before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
     # Whoever listens to progsearch itself goes on doing so.
     _send_to(log.handler, also=logging.getLogger("progsearch").handlers)
     try:
-        with _raylet_messages_logged():
+        with daemon_messages(_log_daemon):
             yield log
     finally:
         logging.captureWarnings(False)
@@ -88,22 +89,5 @@ def _file_handler(path: Path) -> logging.FileHandler:
     return handler
 
 
-@contextmanager
-def _raylet_messages_logged() -> Iterator[None]:
-    """Within it messages of Ray's daemon ("a worker died") are logged.
-
-    Ray prints them to stdout from a thread, whatever ``log_to_driver`` says, which would break
-    the output of ``--json``.
-    """
-    from ray._private import worker
-
-    def to_log(data: dict[str, Any], ignore_prefix: bool) -> None:
-        for line in data["lines"]:
-            _log.warning("%s: %s", data["pid"], line)
-
-    original = worker.print_to_stdstream
-    worker.print_to_stdstream = to_log
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = original
+def _log_daemon(who: str, line: str) -> None:
+    _log.warning("%s: %s", who, line)

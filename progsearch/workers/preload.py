@@ -11,5 +11,5 @@ with collector_paused():
     import progsearch.training
     import progsearch.workers.worker  # noqa: F401
 
-    # The process is a worker's alone, and all of this stays: the collector need not look at it.
+    # The process is a worker's alone, and all of this stays: the collector need not visit it.
     gc.freeze()

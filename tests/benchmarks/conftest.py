@@ -20,15 +20,15 @@ def table():
     from progsearch.space.space import Space
 
     space = Space.load(SPACE)
-    subject = fakes.subject(space)
+    problem = fakes.problem(space)
     task = task_of("bbc-headlines")
     return Table(
         [
             row_of(point, _run(point.candidate, seed))
-            for point in points(subject, task)
+            for point in points(problem, task)
             for seed in (0, 1)
         ],
-        subject,
+        problem,
         task,
         space,
     )
@@ -36,7 +36,7 @@ def table():
 
 def _run(made, seed):
     chance = zlib.crc32(f"{made.key} {seed}".encode()) / 2**32
-    last = 0.7 + 0.2 * made.cost.updated_parameters + 0.02 * chance
+    last = 0.7 + 0.2 * made.costs.updated_parameters + 0.02 * chance
     return {
         "seed": seed,
         "accuracy": [last - 0.02, last - 0.01, last],

@@ -7,25 +7,13 @@ from progsearch import search
 from progsearch.api import resume
 from progsearch.errors import ConfigError, NothingUsable, StudyError, TaskError
 from progsearch.schedule import Schedule
+from progsearch.space.space import Space, SpaceConfig
 from progsearch.study.folder import study_names
 from progsearch.study.progress import spent
 from tests.support.fakes import Watcher
 from tests.support.tiny_task import tiny_recipe
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shared_ray(_own_cache):
-    # One Ray for all searches of this module: a search uses what is there.
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return tmp_path_factory.mktemp("tiny")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 
 def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path, capfd):
@@ -44,31 +32,33 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     assert (output.out, output.err) == ("", "")
     assert folder.log.is_file()
 
-    trials = folder.study.trials
-    named = {t.user_attrs["name"]: t for t in trials[:5]}
+    trials = folder.trials()
+    named = {trial.name: trial for trial in trials[:5]}
     assert set(named) == {"full", "progtuning-3", "progtuning-2", "last-quarter", "head-only"}
-    head_only, drawn = named["head-only"], trials[5:]
-    assert {t.params["weight_decay"]: t.state.name for t in drawn} == {
+    head_only, sampled = named["head-only"], trials[5:]
+    assert {t.params["weight_decay"]: t.state.name for t in sampled} == {
         0.1: "COMPLETE",
         1e38: "FAIL",
     }
-    failure = next(t for t in drawn if t.state == TrialState.FAIL)
-    assert "not finite" in failure.user_attrs["reason"]
+    failure = next(t for t in sampled if t.is_failed)
+    assert "not finite" in failure.reason
     assert ("finished", "exhausted") in view.told
 
-    full = named["full"].user_attrs
-    assert full["schedule"] == Schedule.full(3).to_dicts()
-    assert full["metrics"]["accuracy"] == named["full"].values[0] > 0.9
-    assert full["costs"]["flops"] == named["full"].values[1]
-    assert [record["epoch"] for record in full["records"]] == [1, 2]
-    assert full["peak_memory"] > 10**7
-    assert head_only.values[1] < named["last-quarter"].values[1] < named["full"].values[1]
+    full = named["full"]
+    assert full.stages == Schedule.full(3).to_dicts()
+    assert full.metrics["accuracy"] == full.values[0] > 0.9
+    assert full.costs.flops == full.values[1]
+    assert [record.epoch for record in full.records] == [1, 2]
+    assert full.peak_memory > 10**7
+    assert head_only.values[1] < named["last-quarter"].values[1] < full.values[1]
 
-    attributes = folder.study.user_attrs
-    assert attributes["model"]["n_blocks"] == 3
-    assert attributes["metric"] == "accuracy"
-    assert 0.5 <= attributes["majority"] < 0.7
-    assert attributes["sessions"][0]["trials"] == 7
+    info = folder.info
+    assert info.model.n_blocks == 3
+    assert (info.metric, info.split) == ("accuracy", "validation")
+    assert 0.5 <= info.majority < 0.7
+    assert set(info.baselines) == set(named)
+    assert Space(SpaceConfig.model_validate(info.space)) == Space.load(space)
+    assert folder.study.user_attrs["sessions"][0]["trials"] == 7
     assert folder.study.metric_names == ["accuracy", "flops"]
 
 
@@ -76,20 +66,20 @@ def test_trials_are_stopped_on_the_way(tiny, tmp_path):
     # One at a time, so that it is the same trials each time.
     given = tiny_recipe(tiny, budget=4, scheduler="mo-asha", parallel=1)
     folder = search(given, studies_dir=tmp_path)
-    trials = folder.study.trials
-    stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
-    assert stopped and all("name" not in trial.user_attrs for trial in stopped)
+    trials = folder.trials()
+    stopped = [trial for trial in trials if trial.is_stopped]
+    assert stopped and not any(trial.is_baseline for trial in stopped)
     for trial in stopped:
         # At the first rung; a stage may have ended before it.
-        assert trial.user_attrs["records"][-1]["epoch"] == 1
-        assert trial.user_attrs["steps_trained"] <= 6
+        assert trial.records[-1].epoch == 1
+        assert trial.steps_trained <= 6
     assert spent(trials) == 4
 
 
 def test_a_finished_study_goes_on_with_a_larger_budget(tiny, tmp_path):
     given = tiny_recipe(tiny, space="progtuning", budget=1, training={"epochs": 1})
     folder = search(given, studies_dir=tmp_path)
-    assert set(folder.study.user_attrs["contributions"]) == {
+    assert set(folder.info.contributions) == {
         "depth", "relative_grad_norm", "taylor", "block_influence"
     }  # fmt: skip
     view = Watcher()
@@ -126,6 +116,12 @@ def test_gpus_that_are_not_there_are_refused(tiny, tmp_path):
         pytest.skip("this machine has a GPU")
     with pytest.raises(ConfigError, match=r"0.5 GPUs were asked for and 0 are there"):
         search(tiny_recipe(tiny, gpus_per_trial=0.5), studies_dir=tmp_path)
+
+
+def test_several_gpus_for_a_trial_are_refused_until_it_can_use_them(tiny, tmp_path):
+    with pytest.raises(ConfigError, match=r"^gpus_per_trial: .* one GPU; give at most 1, got 2$"):
+        search(tiny_recipe(tiny, gpus_per_trial=2), studies_dir=tmp_path)
+    assert study_names(tmp_path) == []
 
 
 def test_a_search_whose_time_is_up_can_be_resumed(tiny, tmp_path):

@@ -84,7 +84,7 @@ def test_ctrl_c_saves_everything_at_once(tmp_path, begin, moment):
     if moment == "within an epoch":
         running.wait_for("record", 1, 1)
     else:
-        running.wait_for("trial_started", 1)
+        running.wait_for("run_started", 1)
     # What a terminal does: the whole process group gets it.
     os.killpg(running.process.pid, signal.SIGINT)
     code, seconds = running.end()
@@ -115,8 +115,8 @@ def test_trials_run_in_the_processes_that_were_started_ahead(tmp_path, begin):
 def test_a_killed_search_is_finished_by_resume(tmp_path, begin):
     recipe = tiny_recipe(tmp_path / "tiny", budget=3)
     running = begin(recipe)
-    running.wait_for("trial_finished")
-    running.wait_for("trial_started")
+    running.wait_for("run_ended")
+    running.wait_for("run_started")
     workers = running.workers()
     running.process.kill()
     running.process.communicate()

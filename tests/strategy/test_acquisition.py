@@ -22,19 +22,19 @@ def choose(points, costs, seconds, known=None, front=((0.6, 0.5),)):
 
 
 def test_the_surrogate_follows_what_it_has_seen():
-    means, deviations = Surrogate(observations()).foretell(
+    means, deviations = Surrogate(observations()).predict(
         [np.array([0.5, 0.0]), np.array([0.5, 9.0])]
     )
     assert means[0] == pytest.approx(0.75, abs=0.02)
     assert deviations[0] < deviations[1] / 3
 
 
-def test_a_value_that_is_itself_foretold_weighs_less():
+def test_a_value_that_is_itself_predicted_weighs_less():
     points = [Observation(np.array([0.0]), 0.6), Observation(np.array([1.0]), 0.8)] * 3
     doubtful = [*points, Observation(np.array([0.5]), 0.2, 0.5)]
     certain = [*points, Observation(np.array([0.5]), 0.2)]
     at = [np.array([0.5])]
-    assert Surrogate(certain).foretell(at)[0] < Surrogate(doubtful).foretell(at)[0] - 0.1
+    assert Surrogate(certain).predict(at)[0] < Surrogate(doubtful).predict(at)[0] - 0.1
 
 
 def test_of_points_of_one_cost_the_better_metric_is_chosen():
@@ -54,7 +54,7 @@ def test_a_point_that_could_only_be_beaten_is_not_chosen():
     assert choose([0.5, 1.0], [0.5, 0.05], [1.0, 5.0], front=front) == 1
 
 
-def test_hardly_any_observation_foretells_nothing():
+def test_hardly_any_observation_predicts_nothing():
     points = [np.array([0.1, 0.0])]
     assert improvement_per_second(points, [(0.4,)], [1.0], observations(3), [], CORNER) is None
 

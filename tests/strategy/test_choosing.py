@@ -2,10 +2,13 @@
 
 import pytest
 
+from progsearch.config import RunConfig, TaskConfig, TrainingConfig
 from progsearch.errors import ConfigError
+from progsearch.schedule import Schedule
 from progsearch.space.space import Space
-from progsearch.strategy import searcher as searcher_module
-from progsearch.strategy.knowledge import Knowledge
+from progsearch.strategy import pool
+from progsearch.strategy.features import features
+from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.warm_start import Earlier, EarlierRun
 from progsearch.study.dominance import directions, hypervolume
 from progsearch.study.front import front_of
@@ -13,7 +16,7 @@ from tests.support.fakes import run_all, start
 
 
 def volume(folder):
-    values = [trial.values for trial in folder.study.trials]
+    values = [trial.values for trial in folder.trials()]
     return hypervolume(values, (0.5, 1.0), directions(2))
 
 
@@ -22,7 +25,7 @@ def test_candidates_find_a_better_front_than_chance(tmp_path):
     for sampler in ("random", "ehvi"):
         volumes[sampler] = []
         for seed in range(3):
-            folder, searcher = start(
+            folder, source = start(
                 tmp_path,
                 "wide",
                 study=f"{sampler}-{seed}",
@@ -30,30 +33,30 @@ def test_candidates_find_a_better_front_than_chance(tmp_path):
                 budget=15,
                 training={"seed": seed},
             )
-            run_all(searcher)
+            run_all(source)
             volumes[sampler].append(volume(folder))
     assert min(volumes["ehvi"]) > max(volumes["random"])
 
 
 def test_any_sampler_can_be_chosen_from(tmp_path):
-    folder, searcher = start(tmp_path, sampler="tpe", candidates=4, budget=6)
-    run_all(searcher)
-    assert len(front_of(folder.study.trials)) > 1
+    folder, source = start(tmp_path, sampler="tpe", candidates=4, budget=6)
+    run_all(source)
+    assert len(front_of(folder.trials())) > 1
 
 
 @pytest.mark.parametrize("sampler, grows", [("ehvi", True), ("random", True), ("tpe", False)])
 def test_what_was_not_chosen_stays_a_candidate(tmp_path, monkeypatch, sampler, grows):
     offered = []
-    best = Knowledge.best
+    best = Prospects.best
 
     def record(self, runs):
         offered.append({run.key for run in runs})
         return best(self, runs)
 
-    monkeypatch.setattr(Knowledge, "best", record)
-    folder, searcher = start(tmp_path, "wide", sampler=sampler, candidates=5, budget=8)
-    run_all(searcher)
-    trained = [trial.user_attrs["key"] for trial in folder.study.trials[4:]]
+    monkeypatch.setattr(Prospects, "best", record)
+    folder, source = start(tmp_path, "wide", sampler=sampler, candidates=5, budget=8)
+    run_all(source)
+    trained = [trial.key for trial in folder.trials()[4:]]
     for before, chosen, after in zip(offered, trained, offered[1:], strict=False):
         assert chosen in before
         assert chosen not in after
@@ -62,25 +65,25 @@ def test_what_was_not_chosen_stays_a_candidate(tmp_path, monkeypatch, sampler, g
 
 
 def test_the_newest_candidates_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr(searcher_module, "_MOST_KEPT", 6)
+    monkeypatch.setattr(pool, "_MOST_KEPT", 6)
     sizes = []
-    best = Knowledge.best
+    best = Prospects.best
     monkeypatch.setattr(
-        Knowledge, "best", lambda self, runs: sizes.append(len(runs)) or best(self, runs)
+        Prospects, "best", lambda self, runs: sizes.append(len(runs)) or best(self, runs)
     )
-    _, searcher = start(tmp_path, "wide", candidates=5, budget=8)
-    run_all(searcher)
+    _, source = start(tmp_path, "wide", candidates=5, budget=8)
+    run_all(source)
     assert max(sizes) <= 6 + 5
     assert sizes[-1] > 5
 
 
 @pytest.mark.parametrize("candidates", [1, 3])
 def test_a_grid_trains_every_schedule_of_its_space_once(tmp_path, candidates):
-    folder, searcher = start(tmp_path, "paper", sampler="grid", candidates=candidates, budget=1000)
-    run_all(searcher, limit=1500)
-    assert searcher.ending == "exhausted"
-    drawn = [tuple(t.params.items()) for t in folder.study.trials if t.params]
-    keys = [trial.user_attrs["key"] for trial in folder.study.trials]
+    folder, source = start(tmp_path, "paper", sampler="grid", candidates=candidates, budget=1000)
+    _, ending = run_all(source, limit=1500)
+    assert ending == "exhausted"
+    drawn = [tuple(t.params.items()) for t in folder.trials() if t.params]
+    keys = [trial.key for trial in folder.trials()]
     assert len(keys) == len(set(keys)) == 8, "1 to 6 stages, and two more baselines"
     points = {tuple(point.items()) for point in Space.load("paper").points()}
     assert set(drawn) <= points
@@ -122,9 +125,9 @@ def earlier(**changes):
 
 
 def test_the_best_points_of_an_earlier_study_are_tried_first(tmp_path):
-    folder, searcher = start(tmp_path, "progtuning", earlier=earlier(), budget=3)
-    run_all(searcher)
-    first, second = folder.study.trials[4:6]
+    folder, source = start(tmp_path, "progtuning", earlier=earlier(), budget=3)
+    run_all(source)
+    first, second = folder.trials()[4:6]
     assert first.params == earlier().points[0]
     # What this space cannot draw comes from the sampler; the rest is kept.
     kept = {name: second.params[name] for name in ("learning_rate", "curve", "embeddings")}
@@ -134,18 +137,16 @@ def test_the_best_points_of_an_earlier_study_are_tried_first(tmp_path):
 
 def test_an_earlier_study_of_another_depth_guides_the_search(tmp_path):
     """Its runs say that few trained blocks are enough, for a model of twice the blocks."""
-    from progsearch.schedule import Schedule
-    from progsearch.strategy.features import features
 
     def run(n_trained, rate):
-        return features(
-            {
-                "stages": Schedule.last_blocks(12, n_trained).to_dicts(),
-                "training": {"learning_rate": rate, "batch_size": 8, "gradient_accumulation": 1},
-                "method": {"name": "full"},
-            },
-            12,
+        config = RunConfig(
+            progsearch_version="0",
+            model="some-model",
+            task=TaskConfig(name="some-task"),
+            training=TrainingConfig(learning_rate=rate, batch_size=8),
+            stages=Schedule.last_blocks(12, n_trained).to_dicts(),
         )
+        return features(config, 12)
 
     runs = tuple(
         EarlierRun(features=tuple(run(n, rate)), gain=-0.5 if rate > 2e-4 else -n / 100)
@@ -155,9 +156,9 @@ def test_an_earlier_study_of_another_depth_guides_the_search(tmp_path):
     told = Earlier(study="old", points=(), runs=runs)
     rates = {}
     for name, given in (("cold", None), ("warm", told)):
-        folder, searcher = start(tmp_path, "progtuning", study=name, earlier=given, budget=8)
-        run_all(searcher)
-        drawn = folder.study.trials[4:]
+        folder, source = start(tmp_path, "progtuning", study=name, earlier=given, budget=8)
+        run_all(source)
+        drawn = folder.trials()[4:]
         rates[name] = sum(trial.params["learning_rate"] == 4e-4 for trial in drawn)
     assert rates["warm"] < rates["cold"]
 

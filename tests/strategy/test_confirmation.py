@@ -1,41 +1,61 @@
 import pytest
 
-from progsearch.config import RunConfig
+from progsearch.config import with_seed
+from progsearch.config.limits import Limits
 from progsearch.errors import StudyError
-from progsearch.report.data import study_report
-from progsearch.strategy.confirmation import JobQueue, RunningJob, missing, new_seeds, to_confirm
-from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
+from progsearch.strategy.confirmation import (
+    ConfirmationSource,
+    JobQueue,
+    RunningJob,
+    missing,
+    new_seeds,
+    to_confirm,
+)
+from progsearch.strategy.source import Decision, Ended
+from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, read_confirmed
+from progsearch.study.front import front_of, usable
+from progsearch.study.trial import Trial, trials_of
 from tests.support.confirming import finished_study, jobs_of
 from tests.support.fake_runs import confirmed_run
 from tests.support.fake_study import FakeStudy, fake_study
-from tests.support.fakes import recipe
+from tests.support.fakes import Watcher, failed, finished, progress, recipe
+
+NO_LIMITS = Limits()
 
 
-def test_the_front_and_every_baseline_once():
-    report = study_report(fake_study())
-    trials = to_confirm(report)
-    assert trials[: len(report.front)] == report.front
-    names = {trial.user_attrs.get("name") for trial in trials}
+def test_the_front_and_every_reference_once():
+    found = trials_of(fake_study())
+    trials, front = to_confirm(found, NO_LIMITS), front_of(found)
+    assert trials[: len(front)] == front
+    names = {trial.name for trial in trials}
     assert {"full", "progtuning-3", "last-quarter", "head-only"} <= names
     assert len({trial.number for trial in trials}) == len(trials)
 
 
+def test_trials_beyond_the_limits_are_on_no_front():
+    found = trials_of(fake_study())
+    limits = Limits(max_updated=0.4)
+    searched = [t for t in to_confirm(found, limits) if not t.is_baseline]
+    assert searched and all(trial.updated_parameters <= 0.4 for trial in searched)
+
+
 def test_what_is_picked_and_what_it_is_compared_with():
-    report = study_report(fake_study())
-    best = report.front[0]
-    numbers = {trial.user_attrs.get("name"): trial.number for trial in report.usable}
+    found = trials_of(fake_study())
+    best = front_of(found)[0]
+    numbers = {trial.name: trial.number for trial in usable(found)}
     compared = [numbers["full"], numbers["progtuning-3"]]
-    trials = to_confirm(report, ["head-only", str(best.number), "best"])
+    trials = to_confirm(found, NO_LIMITS, ["head-only", str(best.number), "best"])
     assert [t.number for t in trials] == [numbers["head-only"], best.number, *compared]
-    assert [t.number for t in to_confirm(report, ["progtuning-3"])] == compared[::-1]
+    paper = to_confirm(found, NO_LIMITS, ["progtuning-3"])
+    assert [t.number for t in paper] == compared[::-1]
     with pytest.raises(StudyError, match="'cheap' picks no trial"):
-        to_confirm(report, ["best", "cheap"])
+        to_confirm(found, NO_LIMITS, ["best", "cheap"])
 
 
-def test_baselines_without_a_result_are_left_out():
+def test_references_without_a_result_are_left_out():
     fake = FakeStudy()
     fake.fail("out of memory", name="full")
-    assert to_confirm(study_report(fake.study)) == []
+    assert to_confirm(trials_of(fake.study), NO_LIMITS) == []
 
 
 def test_new_seeds_are_not_the_studys_own():
@@ -45,7 +65,7 @@ def test_new_seeds_are_not_the_studys_own():
 
 
 def test_what_is_missing():
-    trials = to_confirm(study_report(fake_study()))[:2]
+    trials = to_confirm(trials_of(fake_study()), NO_LIMITS)[:2]
     (first, second) = (trial.number for trial in trials)
     kept = ConfirmedRuns(
         margin=0.01,
@@ -67,10 +87,8 @@ def test_what_is_missing():
 def test_a_job_is_the_trials_run_with_another_seed(tmp_path):
     folder = finished_study(tmp_path)
     for (_, seed), job in jobs_of(folder).items():
-        run = RunConfig.model_validate(job.trial.user_attrs["run"])
-        training = run.training.model_copy(update={"seed": seed})
-        assert job.candidate.run == run.model_copy(update={"training": training})
-        assert job.candidate.key != job.trial.user_attrs["key"]
+        assert job.candidate.run == with_seed(job.trial.run, seed)
+        assert job.candidate.key != job.trial.key
         assert job.seed == seed
 
 
@@ -90,9 +108,7 @@ def four(tmp_path, monkeypatch):
     """Full fine-tuning and the paper's schedule, which share an epoch of three, on two seeds."""
     jobs = jobs_of(finished_study(tmp_path))
     seconds = {"full": 90.0, "progtuning-3": 80.0}
-    monkeypatch.setattr(
-        "progsearch.strategy.confirmation.run_seconds", lambda t: seconds[t.user_attrs["name"]]
-    )
+    monkeypatch.setattr(Trial, "seconds", property(lambda trial: seconds[trial.name]))
     return {key: jobs[key] for key in [(n, s) for n in seconds for s in (1, 2)]}
 
 
@@ -104,7 +120,7 @@ def test_the_longest_goes_first_and_none_waits_where_another_need_not(four):
     second = RunningJob(queue.take([first]))
     assert second.job is four["full", 2]
     # Both left would wait, so the one whose wait ends first is as good as any: the longest.
-    first.records.append({"step": first.job.candidate.segments[0][0]})
+    first.done = first.job.candidate.segments[0][0]
     third = queue.take([first, second])
     assert third is four["progtuning-3", 1]
     queue.finished(first.job)
@@ -128,3 +144,60 @@ def test_without_reuse_nothing_waits(four):
         job = queue.take(running)
         assert job is four[expected]
         running.append(RunningJob(job))
+
+
+# -- the source ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parts(tmp_path):
+    folder, view = finished_study(tmp_path), Watcher()
+    queue = JobQueue(jobs_of(folder, seeds=(1,)).values(), folder.recipe)
+    return folder, ConfirmationSource(queue, folder.path, ConfirmedRuns(margin=0.01), view), view
+
+
+def test_results_and_failures_are_saved_as_they_come(parts):
+    folder, source, view = parts
+    first, second = source.next(), source.next()
+    assert (first.test, first.seeds, first.run.training.seed) == (True, 1, 1)
+    assert source.report(first, progress(1)) is Decision.CONTINUE
+    source.ended(first, finished(0.75, test_metrics={"accuracy": 0.71}))
+    (run,) = read_confirmed(folder.path).runs
+    assert (run.trial, run.seed, run.reason) == (first.number, 1, None)
+    assert run.metrics == {"accuracy": 0.75, "f1": 0.8}
+    assert run.test_metrics == {"accuracy": 0.71}
+    assert (run.steps_trained, run.peak_memory) == (30, 1000)
+    assert run.timings == {"setup": 1.0, "train": 5.0, "evaluate": 2.0, "saved": 0.0}
+
+    source.ended(second, failed("the loss is not finite at step 2"))
+    source.died(source.next(), "the worker process died")
+    kept = read_confirmed(folder.path)
+    assert [run.reason for run in kept.runs] == [
+        None, "the loss is not finite at step 2", "the worker process died"
+    ]  # fmt: skip
+    assert kept == source.kept
+    assert view.told[:4] == [
+        ("run_started", first.number, 1),
+        ("run_started", second.number, 1),
+        ("record", first.number, 1, 1),
+        ("run_ended", first.number, 1, None),
+    ]
+
+
+def test_every_job_is_handed_out_once(parts):
+    folder, source, _ = parts
+    numbers = []
+    while not isinstance(found := source.next(), Ended):
+        source.ended(found, finished())
+        numbers.append(found.number)
+    assert found == Ended("budget")
+    assert sorted(numbers) == sorted(job.trial.number for job in jobs_of(folder, (1,)).values())
+
+
+def test_what_is_broken_off_is_not_kept(parts):
+    folder, source, _ = parts
+    source.report(source.next(), progress(1))
+    source.next()
+    source.close()
+    assert source.kept.runs == ()
+    assert read_confirmed(folder.path) is None

@@ -1,16 +1,20 @@
 import numpy as np
 import pytest
 
+from progsearch.config import RunConfig, TaskConfig, TrainingConfig, method_of
 from progsearch.schedule import Schedule
 from progsearch.strategy.features import features
 
 
 def run(schedule, rate=1e-4, batch=16, method="full"):
-    return {
-        "stages": schedule.to_dicts(),
-        "training": {"learning_rate": rate, "batch_size": batch, "gradient_accumulation": 1},
-        "method": {"name": method},
-    }
+    return RunConfig(
+        progsearch_version="0",
+        model="some-model",
+        task=TaskConfig(name="some-task"),
+        method=method_of(method),
+        training=TrainingConfig(learning_rate=rate, batch_size=batch),
+        stages=schedule.to_dicts(),
+    )
 
 
 def distance(a, b, n_blocks=6):

@@ -2,6 +2,7 @@ import pytest
 from optuna.trial import create_trial
 
 from progsearch.strategy.plateau import is_plateau
+from progsearch.study.trial import Trial
 
 OBJECTIVES = ("metric", "updated_parameters")
 
@@ -10,7 +11,7 @@ def trials_of(*points):
     made = [create_trial(values=point) for point in points]
     for number, trial in enumerate(made):
         trial.number = number
-    return made
+    return [Trial(trial) for trial in made]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Studies and searchers without Ray and without training."""
+"""Studies and sources of trials without Ray and without training."""
 
 import math
 
@@ -6,14 +6,15 @@ from progsearch.config import Recipe, TaskConfig, TrainingConfig, plain
 from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule, Stage
 from progsearch.space.space import Space
-from progsearch.strategy.candidates import baselines
-from progsearch.strategy.problem import Subject
+from progsearch.strategy.problem import Problem
+from progsearch.strategy.references import make_references
 from progsearch.strategy.samplers import Draws
-from progsearch.strategy.searcher import StudySearcher
+from progsearch.strategy.source import Ended, Failed, Finished, Progress
+from progsearch.strategy.study_source import StudySource
 from progsearch.study.folder import create_study, directions
-from progsearch.study.progress import Session
-from progsearch.study.view import View
-from progsearch.workers.worker import Report
+from progsearch.study.info import StudyInfo
+from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.study.view import ConfirmGoal, View
 
 SCORES = {
     "depth": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
@@ -36,7 +37,7 @@ def recipe(**changes):
     return Recipe(**settings | changes)
 
 
-def subject(space, n_blocks=6):
+def problem(space, n_blocks=6):
     """A model of equal blocks; LoRA and adapters train nothing of its embeddings."""
     block, embeddings = PartCost(50, 50, 10.0, 20.0, 15.0, 10.0), PartCost(100, 100, 1, 2, 1, 1)
     costs = {
@@ -48,16 +49,11 @@ def subject(space, n_blocks=6):
         for method in space.methods()
     }
     scores = {metric: SCORES[metric][:n_blocks] for metric in space.metrics()}
-    return Subject(costs, scores, 80, 1e-4, "accuracy", 0.5, "print", ())
-
-
-class NoHalt:
-    ending = None
-    gpus = None
+    return Problem(costs, scores, 80, 1e-4, "accuracy", 0.5, "print", ())
 
 
 class Watcher(View):
-    """Keeps what a search tells."""
+    """Keeps what a search or a confirmation tells."""
 
     def __init__(self):
         self.told = []
@@ -65,20 +61,29 @@ class Watcher(View):
     def note(self, message):
         self.told.append(("note", message))
 
-    def started(self, folder, n_baselines, budget):
-        self.told.append(("started", n_baselines, budget))
+    def started(self, folder, goal):
+        if isinstance(goal, ConfirmGoal):
+            self.told.append(("started", goal.seeds, goal.n_schedules, goal.n_left))
+        else:
+            self.told.append(("started", goal.n_baselines, goal.budget))
 
-    def trial_started(self, trial):
-        self.told.append(("trial_started", trial.number))
+    def run_started(self, run):
+        self.told.append(("run_started", *which(run)))
 
-    def record(self, trial, record):
-        self.told.append(("record", trial.number, record["epoch"]))
+    def record(self, run, record):
+        self.told.append(("record", *which(run), record.epoch))
 
-    def trial_finished(self, trial):
-        self.told.append(("trial_finished", trial.number, trial.state.name))
+    def run_ended(self, run):
+        how = run.trial.state.name if run.kept is None else run.kept.reason
+        self.told.append(("run_ended", *which(run), how))
 
     def finished(self, ending):
         self.told.append(("finished", ending))
+
+
+def which(run):
+    """A trial's number, and the seed of a confirmation."""
+    return (run.trial.number,) if run.seed is None else (run.trial.number, run.seed)
 
 
 def freezing(*depths):
@@ -96,63 +101,60 @@ def freezing(*depths):
 
 
 def new_folder(tmp_path, given, space, n_blocks=6):
-    found = subject(space, n_blocks)
-    names, _ = baselines(space.default(given.training), given, found)
-    attributes = {"baselines": list(names), "fingerprint": "print", "space": plain(space.config)}
-    return create_study(given, tmp_path, metric="accuracy", attributes=attributes)
+    found = problem(space, n_blocks)
+    references = make_references(space.default(given.training), given, found)
+    info = StudyInfo(
+        baselines=tuple(references.runs),
+        fingerprint="print",
+        space=plain(space.config),
+        metric="accuracy",
+    )
+    return create_study(given, tmp_path, info)
 
 
-def searcher_of(folder, space, *, parallel=1, n_blocks=6, halt=None, view=None, earlier=None):
-    given, found = folder.recipe, subject(space, n_blocks)
-    first, _ = baselines(space.default(given.training), given, found)
-    known = folder.study.get_trials(deepcopy=False)
-    return StudySearcher(
+def source_of(folder, space, *, n_blocks=6, view=None, earlier=None):
+    given, found = folder.recipe, problem(space, n_blocks)
+    references = make_references(space.default(given.training), given, found)
+    known = [trial.frozen for trial in folder.trials()]
+    return StudySource(
         folder,
         found,
-        first,
+        references.runs,
         Draws(space, given.sampler, given.training.seed, directions(given), known),
-        parallel=parallel,
-        halt=halt or NoHalt(),
-        session=Session(folder),
         view=view or View(),
         earlier=earlier,
     )
 
 
-def start(
-    tmp_path, space="quick", *, parallel=1, n_blocks=6, methods=None, earlier=None, **changes
-):
-    """A new study and its searcher."""
+def start(tmp_path, space="quick", *, n_blocks=6, methods=None, earlier=None, **changes):
+    """A new study and its source of trials."""
     given = recipe(space=space, **changes)
     loaded = Space.load(space, methods)
     folder = new_folder(tmp_path, given, loaded, n_blocks)
-    made = searcher_of(folder, loaded, parallel=parallel, n_blocks=n_blocks, earlier=earlier)
-    return folder, made
+    return folder, source_of(folder, loaded, n_blocks=n_blocks, earlier=earlier)
 
 
 def record(epoch, accuracy=0.7):
-    return {
-        "epoch": epoch,
-        "step": 10 * epoch,
-        "fraction": epoch / 3,
-        "metrics": {"accuracy": accuracy},
-        "seconds": 1.0,
-    }
+    return Record(10 * epoch, epoch / 3, epoch, {"accuracy": accuracy}, 1.0)
 
 
-def finished(accuracy=0.7):
-    """What Tune hands on when a worker has trained a trial."""
-    result = {
-        "metrics": {"accuracy": accuracy, "f1": 0.8},
-        "timings": {"setup": 1.0, "train": 5.0, "evaluate": 2.0, "saved": 0.0},
-        "steps_trained": 30,
-        "peak_memory": 1000,
-    }
-    return {"report": Report(record=record(3, accuracy), result=result), "done": True}
+def progress(epoch, accuracy=0.7):
+    """What a worker sends before a run's end, of the 30 steps of 3 epochs."""
+    steps = round(10 * epoch)
+    return Progress(
+        record(epoch, accuracy), Spent(Timings(1.0, steps / 10, 0.0, 0.0), steps, 1000)
+    )
+
+
+def finished(accuracy=0.7, **outcome):
+    """What a worker sends when it has trained a run."""
+    spent = Spent(Timings(1.0, 5.0, 2.0, 0.0), 30, 1000)
+    metrics = {"accuracy": accuracy, "f1": 0.8}
+    return Finished(record(3, accuracy), Outcome(metrics, spent, **outcome))
 
 
 def failed(reason):
-    return {"report": Report(failure=reason), "done": True}
+    return Failed(reason)
 
 
 def accuracy_of(run):
@@ -161,13 +163,19 @@ def accuracy_of(run):
     return 0.6 + 0.3 * math.tanh(trained / 4) + 100 * run.training.learning_rate
 
 
-def run_all(searcher, limit=200):
-    """Train every trial in turn; returns the configs that were run."""
+def finish(source, assignment, accuracy=None):
+    """Train an assignment to its end."""
+    reached = accuracy_of(assignment.run) if accuracy is None else accuracy
+    source.ended(assignment, finished(reached))
+
+
+def run_all(source, limit=200):
+    """Train every trial in turn; returns the configs that were run, and why there are no more."""
     runs = []
-    for index in range(limit):
-        config = searcher.suggest(f"t{index}")
-        if config == searcher.FINISHED:
-            return runs
-        runs.append(config["run"])
-        searcher.on_trial_complete(f"t{index}", finished(accuracy_of(config["run"])))
+    for _ in range(limit):
+        found = source.next()
+        if isinstance(found, Ended):
+            return runs, found.ending
+        runs.append(found.run)
+        finish(source, found)
     raise AssertionError(f"the search did not end within {limit} trials")

@@ -10,17 +10,17 @@ from progsearch.study.view import View
 
 
 class Talker(View):
-    def started(self, folder, n_baselines, budget):
-        say("started", n_baselines, budget)
+    def started(self, folder, goal):
+        say("started", goal.n_baselines, goal.budget)
 
-    def trial_started(self, trial):
-        say("trial_started", trial.number)
+    def run_started(self, run):
+        say("run_started", run.trial.number)
 
-    def trial_finished(self, trial):
-        say("trial_finished", trial.number, trial.state.name)
+    def run_ended(self, run):
+        say("run_ended", run.trial.number, run.trial.state.name)
 
-    def record(self, trial, record):
-        say("record", trial.number, record["epoch"])
+    def record(self, run, record):
+        say("record", run.trial.number, record.epoch)
 
     def finished(self, ending):
         say("finished", ending)

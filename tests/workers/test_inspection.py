@@ -1,4 +1,4 @@
-"""The look at model and task by a process of its own; what is seen is tested with the searches."""
+"""A process of its own inspects model and task; what it finds is tested with the searches."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ import pytest
 from progsearch.errors import ModelError, TaskError
 from progsearch.space.space import Space
 from progsearch.workers.cluster import Machines
-from progsearch.workers.inspect_problem import look
-from progsearch.workers.inspection import examination
+from progsearch.workers.inspect_problem import inspect_problem
+from progsearch.workers.inspection import inspection
 from tests.support.tiny_task import tiny_recipe
 
 FIT = Machines(parallel=1, gpus_per_trial=0.0)
@@ -18,17 +18,17 @@ FIT = Machines(parallel=1, gpus_per_trial=0.0)
 
 def processes():
     children = psutil.Process().children()
-    return [child for child in children if look.__module__ in child.cmdline()]
+    return [child for child in children if inspect_problem.__module__ in child.cmdline()]
 
 
 @pytest.mark.slow
-def test_a_process_of_its_own_sees_what_this_one_sees(tmp_path):
+def test_a_process_of_its_own_finds_what_this_one_finds(tmp_path):
     recipe = tiny_recipe(tmp_path, space="progtuning")
     space = Space.load(recipe.space, recipe.methods)
     question = (recipe, space.methods(), space.metrics())
-    with examination(*question) as answer:
+    with inspection(*question) as answer:
         found = answer(FIT)
-    assert found == look(*question)
+    assert found == inspect_problem(*question)
     assert set(found.contributions) >= {"taylor", "depth"}
 
 
@@ -36,13 +36,13 @@ def test_a_process_of_its_own_sees_what_this_one_sees(tmp_path):
 def test_a_mistake_comes_back_as_what_it_is(tmp_path):
     recipe = tiny_recipe(tmp_path)
     task = recipe.task.model_copy(update={"label_column": "topic"})
-    with examination(recipe.model_copy(update={"task": task}), [], []) as answer:
+    with inspection(recipe.model_copy(update={"task": task}), [], []) as answer:
         with pytest.raises(TaskError, match="topic"):
             answer(FIT)
 
 
 def test_a_killed_process_is_an_error_of_the_model(tmp_path):
-    with examination(tiny_recipe(tmp_path), [], []) as answer:
+    with inspection(tiny_recipe(tmp_path), [], []) as answer:
         (process,) = processes()
         os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(ModelError, match="was killed; is there enough memory"):
@@ -50,7 +50,7 @@ def test_a_killed_process_is_an_error_of_the_model(tmp_path):
 
 
 def test_whoever_leaves_early_leaves_no_process_behind(tmp_path):
-    with pytest.raises(KeyError), examination(tiny_recipe(tmp_path), [], []):
+    with pytest.raises(KeyError), inspection(tiny_recipe(tmp_path), [], []):
         assert len(processes()) == 1
         raise KeyError
     assert processes() == []

@@ -1,5 +1,6 @@
 import logging
 import warnings
+from contextlib import contextmanager
 
 from progsearch.workers.logs import log_to, study_log
 
@@ -26,16 +27,19 @@ def test_what_libraries_say_goes_to_the_file_from_the_start(tmp_path, capsys):
     assert "a remark" not in output.out + output.err
 
 
-def test_messages_of_rays_daemon_are_logged_and_not_printed(tmp_path, capsys):
-    from ray._private import worker
+def test_messages_of_rays_daemon_are_logged(tmp_path, monkeypatch):
+    told = []
 
-    original = worker.print_to_stdstream
+    @contextmanager
+    def daemon_messages(tell):
+        told.append(tell)
+        yield
+
+    monkeypatch.setattr("progsearch.workers.logs.daemon_messages", daemon_messages)
     with study_log() as log:
         log.write_to(tmp_path / "progsearch.log")
-        worker.print_to_stdstream({"pid": "raylet", "lines": ["A worker died"]}, False)
+        told[0]("raylet", "A worker died")
     assert "raylet: A worker died" in (tmp_path / "progsearch.log").read_text()
-    assert capsys.readouterr().out == ""
-    assert worker.print_to_stdstream is original
 
 
 def test_a_worker_on_another_machine_keeps_its_own_log(tmp_path):

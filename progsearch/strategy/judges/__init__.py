@@ -1,9 +1,9 @@
-"""Judges: what says, at the end of an epoch or a stage, whether a trial is worth going on with."""
+"""Judges say, at the end of an epoch or a stage, whether a trial is worth going on with."""
 
 from __future__ import annotations
 
 from progsearch.config import SchedulerName
-from progsearch.strategy.judges.base import Curve, Evidence, Judge, Promise
+from progsearch.strategy.judges.base import Curve, Evidence, ExpectedGains, Judge
 from progsearch.strategy.judges.dominance import Dominance
 from progsearch.strategy.judges.freeze_thaw import FreezeThaw
 from progsearch.strategy.judges.mo_asha import MoAsha
@@ -12,16 +12,16 @@ __all__ = [
     "Curve",
     "Dominance",
     "Evidence",
+    "ExpectedGains",
     "FreezeThaw",
     "Judge",
     "MoAsha",
-    "Promise",
     "make_judge",
 ]
 
 
 def make_judge(name: SchedulerName) -> Judge | None:
-    """The judge of that name; None where every trial is to run to its end."""
+    """The judge of that name; None if every trial is to run to its end."""
     match name:
         case "freeze-thaw":
             return FreezeThaw()

@@ -1,4 +1,4 @@
-"""What a judge is: it says on the way whether a trial is worth going on with."""
+"""What a judge is: it says before a trial's end whether the trial is worth going on with."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Curve:
 
     Attributes:
         number: The trial's.
-        costs: The objectives but for the metric, all minimised and known before the training.
+        costs: The objectives except the metric, all minimised and known before the training.
         metrics: The metric by the fraction of the run after which it was measured.
-        final: The metric at the run's end; None while it runs and where it was stopped.
+        final: The metric at the run's end; None while it runs and if it was stopped.
         allowed: Whether it keeps to the limits of the study.
     """
 
@@ -29,7 +29,7 @@ class Curve:
     def at(self, fraction: float) -> float | None:
         """The metric after a fraction of the run, between two measurements by a straight line.
 
-        None before the first measurement and behind the last.
+        None before the first measurement and after the last.
         """
         if fraction in self.metrics:
             return self.metrics[fraction]
@@ -50,19 +50,19 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What training is expected to add to the front, per second.
+class ExpectedGains:
+    """What training is expected to add to the hypervolume of the front, per second.
 
     Attributes:
         trials: Of going on with each of some trials.
-        waiting: The most that a point has which waits to be trained.
+        waiting: The most that any candidate has which waits to be trained.
     """
 
     trials: Sequence[float]
     waiting: float
 
 
-def _unknown(trials: Sequence[Curve]) -> Promise | None:
+def _unknown(trials: Sequence[Curve]) -> ExpectedGains | None:
     return None
 
 
@@ -72,14 +72,14 @@ class Evidence:
 
     Attributes:
         others: All other trials of the study that have been measured.
-        least_metric: What a trial must reach to be of use, where there is such a limit.
-        promises: Tells the promise of some trials; None where too little is known, or no point
-            waits.
+        least_metric: What a trial must reach to be of use, if there is such a limit.
+        gains: Tells the expected gains of some trials; None if too little is known, or no
+            candidate waits.
     """
 
     others: Sequence[Curve] = ()
     least_metric: float | None = None
-    promises: Callable[[Sequence[Curve]], Promise | None] = _unknown
+    gains: Callable[[Sequence[Curve]], ExpectedGains | None] = _unknown
 
 
 class Judge(ABC):
@@ -88,7 +88,7 @@ class Judge(ABC):
     A metric that is not finite never reaches a judge: such a trial has failed.
 
     Attributes:
-        within_epochs: Whether it judges where stages end within epochs, too.
+        within_epochs: Whether it judges at the ends of stages within epochs, too.
     """
 
     within_epochs = True
@@ -102,11 +102,11 @@ class Judge(ABC):
             evidence: What else is known.
         """
 
-    def takes_up(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
-        """The number of a stopped trial that should go on now; None where there is none.
+    def resumes(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
+        """The number of a stopped trial that should go on now; None if there is none.
 
         Args:
-            stopped: Trials that this judge has stopped and that nothing went on from since.
+            stopped: Trials that this judge has stopped and that no other has continued.
             evidence: What else is known.
         """
         return None

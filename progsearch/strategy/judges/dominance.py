@@ -8,23 +8,23 @@ import numpy as np
 
 from progsearch.strategy.judges.base import Curve, Evidence, Judge
 
-# Finished trials from which the rest of a curve is foretold: of so many, two tell of its error.
+# Finished trials from which the rest of a curve is predicted: of these, two tell of its error.
 _FEWEST = 4
-# A trial goes on unless it would have to be this many standard deviations better than foretold.
+# A trial goes on unless it would have to be this many standard deviations better than predicted.
 _DEVIATIONS = 1.5
 
 
 class Dominance(Judge):
     """Compares with the finished trials that cost no more.
 
-    What a trial costs is known. If its metric at the end, foretold from the metric so far, lies
-    below the best of the trials that cost no more, by more than such foretelling has been wrong
-    in this study, the trial could only be beaten, and is stopped. The foretelling is a least
+    What a trial costs is known. If its metric at the end, predicted from the metric so far, lies
+    below the best of the trials that cost no more, by more than such predictions have been wrong
+    in this study, the trial could only be beaten, and is stopped. The prediction is a least
     squares line from the metrics at the same fraction of the run to those at the end, through
     the trials that are finished; its errors hold the noise of the metric.
 
-    Where a stage ends within an epoch, others were hardly measured at that very step: their
-    metric there is read off the straight line between two measurements.
+    If a stage ends within an epoch, others were hardly measured at that very step: their metric
+    there is read off the straight line between two measurements.
 
     Args:
         deviations: Standard deviations of the error that a trial is given.
@@ -42,17 +42,17 @@ class Dominance(Judge):
         ]
         if evidence.least_metric is not None:
             rivals.append(evidence.least_metric)
-        foretold = foretell(trial, evidence.others)
-        if not rivals or foretold is None:
+        predicted = predict(trial, evidence.others)
+        if not rivals or predicted is None:
             return False
-        mean, deviation = foretold
+        mean, deviation = predicted
         return mean + self._deviations * deviation < max(rivals)
 
 
-def foretell(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | None:
+def predict(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | None:
     """The metric at the end of ``trial``: its mean and standard deviation.
 
-    None where too few other trials tell of the way from here to the end.
+    None if too few other trials tell of the way from here to the end.
     """
     fraction = trial.reached
     pairs = [
@@ -70,7 +70,7 @@ def foretell(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | Non
     if squares == 0 and offset != 0:
         return None
     slope = float(spread @ (final - final.mean())) / squares if squares > 0 else 0.0
-    # A trial that is ahead will hardly fall behind by that, nor more than keep its lead.
+    # A trial that leads will hardly lose by that, nor do more than keep its lead.
     slope = min(1.0, max(0.0, slope))
     errors = final - final.mean() - slope * spread
     variance = float(errors @ errors) / (len(pairs) - 2)

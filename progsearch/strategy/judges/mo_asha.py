@@ -19,13 +19,13 @@ class MoAsha(Judge):
     The ends of epochs are the rungs. The trials that were measured at a rung are ranked by
     non-dominated sorting of metric and costs, within a front by an epsilon-net; the best
     1/``reduction`` of them may go on. A stopped trial that comes to be among them, as others
-    arrive, is taken up again, before any new one is begun.
+    arrive, is resumed before any new one begins.
 
     Args:
         reduction: The reduction factor (eta), at least 2.
     """
 
-    # Stages end elsewhere in every trial; a rung is where many were measured.
+    # Stages end at other steps in every trial; at a rung many trials were measured.
     within_epochs = False
 
     def __init__(self, reduction: int = _REDUCTION) -> None:
@@ -35,7 +35,7 @@ class MoAsha(Judge):
         """See `Judge`."""
         return trial.number not in self._best([trial, *evidence.others], trial.reached)
 
-    def takes_up(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
+    def resumes(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
         """The first of the highest rung that may go on by now."""
         for rung in sorted({trial.reached for trial in stopped}, reverse=True):
             waiting = {trial.number for trial in stopped if trial.reached == rung}

@@ -17,9 +17,8 @@ from progsearch.strategy.samplers.optuna import Gp, Nsga2, Random, Tpe
 if TYPE_CHECKING:
     from progsearch.strategy.samplers.draws import Draw as Draw
     from progsearch.strategy.samplers.draws import Draws as Draws
-    from progsearch.strategy.samplers.draws import set_constraints as set_constraints
 
-__all__ = ["Draw", "Draws", "Sampler", "set_constraints"]
+__all__ = ["Draw", "Draws", "Sampler"]
 
 for _sampler in (Ehvi, Tpe, Nsga2, Gp, Random, Grid):
     SAMPLERS.add(_sampler)
@@ -27,7 +26,7 @@ for _sampler in (Ehvi, Tpe, Nsga2, Gp, Random, Grid):
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that recipes are checked without Optuna.
-    if name in ("Draw", "Draws", "set_constraints"):
+    if name in ("Draw", "Draws"):
         from progsearch.strategy.samplers import draws
 
         return getattr(draws, name)

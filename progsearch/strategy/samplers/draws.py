@@ -10,9 +10,10 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from progsearch.internals.optuna import set_constraints
 from progsearch.space.space import Space
 from progsearch.strategy.samplers.base import sampler_of
 from progsearch.strategy.samplers.finite import FiniteSampler
@@ -121,11 +122,3 @@ class Draws:
         """The result of a point, and by how much it misses each limit (see `Limits`)."""
         set_constraints(self._study, number, violations or {})
         self._study.tell(number, list(values))
-
-
-def set_constraints(study: Study, number: int, violations: Mapping[str, float]) -> None:
-    """Tell a study by how much an unfinished trial misses each limit."""
-    if violations:
-        trial = Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
-        for name, violation in violations.items():
-            trial.set_constraint(name, violation)

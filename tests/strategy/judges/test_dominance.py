@@ -3,7 +3,7 @@ import random
 import pytest
 
 from progsearch.strategy.judges import Curve, Dominance, Evidence
-from progsearch.strategy.judges.dominance import foretell
+from progsearch.strategy.judges.dominance import predict
 
 
 def finished(number, cost, now, final, **more):
@@ -50,7 +50,7 @@ def test_between_two_measurements_the_others_are_read_off_a_line():
     ]
     assert others[0].at(0.5) == pytest.approx(0.6)
     assert others[0].at(0.2) is None and Curve(1, (1,), {0.5: 0.5}).at(0.6) is None
-    mean, deviation = foretell(running(1.0, 0.66), others)
+    mean, deviation = predict(running(1.0, 0.66), others)
     assert mean == pytest.approx(0.81, abs=0.003) and deviation < 0.005
     assert Dominance().stops(running(1.0, 0.62), Evidence(others))
     assert not Dominance().stops(running(1.0, 0.72), Evidence(others))
@@ -71,8 +71,8 @@ def test_trials_beyond_the_limits_are_no_rivals_and_a_limit_is_one():
 def test_equal_curves_and_equal_costs_are_no_reason_to_stop():
     same = [finished(n, 1, 0.7, 0.8) for n in range(6)]
     assert not Dominance().stops(running(1, 0.7), Evidence(same))
-    assert foretell(running(1, 0.7), same) == pytest.approx((0.8, 0.0))
-    assert foretell(running(1, 0.6), same) is None, "nothing says what a difference comes to"
+    assert predict(running(1, 0.7), same) == pytest.approx((0.8, 0.0))
+    assert predict(running(1, 0.6), same) is None, "nothing says what a difference comes to"
 
 
 def test_with_two_costs_a_rival_must_be_as_cheap_in_both():
@@ -84,7 +84,7 @@ def test_with_two_costs_a_rival_must_be_as_cheap_in_both():
     assert Dominance().stops(Curve(99, (0.5, 2.0), {0.5: 0.3}), Evidence(others))
 
 
-def test_what_is_foretold_is_as_wrong_as_it_says():
+def test_a_prediction_is_as_wrong_as_it_says():
     draw = random.Random(0)
     inside = 0
     for _ in range(300):
@@ -93,6 +93,6 @@ def test_what_is_foretold_is_as_wrong_as_it_says():
             for n in range(12)
         ]
         now = draw.uniform(0.6, 0.8)
-        mean, deviation = foretell(running(1, now), others)
+        mean, deviation = predict(running(1, now), others)
         inside += abs(0.3 + 0.7 * now + draw.gauss(0, 0.01) - mean) < 2 * deviation
     assert 0.88 < inside / 300 < 0.98

@@ -22,18 +22,18 @@ def test_a_cheap_trial_is_as_good_as_an_accurate_one():
     assert not MoAsha().stops(at(3, 0.1, 0.3), Evidence(others))
 
 
-def test_a_stopped_trial_is_taken_up_when_it_comes_to_be_among_the_best():
+def test_a_stopped_trial_is_resumed_when_it_comes_to_be_among_the_best():
     judge, stopped = MoAsha(), [at(0, 0.5, 0.7), at(1, 0.5, 0.6)]
-    assert judge.takes_up(stopped[:1], Evidence()) is None
-    assert judge.takes_up(stopped, Evidence()) == 0
+    assert judge.resumes(stopped[:1], Evidence()) is None
+    assert judge.resumes(stopped, Evidence()) == 0
     # What went on by itself holds its place of the rung.
-    assert judge.takes_up(stopped[1:], Evidence([at(0, 0.5, 0.7, 0.8)])) is None
+    assert judge.resumes(stopped[1:], Evidence([at(0, 0.5, 0.7, 0.8)])) is None
 
 
-def test_the_highest_rung_is_taken_up_first():
+def test_the_highest_rung_is_resumed_first():
     low = [at(n, 0.5, 0.5 + n / 10) for n in range(4)]
     high = [Curve(n, (0.5,), {0.5: 0.9, 0.75: 0.8 + n / 100}) for n in (4, 5)]
-    assert MoAsha().takes_up([*low, *high], Evidence()) == 5
+    assert MoAsha().resumes([*low, *high], Evidence()) == 5
 
 
 def test_ranking_goes_front_by_front():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-class Work:
+class TrainingTime:
     """Knows which segments a study has trained and what training costs on its machine.
 
     Args:
@@ -21,24 +21,24 @@ class Work:
         self._seconds = 0.0
         self._flops = 0.0
 
-    def add(self, segments: Iterable[tuple[int, str]], done: int) -> None:
+    def add_trained(self, segments: Iterable[tuple[int, str]], done: int) -> None:
         """A trial made its first ``done`` steps."""
         self.trained.update(key for end, key in segments if end <= done)
 
     def measure(self, seconds: float, flops: float) -> None:
-        """Training of so many FLOPs took so long."""
+        """Training of ``flops`` FLOPs took ``seconds``."""
         self._seconds += seconds
         self._flops += flops
 
-    def seconds_left(
+    def left(
         self, segments: Iterable[tuple[int, str]], flops: Iterable[float], done: int = 0
     ) -> float:
-        """What the rest of a run takes; FLOPs as long as nothing was measured.
+        """Seconds that the rest of a run takes; FLOPs as long as nothing was measured.
 
         Args:
             segments: End step and key of each of its segments.
             flops: FLOPs of each.
-            done: The run has these steps behind it, wherever they are kept.
+            done: Steps that the run has made, wherever they are kept.
         """
         left = 0.0
         for (end, key), part in zip(segments, flops, strict=True):

@@ -1,0 +1,104 @@
+"""The one way from "start Ray, inspect the model and the task" to the end of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from progsearch.config import MethodConfig, Recipe
+from progsearch.errors import Interrupted
+from progsearch.strategy.problem import Problem
+from progsearch.strategy.source import TrialSource
+from progsearch.study.folder import StudyFolder
+from progsearch.study.view import ConfirmGoal, SearchGoal, View
+from progsearch.workers.adapter import run_source
+from progsearch.workers.cluster import Machines, machines
+from progsearch.workers.halt import Halt
+from progsearch.workers.inspection import inspection
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What must be there before the first run.
+
+    Attributes:
+        problem: The model and the task.
+        machines: Where runs are made; Ray is there.
+    """
+
+    problem: Problem
+    machines: Machines
+
+
+@contextmanager
+def ready(
+    recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str], view: View
+) -> Iterator[Ready]:
+    """While active, Ray is there, and what must be known before the first run.
+
+    Args:
+        recipe: Names the model, the task and the machines.
+        methods: Those that runs may use.
+        metrics: The contribution metrics that runs may need.
+        view: Told what takes its time.
+
+    Raises:
+        ProgsearchError: One of them cannot be used.
+    """
+    view.preparing("starting Ray")
+    with inspection(recipe, methods, metrics) as answer, machines(recipe) as found:
+        message = f"loading {recipe.task.name} and {recipe.model}"
+        if metrics:
+            message += f", scoring blocks by {', '.join(metrics)}"
+        view.preparing(message)
+        problem = answer(found)
+        for remark in problem.remarks:
+            view.note(remark)
+        yield Ready(problem, found)
+
+
+@contextmanager
+def interruptible(message: str) -> Iterator[None]:
+    """While active, Ctrl-C ends the work with ``message``, which says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(message) from None
+
+
+def run_to_end(
+    source: TrialSource,
+    goal: SearchGoal | ConfirmGoal,
+    folder: StudyFolder,
+    found: Machines,
+    *,
+    halt: Halt,
+    resume_message: str,
+    view: View,
+) -> None:
+    """Train what a source hands out, until it has no more or until the halt.
+
+    Args:
+        source: Hands out the runs.
+        goal: What is to be trained.
+        folder: The study.
+        found: Where runs are made.
+        halt: Ends it early.
+        resume_message: What is said if someone stops it.
+        view: Told what happens.
+
+    Raises:
+        Interrupted: Someone stopped it; what is done is saved.
+    """
+    view.started(folder, goal)
+    kind = "session" if isinstance(goal, SearchGoal) else "confirm"
+    name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
+    with interruptible(resume_message):
+        try:
+            ending = run_source(source, name, folder, found, halt)
+        finally:
+            source.close()
+    view.finished(ending)
+    if ending == "interrupted":
+        raise Interrupted(resume_message)

@@ -1,0 +1,24 @@
+"""What Optuna does not promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from optuna.study import Study
+from optuna.trial import Trial
+
+
+def set_constraints(study: Study, number: int, violations: Mapping[str, float]) -> None:
+    """Tell a study by how much an unfinished trial misses each limit.
+
+    Args:
+        study: Holds the trial.
+        number: The trial's.
+        violations: By the limits' names; at most 0 if the trial keeps to the limit.
+    """
+    if violations:
+        # Only a `Trial` can be given a constraint, and only the trial's number in its storage,
+        # which Optuna keeps for itself, makes one of a trial that was asked for elsewhere.
+        trial = Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
+        for name, violation in violations.items():
+            trial.set_constraint(name, violation)

@@ -1,0 +1,166 @@
+"""Keeps what comes of the trials of a search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from optuna.trial import TrialState
+
+from progsearch.config import Recipe
+from progsearch.internals.optuna import set_constraints
+from progsearch.strategy.observations import Observations
+from progsearch.strategy.problem import Problem
+from progsearch.strategy.samplers import Draws
+from progsearch.strategy.source import Failed, Finished, Progress
+from progsearch.study.folder import StudyFolder
+from progsearch.study.progress import Session
+from progsearch.study.results import Outcome, Record, Spent
+from progsearch.study.trial import (
+    STOPPED,
+    NewTrial,
+    Trial,
+    outcome_attributes,
+    record_attributes,
+    spent_attributes,
+)
+from progsearch.study.view import Run, View
+
+
+@dataclass
+class RunningTrial:
+    """A trial that was handed out.
+
+    Attributes:
+        number: The trial's.
+        name: A reference's name.
+        point: The number of its point in the `Draws`, if it was sampled.
+        segments: End step and key of its segments, which other trials may share.
+        records: What it was measured at so far.
+        spent: What it had used by then.
+    """
+
+    number: int
+    name: str | None
+    point: int | None
+    segments: tuple[tuple[int, str], ...]
+    records: list[Record] = field(default_factory=list)
+    spent: Spent | None = None
+
+    @property
+    def done(self) -> int:
+        """Steps that it is known to have made."""
+        return self.records[-1].step if self.records else 0
+
+
+class Recorder:
+    """Writes trials to a study and tells those who learn from them.
+
+    A trial enters the study whole and RUNNING, and leaves it as COMPLETE, as FAIL with the
+    reason, or as PRUNED if it was stopped.
+
+    Args:
+        folder: The study; nothing else may write trials to it.
+        problem: Its model and task.
+        draws: Where sampled trials came from.
+        observations: What is known of the trials.
+        view: Told what happens.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        problem: Problem,
+        draws: Draws,
+        observations: Observations,
+        view: View,
+    ) -> None:
+        self._folder = folder
+        self._metric = problem.metric
+        self._draws = draws
+        self._observations = observations
+        self._session = Session(folder)
+        self._view = view
+
+    def begin(self, new: NewTrial, point: int | None) -> tuple[RunningTrial, Trial]:
+        """Add a trial to the study; see `RunningTrial` for ``point``."""
+        trial = self._folder.add(new)
+        self._view.run_started(Run(trial))
+        return RunningTrial(trial.number, trial.name, point, trial.segments), trial
+
+    def measured(self, running: RunningTrial, progress: Progress) -> Trial:
+        """A trial was measured before its end; returns it as it stands."""
+        running.spent = progress.spent
+        return self._keep_record(running, progress.record)
+
+    def finish(self, running: RunningTrial, end: Finished) -> None:
+        """Keep what a trial came to; one with an objective that is not finite has failed."""
+        self._keep_record(running, end.record)
+        self._folder.keep(running.number, outcome_attributes(end.outcome))
+        values = self._values(running, end.outcome)
+        if all(math.isfinite(value) for value in values):
+            self._end(running, TrialState.COMPLETE, values=values)
+        else:
+            self.fail(running, Failed(f"a result is not a number: {values}"))
+
+    def fail(self, running: RunningTrial, end: Failed) -> None:
+        """Keep why a trial has no result."""
+        self._end(running, TrialState.FAIL, reason=end.reason)
+
+    def stop(self, running: RunningTrial) -> None:
+        """Keep what a stopped trial has come to; it has no values."""
+        if running.spent is not None:
+            self._folder.keep(running.number, spent_attributes(running.spent))
+        self._end(running, TrialState.PRUNED, reason=STOPPED)
+
+    def close(self) -> None:
+        """Keep how long the session was."""
+        self._session.save()
+
+    @property
+    def _recipe(self) -> Recipe:
+        return self._folder.recipe
+
+    def _keep_record(self, running: RunningTrial, record: Record) -> Trial:
+        running.records.append(record)
+        trial = self._folder.trial(running.number)
+        self._view.record(Run(trial), record)
+        return trial
+
+    def _values(self, running: RunningTrial, outcome: Outcome) -> list[float]:
+        costs = self._folder.trial(running.number).costs
+        found = {
+            "metric": outcome.metrics[self._metric],
+            "updated_parameters": costs.updated_parameters,
+            "flops": costs.flops,
+            "seconds": outcome.spent.timings.run,
+            "peak_memory": float(outcome.spent.peak_memory),
+        }
+        return [found[objective] for objective in self._recipe.objectives]
+
+    def _end(
+        self,
+        running: RunningTrial,
+        state: TrialState,
+        *,
+        values: list[float] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        self._folder.keep(running.number, record_attributes(running.records))
+        if reason is not None:
+            self._folder.keep(running.number, {"reason": reason})
+        violations = {}
+        if values is not None:
+            updated = self._folder.trial(running.number).updated_parameters
+            violations = self._recipe.limits.violations(values[0], updated)
+        set_constraints(self._folder.study, running.number, violations)
+        self._folder.study.tell(running.number, values, state)
+        trial = self._folder.trial(running.number)
+        self._observations.add(trial)
+        if running.point is not None:
+            if values is None:
+                self._draws.throw_away(running.point)
+            else:
+                self._draws.tell(running.point, values, violations)
+        self._session.count_trial()
+        self._view.run_ended(Run(trial))

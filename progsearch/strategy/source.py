@@ -1,0 +1,130 @@
+"""Where trials come from: the contract between who chooses runs and who has them trained.
+
+As the scheduler of Syne Tune (Salinas et al. 2022), a source knows nothing of the machine: Ray
+Tune drives it through `progsearch.workers.adapter`, the tabular benchmark and tests by a loop.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from progsearch.config import RunConfig
+from progsearch.study.results import Outcome, Record, Spent
+from progsearch.study.view import Ending
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """A run that a worker is to make; each is another one, even of the same trial.
+
+    Attributes:
+        number: The number of the trial in its study.
+        run: Its config, whole.
+        seeds: How many runs are made, with as many seeds from the config's own on.
+        test: Whether each run is scored on test data at its end, if there are any.
+    """
+
+    number: int
+    run: RunConfig
+    seeds: int = 1
+    test: bool = False
+
+
+class Wait(Enum):
+    """There is no run to hand out before one that is being made reports or ends."""
+
+    WAIT = auto()
+
+
+WAIT = Wait.WAIT
+
+
+@dataclass(frozen=True)
+class Ended:
+    """No more runs will be handed out."""
+
+    ending: Ending
+
+
+class Decision(Enum):
+    """Whether a run that was measured goes on."""
+
+    CONTINUE = auto()
+    STOP = auto()
+
+
+# -- what workers send -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run at the end of an epoch or a stage that is not its last."""
+
+    record: Record
+    spent: Spent
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that was trained to its end.
+
+    Attributes:
+        record: The last one.
+        outcome: What the run came to.
+    """
+
+    record: Record
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run that cannot go on, for a reason of its own."""
+
+    reason: str
+
+
+Message = Progress | Finished | Failed
+"""What a worker sends at the end of an epoch or a stage."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that its source stopped after its last report."""
+
+
+# -- the contract ----------------------------------------------------------------------------
+
+
+class TrialSource(ABC):
+    """Hands out runs, hears how they go, and keeps what comes of them.
+
+    All methods are called from one thread. Every assignment that `next` gave is followed by any
+    number of calls of `report` and one of `ended` or `died`, or by neither if all work is broken
+    off; `close` is the last call.
+    """
+
+    @abstractmethod
+    def next(self) -> Assignment | Wait | Ended:
+        """The next run; to be asked again after `WAIT`, not after `Ended`."""
+
+    @abstractmethod
+    def report(self, assignment: Assignment, progress: Progress) -> Decision:
+        """A run was measured before its end; says whether it goes on.
+
+        After `Decision.STOP`, `ended` is called with `Stopped`.
+        """
+
+    @abstractmethod
+    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
+        """A run ended by itself or was stopped."""
+
+    @abstractmethod
+    def died(self, assignment: Assignment, reason: str) -> None:
+        """The worker of a run is gone, which says nothing about the run."""
+
+    def close(self) -> None:
+        """No run is active any more; those that have not ended were broken off."""
+        return

@@ -1,0 +1,224 @@
+"""Ray Tune, set up to run what a `TrialSource` hands out.
+
+Tune has three parts that are asked and told: a searcher (who is next, who has ended), a scheduler
+(who goes on) and callbacks (whose worker is gone). Here all three are faces of one `_Adapter`,
+which speaks with the source; the halt and the GPU clock are asked there as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from progsearch.internals.ray import actor_of, death_of
+from progsearch.strategy.source import (
+    WAIT,
+    Assignment,
+    Decision,
+    Ended,
+    Message,
+    Progress,
+    Stopped,
+    TrialSource,
+)
+from progsearch.study.folder import StudyFolder
+from progsearch.study.view import Ending
+from progsearch.workers.cluster import Machines
+from progsearch.workers.halt import Halt
+from progsearch.workers.worker import TrialWorker, WorkerSettings
+
+
+def run_source(
+    source: TrialSource, name: str, folder: StudyFolder, fit: Machines, halt: Halt
+) -> Ending:
+    """Train what ``source`` hands out until it has no more, or until the halt.
+
+    Args:
+        source: Hands out runs and keeps what comes of them.
+        name: Of this stretch of work, new in the study.
+        folder: The study; Tune keeps its state there.
+        fit: Where runs are made, and what each may use.
+        halt: Heeds Ctrl-C meanwhile.
+
+    Returns:
+        Why it ended.
+    """
+    adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt)
+    with halt.on_signals():
+        tune.run(
+            TrialWorker,
+            name=name,
+            storage_path=str(folder.ray),
+            search_alg=_Searcher(adapter),
+            scheduler=_Scheduler(adapter),
+            num_samples=-1,
+            resources_per_trial=tune.PlacementGroupFactory(
+                [{"CPU": 1, "GPU": fit.gpus_per_trial}]
+            ),
+            reuse_actors=True,
+            stop=halt,
+            callbacks=[_WorkerWatch(adapter, halt)],
+            raise_on_failed_trial=False,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+            verbose=0,
+        )
+    ending = halt.ending or adapter.ending
+    assert ending is not None, "Tune ends after the last trial or at a halt"
+    return ending
+
+
+@dataclass
+class _Active:
+    """An assignment that a worker has, and whether its source stopped it."""
+
+    assignment: Assignment
+    stopped: bool = False
+
+
+class _Adapter:
+    """Speaks with a source about the trials of Tune.
+
+    Args:
+        source: Hands out runs.
+        settings: What every worker is told beside its assignment.
+        parallel: How many runs are made at once. No more are handed out, so that each is chosen
+            with all results that are there.
+        halt: Asked before a run is handed out.
+
+    Attributes:
+        ending: Why the source hands out no more runs; None while it does.
+    """
+
+    def __init__(
+        self, source: TrialSource, settings: WorkerSettings, parallel: int, halt: Halt
+    ) -> None:
+        self.ending: Ending | None = None
+        self._source = source
+        self._settings = settings
+        self._parallel = parallel
+        self._halt = halt
+        self._active: dict[str, _Active] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The config of the next trial; None while it must wait, ``FINISHED`` if there is none."""
+        if self._halt.ending is not None:
+            return str(Searcher.FINISHED)
+        if len(self._active) >= self._parallel:
+            return None
+        found = self._source.next()
+        if found is WAIT:
+            return None
+        if isinstance(found, Ended):
+            self.ending = found.ending
+            return str(Searcher.FINISHED)
+        self._active[trial_id] = _Active(found)
+        if self._halt.gpus is not None:
+            self._halt.gpus.start(trial_id)
+        return {"assignment": found, "settings": self._settings}
+
+    def reported(self, trial_id: str, message: Message) -> Decision:
+        """A worker sent a message; one that is a run's last comes to `completed` alone."""
+        assert isinstance(message, Progress), "Tune stops a trial that is done by itself"
+        active = self._active[trial_id]
+        decision = self._source.report(active.assignment, message)
+        active.stopped = decision is Decision.STOP
+        return decision
+
+    def completed(self, trial_id: str, message: Message | None) -> None:
+        """A trial is over, for Tune; ``message`` is the last that its worker sent."""
+        active = self._release(trial_id)
+        if active.stopped:
+            self._source.ended(active.assignment, Stopped())
+        elif message is not None and not isinstance(message, Progress):
+            self._source.ended(active.assignment, message)
+        # Else Tune broke it off; the source settles that when it is closed.
+
+    def died(self, trial_id: str, reason: str) -> None:
+        """A worker is gone; at a halt all of them are, and that is no trial's failure."""
+        active = self._release(trial_id)
+        if self._halt.ending is None:
+            self._source.died(active.assignment, reason)
+
+    def _release(self, trial_id: str) -> _Active:
+        if self._halt.gpus is not None:
+            self._halt.gpus.stop(trial_id)
+        return self._active.pop(trial_id)
+
+
+class _Searcher(Searcher):  # type: ignore[misc]
+    """Asked by Tune for trials, and told how they ended."""
+
+    def __init__(self, adapter: _Adapter) -> None:
+        super().__init__()
+        self._adapter = adapter
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return self._adapter.suggest(trial_id)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        # Of an error, Tune says why to callbacks alone.
+        if not error:
+            self._adapter.completed(trial_id, (result or {}).get("message"))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study holds all there is."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study holds all there is."""
+
+
+class _Scheduler(FIFOScheduler):  # type: ignore[misc]
+    """Asked by Tune after each message whether a trial goes on."""
+
+    def __init__(self, adapter: _Adapter) -> None:
+        super().__init__()
+        self._adapter = adapter
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        decision = self._adapter.reported(trial.trial_id, result["message"])
+        return str(self.STOP if decision is Decision.STOP else self.CONTINUE)
+
+
+class _WorkerWatch(Callback):  # type: ignore[misc]
+    """Kills the workers at a halt, and says why a worker died otherwise.
+
+    A worker would finish its epoch before it heard of a halt. Killing it loses nothing: what it
+    has not reported is run again, and nothing that it writes is left half written.
+    """
+
+    def __init__(self, adapter: _Adapter, halt: Halt) -> None:
+        self._adapter = adapter
+        self._halt = halt
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Kill the workers once the work must end."""
+        if self._halt.ending is None:
+            return
+        actors = [actor_of(trial) for trial in trials if not trial.is_finished()]
+        busy = [actor for actor in actors if actor is not None]
+        for actor in busy:
+            ray.kill(actor)
+        self._halt.workers_gone = not busy
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A trial's worker is gone."""
+        reason = death_of(trial)
+        text = "the worker process died"
+        self._adapter.died(trial.trial_id, text if reason is None else f"{text}: {reason}")
+
+
+def _trial_name(trial: Trial) -> str:
+    assignment: Assignment = trial.config["assignment"]
+    return f"trial-{assignment.number}-seed-{assignment.run.training.seed}"
