@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
-
 from progsearch.config import Precision
+from progsearch.engine.evaluation import logits
 from progsearch.engine.loop import Engine
 from progsearch.tasks import Split, TaskData
 
@@ -37,7 +34,7 @@ class Evaluator:
             split: Labelled examples.
             precision: Of the forward passes; by default the training's.
         """
-        kept = self._engine.predict(split, _keep, precision=precision)
+        kept = self._engine.predict(split, logits, precision=precision)
         return self._task.evaluate(kept.numpy(), split.labels.numpy())
 
     def validation_metrics(self) -> dict[str, float]:
@@ -51,9 +48,3 @@ class Evaluator:
         # With a precision it does not use the prefix cache, which is not worth filling for one
         # pass.
         return self.metrics(self._test, self._engine.precision)
-
-
-def _keep(output: Any) -> Tensor:
-    """What metrics need of a model's output."""
-    logits: Tensor = output.logits.float()
-    return logits
