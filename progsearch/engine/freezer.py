@@ -90,7 +90,7 @@ class Freezer:
         return f"frozen blocks {', '.join(map(str, frozen))}, whose input changes with {below}"
 
     def _trains_embeddings(self, stage: Stage) -> bool:
-        # Embeddings of which the method trains nothing (LoRA) are as good as frozen.
+        # Embeddings of which the method trains nothing (LoRA) count as frozen.
         return stage.embeddings and bool(self._trainable.embeddings)
 
     def _frozen_parts(self, stage: Stage) -> list[Part]:

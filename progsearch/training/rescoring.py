@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -16,10 +15,8 @@ from progsearch.schedule.plan import SegmentPlan
 from progsearch.schedule.rescoring import RescoringPlan
 from progsearch.store import Store
 from progsearch.tasks import Split
+from progsearch.training.chain import SegmentChain
 from progsearch.version import RESCORING_VERSION
-
-if TYPE_CHECKING:
-    from progsearch.training.chain import SegmentChain
 
 RecentGradients = Callable[[Sequence[nn.Parameter]], list[Tensor] | None]
 
@@ -38,7 +35,7 @@ class PlannedBlocks:
     def choose(self, chain: SegmentChain) -> None:
         """A segment has ended: choose the blocks of the stage that begins there, if one does."""
 
-    def trained(self, config: RunConfig) -> RunConfig:
+    def trained_config(self, config: RunConfig) -> RunConfig:
         """The config that trains the same as ``config`` did."""
         return config
 
@@ -107,7 +104,7 @@ class Rescoring(PlannedBlocks):
                 self.score(key)
         self._plan.choose(step, self.scores[-1])
 
-    def trained(self, config: RunConfig) -> RunConfig:
+    def trained_config(self, config: RunConfig) -> RunConfig:
         """``config`` with the blocks that were chosen, and the scores they were chosen by."""
         assert config.contribution is not None
         scored = {"rescore": False, "rescored": tuple(self.scores)}

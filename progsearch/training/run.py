@@ -152,7 +152,7 @@ class TrainingRun:
     @property
     def config(self) -> RunConfig:
         """The config that trains the same again, with the blocks that were chosen on the way."""
-        return self._blocks.trained(self._config)
+        return self._blocks.trained_config(self._config)
 
     def spent(self) -> Spent:
         """What the run has used so far."""

@@ -129,7 +129,7 @@ class FrozenPrefix(Shortcut):
         if self._all_tokens(states.depth):
             hidden = states.get(rows, batch.width)
         else:
-            # The head reads one of them, wherever it looks.
+            # The head reads one of them, so each place may hold the same.
             hidden = states.get(rows, 1).expand(-1, batch.width, -1)
         *below, last = self._blocks[: states.depth]
         return replaced(
