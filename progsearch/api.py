@@ -141,7 +141,7 @@ def resume(
     with collector_paused():
         from progsearch.driver import search as driver
 
-    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view)
+    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view or View())
 
 
 def confirm(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from progsearch.config import (
     DEFAULT_METHOD,
     METHODS,
@@ -39,7 +41,7 @@ class SpaceConfig(Config):
 
     description: str = ""
     dimensions: dict[str, Dimension]
-    fixed: dict[str, Value] = {}
+    fixed: dict[str, Value] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
