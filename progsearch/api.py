@@ -22,7 +22,7 @@ def search(
     """Search schedules for a model and a task.
 
     Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
-    blocks, the head alone) and then schedules drawn from the recipe's space, as many at once as
+    blocks, the head alone) and then schedules sampled from the recipe's space, as many at once as
     there are cores or GPUs, until they come to ``recipe.budget`` whole trials. Everything is
     kept in a study folder.
 
@@ -158,7 +158,7 @@ def confirm(
     """Train a study's front and baselines again on new seeds.
 
     What is trained already is kept and not trained again: more seeds add to those that are
-    there, and a call that was stopped goes on where it was. Runs that failed are tried again.
+    there, and a call that was stopped is resumed where it was. Runs that failed are tried again.
     The results are in the study's folder; `progsearch.report` reads them.
 
     Args:

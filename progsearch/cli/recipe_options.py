@@ -226,7 +226,7 @@ def _put(data: dict[str, Any], place: Sequence[str], value: Any) -> None:
 
 
 def _with_flags(error: ConfigError, flags: Mapping[str, str], file: Path | None) -> ConfigError:
-    """The same mistakes, under the options' names where options made them."""
+    """The same mistakes, under the names of the options that made them."""
     problems = []
     for path, text in error.problems:
         flag = next((f for place, f in flags.items() if f"{path}.".startswith(f"{place}.")), None)

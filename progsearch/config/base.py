@@ -37,7 +37,7 @@ def parse(kind: type[ConfigT], data: Any, source: str) -> ConfigT:
         problems = [
             (".".join(str(part) for part in item["loc"]), _sentence(item))
             for item in items
-            # A list is "too short" for pydantic where only its items are wrong.
+            # A list is "too short" for pydantic if only its items are wrong.
             if not any(_lies_in(other["loc"], item["loc"]) for other in items)
         ]
         raise ConfigError(source, problems) from None

@@ -180,7 +180,7 @@ class Recipe(Config):
 
     @property
     def n_candidates(self) -> int:
-        """How many points are drawn for each trial, to train the most promising."""
+        """How many points are sampled for each trial, to train the most promising."""
         return self.candidates or self._sampler.candidates
 
     @property
@@ -190,7 +190,7 @@ class Recipe(Config):
 
     @property
     def judged_by(self) -> SchedulerName:
-        """The scheduler; where none is named, the best that goes with the sampler."""
+        """The scheduler; if none is named, the best that goes with the sampler."""
         return self.scheduler or ("freeze-thaw" if self.keeps_candidates else "dominance")
 
     @property

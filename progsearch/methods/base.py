@@ -35,7 +35,7 @@ class Method(MethodSettings, ABC):
         ...         return "norm" in name.lower()
     """
 
-    def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:  # noqa: B027
+    def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
         """Add the method's own parameters to the blocks of ``model``, in place.
 
         Raises:

@@ -68,20 +68,20 @@ def _last_weights(output: Any) -> set[Tensor]:
         if node in seen:
             continue
         seen.add(node)
-        behind = [previous for previous, _ in node.next_functions if previous is not None]
+        before = [previous for previous, _ in node.next_functions if previous is not None]
         if _PRODUCT.search(node.name()):
-            weights.update(w for w in map(_parameter_behind, behind) if w is not None)
+            weights.update(w for w in map(_parameter_before, before) if w is not None)
         else:
-            pending += behind
+            pending += before
     return weights
 
 
-def _parameter_behind(node: Any) -> Tensor | None:
+def _parameter_before(node: Any) -> Tensor | None:
     """The parameter that ``node`` only reshapes, if it is one."""
     while not hasattr(node, "variable"):
-        behind = [previous for previous, _ in node.next_functions if previous is not None]
-        if len(behind) != 1:
+        before = [previous for previous, _ in node.next_functions if previous is not None]
+        if len(before) != 1:
             return None
-        node = behind[0]
+        node = before[0]
     variable: Tensor = node.variable
     return variable

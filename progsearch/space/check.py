@@ -14,8 +14,8 @@ from progsearch.space.settings import choice_of, impossible_value, unknown_setti
 if TYPE_CHECKING:
     from progsearch.space.space import Space
 
-# Points drawn to see whether dimensions contradict one another; a contradiction that so many
-# miss is rarer than the draws of a search.
+# Points sampled to see whether dimensions contradict one another; a contradiction that all of them
+# miss is rarer than the points of a search.
 _DRAWS = 1000
 
 
@@ -41,7 +41,7 @@ def check(space: Space, source: str) -> None:
         known[setting] = None if values is None else [*(known.get(setting) or []), *values]
     if not space.config.dimensions:
         problems.append(("dimensions", "must hold at least one dimension"))
-    # Only a space that is sound in itself can be drawn from.
+    # Only a space that is sound in itself can be sampled from.
     problems = problems or _contradictions(space)
     if problems:
         raise ConfigError(source, problems)

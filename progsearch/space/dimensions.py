@@ -23,7 +23,7 @@ class _Dimension(Config):
     when: Condition | tuple[Condition, ...] = ()
 
     def applies(self, values: Mapping[str, Any]) -> bool:
-        """Whether the dimension is drawn, given the settings drawn before it."""
+        """Whether the dimension is sampled, given the settings sampled before it."""
         return not self.when or any(
             all(name in values and values[name] in allowed for name, allowed in alternative)
             for alternative in self.alternatives()
@@ -66,7 +66,7 @@ class _Range(_Dimension):
         return {"low": self.low, "high": self.high}
 
     def holds(self, value: Any) -> bool:
-        """Whether ``value`` can be drawn."""
+        """Whether ``value`` can be sampled."""
         if isinstance(value, (str, bool)) or not self.low <= value <= self.high:
             return False
         steps = (value - self.low) / self.step if self.step else 0.0
@@ -82,11 +82,11 @@ class IntDimension(_Range):
     step: int | None = None
 
     def suggest(self, trial: BaseTrial, name: str) -> int:
-        """Draw a value."""
+        """Sample a value."""
         return trial.suggest_int(name, self.low, self.high, step=self.step or 1, log=self.log)
 
     def values(self) -> list[Value]:
-        """Every value that can be drawn."""
+        """Every value that can be sampled."""
         return list(range(self.low, self.high + 1, self.step or 1))
 
 
@@ -96,11 +96,11 @@ class FloatDimension(_Range):
     type: Literal["float"]
 
     def suggest(self, trial: BaseTrial, name: str) -> float:
-        """Draw a value."""
+        """Sample a value."""
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     def values(self) -> list[Value]:
-        """Every value that can be drawn, where there is a step.
+        """Every value that can be sampled, if there is a step.
 
         Raises:
             ValueError: There is none.
@@ -118,7 +118,7 @@ class CategoricalDimension(_Dimension):
     choices: tuple[Value, ...] = Field(min_length=1)
 
     def suggest(self, trial: BaseTrial, name: str) -> Value:
-        """Draw a value."""
+        """Sample a value."""
         value = trial.suggest_categorical(name, self.choices)
         assert value is not None, "no choice is None"
         return value
@@ -128,11 +128,11 @@ class CategoricalDimension(_Dimension):
         return {f"choices.{index}": choice for index, choice in enumerate(self.choices)}
 
     def holds(self, value: Any) -> bool:
-        """Whether ``value`` can be drawn."""
+        """Whether ``value`` can be sampled."""
         return value in self.choices
 
     def values(self) -> list[Value]:
-        """Every value that can be drawn."""
+        """Every value that can be sampled."""
         return list(self.choices)
 
 

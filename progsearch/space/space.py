@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from progsearch.config import (
     DEFAULT_METHOD,
     METHODS,
@@ -39,7 +41,7 @@ class SpaceConfig(Config):
 
     description: str = ""
     dimensions: dict[str, Dimension]
-    fixed: dict[str, Value] = {}
+    fixed: dict[str, Value] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ class Space:
             fixed["method"] = methods[0]
         else:
             # First, since other dimensions may depend on it.
-            drawn = CategoricalDimension(type="categorical", choices=tuple(methods))
-            others = {"method": drawn, **others}
+            sampled = CategoricalDimension(type="categorical", choices=tuple(methods))
+            others = {"method": sampled, **others}
         return Space(self.config.model_copy(update={"dimensions": others, "fixed": fixed}))
 
     def points(self) -> Iterator[dict[str, Value]]:
@@ -125,29 +127,29 @@ class Space:
         self,
         dimensions: list[tuple[str, Dimension]],
         settings: dict[str, Value],
-        drawn: dict[str, Value],
+        sampled: dict[str, Value],
     ) -> Iterator[dict[str, Value]]:
         if not dimensions:
-            yield drawn
+            yield sampled
             return
         (name, dimension), *rest = dimensions
         if not dimension.applies(settings):
-            yield from self._walk(rest, settings, drawn)
+            yield from self._walk(rest, settings, sampled)
             return
         for value in dimension.values():
             sets = {dimension.sets or name: value}
-            yield from self._walk(rest, settings | sets, drawn | {name: value})
+            yield from self._walk(rest, settings | sets, sampled | {name: value})
 
-    def fitting(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the values drawn from another space that this one can draw, too."""
+    def fitting(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values sampled from another space that this one can sample, too."""
         return {
             name: value
-            for name, value in drawn.items()
+            for name, value in sampled.items()
             if name in self.config.dimensions and self.config.dimensions[name].holds(value)
         }
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
-        """Draw a point: the settings it sets, those that are fixed included."""
+        """Sample a point: the settings it sets, those that are fixed included."""
         values: dict[str, Any] = dict(self.config.fixed)
         for name, dimension in self.config.dimensions.items():
             if dimension.applies(values):

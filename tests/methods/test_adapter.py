@@ -31,7 +31,7 @@ PROJECTIONS = {
 
 @pytest.mark.parametrize("name", TINY)
 def test_adapters_sit_on_the_output_projections(name):
-    model, anatomy, trainable = applied(name, "adapter")
+    _, anatomy, trainable = applied(name, "adapter")
     for index, block in enumerate(anatomy.blocks):
         assert set(trainable.blocks[index]) == {
             f"{block}.{layer}.adapter.{half}.{kind}"

@@ -38,7 +38,7 @@ def test_transposed_layers_are_said_to_be_transposed():
 
 
 def test_rank_and_scale_are_the_configured_ones():
-    model, _, trainable = applied("bert", "lora", lora_alpha=10.0)
+    model, _, _ = applied("bert", "lora", lora_alpha=10.0)
     query = model.bert.encoder.layer[0].attention.self.query
     assert query.lora_A["default"].weight.shape == (4, 32)
     assert query.scaling["default"] == 10.0 / 4

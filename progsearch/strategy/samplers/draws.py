@@ -1,4 +1,4 @@
-"""Draws points of a space with an Optuna sampler."""
+"""Samples points of a space with an Optuna sampler."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Draw:
     Attributes:
         number: Its number within its `Draws`.
         values: The settings it sets.
-        params: What was drawn, as Optuna keeps it.
-        distributions: What it was drawn from.
+        params: What was sampled, as Optuna keeps it.
+        distributions: What it was sampled from.
         system_attrs: The sampler's own notes.
     """
 
@@ -46,10 +46,10 @@ class Draws:
     model, neither show up there nor change what the sampler believes.
 
     Args:
-        space: Where points are drawn from.
+        space: Where points are sampled from.
         sampler: The name of the sampler.
         seed: Of the sampler. Another number of ``known`` trials gives other draws, so that a
-            resumed search does not draw the same points again.
+            resumed search does not sample the same points again.
         directions: Of the objectives.
         known: Trials to learn from; those without a result are passed over.
     """
@@ -75,7 +75,7 @@ class Draws:
     def draw(self, *, at_random: bool = False) -> Draw | None:
         """A new point, from the sampler or ``at_random``; must be told or thrown away.
 
-        None when all points of a grid have been drawn.
+        None when all points of a grid have been sampled.
         """
         if isinstance(self._sampler, FiniteSampler):
             if not self._sampler.advance():
@@ -87,12 +87,12 @@ class Draws:
         kept = self._study.get_trials(deepcopy=False)[trial.number]
         return Draw(kept.number, values, kept.params, kept.distributions, kept.system_attrs)
 
-    def put_first(self, drawn: Mapping[str, Any]) -> None:
-        """Have a point of another space drawn before all others.
+    def put_first(self, sampled: Mapping[str, Any]) -> None:
+        """Have a point of another space sampled before all others.
 
-        What this space cannot draw of it, and what is not given, comes from the sampler.
+        What this space cannot sample of it, and what is not given, comes from the sampler.
         """
-        self._study.enqueue_trial(self._space.fitting(drawn))
+        self._study.enqueue_trial(self._space.fitting(sampled))
 
     @property
     def puts_first(self) -> bool:
@@ -101,7 +101,7 @@ class Draws:
         return bool(self._study.get_trials(deepcopy=False, states=states))
 
     def take(self, trial: FrozenTrial) -> int:
-        """A point that was drawn in another session; returns its number here."""
+        """A point that was sampled in another session; returns its number here."""
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
