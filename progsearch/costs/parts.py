@@ -7,10 +7,10 @@ parts is the business of `progsearch.costs.flops`, composing them is arithmetic.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from progsearch.schedule import Schedule, Stage
+from progsearch.schedule.run_cost import RunCost
 
 
 def steps_per_epoch(n_examples: int, batch_size: int, gradient_accumulation: int = 1) -> int:
@@ -105,31 +105,3 @@ class ModelCost:
             flops=flops / total_steps * epochs * examples,
             flops_relative=flops / total_steps / self.full_flops,
         )
-
-
-@dataclass(frozen=True)
-class RunCost:
-    """What one run costs.
-
-    Attributes:
-        n_blocks: Blocks of the model.
-        parameters: Parameters of the model; full fine-tuning updates all of them at every step.
-        updated_parameters_per_step: Mean over optimizer steps of the parameters a step updates.
-        updated_parameters_per_run: The same times the epochs, as the paper counts
-            (arXiv 2506.21119: 328.4M for 3 epochs of full fine-tuning of BERT-base).
-        updated_parameters: Fraction of full fine-tuning's, in [0, 1].
-        flops: FLOPs of all forward and backward passes, without any reuse of cached work.
-        flops_relative: The same as a fraction of the full schedule under the same method.
-    """
-
-    n_blocks: int
-    parameters: int
-    updated_parameters_per_step: float
-    updated_parameters_per_run: float
-    updated_parameters: float
-    flops: float
-    flops_relative: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data."""
-        return asdict(self)

@@ -85,7 +85,7 @@ def _check_stage(index: int, stage: Stage, position: float, n_blocks: int) -> No
     blocks = stage.trainable_blocks
     if list(blocks) != sorted(set(blocks)):
         raise ScheduleError(f"{where}.trainable_blocks must ascend without repeats")
-    if blocks and not (0 <= blocks[0] and blocks[-1] < n_blocks):
+    if blocks and not (blocks[0] >= 0 and blocks[-1] < n_blocks):
         raise ScheduleError(
             f"{where}.trainable_blocks must lie in 0..{n_blocks - 1}, got {list(blocks)}"
         )

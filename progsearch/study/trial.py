@@ -14,8 +14,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from progsearch.config import Limits, Recipe, RunConfig, parse, plain
-from progsearch.costs import RunCost
 from progsearch.schedule import Schedule
+from progsearch.schedule.run_cost import RunCost
 from progsearch.study.info import Session, StudyInfo
 from progsearch.study.results import Outcome, Record, Spent, Timings
 

@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-WORDS = "a b c d e f g h good bad film great poor day".split()
+WORDS = ["a", "b", "c", "d", "e", "f", "g", "h", "good", "bad", "film", "great", "poor", "day"]
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def test_frozen_embeddings_that_nothing_reads_are_not_computed(architecture, mon
 
     less, looked_up = train()
     whole, looked_up_before = train(without=[UnreadEmbeddings])
-    assert 0 < looked_up_before
+    assert looked_up_before > 0
     assert (looked_up > 0) == (architecture in LOOKED_UP)
     for name, weight in less.items():
         assert torch.equal(weight, whole[name]), name
