@@ -19,6 +19,7 @@ class Kind(StrEnum):
     """What can be listed."""
 
     TASKS = "tasks"
+    TYPES = "types"
     SPACES = "spaces"
     METRICS = "metrics"
     METHODS = "methods"
@@ -36,6 +37,10 @@ def ls(
             from progsearch.tasks import task_names
 
             rows = task_names()
+        case Kind.TYPES:
+            from progsearch.tasks.types import TASK_TYPES
+
+            rows = TASK_TYPES.described()
         case Kind.SPACES:
             rows = _spaces()
         case Kind.METRICS:

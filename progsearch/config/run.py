@@ -24,7 +24,10 @@ class TaskConfig(Config):
             name="task",
         ),
     ] = Field(min_length=1)
-    type: str | None = None
+    type: Annotated[
+        str | None,
+        Option("TYPE", "A type of `progsearch ls types`, else recognised from the data."),
+    ] = None
     data_dir: Annotated[
         str | None,
         Option("DIR", "A folder in the GLUE layout, instead of the hub.", form="path"),

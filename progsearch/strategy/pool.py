@@ -93,7 +93,7 @@ class CandidatePool:
     def _keep(self, points: list[Point]) -> None:
         """Keep points for later, except those of which others as good can be sampled."""
         recipe, n_kept = self._recipe, len(points)
-        if recipe.n_candidates > 1 and recipe.sampler != "grid":
+        if recipe.n_candidates > 1 and not self._draws.is_finite:
             n_kept = min(n_kept, _MOST_KEPT) if recipe.keeps_candidates else 0
         n_dropped = len(points) - n_kept
         for point in points[:n_dropped]:
@@ -111,8 +111,8 @@ class CandidatePool:
     def _sample(self, known: set[str], tries: int = _TRIES) -> Point | None:
         """A point whose training is not known yet; None if none is found."""
         recipe = self._recipe
-        # A grid ends by itself, and most of its points may be known.
-        attempts = itertools.count() if recipe.sampler == "grid" else range(tries)
+        # A finite sampler ends by itself, and most of its points may be known.
+        attempts = itertools.count() if self._draws.is_finite else range(tries)
         for attempt in attempts:
             draw = self._draws.draw(at_random=attempt >= _SAMPLER_TRIES)
             if draw is None:

@@ -72,6 +72,11 @@ class Draws:
             if trial.params and trial.state == TrialState.COMPLETE:
                 self._study.add_trial(trial)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the sampler comes to an end, each point being sampled once."""
+        return isinstance(self._sampler, FiniteSampler)
+
     def draw(self, *, at_random: bool = False) -> Draw | None:
         """A new point, from the sampler or ``at_random``; must be told or thrown away.
 

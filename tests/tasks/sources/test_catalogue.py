@@ -12,7 +12,9 @@ def test_lists_the_demo_and_the_nine_glue_tasks():
     names = [name for name, _ in task_names()]
 
     assert names[0] == "bbc-headlines"
-    assert sorted(names[1:]) == sorted(["mrpc", "sst2", "cola", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"])
+    assert sorted(names[1:]) == sorted(
+        ["mrpc", "sst2", "cola", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
+    )
     assert all("\n" not in description for _, description in task_names())
 
 
