@@ -14,6 +14,7 @@ from progsearch.strategy.confirmation import (
 from progsearch.strategy.source import Decision, Ended
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, read_confirmed
 from progsearch.study.front import front_of, usable
+from progsearch.study.results import Timings
 from progsearch.study.trial import Trial, trials_of
 from tests.support.confirming import finished_study, jobs_of
 from tests.support.fake_runs import confirmed_run
@@ -167,7 +168,7 @@ def test_results_and_failures_are_saved_as_they_come(parts):
     assert run.metrics == {"accuracy": 0.75, "f1": 0.8}
     assert run.test_metrics == {"accuracy": 0.71}
     assert (run.steps_trained, run.peak_memory) == (30, 1000)
-    assert run.timings == {"setup": 1.0, "train": 5.0, "evaluate": 2.0, "saved": 0.0}
+    assert run.timings == Timings(1.0, 5.0, 2.0, 0.0)
 
     source.ended(second, failed("the loss is not finite at step 2"))
     source.died(source.next(), "the worker process died")
