@@ -47,18 +47,9 @@ def confirm(
     with more seeds it adds those that are missing. Fewer schedules make a sharper test, so
     --pick those that matter before looking at any new seed.
     """
-    for option, value in (("--seeds", seeds), ("--parallel", parallel)):
-        if value is not None and value < 1:
-            raise ConfigError(option, [("", f"must be at least 1, got {value}")])
+    drop = _checked(seeds, parallel, margin)
     from progsearch.study.folder import open_study
-    from progsearch.study.front import drop_of
 
-    drop = drop_of(margin)
-    if drop is None or not 0 < drop < 1:
-        raise ConfigError(
-            "--margin",
-            [("", f"must be above 0 and below 1, written like 0.01 or 1pt, got {margin!r}")],
-        )
     # A wrong name is told before Ray and torch, which take their time, are imported.
     open_study(study, studies_dir, read_only=True)
 
@@ -82,3 +73,19 @@ def confirm(
         print_json(report.to_dict())
     else:
         print_confirmed(report, folder)
+
+
+def _checked(seeds: int, parallel: int | None, margin: str) -> float:
+    """The margin as a number, if the options are possible."""
+    for option, value in (("--seeds", seeds), ("--parallel", parallel)):
+        if value is not None and value < 1:
+            raise ConfigError(option, [("", f"must be at least 1, got {value}")])
+    from progsearch.study.front import drop_of
+
+    drop = drop_of(margin)
+    if drop is None or not 0 < drop < 1:
+        raise ConfigError(
+            "--margin",
+            [("", f"must be above 0 and below 1, written like 0.01 or 1pt, got {margin!r}")],
+        )
+    return drop

@@ -42,36 +42,14 @@ def confirmed(
         (one for one in all_runs.values() if one.good),
         key=lambda one: (one.trial.number not in front, -one.means[0]),
     )
-    to_full = [one.over(full) for one in order]
-    p_values = [
-        # One that failed on a seed cannot be called as good as one that did not.
-        None if found is None or one.failed else found.p_non_inferior(runs.margin)
-        for one, found in zip(order, to_full, strict=True)
-    ]
+    p_values = [one.p_non_inferior(full, runs.margin) for one in order]
     return Confirmed(
         margin=runs.margin,
         split=split,
         seeds=tuple(sorted(seeds)),
         schedules=tuple(
-            ConfirmedSchedule(
-                trial=one.trial,
-                values=one.values,
-                summary=summary(list(one.values.values())),
-                means=one.means,
-                failed=one.failed,
-                to_full=found,
-                p=p,
-                corrected_p=corrected,
-                verdict=None if found is None else verdict(found, runs.margin, corrected),
-                to_paper=one.over(paper),
-                better_than_paper=_is_better(one, paper),
-                test_values=one.test_values,
-                test=summary(list(one.test_values.values())) if one.test_values else None,
-                test_to_full=one.over(full, test=True),
-            )
-            for one, found, p, corrected in zip(
-                order, to_full, p_values, holm(p_values), strict=True
-            )
+            one.compared(full, paper, p, corrected, runs.margin)
+            for one, p, corrected in zip(order, p_values, holm(p_values), strict=True)
         ),
         failed=tuple(
             (one.trial, next(iter(one.failed.values())))
@@ -119,6 +97,39 @@ class _Runs:
         if not common:
             return None
         return difference([mine[seed] for seed in common], [theirs[seed] for seed in common])
+
+    def p_non_inferior(self, full: _Runs | None, margin: float) -> float | None:
+        """Of the test that they lose less than ``margin`` to full fine-tuning; None: no test."""
+        found = self.over(full)
+        # One that failed on a seed cannot be called as good as one that did not.
+        return None if found is None or self.failed else found.p_non_inferior(margin)
+
+    def compared(
+        self,
+        full: _Runs | None,
+        paper: _Runs | None,
+        p: float | None,
+        corrected_p: float | None,
+        margin: float,
+    ) -> ConfirmedSchedule:
+        """What they say of the schedule, beside full fine-tuning and the paper's schedule."""
+        to_full = self.over(full)
+        return ConfirmedSchedule(
+            trial=self.trial,
+            values=self.values,
+            summary=summary(list(self.values.values())),
+            means=self.means,
+            failed=self.failed,
+            to_full=to_full,
+            p=p,
+            corrected_p=corrected_p,
+            verdict=None if to_full is None else verdict(to_full, margin, corrected_p),
+            to_paper=self.over(paper),
+            better_than_paper=_is_better(self, paper),
+            test_values=self.test_values,
+            test=summary(list(self.test_values.values())) if self.test_values else None,
+            test_to_full=self.over(full, test=True),
+        )
 
     def _mean(self, objective: str) -> float:
         runs = self.good.values()

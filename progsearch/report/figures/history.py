@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -42,30 +43,16 @@ def history_figure(report: StudyReport) -> go.Figure:
         "baselines": (BASELINE, [trial for trial in trials if trial.is_baseline]),
     }
     for name, (colour, shown) in groups.items():
-        figure.add_scatter(
-            x=[trial.number for trial in shown],
-            y=[trial.values[0] for trial in shown],
-            mode="markers",
-            marker={"size": 8, "color": colour},
-            name=name,
-            hovertext=[hover(report, trial) for trial in shown],
-            hoverinfo="text",
-            row=1,
-            col=1,
-        )
-    stopped = [t for t in report.stopped if last_metric(report, t) is not None]
+        points = [(trial.number, trial.values[0], hover(report, trial)) for trial in shown]
+        _add_points(figure, name, {"size": 8, "color": colour}, points)
+    stopped = [
+        (trial.number, metric, f"<b>{trial.label}</b><br>{in_short(report, trial)}")
+        for trial in report.stopped
+        if (metric := last_metric(report, trial)) is not None
+    ]
     if stopped:
-        figure.add_scatter(
-            x=[trial.number for trial in stopped],
-            y=[last_metric(report, trial) for trial in stopped],
-            mode="markers",
-            marker={"size": 7, "color": TRIAL, "symbol": "circle-open"},
-            name="stopped early",
-            hovertext=[f"<b>{t.label}</b><br>{in_short(report, t)}" for t in stopped],
-            hoverinfo="text",
-            row=1,
-            col=1,
-        )
+        marker = {"size": 7, "color": TRIAL, "symbol": "circle-open"}
+        _add_points(figure, "stopped early", marker, stopped)
     figure.add_scatter(
         x=numbers,
         y=[report.hypervolume(front) for front in _fronts(report)],
@@ -82,6 +69,23 @@ def history_figure(report: StudyReport) -> go.Figure:
     figure.update_xaxes(tickformat="d")
     figure.update_layout(template=TEMPLATE, height=480)
     return figure
+
+
+def _add_points(
+    figure: go.Figure, name: str, marker: dict[str, Any], points: Sequence[tuple[int, float, str]]
+) -> None:
+    """Add trials to the upper part: number, metric and hover text of each."""
+    figure.add_scatter(
+        x=[number for number, _, _ in points],
+        y=[metric for _, metric, _ in points],
+        mode="markers",
+        marker=marker,
+        name=name,
+        hovertext=[text for _, _, text in points],
+        hoverinfo="text",
+        row=1,
+        col=1,
+    )
 
 
 def _fronts(report: StudyReport) -> Iterator[list[Trial]]:
