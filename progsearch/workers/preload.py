@@ -1,15 +1,8 @@
-"""What every trial needs, to be loaded by importing this module.
-
-Ray imports it in the processes that it starts ahead, and a worker that was not among them does.
-"""
-
-import gc
+"""What Ray imports in the processes that it starts ahead, so that their trials begin at once."""
 
 from progsearch.importing import collector_paused
 
 with collector_paused():
-    import progsearch.training
-    import progsearch.workers.worker  # noqa: F401
-
-    # The process is a worker's alone, and all of this stays: the collector need not visit it.
-    gc.freeze()
+    # The worker first: what lies in memory once the libraries are loaded is never collected.
+    import progsearch.workers.worker  # noqa: I001
+    import progsearch.workers.libraries  # noqa: F401

@@ -57,7 +57,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         settings: WorkerSettings = config["settings"]
         log_to(settings.log)
         # Before anything else that is large: it loads all of it with the collector paused.
-        import progsearch.workers.preload  # noqa: F401
+        import progsearch.workers.libraries  # noqa: F401
 
         self.reset_config(config)
         import torch
