@@ -236,8 +236,17 @@ def _confirm(folder: Path) -> dict[str, Any]:
 
 def _kept(data: Any) -> Any:
     if isinstance(data, dict):
-        return {key: _kept(value) for key, value in data.items() if key not in _LEFT_OUT}
+        kept = {key: _kept(value) for key, value in data.items() if key not in _LEFT_OUT}
+        return kept | {"method": _own_settings(kept["method"])} if "method" in kept else kept
     return [_kept(value) for value in data] if isinstance(data, list) else data
+
+
+def _own_settings(method: Any) -> Any:
+    """The settings that a method reads; earlier versions kept those of all methods."""
+    if not isinstance(method, dict):
+        return method
+    prefix = {"lora": "lora_", "adapter": "adapter_"}.get(method["name"], "-")
+    return {k: v for k, v in method.items() if k == "name" or k.startswith(prefix)}
 
 
 def _command(folder: Path, *words: str, cache: Path | None = None) -> None:
@@ -257,7 +266,7 @@ def _command(folder: Path, *words: str, cache: Path | None = None) -> None:
 
 def _compare(before: Path, after: Path) -> int:
     old, new = (json.loads(path.read_text()) for path in (before, after))
-    differences = list(_differences(old, new, ""))
+    differences = list(_differences(_kept(old), _kept(new), ""))
     for place in differences[:50]:
         print(place)
     names = f"{len(old)} trainings and searches"
