@@ -42,6 +42,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from progsearch import ProgtuningCallback, Schedule
 from progsearch.config import TaskConfig, TrainingConfig, method_of
+from progsearch.config.run import Precision
 from progsearch.costs import steps_per_epoch
 from progsearch.engine.batches import epoch_batches
 from progsearch.engine.loop import Engine
@@ -95,7 +96,7 @@ def time_engine(
     return len(split) / (time.perf_counter() - started)
 
 
-class _Batches(torch.utils.data.Dataset):
+class _Batches(torch.utils.data.Dataset[Any]):
     def __init__(self, split: Split) -> None:
         self.split = split
         self.batches = [b for e in (0, 1) for b in epoch_batches(split.lengths, BATCH, 0, e)]
@@ -107,7 +108,7 @@ class _Batches(torch.utils.data.Dataset):
         return self.split.batch(self.batches[index])
 
 
-class _Rows(torch.utils.data.Dataset):
+class _Rows(torch.utils.data.Dataset[Any]):
     def __init__(self, split: Split) -> None:
         self.split = split
 
@@ -169,7 +170,7 @@ def _train_with_trainer(
         ).train()
 
 
-def time_trainer(split: Split, n_frozen: int, precision: str, device: torch.device) -> float:
+def time_trainer(split: Split, n_frozen: int, precision: Precision, device: torch.device) -> float:
     """The Trainer on the engine's batches."""
     dataset = _Batches(split)
     clock = _Clock(len(dataset) // 2)
@@ -213,7 +214,7 @@ class _Given(nn.Module):
         return self.hidden
 
 
-def time_ideal(split: Split, n_frozen: int, precision: str, device: torch.device) -> float:
+def time_ideal(split: Split, n_frozen: int, precision: Precision, device: torch.device) -> float:
     """Bare steps of the unfrozen part; batches and hidden states are made beforehand."""
     model = load_model("minilm-l6", Head(2)).to(device)
     batches = [split.batch(b, device) for b in epoch_batches(split.lengths, BATCH, 0, 1)]
@@ -357,7 +358,7 @@ def main() -> None:
     seen = load_task(task, tokenizer).splits()
     few = task.model_copy(update={"max_train_samples": arguments.rows})
     rows = measure(load_task(few, tokenizer).train, seen, arguments.repeats, arguments.device)
-    result = {
+    result: dict[str, Any] = {
         "hardware": hardware(arguments.device),
         "torch": torch.__version__,
         "rows": rows,

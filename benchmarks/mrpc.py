@@ -75,7 +75,7 @@ def table(runs: list[dict[str, Any]]) -> str:
         groups.setdefault((run["schedule"], run["learning_rate"]), []).append(run)
     for (schedule, rate), group in sorted(groups.items()):
 
-        def cell(key: str, digits: int = 3, group: list = group) -> str:
+        def cell(key: str, digits: int = 3, group: list[dict[str, Any]] = group) -> str:
             values = [run[key] for run in group]
             spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
             return f"{statistics.mean(values):.{digits}f}{spread}"

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 from schedules import (
     BATCH,
@@ -97,9 +98,12 @@ def main() -> None:
     parser.add_argument("--no-prefix-cache", action="store_true")
     parser.add_argument("--studies-dir", help="by default the study is not kept")
     arguments = parser.parse_args()
-    driver.make_references = given_runs(points(arguments.schedules))
+    references = given_runs(points(arguments.schedules))
     recipe = recipe_of(arguments)
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(driver, "make_references", references),
+    ):
         study = search(recipe, studies_dir=arguments.studies_dir or folder)
         found = [point_of(trial) for trial in study.trials()]
     print(

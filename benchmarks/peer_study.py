@@ -43,6 +43,8 @@ from transformers import (
     PreTrainedTokenizerBase,
     Trainer,
     TrainerCallback,
+    TrainerControl,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
@@ -68,7 +70,14 @@ class StageFreezing(TrainerCallback):
         self.trainable = 0
         self.updates = 0
 
-    def on_step_begin(self, args, state, control, model=None, **kwargs):
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Enter the stage of this step."""
         position = state.global_step
         stage = next(s for s in self.stages if position < round(s["end"] * state.max_steps))
@@ -88,7 +97,15 @@ class TuneReport(TrainerCallback):
         self.freezing = freezing
         self.started = started
 
-    def on_evaluate(self, args, state, control, model=None, metrics=None, **kwargs):
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """The metrics so far; the last report is the trial's result."""
         parameters = sum(p.numel() for p in model.parameters())
         tune.report(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def main() -> None:
     data = load_task(task, load_tokenizer(arguments.model))
     fitted_head = ProbeSettings()
     random_head = ProbeSettings(head_passes=0)
-    results: dict[str, dict[str, object]] = {name: {} for name in metrics}
+    results: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in metrics}
     for label, settings in (("random head", random_head), ("fitted head", fitted_head)):
         scores: dict[str, list[list[float]]] = {name: [] for name in metrics}
         for seed in range(arguments.seeds):

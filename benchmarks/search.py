@@ -108,8 +108,7 @@ class Replay:
 
     def all(self, parallel: int = 1) -> tuple[Traces, list[float]]:
         """All repeats of all strategies, and the hypervolume that each repeat is to reach."""
-        global _replay
-        _replay = self
+        _replays.append(self)
         # Forked, so that the workers have the table and the strategies, which cannot be pickled.
         with multiprocessing.get_context("fork").Pool(parallel) as pool:
             traces: Traces = {}
@@ -146,11 +145,11 @@ class Replay:
         ]
 
 
-_replay: Replay
+_replays: list[Replay] = []
 
 
 def _one(job: tuple[str, int, float | None]) -> Trace:
-    return _replay.one(*job)
+    return _replays[-1].one(*job)
 
 
 def _enough(trace: Trace, target: float | None, base: int, limit: int) -> bool:
@@ -216,10 +215,10 @@ def _volumes(repeats: list[Trace], ours: list[Trace] | None) -> dict[str, Any]:
 
 def _volumes_of_all(table: Table) -> list[float]:
     """What a search reaches that trains every point, by seed of the table."""
-    from progsearch.study.dominance import hypervolume
+    from progsearch.study.dominance import directions, hypervolume
 
     corner = (table.problem.majority or 0.0, 1.0)
-    sides = ("maximize", "minimize")
+    sides = directions(2)
     return [
         hypervolume([entry.values(seed) for entry in table.entries], corner, sides)
         for seed in table.seeds

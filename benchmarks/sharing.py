@@ -80,14 +80,17 @@ def shares(runs: Runs, cost: ModelCost, examples: int) -> dict[str, float]:
 
 def draw_runs(space: Space, seed: int, scores: dict[str, tuple[float, ...]]) -> Runs:
     """A study of random draws, none twice."""
-    directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
-    draws = Draws(space, "random", seed, directions, [])
+    sides = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+    draws = Draws(space, "random", seed, sides, [])
     runs: dict[tuple[float, str], Schedule] = {}
     default = TrainingConfig(learning_rate=default_learning_rate(MODEL))
     while len(runs) < BUDGET:
-        choice = choice_of(draws.draw().values, default)
+        draw = draws.draw()
+        if draw is None:
+            break
+        choice = choice_of(draw.values, default)
         try:
-            schedule = choice.spec.schedule(N_BLOCKS, scores.get(choice.spec.metric), EPOCHS)
+            schedule = choice.spec.schedule(N_BLOCKS, scores.get(choice.spec.metric or ""), EPOCHS)
         except ScheduleError:
             continue
         runs[choice.training.learning_rate, schedule.key()] = schedule

@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import torch
@@ -238,10 +239,12 @@ class Stamps(View):
 
 def profile(recipe: Recipe, runs: list[tuple[str, float]]) -> dict[str, Any]:
     """Run a study of these runs and say where its time went."""
-    driver.make_references = given_runs(runs)
-    adapter.TrialWorker = ProfiledWorker
     stamps = Stamps()
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(driver, "make_references", given_runs(runs)),
+        patch.object(adapter, "TrialWorker", ProfiledWorker),
+    ):
         ProfiledWorker.folder = str(Path(folder, "workers"))
         Path(ProfiledWorker.folder).mkdir()
         os.environ["PROGSEARCH_CACHE"] = str(Path(folder, "cache"))
@@ -265,7 +268,7 @@ def profile(recipe: Recipe, runs: list[tuple[str, float]]) -> dict[str, Any]:
         "workers": len(workers),
         "trials": len(trials),
         "states": sorted({trial.state.name for trial in trials}),
-        "reuse": Reuse.of([trial.frozen for trial in trials]).to_dict(),
+        "reuse": Reuse.of(trials).to_dict(),
         "bytes_stored": stored,
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from progsearch.study.dominance import hypervolume, non_dominated
+from progsearch.study.dominance import directions, hypervolume, non_dominated
 
 from .strategies import Event
 from .table import Entry
@@ -17,7 +17,7 @@ from .table import Entry
 _RESAMPLES = 10_000
 # Hypervolumes that differ by less are the same front, summed in another order.
 _TOLERANCE = 1e-12
-_SIDES = ("maximize", "minimize")
+_SIDES = directions(2)
 
 Point = tuple[float, float]
 

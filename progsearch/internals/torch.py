@@ -7,9 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
-from torch.utils._pytree import tree_leaves as tree_leaves
-from torch.utils._pytree import tree_map as tree_map
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+__all__ = [
+    "TorchDispatchMode",
+    "divide_gradients",
+    "seed_generator",
+    "tree_leaves",
+    "tree_map",
+]
 
 # `TorchDispatchMode` sees every operation with its tensors, also those that no module and no
 # function of torch's Python interface makes. The public modes see calls of functions alone.

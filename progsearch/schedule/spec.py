@@ -140,10 +140,7 @@ class ScheduleSpec:
             ScheduleError: Scores are needed and missing, not finite or of another length, or
                 the curve ``parts`` has more stages than there are blocks.
         """
-        if self.uses_scores:
-            scores = checked_scores(scores, n_blocks)
-        else:
-            scores = [1.0] * n_blocks
+        scores = checked_scores(scores, n_blocks) if self.uses_scores else [1.0] * n_blocks
         order = by_contribution(scores) if self.mode == "any_order" else list(range(n_blocks))
         counts = self._frozen_counts(n_blocks, [scores[block] for block in order])
         stages = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from progsearch.config import Config
 
 
@@ -38,10 +40,10 @@ class StudyInfo(Config):
         progsearch_version: What began it.
     """
 
-    space: dict[str, Any] = {}
+    space: dict[str, Any] = Field(default_factory=dict)
     earlier: dict[str, Any] | None = None
     baselines: tuple[str, ...] = ()
-    contributions: dict[str, tuple[float, ...]] = {}
+    contributions: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     model: ModelSize = ModelSize()
     metric: str = "metric"
     split: str = "validation"

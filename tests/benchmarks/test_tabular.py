@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from progsearch.space.dimensions import FloatDimension
-from progsearch.study.dominance import hypervolume, non_dominated
+from progsearch.study.dominance import directions, hypervolume, non_dominated
 
 CORNER = (0.5, 1.0)
 
@@ -107,7 +107,7 @@ def test_a_trace_knows_the_hypervolume_of_all_points_so_far(table):
     from tabular.strategies import Event
 
     draw, trace, seen = random.Random(1), Trace(CORNER, 0, other=1), []
-    sides = ["maximize", "minimize"]
+    sides = directions(2)
     for number in range(1, 30):
         entry = draw.choice(table.entries) if number % 3 else None
         trace.add(Event(10 * number, number, entry))
@@ -129,7 +129,7 @@ def test_intervals_are_those_of_a_normal_mean():
     from tabular.race import interval
 
     values = np.random.default_rng(0).normal(3.0, 2.0, 200)
-    found = interval(values, np.mean)
+    found = interval([*values], np.mean)
     error = 1.96 * values.std() / np.sqrt(len(values))
     assert found["mean"] == pytest.approx(values.mean())
     assert found["low"] == pytest.approx(values.mean() - error, abs=0.02)

@@ -25,6 +25,8 @@ def progsearch(capsys, monkeypatch):
         with pytest.raises(SystemExit) as leaving:
             cli.main()
         captured = capsys.readouterr()
-        return Outcome(leaving.value.code or 0, captured.out, captured.err)
+        code = leaving.value.code or 0
+        assert isinstance(code, int)
+        return Outcome(code, captured.out, captured.err)
 
     return run

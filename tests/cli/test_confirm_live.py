@@ -30,6 +30,11 @@ def screen():
     return Console(file=io.StringIO(), width=140)
 
 
+def printed(view):
+    assert isinstance(view.console.file, io.StringIO)
+    return view.console.file.getvalue()
+
+
 def test_a_line_for_each_finished_run(folder):
     view = LineView(screen())
     view.preparing("starting Ray")
@@ -38,7 +43,7 @@ def test_a_line_for_each_finished_run(folder):
     view.run_ended(run(7, 2, ConfirmedRun(trial=7, seed=2, reason="loss is [not] a number")))
     view.run_ended(run(7, 3, confirmed_run(7, 3, 0.75)))
     view.finished("budget")
-    assert view.console.file.getvalue().splitlines() == [
+    assert printed(view).splitlines() == [
         "starting Ray",
         "study fake: 4 schedules on 3 new seeds (1 to 3): 9 runs to train, 3 are done",
         "1 of 9  full, seed 1: accuracy 0.8000, test 0.7900",
@@ -61,7 +66,7 @@ def test_the_live_view_shows_running_runs_and_failures(folder):
         view.console.print(view.drawing())
     finally:
         view.finished("budget")
-    text = view.console.file.getvalue()
+    text = printed(view)
     assert "starting Ray ..." in text
     lines = text[text.rindex("2 of 8 runs") :].splitlines()
     assert "left" in lines[0] and lines[0].rstrip().endswith("1 failed")

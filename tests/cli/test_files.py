@@ -1,5 +1,7 @@
 """The commands that list, copy and check files."""
 
+from typing import Any
+
 import pytest
 
 from progsearch.config import write_yaml
@@ -65,7 +67,7 @@ def test_validate_names_every_mistake(progsearch):
 
 
 def test_validate_tells_a_config_by_its_stages(progsearch):
-    config = {
+    config: dict[str, Any] = {
         "progsearch_version": "0.1.0",
         "model": "minilm-l6",
         "task": {"name": "mrpc"},

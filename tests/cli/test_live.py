@@ -38,7 +38,7 @@ def folder(fake):
 
 def shown(view):
     view.console.print(view.drawing())
-    return view.console.file.getvalue()
+    return printed(view)
 
 
 def bar(view):
@@ -50,6 +50,11 @@ def screen(**settings):
     return Console(file=io.StringIO(), width=140, **settings)
 
 
+def printed(view):
+    assert isinstance(view.console.file, io.StringIO)
+    return view.console.file.getvalue()
+
+
 def test_a_line_for_each_finished_trial(fake, folder):
     view = LineView(screen())
     view.preparing("starting Ray")
@@ -59,7 +64,7 @@ def test_a_line_for_each_finished_trial(fake, folder):
     fake.fail("loss is [not] a number at step 7")
     view.run_ended(ended(fake, 1))
     view.finished("budget")
-    assert view.console.file.getvalue().splitlines() == [
+    assert printed(view).splitlines() == [
         "starting Ray",
         "study fake: 1 baselines, then a budget of 1 trials; studies/fake",
         "1 of 2  last-quarter: accuracy 0.7500, updated parameters 8.5 % "

@@ -19,7 +19,7 @@ def refused(progsearch):
         assert outcome.stdout == ""
         assert outcome.stderr.startswith("Error: ")
         assert outcome.stderr.count("\n") == 1
-        return outcome.stderr
+        return str(outcome.stderr)
 
     return check
 

@@ -1,4 +1,5 @@
 import pickle
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,9 @@ def test_only_lora_alpha_changes_no_cost():
 
 
 def test_a_raised_version_gives_other_keys():
-    class Raised(METHODS.get("full")):
+    full: Any = METHODS.get("full")
+
+    class Raised(full):
         version = 2
 
     assert Raised().own_fields() == {"name": "full", "version": 2}

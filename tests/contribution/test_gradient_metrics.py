@@ -97,9 +97,12 @@ def test_two_gradient_passes_serve_all_four_metrics(monkeypatch):
     probe = tiny_probe()
     passes = []
     forward = probe.model.forward
-    monkeypatch.setattr(
-        probe.model, "forward", lambda **batch: passes.append(1) or forward(**batch)
-    )
+
+    def counted(**batch):
+        passes.append(1)
+        return forward(**batch)
+
+    monkeypatch.setattr(probe.model, "forward", counted)
     for name in ("grad_norm", "relative_grad_norm", "fisher", "taylor"):
         get_metric(name).scores(probe)
     assert len(passes) == 2 + 6, "one pass per batch for the means, one per example for squares"

@@ -112,7 +112,7 @@ def test_a_block_by_hand():
 
 
 def test_sizes_are_those_of_the_parts():
-    cost, trainable = measured(tiny_model("bert"), "lora")
+    cost, _ = measured(tiny_model("bert"), "lora")
     plain = tiny_model("bert")
     assert cost.parameters == sum(p.numel() for p in plain.parameters())
     assert cost.blocks[1].parameters == sum(

@@ -27,7 +27,7 @@ def test_a_confirmation_trains_what_is_missing_and_keeps_it(tiny, tmp_path):
     # A confirmed run is the schedule trained with that seed.
     trial = next(t for t in folder.trials() if t.name == "head-only")
     training = trial.run.training.model_copy(update={"seed": 1})
-    alone = TrainingRun(trial.run.model_copy(update={"training": training}))
+    alone = TrainingRun.from_config(trial.run.model_copy(update={"training": training}))
     for _ in alone.records():
         pass
     assert kept.of(trial.number)[1].metrics == alone.result().metrics

@@ -23,7 +23,7 @@ scheduler: none
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder: a tiny model under the README's name, data that it can learn, a recipe."""
     folder = tmp_path_factory.mktemp("home")
     save_tiny(folder / "bert-base-uncased")
@@ -39,19 +39,24 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def progsearch(home):
+def progsearch(home: Path):
     """Runs the installed command in the user's folder."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [COMMAND, *map(str, arguments)], cwd=home, capture_output=True, text=True, timeout=300
+            [COMMAND, *map(str, arguments)],
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     return run
 
 
 @pytest.fixture(scope="session")
-def searched(home, progsearch) -> subprocess.CompletedProcess[str]:
+def searched(home, progsearch):
     """What the search of the recipe printed."""
     return progsearch("run", "words.yaml")
 

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import torch
@@ -237,7 +238,11 @@ def test_a_search_on_a_full_disk_gives_the_same_numbers(tmp_path, small_disk, mo
     results = []
     for reuse in (True, False):
         # What is stored decides the order of the trials, and by default what is drawn.
-        settings = {"sampler": "random", "scheduler": "none", "study": f"reuse-{reuse}"}
+        settings: dict[str, Any] = {
+            "sampler": "random",
+            "scheduler": "none",
+            "study": f"reuse-{reuse}",
+        }
         settings |= {"reuse": reuse, "reuse_budget": 1.0}
         recipe = tiny_recipe(tmp_path / "tiny", parallel=1, **settings)
         folder = search(recipe, studies_dir=tmp_path / "studies")

@@ -28,9 +28,12 @@ def test_rays_daemon_reads_the_settings_of_processes_that_are_started_ahead(vari
 
 def test_tune_wants_no_environment_for_trials(monkeypatch):
     wanted = []
-    monkeypatch.setattr(
-        ray, "remote", lambda runtime_env: wanted.append(runtime_env) or (lambda cls: cls)
-    )
+
+    def remote(runtime_env):
+        wanted.append(runtime_env)
+        return lambda cls: cls
+
+    monkeypatch.setattr(ray, "remote", remote)
     before = dict(class_cache.DEFAULT_ENV_VARS)
     with no_environment_for_trials():
         class_cache._ActorClassCache().get(int)
@@ -41,11 +44,9 @@ def test_tune_wants_no_environment_for_trials(monkeypatch):
 
 
 def test_messages_of_rays_daemon_are_told_and_not_printed(capsys):
-    stopped = SimpleNamespace(is_set=lambda: not messages)
     messages = [(None, {"job_id": None, "error_message": "A worker died"})]
-    subscriber = SimpleNamespace(
-        subscribe=lambda: None, poll=lambda: messages.pop(), close=lambda: None
-    )
+    stopped = SimpleNamespace(is_set=lambda: not messages)
+    subscriber = SimpleNamespace(subscribe=lambda: None, poll=messages.pop, close=lambda: None)
     listener = SimpleNamespace(gcs_error_subscriber=subscriber, current_job_id=ray.JobID.nil())
     told, original = [], worker.print_to_stdstream
     with daemon_messages(lambda *words: told.append(words)):

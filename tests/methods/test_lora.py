@@ -1,4 +1,5 @@
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +52,7 @@ def test_a_merged_model_is_plain_and_computes_the_same(name, tmp_path):
     model.eval()
     with torch.no_grad():
         expected = model(**tiny_batch()).logits
-        merged = merge_method(model, method_of("lora"))
+        merged: Any = merge_method(model, method_of("lora"))
         torch.testing.assert_close(merged(**tiny_batch()).logits, expected, atol=1e-5, rtol=1e-5)
         plain = tiny_model(name)
         assert not torch.allclose(plain(**tiny_batch()).logits, expected, atol=1e-3)

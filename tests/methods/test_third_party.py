@@ -1,6 +1,7 @@
 """A method of another package, in one file, from its settings to a training step."""
 
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -87,12 +88,12 @@ def test_it_is_listed_and_read_and_written(install):
 
 def test_a_space_varies_its_settings(install):
     install(norms="Norms")
-    data = {
+    data: dict[str, Any] = {
         "dimensions": {"norms_from": {"type": "int", "low": 0, "high": 2}},
         "fixed": {"method": "norms"},
     }
     space = Space.of(data, "my.yaml")
-    assert [m.norms_from for m in space.methods()] == [0, 1, 2]
+    assert [m.own_fields()["norms_from"] for m in space.methods()] == [0, 1, 2]
     assert len({m.cost_key for m in space.methods()}) == 3
     choice = choice_of({"method": "norms", "norms_from": 2}, TrainingConfig())
     assert choice.method.own_fields() == {"name": "norms", "norms_from": 2}

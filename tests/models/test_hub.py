@@ -26,16 +26,19 @@ def fresh(monkeypatch):
 def server(monkeypatch):
     """A hub of our own that answers with `server.status`."""
 
+    class Hub(http.server.HTTPServer):
+        status = 200
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
+            assert isinstance(self.server, Hub)
             self.send_response(self.server.status)
             self.end_headers()
 
         def log_message(self, *args):
             pass
 
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    server.status = 200
+    server = Hub(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")

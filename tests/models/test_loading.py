@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import logging
+import logging.handlers
 import shutil
 import subprocess
 import sys
@@ -274,9 +275,8 @@ def test_fingerprint_follows_the_content(folder, tmp_path):
 
 def test_loading_is_quiet(folder, capfd):
     # transformers would report the new head at length, and show a progress bar.
-    records = []
-    handler = logging.Handler()
-    handler.emit = records.append
+    handler = logging.handlers.BufferingHandler(10**6)
+    records = handler.buffer
     logger = logging.getLogger("transformers")
     level = logger.level
     logger.addHandler(handler)

@@ -3,6 +3,7 @@
 import json
 import random
 import warnings
+from typing import Any
 
 import optuna
 import pytest
@@ -33,7 +34,11 @@ def made_up(number, seed=0, *, objectives=2):
     draw = random.Random(seed)
     trials = []
     for index in range(number):
-        params = {"rate": draw.random(), "depth": draw.random(), "noise": draw.choice("abc")}
+        params: dict[str, Any] = {
+            "rate": draw.random(),
+            "depth": draw.random(),
+            "noise": draw.choice("abc"),
+        }
         params |= {"curve": draw.choice(["parts", "step"]), "fixed": 3}
         if params["curve"] == "step":
             params["freeze"] = draw.random()

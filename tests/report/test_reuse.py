@@ -1,5 +1,6 @@
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from optuna.trial import TrialState
@@ -65,7 +66,8 @@ def test_the_page_and_the_last_lines_of_a_search_tell_it(capsys, tmp_path, steps
     fake = FakeStudy()
     fake.complete(Schedule.full(6), 0.8, name="full", steps_reused=steps_reused)
     report = study_report(fake.study)
-    print_results(report, SimpleNamespace(path=tmp_path), tmp_path)
+    folder: Any = SimpleNamespace(path=tmp_path)
+    print_results(report, folder, tmp_path)
     told = "reused 69 of 345 optimizer steps (20.0 %), saving 1 min 4 s of training"
     assert (told in capsys.readouterr().out) == bool(steps_reused)
     fact = "<dt>Steps reused</dt><dd>69 of 345 (20.0 %)</dd><div><dt>Saved by reuse</dt>"

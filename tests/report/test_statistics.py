@@ -48,7 +48,8 @@ def test_the_paired_difference_is_scipys_t_test(values, margin):
 def test_pairing_takes_the_seeds_own_share_away():
     """Seeds that lift both schedules alike say nothing of their difference."""
     seeds = np.array([0.70, 0.75, 0.80, 0.85])
-    found = difference(seeds + [0.001, 0.002, 0.001, 0.002], seeds)
+    shifts = np.array([0.001, 0.002, 0.001, 0.002])
+    found = difference([*(seeds + shifts)], [*seeds])
     assert found.p_non_inferior(0.01) < 1e-4
     unpaired = stats.ttest_ind(seeds, seeds - 0.01, alternative="greater").pvalue
     assert unpaired > 0.4

@@ -25,7 +25,7 @@ def is_monotone(schedule):
 
 
 @st.composite
-def specs(draw, **fixed):
+def specs(draw, /, **fixed):
     values = {
         "n_stages": draw(st.integers(1, MAX_STAGES)),
         "stage_growth": draw(st.floats(0.1, 10)),

@@ -2,7 +2,7 @@ import optuna
 import pytest
 import yaml
 
-from progsearch.config import TrainingConfig
+from progsearch.config import TrainingConfig, method_of
 from progsearch.errors import ConfigError
 from progsearch.schedule import ScheduleSpec
 from progsearch.space.settings import choice_of
@@ -114,7 +114,7 @@ def test_settings_reach_the_schedule_the_method_and_the_training():
         TrainingConfig(epochs=5, learning_rate=1e-5),
     )
     assert choice.spec == ScheduleSpec(n_stages=2)
-    assert (choice.method.name, choice.method.lora_rank) == ("lora", 4)
+    assert choice.method == method_of("lora", lora_rank=4)
     assert (choice.training.epochs, choice.training.learning_rate) == (5, 1e-3)
 
 
@@ -128,7 +128,11 @@ def test_methods_of_the_command_line_replace_those_of_the_space():
 
 
 def test_every_size_of_a_method_is_known_beforehand():
-    sizes = {(m.name, m.lora_rank) for m in Space.load("peft").methods() if m.name == "lora"}
+    sizes = {
+        (m.name, m.own_fields()["lora_rank"])
+        for m in Space.load("peft").methods()
+        if m.name == "lora"
+    }
     assert sizes == {("lora", 4), ("lora", 8), ("lora", 16)}
 
 

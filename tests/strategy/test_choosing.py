@@ -68,9 +68,12 @@ def test_the_newest_candidates_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "_MOST_KEPT", 6)
     sizes = []
     best = Prospects.best
-    monkeypatch.setattr(
-        Prospects, "best", lambda self, runs: sizes.append(len(runs)) or best(self, runs)
-    )
+
+    def sized(self, runs):
+        sizes.append(len(runs))
+        return best(self, runs)
+
+    monkeypatch.setattr(Prospects, "best", sized)
     _, source = start(tmp_path, "wide", candidates=5, budget=8)
     run_all(source)
     assert max(sizes) <= 6 + 5

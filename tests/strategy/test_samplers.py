@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import pytest
 from optuna.study import StudyDirection
@@ -18,7 +19,7 @@ def draws(sampler="random", seed=0, known=()):
 
 
 def as_trial(draw, **changes):
-    given = {"state": TrialState.COMPLETE, "values": [0.5, 0.5]} | changes
+    given: dict[str, Any] = {"state": TrialState.COMPLETE, "values": [0.5, 0.5]} | changes
     return create_trial(
         params=draw.params,
         distributions=draw.distributions,

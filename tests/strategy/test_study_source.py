@@ -11,7 +11,8 @@ from progsearch.strategy.candidates import candidate
 from progsearch.strategy.references import References
 from progsearch.strategy.source import WAIT, Ended
 from progsearch.study.folder import open_study
-from progsearch.study.progress import INTERRUPTED, interrupt_running, left
+from progsearch.study.progress import interrupt_running, left
+from progsearch.study.trial import INTERRUPTED
 from tests.support.fakes import (
     accuracy_of,
     finish,

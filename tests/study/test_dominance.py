@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from progsearch.study.dominance import hypervolume, knee, non_dominated
+from progsearch.study.dominance import directions, hypervolume, knee, non_dominated
 
-MAX_MIN = ["maximize", "minimize"]
+MAX_MIN = directions(2)
 
 
 # -- non_dominated ---------------------------------------------------------------------------
@@ -83,13 +83,14 @@ def test_hypervolume_counts_the_cells_of_a_grid(n, data):
 def test_hypervolume_in_three_dimensions_agrees_with_random_points():
     draw = random.Random(0)
     points = [(draw.random(), draw.random(), draw.random()) for _ in range(15)]
-    directions = ["maximize", "minimize", "minimize"]
     hits, n = 0, 20_000
     for _ in range(n):
         a, b, c = draw.random(), draw.random(), draw.random()
         hits += any(p[0] >= a and p[1] <= b and p[2] <= c for p in points)
     # Four standard errors of the estimate at most.
-    assert hypervolume(points, (0.0, 1.0, 1.0), directions) == pytest.approx(hits / n, abs=0.015)
+    assert hypervolume(points, (0.0, 1.0, 1.0), directions(3)) == pytest.approx(
+        hits / n, abs=0.015
+    )
 
 
 def test_a_reference_that_is_not_finite_is_refused():
@@ -122,4 +123,4 @@ def test_a_front_of_one_point_is_its_own_knee():
 
 def test_the_knee_of_three_objectives():
     front = [(0.9, 1.0, 1.0), (0.85, 0.2, 0.1), (0.7, 0.1, 0.2), (0.5, 0.0, 0.0)]
-    assert knee(front, ["maximize", "minimize", "minimize"]) == 1
+    assert knee(front, directions(3)) == 1

@@ -134,9 +134,11 @@ def test_only_one_process_searches_in_a_study(tmp_path):
         assert holder.stdout.readline() == b"locked\n"
         torn = folder.journal.read_bytes() + TORN
         folder.journal.write_bytes(torn)
-        with pytest.raises(StudyError, match="in use by another process"):
-            with open_study("fake", tmp_path).locked():
-                pass
+        with (
+            pytest.raises(StudyError, match="in use by another process"),
+            open_study("fake", tmp_path).locked(),
+        ):
+            pass
         # What looks torn may be a write that is under way.
         assert folder.journal.read_bytes() == torn
     finally:

@@ -29,8 +29,8 @@ def fake_runs(study, n_seeds=5, margin=0.01, test=True):
     references = [trial for trial in report.usable if trial.is_baseline]
     for trial in numbered([*report.front, *references]).values():
         own = draw.gauss(-0.004, 0.003)
-        for seed in shift:
-            accuracy = trial.values[0] + own + shift[seed] + draw.gauss(0, 0.004)
+        for seed, by_seed in shift.items():
+            accuracy = trial.values[0] + own + by_seed + draw.gauss(0, 0.004)
             score = accuracy - 0.01 + draw.gauss(0, 0.004) if test else None
             runs.append(confirmed_run(trial.number, seed, accuracy, score))
     return ConfirmedRuns(margin=margin, runs=tuple(runs))

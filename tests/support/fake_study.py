@@ -6,6 +6,7 @@ import math
 import random
 import warnings
 from datetime import datetime, timedelta
+from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -14,6 +15,7 @@ from optuna.trial import TrialState, create_trial
 from progsearch.config import Recipe, RunConfig, TaskConfig, TrainingConfig, method_of
 from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule, ScheduleSpec
+from progsearch.study.dominance import directions
 from progsearch.study.info import ModelSize, Session, StudyInfo
 from progsearch.study.results import Outcome, Record, Spent, Timings
 from progsearch.study.trial import (
@@ -75,7 +77,7 @@ class FakeStudy:
         )
         self.study = optuna.create_study(
             study_name="fake",
-            directions=["maximize", *["minimize"] * (len(objectives) - 1)],
+            directions=directions(len(objectives)),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
         with warnings.catch_warnings():
@@ -181,7 +183,7 @@ class FakeStudy:
     def searched(self, number):
         draw = self.random
         for _ in range(number):
-            params = {
+            params: dict[str, Any] = {
                 "learning_rate": draw.choice([3e-5, 5e-5, 1e-4, 2e-4]),
                 "n_stages": draw.randint(1, 5),
                 "stage_growth": draw.choice([0.5, 1.0, 2.0]),

@@ -47,25 +47,25 @@ def tiny_engine(
     model = four_block_bert() if model is None else model
     anatomy = find_anatomy(model)
     trainable = apply_method(model, anatomy, method_of(method), seed=0)
-    settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
-    training = TrainingConfig(**settings | training)
+    given = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"}
+    settings = TrainingConfig(**given | training)
     split = tiny_split(pad_id=model.config.pad_token_id) if split is None else split
     shortcuts = usual_shortcuts(
         model.to(DEVICE),
         anatomy,
-        training.precision,
+        settings.precision,
         trained=trainable.names(*schedule.stages) if rows else (),
         splits=[split],
         store=store,
         left_out=[*without, *([] if prefix_cache else [FrozenPrefix])],
     )
-    epoch = steps_per_epoch(len(split), training.batch_size, training.gradient_accumulation)
+    epoch = steps_per_epoch(len(split), settings.batch_size, settings.gradient_accumulation)
     engine = Engine(
         model,
         anatomy,
         trainable,
-        SegmentPlan(schedule, epoch, training.epochs),
-        training,
+        SegmentPlan(schedule, epoch, settings.epochs),
+        settings,
         split,
         shortcuts=shortcuts,
     )

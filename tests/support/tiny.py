@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def save_tiny(
 
 
 TINY: dict[str, Callable[[], PreTrainedModel]] = {
-    name: (lambda name=name: tiny_model(name)) for name in _CONFIGS
+    name: partial(tiny_model, name) for name in _CONFIGS
 }
 
 

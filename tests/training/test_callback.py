@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch.utils.data import Dataset
@@ -69,7 +71,7 @@ def trainer_for(model, schedule, folder, epochs=3, **arguments):
 
 @pytest.mark.parametrize("architecture", ["bert", "llama"])
 def test_trainer_with_the_callback_reaches_the_engines_weights(architecture, tmp_path):
-    settings = NO_DROPOUT if architecture == "bert" else {}
+    settings: dict[str, Any] = NO_DROPOUT if architecture == "bert" else {}
     schedule = three_stages(find_anatomy(tiny_model(architecture)).n_blocks)
     engine, ours = tiny_engine(schedule, tiny_model(architecture, **settings))
     engine.advance(engine.total_steps)

@@ -96,7 +96,7 @@ def test_the_cost_is_that_of_what_was_trained(files, says):
     says([3, 1, 2], [3, 1, 2])
     run = TrainingRun.from_config(config(files, metric="oracle"))
     planned = run.cost
-    _, result = finish(run)
+    finish(run)
     assert run.schedule == plan((0, 1, 2), (0, 2), (0,))
     assert run.cost == TrainingRun.from_config(run.config).cost
     assert run.cost.flops > planned.flops
@@ -295,7 +295,7 @@ def test_a_run_that_is_known_whole_is_neither_trained_nor_scored(files, store, m
 
 def test_runs_with_the_same_steps_share_them_however_they_came_to_them(files, store):
     chosen, records, _ = train(files, store)
-    fixed, repeated, result = train(files, store, schedule=chosen.schedule, rescore=False)
+    _, repeated, result = train(files, store, schedule=chosen.schedule, rescore=False)
     assert result.spent.steps_trained == 0
     assert repeated == records
 

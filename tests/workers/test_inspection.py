@@ -36,9 +36,11 @@ def test_a_process_of_its_own_finds_what_this_one_finds(tmp_path):
 def test_a_mistake_comes_back_as_what_it_is(tmp_path):
     recipe = tiny_recipe(tmp_path)
     task = recipe.task.model_copy(update={"label_column": "topic"})
-    with inspection(recipe.model_copy(update={"task": task}), [], []) as answer:
-        with pytest.raises(TaskError, match="topic"):
-            answer(FIT)
+    with (
+        inspection(recipe.model_copy(update={"task": task}), [], []) as answer,
+        pytest.raises(TaskError, match="topic"),
+    ):
+        answer(FIT)
 
 
 def test_a_killed_process_is_an_error_of_the_model(tmp_path):

@@ -1,6 +1,7 @@
 """Training is the same with any of the shortcuts left out, and the loop knows none of them."""
 
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from tests.support.runs import four_block_bert, three_stages, tiny_engine, tiny_
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 # Products of other shapes round differently, and the norm of gradients is added up in another
 # order; nothing else may differ.
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+TOLERANCE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def train(**settings):

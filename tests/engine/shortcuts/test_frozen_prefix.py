@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from tests.support.tiny import TINY, tiny_model
 
 # A cached state was computed in a batch of another shape than the one that reads it, and matrix
 # products of another shape round differently; nothing else may differ.
-TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
+TOLERANCE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
 def train(architecture, method, schedule, prefix_cache, epochs=4, **overrides):
@@ -120,12 +121,16 @@ def test_the_cache_moves_forward_from_where_it_is():
     engine, model = tiny_engine(Schedule(4, stages), epochs=4)
     anatomy = find_anatomy(model)
     engine.advance(engine.total_steps // 2)
-    for block in calls:
-        model.get_submodule(anatomy.blocks[block]).attention.register_forward_hook(
-            lambda module, inputs, output, block=block: calls.__setitem__(
-                block, calls[block] + len(inputs[0])
-            )
-        )
+
+    def counted(block):
+        def hook(module, inputs, output):
+            calls[block] += len(inputs[0])
+
+        return hook
+
+    for block in tuple(calls):
+        attention = model.get_submodule(anatomy.blocks[block]).attention
+        attention.register_forward_hook(counted(block))
     engine.advance(engine.total_steps)
     assert calls == {0: 0, 2: len(tiny_split())}
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 import transformers
@@ -24,7 +26,7 @@ from tests.support.runs import (
 from tests.support.tiny import TINY, tiny_model
 
 # Products of other shapes round differently; nothing else may differ.
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
+TOLERANCE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6}
 DECODERS = {"gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2"}
 # Its layers after attention work on tokens of all examples in one row.
 WHOLE = {"opt"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from progsearch.config import TaskConfig
@@ -14,7 +16,7 @@ def read(task, data_dir):
     return read_task(TaskConfig(name=task.name, data_dir=data_dir))
 
 
-SAMPLES = {
+SAMPLES: dict[str, Any] = {
     "cola": (None, ["gj04\t1\t\tA b.", "gj04\t0\t*\tC d."], [("A b.",), ("C d.",)], [1, 0]),
     "sst2": ("sentence\tlabel", ["a b \t1", "c d \t0"], [("a b ",), ("c d ",)], [1, 0]),
     "mrpc": (
@@ -106,12 +108,13 @@ def test_the_hub_gives_what_the_folder_gives(tmp_path, monkeypatch, name):
     task = GLUE[name]
     write_task(tmp_path / task.folder, name)
     _, _, texts, labels = SAMPLES[name]
+    columns = [list(column) for column in zip(*texts, strict=True)]
     kind = (
         datasets.ClassLabel(names=list(task.labels)) if task.labels else datasets.Value("float32")
     )
     split = datasets.Dataset.from_dict(
         {
-            **dict(zip(task.hub_text_columns, zip(*texts, strict=True), strict=True)),
+            **dict(zip(task.hub_text_columns, columns, strict=True)),
             "label": labels,
             "idx": [0, 1],
         }

@@ -10,6 +10,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.types import type_of
+from progsearch.tasks.types.texts import TextType
 
 
 def table(values, source="train.csv", **classes):
@@ -21,7 +22,9 @@ def reader_of(data, metric=None):
     config = TaskConfig(name="own", metric=metric, text_columns=("text",), label_column="label")
     texts = {"text": ["a text"] * len(data)}
     source = Source("own", Table(data.source, texts | data.columns, data.classes))
-    return type_of(source, config).learn(data, "label", config)
+    found = type_of(source, config)
+    assert isinstance(found, TextType)
+    return found.learn(data, "label", config)
 
 
 def read(values, metric=None):
