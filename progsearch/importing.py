@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Within it nothing looks for garbage.
+    """While active, the garbage collector is off.
 
     Importing torch and transformers makes about a million objects that stay. The collector looks
     through them again and again meanwhile, which is a fifth of the time that importing takes.

@@ -65,7 +65,7 @@ class Registry(Generic[T]):
         """The class called ``name``.
 
         Raises:
-            ProgsearchError: There is none of that name, or another package's cannot be loaded.
+            ProgsearchError: There is no such name, or another package's cannot be loaded.
         """
         if name in self._built_in:
             return self._built_in[name]

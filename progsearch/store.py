@@ -57,7 +57,7 @@ class Store:
     def lock(self, key: str) -> Iterator[None]:
         """Held by the one who makes an entry; it goes with the process that holds it.
 
-        Where the disk has no room for a lock there is none: two may then make the same entry.
+        If the disk has no room for a lock, none is taken: two may then make the same entry.
         """
         lock = FileLock(self.folder / f"{key}.lock")
         try:

@@ -14,7 +14,7 @@ def confirm(
     study: options.Study,
     seeds: Annotated[
         int,
-        typer.Option(metavar="K", help="Train on so many new seeds.", show_default=False),
+        typer.Option(metavar="K", help="Train on K new seeds.", show_default=False),
     ],
     pick: Annotated[
         list[str] | None,

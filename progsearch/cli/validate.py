@@ -43,5 +43,5 @@ def validate(
     else:
         raise ConfigError(
             str(file),
-            [("", "is none of the three: a config has stages, a space dimensions, a recipe task")],
+            [("", "is neither: a config has stages, a space dimensions, a recipe task")],
         )

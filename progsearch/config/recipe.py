@@ -70,7 +70,7 @@ class Recipe(Config):
         Option("2h|30m|90s", "Stop after this time.", name="time", form="duration"),
     ] = Field(default=None, gt=0, description="seconds")
     max_gpu_hours: Annotated[
-        float | None, Option("H", "Stop once trials have held GPUs for so many hours.")
+        float | None, Option("H", "Stop once trials have held GPUs for H hours.")
     ] = Field(default=None, gt=0)
     patience: Annotated[
         int | None,
@@ -164,7 +164,7 @@ class Recipe(Config):
     def _check_scheduler(self) -> Recipe:
         if self.scheduler == "freeze-thaw" and not self.keeps_candidates:
             what_to_do = (
-                f"the sampler {self.sampler} draws all of them anew for each trial; take"
+                f"the sampler {self.sampler} draws new ones for each trial; take"
                 if self._sampler.learns
                 else "there is one for each trial; take more candidates, or the scheduler"
             )

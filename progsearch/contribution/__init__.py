@@ -67,7 +67,7 @@ def get_metric(name: str) -> ContributionMetric:
     """The metric called ``name``.
 
     Raises:
-        MetricError: There is none of that name, or another package's cannot be loaded.
+        MetricError: There is no metric of that name, or another package's cannot be loaded.
     """
     return METRICS.get(name)()
 

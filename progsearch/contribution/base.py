@@ -23,7 +23,7 @@ class ContributionMetric(ABC):
         name: What users write; the name of the entry point for a metric of another package.
         description: One line for ``progsearch ls metrics``.
         version: Part of the cache key: raise it when the same probe gets other scores.
-        by_gradients: Whether it looks at weights and `Probe.gradients` alone. In the middle of a
+        by_gradients: Whether it reads only weights and `Probe.gradients`. In the middle of a
             training, these may then be the gradients of its last steps.
 
     Example:

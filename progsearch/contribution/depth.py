@@ -1,4 +1,4 @@
-"""Position as contribution, the belief behind freezing from the input up."""
+"""Position as contribution: the assumption of freezing from the input up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Depth(ContributionMetric):
     """Score of block l of L (from 1): ``l / L``.
 
     High blocks are the task-specific ones, so Progtuning freezes the low ones first (Ji et al.
-    2024, arXiv 2506.21119). Looks at neither weights nor data.
+    2024, arXiv 2506.21119). Reads neither weights nor data.
     """
 
     name = "depth"

@@ -1,4 +1,4 @@
-"""Short training of some parameters of a model, for metrics that look at what training does."""
+"""Short training of some parameters of a model, for metrics that measure what training does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_GRAD_NORM = 1.0
 
 @contextmanager
 def only_trains(model: nn.Module, parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Within it ``parameters`` alone require gradients and dropout is off."""
+    """While active, only ``parameters`` require gradients, and dropout is off."""
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
     model.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What a contribution metric looks at: a model, a few batches, and what may be done with them."""
+"""What a contribution metric is given: a model, a few batches, and what may be done with them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Probe:
 
     @contextmanager
     def skipping(self, block: int) -> Iterator[None]:
-        """Within it ``block`` hands its hidden states on unchanged."""
+        """While active, ``block`` passes its hidden states on unchanged."""
 
         def skip(_: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
             return with_hidden(output, hidden_input(args, kwargs))
@@ -114,7 +114,7 @@ class Probe:
 
     @contextmanager
     def trained(self, parts: Sequence[Part], *, learning_rate: float) -> Iterator[None]:
-        """Within it ``parts`` have been trained on ``train_batches``, one step per batch."""
+        """While active, ``parts`` have been trained on ``train_batches``, one step per batch."""
         parameters = [parameter for part in parts for parameter in self.parameters(part)]
         before = [parameter.detach().clone() for parameter in parameters]
         try:

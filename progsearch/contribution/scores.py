@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """How much of the task a metric looks at.
+    """How much of the task a metric reads.
 
     A new head is random, and so are the gradients that come down from it: before anything is
     scored, the head alone is trained a little, and every metric starts from there.
@@ -68,7 +68,7 @@ def contribution_scores_many(
 
     Args:
         model_ref: Alias, folder or hub name.
-        task: Whose training data is looked at; validation and test data are not.
+        task: Whose training data is read; validation and test data are not.
         metrics: Names, as `metric_names` lists them.
         seed: For the new head, the choice of examples and the metrics themselves.
         device: Where to compute; by default the GPU, where there is one.
@@ -114,7 +114,7 @@ def model_scores(
 ) -> tuple[float, ...]:
     """One metric's scores of a model as it is, in the middle of its training.
 
-    Measured on the examples that `contribution_scores_many` looks at, unless the training's own
+    Measured on the examples that `contribution_scores_many` reads, unless the training's own
     gradients say it all. The model is left as it was.
 
     Args:
@@ -149,7 +149,7 @@ def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:
 def make_probe(
     model_ref: str, data: TaskData, seed: int, device: str | None, settings: ProbeSettings
 ) -> Probe:
-    """A fresh model with a fitted head, and the examples to look at."""
+    """A fresh model with a fitted head, and the examples to measure on."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = load_model(
         model_ref,

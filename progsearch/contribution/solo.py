@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 class Solo(ContributionMetric):
     """Score of block l: ``L(start) - L(after training only embeddings, l and the head)``.
 
-    The look at contribution that Progtuning starts from (Ji et al. 2024, arXiv 2506.21119,
+    The view of contribution that Progtuning starts from (Ji et al. 2024, arXiv 2506.21119,
     figure 1), cut to one pass over the probe's training batches: every block is trained from
     the same start, and the gain is the fall of the mean loss on the probe's other batches,
     which is finer than a metric of so few examples.

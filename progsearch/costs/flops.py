@@ -104,7 +104,7 @@ class _CutPass:
         self._gradient_below = gradient_below
         self._ends: dict[Part, list[Tensor]] = {"embeddings": []}
         self._counter = FlopCounterMode(display=False)
-        self._behind_block = 0
+        self._after_block = 0
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in trained)
         modules = dict(model.named_modules())
@@ -118,7 +118,7 @@ class _CutPass:
             with evaluating(model), sdpa_kernel(SDPBackend.MATH), self._counter:
                 self._ends["head"] = [model(**batch).loss]
                 total = self._counter.get_total_flops()
-                self.forward["head"] = total - self._behind_block
+                self.forward["head"] = total - self._after_block
                 self.forward["embeddings"] = total - sum(self.forward.values())
                 for part, ends in self._ends.items():
                     self.backward[part] = self._run_backward(_with_graph(ends))
@@ -137,8 +137,8 @@ class _CutPass:
             return tree_map(lambda v: self._cut(v) if _requires_grad(v) else v, (args, kwargs))
 
         def after(module: nn.Module, args: Any, output: Any) -> Any:
-            self._behind_block = self._counter.get_total_flops()
-            self.forward[index] = self._behind_block - start
+            self._after_block = self._counter.get_total_flops()
+            self.forward[index] = self._after_block - start
             self._ends[index] = _with_graph(output)
             return tree_map(lambda v: self._cut(v) if isinstance(v, Tensor) else v, output)
 

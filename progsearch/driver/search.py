@@ -66,7 +66,7 @@ def resume(
         ):
             if found.problem.fingerprint != info.fingerprint:
                 raise StudyError(
-                    f"the model or the data of study {folder.name} changed since it was begun, so "
+                    f"the model or the data of study {folder.name} changed since it began, so "
                     "its trials could not be compared; bring them back or begin a new study"
                 )
             references = make_references(space.default(recipe.training), recipe, found.problem)

@@ -72,7 +72,7 @@ def in_split_order(
         kept: Per batch, one row per example, or per token of its examples without padding.
         batches: Which examples the batches hold; together each example once.
         lengths: Tokens of each example.
-        per_token: Whether a row stands for a token.
+        per_token: Whether a row is a token's, not an example's.
     """
     order = np.concatenate(batches)
     if per_token:

@@ -45,7 +45,7 @@ class Engine:
         model: On the device where it is trained.
         anatomy: Its parts.
         trainable: What its method trains.
-        plan: When which parts are trained; what it says of stages that are not begun may change.
+        plan: When which parts are trained; stages that have not begun may change.
         training: Hyperparameters and the seed.
         split: The training data.
         shortcuts: What spares work; see `usual_shortcuts`.

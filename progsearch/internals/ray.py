@@ -33,7 +33,7 @@ def no_environment_for_trials() -> Iterator[None]:
     """While active, Tune takes the processes that Ray started ahead.
 
     Tune wants an environment variable for Lightning in each trial's process, so by itself it
-    gets processes that are started anew.
+    gets new processes.
     """
     wanted = dict(class_cache.DEFAULT_ENV_VARS)
     class_cache.DEFAULT_ENV_VARS.clear()

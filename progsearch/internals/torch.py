@@ -28,8 +28,8 @@ __all__ = [
 def seed_generator(seed: int, device: torch.device) -> None:
     """Seed the random numbers of ``device`` and of the CPU.
 
-    `torch.manual_seed` also asks every other kind of device, in vain: 0.3 ms, a tenth of a step
-    that trains the head alone.
+    `torch.manual_seed` also asks every other kind of device, without effect here: 0.3 ms, a tenth
+    of a step that trains only the head.
 
     Args:
         seed: The seed.

@@ -23,7 +23,7 @@ Part = Literal["embeddings", "head"] | int
 _Side = Literal["embeddings", "head"]
 
 TOKENS = (3, 4, 5, 6)
-"""An example to look at a model with: in any vocabulary, and no padding, which is 0, 1 or 2."""
+"""An example to inspect a model with: in any vocabulary, and no padding, which is 0, 1 or 2."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Anatomy:
     Attributes:
         blocks: Module names of the Transformer blocks, input side first.
         embeddings: The top-most modules outside the blocks whose work the blocks need. A module
-            between blocks is among them, since the blocks behind it are a constant function of
+            between blocks is among them, since the blocks after it are a constant function of
             the input only while it is frozen, too.
         head: The top-most modules that first run after the last block: final norm, pooler,
             classifier.
@@ -225,7 +225,7 @@ def _run(model: nn.Module, blocks: dict[str, nn.Module], kind: str) -> _Trace:
     finally:
         for hook in hooks:
             hook.remove()
-    # What is never used goes by where it is written down: before the blocks or behind them.
+    # What is never used is placed by where it is defined: before the blocks or after them.
     default: _Side = "embeddings"
     in_blocks = {p for block in blocks.values() for p in block.parameters()}
     for parameter in model.parameters():

@@ -42,7 +42,7 @@ class Head:
         settings: dict[str, Any] = {
             "id2label": dict(enumerate(names)),
             "label2id": {name: index for index, name in enumerate(names)},
-            # A head that was trained for another number of labels is made anew.
+            # A head that was trained for another number of labels is replaced by a new one.
             "ignore_mismatched_sizes": True,
         }
         if self.problem_type is not None:

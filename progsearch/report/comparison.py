@@ -29,7 +29,7 @@ def confirmed(
         runs: Their runs on new seeds.
         front: Numbers of the trials on the front, which come first.
         metric: Name of the task's metric.
-        objectives: Of the study; the first stands for the metric.
+        objectives: Of the study; the first is the metric.
         split: What the metric was measured on.
     """
     all_runs = {trial.number: _Runs(trial, runs, metric, objectives) for trial in trials}

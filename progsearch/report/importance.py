@@ -33,7 +33,7 @@ LEAST_TRIALS = 8
 """Fewer trials with a result say nothing about dimensions."""
 
 FRONT = "front"
-"""The target that stands for all objectives together."""
+"""The target that means all objectives together."""
 
 # Optuna's advice: at least 5 trials among the best, or the estimate is not stable.
 _LEAST_BEST, _SHARE_OF_BEST = 5, 0.25

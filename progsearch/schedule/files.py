@@ -24,7 +24,7 @@ from progsearch.version import __version__
 _HEADER = """\
 # A fine-tuning schedule of progsearch.
 #   progsearch train THIS_FILE --output-dir DIR     trains it and saves the model
-# Stages, method and training settings may be edited: `train` computes `costs` anew and replaces
+# Stages, method and training settings may be edited: `train` computes `costs` again and replaces
 # `results` by what it measures.
 """
 
@@ -68,7 +68,7 @@ def read_config(path: str | Path) -> RunConfig:
 
 
 def _version(text: Any) -> tuple[int, ...]:
-    """The leading numbers of a version; nothing where there is none."""
+    """The leading numbers of a version; empty if there are none."""
     match = re.match(r"\d+(\.\d+)*", str(text))
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 

@@ -57,7 +57,7 @@ class Candidate(Plan):
 def candidate(
     choice: Choice, recipe: Recipe, problem: Problem, schedule: Schedule | None = None
 ) -> Candidate:
-    """The run that ``choice`` stands for.
+    """The run that ``choice`` describes.
 
     Args:
         choice: A point of the space.

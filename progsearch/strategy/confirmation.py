@@ -188,7 +188,7 @@ class ConfirmationSource(TrialSource):
         return Decision.CONTINUE
 
     def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
-        """Keep the result, or the reason why there is none."""
+        """Keep the result, or the reason why there is no result."""
         job = self._running.pop(assignment).job
         match how:
             case Finished(outcome=outcome):

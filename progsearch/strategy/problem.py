@@ -18,7 +18,7 @@ class Problem:
         learning_rate: What runs take if neither the user nor the space says one.
         metric: The task's primary metric.
         majority: What always giving the same answer reaches in it; None if that has no score.
-        fingerprint: Stands for the model's weights and the task's data.
+        fingerprint: Identifies the model's weights and the task's data.
         remarks: What the user should know of how the data was read.
     """
 

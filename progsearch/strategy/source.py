@@ -99,7 +99,7 @@ class Stopped:
 
 
 class TrialSource(ABC):
-    """Hands out runs, hears how they go, and keeps what comes of them.
+    """Hands out runs, is told how they go, and keeps their results.
 
     All methods are called from one thread. Every assignment that `next` gave is followed by any
     number of calls of `report` and one of `ended` or `died`, or by neither if all work is broken

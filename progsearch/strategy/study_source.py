@@ -79,7 +79,7 @@ class StudySource(TrialSource):
         if earlier is not None:
             for point in earlier.points:
                 draws.put_first(point)
-        # Patience begins anew with each session, so that a search that ran out of it can go on.
+        # Patience starts again with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
 
     # -- the contract ------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class StudySource(TrialSource):
         return Decision.STOP if stops else Decision.CONTINUE
 
     def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
-        """Keep the result, or the reason why there is none."""
+        """Keep the result, or the reason why there is no result."""
         running = self._running.pop(assignment)
         match how:
             case Finished():

@@ -80,7 +80,7 @@ class StudyFolder:
 
     @property
     def info(self) -> StudyInfo:
-        """What the study was begun with."""
+        """What the study began with."""
         return info_of(self.study)
 
     def trials(self) -> list[Trial]:

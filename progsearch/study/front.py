@@ -40,7 +40,7 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
         limits: What the rules choose from must keep to; a trial that is named need not.
 
     Raises:
-        StudyError: ``how`` is none of these, no trial has finished or keeps to the limits, or
+        StudyError: ``how`` is not one of these, no trial has finished or keeps to the limits, or
             the trial that is named does not exist or has no result.
     """
     complete = usable(trials)

@@ -36,7 +36,7 @@ class StudyInfo(Config):
         metric: The task's primary metric.
         split: The data that trials are measured on.
         majority: What a constant answer reaches; None if that has no score.
-        fingerprint: Stands for the model's weights and the task's data.
+        fingerprint: Identifies the model's weights and the task's data.
         progsearch_version: What began it.
     """
 

@@ -360,7 +360,7 @@ def numbered(trials: Iterable[Trial]) -> dict[int, Trial]:
 
 
 def info_of(study: optuna.Study) -> StudyInfo:
-    """What a study was begun with.
+    """What a study began with.
 
     Raises:
         ConfigError: It holds something that this version does not understand.
@@ -387,7 +387,7 @@ def sessions_of(study: optuna.Study) -> list[Session]:
 
 
 def keep_info(study: optuna.Study, info: StudyInfo) -> None:
-    """Keep what the study is begun with."""
+    """Keep what the study begins with."""
     for name, value in info.model_dump(mode="json").items():
         study.set_user_attr(name, value)
 

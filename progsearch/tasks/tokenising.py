@@ -80,7 +80,7 @@ def _vocabulary(tokenizer: Any) -> Any:
     if backend is None:
         return [tokenizer.get_vocab(), repr(tokenizer.init_kwargs)]
     state = json.loads(backend.to_str())
-    # Left over from the last call, and given anew with each.
+    # Left from the last call, and set again with each.
     return {name: state[name] for name in state.keys() - {"truncation", "padding"}}
 
 

@@ -16,7 +16,7 @@ class Run(Protocol):
 
     @property
     def schedule(self) -> Schedule:
-        """The stages; of one that is not begun yet, the blocks may still change."""
+        """The stages; the blocks of one that has not begun may still change."""
 
     @property
     def total_steps(self) -> int:

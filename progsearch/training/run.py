@@ -134,7 +134,7 @@ class TrainingRun:
 
     @property
     def schedule(self) -> Schedule:
-        """The stages; of one that is not begun yet, the blocks may still change."""
+        """The stages; the blocks of one that has not begun may still change."""
         return self._plan.schedule
 
     @property

@@ -23,7 +23,7 @@ class SeedMean:
     each chooses its own.
 
     Args:
-        runs: The runs, none of them begun; at least one.
+        runs: The runs, not yet begun; at least one.
     """
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:

@@ -108,7 +108,7 @@ class _Adapter:
         self._active: dict[str, _Active] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The config of the next trial; None while it must wait, ``FINISHED`` if there is none."""
+        """The config of the next trial; None while it must wait, ``FINISHED`` at the end."""
         if self._halt.ending is not None:
             return str(Searcher.FINISHED)
         if len(self._active) >= self._parallel:
@@ -192,7 +192,7 @@ class _Scheduler(FIFOScheduler):  # type: ignore[misc]
 class _WorkerWatch(Callback):  # type: ignore[misc]
     """Kills the workers at a halt, and says why a worker died otherwise.
 
-    A worker would finish its epoch before it heard of a halt. Killing it loses nothing: what it
+    A worker would finish its epoch before it was told of a halt. Killing it loses nothing: what it
     has not reported is run again, and nothing that it writes is left half written.
     """
 

@@ -24,7 +24,7 @@ class Draw:
     """A point of the space.
 
     Attributes:
-        number: Its number within its `Draws`.
+        number: Its number in its `Draws`.
         values: The settings it sets.
         params: What was sampled, as Optuna keeps it.
         distributions: What it was sampled from.
