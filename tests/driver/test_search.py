@@ -10,6 +10,7 @@ from progsearch.schedule import Schedule
 from progsearch.space.space import Space, SpaceConfig
 from progsearch.study.folder import study_names
 from progsearch.study.progress import spent
+from progsearch.study.trial import sessions_of
 from tests.support.fakes import Watcher
 from tests.support.tiny_task import tiny_recipe
 
@@ -58,7 +59,7 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     assert 0.5 <= info.majority < 0.7
     assert set(info.baselines) == set(named)
     assert Space(SpaceConfig.model_validate(info.space)) == Space.load(space)
-    assert folder.study.user_attrs["sessions"][0]["trials"] == 7
+    assert sessions_of(folder.study)[0].trials == 7
     assert folder.study.metric_names == ["accuracy", "flops"]
 
 
@@ -90,7 +91,7 @@ def test_a_finished_study_goes_on_with_a_larger_budget(tiny, tmp_path):
     assert ("started", 0, 2) in view.told
     states = [trial.state for trial in folder.study.trials]
     assert states == [TrialState.COMPLETE] * 7
-    assert [session["trials"] for session in folder.study.user_attrs["sessions"]] == [5, 2]
+    assert [session.trials for session in sessions_of(folder.study)] == [5, 2]
 
     train_file = tiny / "train-48.csv"
     before = train_file.read_text()

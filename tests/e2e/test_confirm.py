@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from progsearch.config import RunConfig
 from progsearch.report.data import study_report
 from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import open_study
@@ -59,7 +58,7 @@ def test_only_what_is_picked_is_trained(home, progsearch, searched):
     folder = open_study("words", home / "studies", read_only=True)
     best = study_report(folder.study).pick("best").number
     names = {"head-only", "full", "progtuning-3"}
-    picked = {t.number for t in folder.study.trials if t.user_attrs.get("name") in names}
+    picked = {t.number for t in folder.trials() if t.name in names}
     trained = {run.trial for run in read_confirmed(folder.path).runs if run.seed == 9}
     assert trained == {*picked, best}
 
@@ -67,9 +66,9 @@ def test_only_what_is_picked_is_trained(home, progsearch, searched):
 def test_a_confirmed_run_is_the_schedule_trained_with_that_seed(home, progsearch, searched):
     assert progsearch("confirm", "words", "--seeds", 1, "--quiet").returncode == 0
     folder = open_study("words", home / "studies", read_only=True)
-    trial = next(t for t in folder.study.trials if t.user_attrs.get("name") == "progtuning-3")
+    trial = next(t for t in folder.trials() if t.name == "progtuning-3")
     kept = read_confirmed(folder.path).of(trial.number)[1]
-    config = RunConfig.model_validate(trial.user_attrs["run"])
+    config = trial.run
     training = config.training.model_copy(update={"seed": 1})
     alone = TrainingRun.from_config(config.model_copy(update={"training": training}), test=True)
     for _ in alone.records():

@@ -97,7 +97,7 @@ def test_ctrl_c_saves_everything_at_once(tmp_path, begin, moment):
 
     folder = open_study("tiny", tmp_path / "studies")
     assert states(folder) == [TrialState.FAIL] * 2
-    assert {t.user_attrs["reason"] for t in folder.study.trials} == {INTERRUPTED}
+    assert {t.reason for t in folder.trials()} == {INTERRUPTED}
     # No progtuning-50: the model has 3 blocks.
     assert left(folder) == (4, 2)
 
@@ -121,19 +121,19 @@ def test_a_killed_search_is_finished_by_resume(tmp_path, begin):
     running.process.kill()
     running.process.communicate()
     before = open_study("tiny", tmp_path / "studies", read_only=True)
-    lost = [t for t in before.study.trials if t.state == TrialState.RUNNING]
+    lost = [t for t in before.trials() if t.is_running]
     assert lost
 
     folder = resume("tiny", studies_dir=tmp_path / "studies")
-    trials = folder.study.trials
+    trials = folder.trials()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    assert sum("name" in trial.user_attrs for trial in done) == 5
-    assert sum("name" not in trial.user_attrs for trial in done) == 3
+    done = [trial for trial in trials if trial.is_complete]
+    assert sum(trial.is_baseline for trial in done) == 5
+    assert sum(not trial.is_baseline for trial in done) == 3
     for trial in lost:
-        again = [t for t in done if t.user_attrs.get("retry_of") == trial.number]
-        assert [t.user_attrs["run"] for t in again] == [trial.user_attrs["run"]]
-    assert len({trial.user_attrs["key"] for trial in done}) == 8
+        again = [t for t in done if t.retry_of == trial.number]
+        assert [t.run for t in again] == [trial.run]
+    assert len({trial.key for trial in done}) == 8
     assert not any(worker.is_running() for worker in workers)
 
 
@@ -148,5 +148,5 @@ def test_a_dead_worker_costs_one_trial(tmp_path, begin):
     assert code == 0
     folder = open_study("tiny", tmp_path / "studies")
     assert states(folder) == [TrialState.FAIL, *[TrialState.COMPLETE] * 5]
-    assert "the worker process died" in folder.study.trials[0].user_attrs["reason"]
+    assert "the worker process died" in (folder.trials()[0].reason or "")
     assert "worker" in folder.log.read_text()

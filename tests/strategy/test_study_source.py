@@ -12,7 +12,7 @@ from progsearch.strategy.references import References
 from progsearch.strategy.source import WAIT, Ended
 from progsearch.study.folder import open_study
 from progsearch.study.progress import interrupt_running, left
-from progsearch.study.trial import INTERRUPTED
+from progsearch.study.trial import INTERRUPTED, sessions_of
 from tests.support.fakes import (
     accuracy_of,
     finish,
@@ -280,9 +280,9 @@ def test_sessions_are_kept(tmp_path):
     folder, source = reopen(tmp_path, folder)
     folder.set_budget(2)
     run_all(source)
-    sessions = folder.study.user_attrs["sessions"]
-    assert [session["trials"] for session in sessions] == [5, 1]
-    assert all(session["seconds"] >= 0 for session in sessions)
+    sessions = sessions_of(folder.study)
+    assert [session.trials for session in sessions] == [5, 1]
+    assert all(session.seconds >= 0 for session in sessions)
 
 
 # -- the end ---------------------------------------------------------------------------------
