@@ -260,7 +260,7 @@ def profile(recipe: Recipe, runs: list[tuple[str, float]]) -> dict[str, Any]:
     began, ended = stamps.times[3:5]
     work = {kind: sum(worker["seconds"].get(kind, 0.0) for worker in workers) for kind in WORK}
     work["starting"] = sum(worker["began"] - began for worker in workers)
-    work["idle"] = PARALLEL * (ended - began) - sum(work.values())
+    work["idle"] = (recipe.parallel or PARALLEL) * (ended - began) - sum(work.values())
     return {
         "phases": phases,
         "work": work,
