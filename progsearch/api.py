@@ -1,4 +1,4 @@
-"""What one can ask of progsearch: search, resume, confirm, load a study."""
+"""The functions of progsearch: search, resume, confirm, load a study."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def search(
     recipe: Recipe, *, studies_dir: str | Path = "studies", view: View | None = None
 ) -> StudyFolder:
-    """Search schedules for a model and a task.
+    """Search for schedules for a model and a task.
 
     Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
     blocks, the head alone) and then schedules sampled from the recipe's space, as many at once as
-    there are cores or GPUs, until they come to ``recipe.budget`` whole trials. Everything is
+    there are cores or GPUs, until they amount to ``recipe.budget`` whole trials. Everything is
     kept in a study folder.
 
     Trials that fail are kept with their reason and do not stop the search. At Ctrl-C and at the
@@ -31,7 +31,7 @@ def search(
 
     Args:
         recipe: What to search.
-        studies_dir: Where the study folder is made.
+        studies_dir: The folder in which the study's folder is made.
         view: Watches the search.
 
     Returns:
@@ -39,7 +39,7 @@ def search(
 
     Raises:
         StudyError: The study's name is taken.
-        ConfigError: The space has mistakes, or what it asks of the machine is not there.
+        ConfigError: The space has mistakes, or the machine lacks what it asks for.
         ModelError, TaskError, MethodError, MetricError: The model, the task, a method or a
             contribution metric cannot be used.
         NothingUsable: No trial has a result.
@@ -62,11 +62,11 @@ def search(
 
 
 def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
-    """Check a recipe as far as that needs neither torch nor Ray, and name its study.
+    """Check a recipe, without torch and Ray, and name its study.
 
     Args:
         recipe: What to search.
-        studies_dir: Where the study folder will be made.
+        studies_dir: The folder in which the study's folder will be made.
 
     Raises:
         StudyError: The study's name is taken, or there is no earlier study of that name.
@@ -97,7 +97,7 @@ def load_study(name: str | Path, studies_dir: str | Path = "studies") -> StudyFo
 
     Args:
         name: A study's name, or its folder.
-        studies_dir: Where study folders lie.
+        studies_dir: The folder that holds the studies.
 
     Raises:
         StudyError: There is no such study, or it is damaged.
@@ -120,14 +120,14 @@ def resume(
     budget: int | None = None,
     view: View | None = None,
 ) -> StudyFolder:
-    """Go on with a study that was interrupted, killed or finished.
+    """Continue a study that was interrupted, killed or finished.
 
     Trials that were running when it stopped are run again. The recipe's time limit counts anew.
 
     Args:
         study: A study's name, or its folder.
-        studies_dir: Where study folders lie.
-        budget: How many whole trials the search may cost in all; by default as before.
+        studies_dir: The folder that holds the studies.
+        budget: Whole trials that the search may cost in total; by default as before.
         view: Watches the search.
 
     Returns:
@@ -157,20 +157,20 @@ def confirm(
 ) -> StudyFolder:
     """Train a study's front and baselines again on new seeds.
 
-    What is trained already is kept and not trained again: more seeds add to those that are
-    there, and a call that was stopped is resumed where it was. Runs that failed are tried again.
+    Finished runs are kept and not trained again. More seeds are added to the existing ones, and
+    a stopped call resumes. Failed runs are tried again.
     The results are in the study's folder; `progsearch.report` reads them.
 
     Args:
         study: A study's name, or its folder.
-        seeds: On how many seeds; the first is the one after those of the study's own trials.
+        seeds: Number of seeds; the first is the one after those of the study's own trials.
         picks: Rules, trial numbers and names of baselines, as `progsearch export --pick` takes
             them: only what they choose is trained, with full fine-tuning and the paper's
             schedule of 3 stages to compare with.
         margin: How much of the metric may be lost to full fine-tuning (0.01: one point).
         parallel: Runs at once; by default as many as in the search.
-        studies_dir: Where study folders lie.
-        view: Watches.
+        studies_dir: The folder that holds the studies.
+        view: Watches the runs.
 
     Raises:
         StudyError: There is no such study, it is damaged or in use, no trial has a result,

@@ -23,12 +23,12 @@ _log = logging.getLogger(__name__)
 
 
 def cache_dir(kind: str) -> Path:
-    """The folder for one ``kind`` of cached things, made if it is not there.
+    """The folder for one ``kind`` of cached things; created if missing.
 
-    Below ``PROGSEARCH_CACHE`` where that is set, else below the user's cache folder.
+    Below ``PROGSEARCH_CACHE`` if that is set, else below the user's cache folder.
 
     Raises:
-        ConfigError: It is not there and cannot be made.
+        ConfigError: It is missing and cannot be created.
     """
     root = os.environ.get("PROGSEARCH_CACHE")
     if root is None:
@@ -46,7 +46,7 @@ def cache_dir(kind: str) -> Path:
 
 
 def sweep(folder: Path, patterns: Iterable[str]) -> None:
-    """Take away the files of these patterns that writers which were killed left half written."""
+    """Remove partial files of these patterns that killed writers left."""
     for path in itertools.chain.from_iterable(map(folder.glob, patterns)):
         # Another process may be sweeping, too.
         with suppress(FileNotFoundError):
@@ -61,7 +61,7 @@ def content_key(*parts: Any) -> str:
 
 
 def read_json(path: Path) -> Any | None:
-    """The content of ``path``, or None where it is missing or damaged."""
+    """The content of ``path``, or None if it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -69,7 +69,7 @@ def read_json(path: Path) -> Any | None:
 
 
 def keep_json(path: Path, data: Any) -> None:
-    """As `write_json`, for what can be made again: where there is no room, go on without it."""
+    """As `write_json`, for reproducible data: if the disk is full, nothing is written."""
     try:
         write_json(path, data)
     except OSError as error:

@@ -20,16 +20,16 @@ _settings: Any = torch.utils.deterministic
 
 
 class Determinism:
-    """Has one run's work give the same bits for the same input.
+    """Makes one run's work give the same bits for the same input.
 
-    A CPU does so anyway, and nothing is changed there. On a GPU some kernels add up in the order
-    in which their threads happen to end, attention's backward pass among them. While `on` is
-    active, torch takes others and refuses what exists in no such form. Whether a run meets such
-    an operation is found out by `settle`, before anything is changed; if it does, all of its work
+    A CPU does so anyway, and nothing is changed there. On a GPU some kernels sum in the order
+    in which their threads end, attention's backward pass among them. While `on` is
+    active, torch takes others and refuses operations without a deterministic form. `settle` tests
+    whether a run needs such an operation before anything is changed; if it does, all of its work
     runs as usual from then on, and the log says so once.
 
     Args:
-        device: Where the work is done.
+        device: The device of the work.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,7 +1,7 @@
 """Every error class a user can meet.
 
 Each message is one sentence: what was wrong, where, what to do. The command line prints it
-without a traceback and leaves with the class's exit code.
+without a traceback and exits with the class's exit code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ConfigError(ProgsearchError):
 
     Attributes:
         problems: One ``(path, message)`` pair per mistake; ``path`` is the place in the file,
-            such as ``stages.1.end``, or empty where the file as a whole is meant.
+            such as ``stages.1.end``, or empty for the file as a whole.
     """
 
     def __init__(self, source: str, problems: Sequence[tuple[str, str]]) -> None:
@@ -64,7 +64,7 @@ class StudyError(ProgsearchError):
 
 
 class NothingUsable(ProgsearchError):
-    """The work finished and left no result that can be used: every trial failed."""
+    """The work finished without a usable result: every trial failed."""
 
     exit_code = 1
 
@@ -76,4 +76,4 @@ class Interrupted(ProgsearchError):
 
 
 class TrialFailed(Exception):
-    """One trial cannot go on, for a reason that is that trial's result (NaN, out of memory)."""
+    """One trial cannot continue; the reason is its result (NaN, out of memory)."""

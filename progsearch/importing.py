@@ -1,4 +1,4 @@
-"""Loads large libraries sooner."""
+"""Loads large libraries faster."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def collector_paused() -> Iterator[None]:
     """While active, the garbage collector is off.
 
-    Importing torch and transformers makes about a million objects that stay. The collector looks
-    through them again and again meanwhile, which is a fifth of the time that importing takes.
+    Importing torch and transformers makes about a million objects that stay. The collector would
+    scan them repeatedly, which takes a fifth of the import time.
     """
     if not gc.isenabled():
         yield

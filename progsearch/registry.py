@@ -128,7 +128,9 @@ class Registry(Generic[T]):
                 "package"
             ) from error
         if not (isinstance(found, type) and issubclass(found, self._base)):
-            raise self._error(f"{where} is no subclass of {self._base.__name__}; fix its package")
+            raise self._error(
+                f"{where} is not a subclass of {self._base.__name__}; fix its package"
+            )
         if getattr(found, "name", None) != entry.name:
             raise self._error(f"{where} must have its entry point's name as its name")
         return found

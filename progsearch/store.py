@@ -1,7 +1,7 @@
 """A folder of tensors under content keys, shared by all studies of a machine.
 
-Written atomically, checked on reading, held to a byte budget: what is damaged or missing is
-computed again, never trusted.
+Written atomically, checked on reading, limited to a byte budget. Damaged or missing entries are
+computed again.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Store:
     """Entries of a description (JSON-able) and tensors.
 
     Args:
-        folder: Where they lie; by default the machine-wide cache, so that studies share them.
-        budget: Bytes of tensors it may hold; see `default_budget`. What was used longest ago
-            goes first.
+        folder: Holds the entries; by default the machine-wide cache, so that studies share them.
+        budget: Bytes of tensors it may hold; see `default_budget`. The least recently used
+            entries are removed first.
     """
 
     def __init__(self, folder: Path | None = None, budget: int | None = None) -> None:
@@ -55,7 +55,7 @@ class Store:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Held by the one who makes an entry; it goes with the process that holds it.
+        """A lock for making an entry; it is released when its process ends.
 
         If the disk has no room for a lock, none is taken: two may then make the same entry.
         """
@@ -70,7 +70,7 @@ class Store:
             lock.release()
 
     def get(self, key: str) -> Any | None:
-        """The description of an entry; None where it is not there or is damaged."""
+        """The description of an entry; None if it is missing or damaged."""
         data: Any = read_json(self.folder / f"{key}.json")
         try:
             return data["description"] if data["check"] == _check(data) else None
@@ -78,7 +78,7 @@ class Store:
             return None
 
     def put(self, key: str, description: Any, tensors: dict[str, Tensor] | None = None) -> None:
-        """Keep an entry; where the disk is full or the budget too small, do nothing."""
+        """Keep an entry; if the disk is full or the budget too small, do nothing."""
         try:
             checksum = None if tensors is None else self._write_tensors(key, tensors)
             data = {"description": description, "tensors": checksum}
@@ -122,7 +122,7 @@ class Store:
         self._tensors(key).unlink(missing_ok=True)
 
     def load(self, key: str) -> dict[str, Tensor] | None:
-        """The tensors of an entry; None where they are missing or damaged, and then forgotten."""
+        """The tensors of an entry; if they are missing or damaged, None, and it is forgotten."""
         path = self._tensors(key)
         data: Any = read_json(self.folder / f"{key}.json")
         try:

@@ -1,7 +1,7 @@
 """The command line: `main`, and one module per subcommand.
 
 These modules import the heavy libraries inside the functions that use them, so that help and
-mistakes in the options answer at once.
+errors in the options appear at once.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and its exit code."""
-    # A warning is for the user too, who has no use for the line of code it came from.
+    # Users see warnings without the line of code that raised them.
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:
         app(prog_name="progsearch")

@@ -1,4 +1,4 @@
-"""`progsearch confirm`: how sure the front is."""
+"""`progsearch confirm`: the front on new seeds, with tests."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def confirm(
 ) -> None:
     """Train the front and the baselines of a study again on new seeds.
 
-    Then say how sure it is: means with intervals, and for each schedule whether it is as good as
-    full fine-tuning up to a margin. Ctrl-C keeps what is done; the same command goes on, and
-    with more seeds it adds those that are missing. Fewer schedules make a sharper test, so
-    --pick those that matter before looking at any new seed.
+    Prints means with intervals and, for each schedule, whether it is non-inferior to full
+    fine-tuning at a margin. Ctrl-C keeps what is done. The same command continues, and with
+    more seeds it trains only the missing ones. The test has more power with fewer schedules:
+    --pick the ones that matter before you see a result on a new seed.
     """
     drop = _checked(seeds, parallel, margin)
     from progsearch.study.folder import open_study

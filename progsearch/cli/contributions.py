@@ -50,7 +50,7 @@ def contributions(
     if out is not None:
         options.check_target(out, "--out", replace=True)
 
-    # Mistakes are told before torch, which takes its time, is imported.
+    # Mistakes are reported before torch, which takes its time, is imported.
     from progsearch.cli.show.tables import console, scores_table
     from progsearch.contribution import contribution_scores_many
 

@@ -16,7 +16,7 @@ def cp(
     space: Annotated[
         str, typer.Argument(metavar="SPACE", help="A space of `progsearch ls spaces`.")
     ],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
 ) -> None:
     """Copy a search space to edit.

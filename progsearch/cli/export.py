@@ -25,7 +25,7 @@ def export(
 ) -> None:
     """Write a schedule as a config file.
 
-    It holds all that its training needs, and nothing of it needs the study.
+    The file holds everything that the training needs; the study is not needed.
     """
     from progsearch.cli.show.results import trial_line
     from progsearch.report.data import study_report

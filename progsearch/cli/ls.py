@@ -1,4 +1,4 @@
-"""`progsearch ls`: what there is to choose from."""
+"""`progsearch ls`: the available tasks, spaces, metrics, methods, models and studies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ls(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
-    """List what there is, a line each."""
+    """List what is available, one per line."""
     match kind:
         case Kind.TASKS:
             from progsearch.tasks import task_names

@@ -10,7 +10,7 @@ import typer
 from progsearch.errors import ConfigError
 
 STUDIES = Path("studies")
-StudiesDir = Annotated[Path, typer.Option(metavar="DIR", help="Where study folders lie.")]
+StudiesDir = Annotated[Path, typer.Option(metavar="DIR", help="The folder of all studies.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
@@ -22,7 +22,7 @@ PICKS = (
 
 
 def check_target(file: Path, place: str, *, replace: bool) -> None:
-    """Check that ``file`` can be written and that nothing is lost.
+    """Check that ``file`` can be written without losing anything.
 
     Raises:
         ConfigError: It exists and must not be replaced, or its folder does not exist; ``place``

@@ -45,7 +45,7 @@ class RecipeOption:
         return f"--{self.name.replace('_', '-')}"
 
     def parameter(self) -> inspect.Parameter:
-        """The option as a parameter of a typer command; left out, it is None."""
+        """The option as a parameter of a typer command; None if it is not given."""
         kind = self._kind()
         if kind is bool:
             given = typer.Option(
@@ -107,7 +107,7 @@ def recipe_options() -> tuple[RecipeOption, ...]:
 def with_recipe_options(
     wanted: Callable[[RecipeOption], bool] = lambda option: True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of a recipe in the place of its parameter ``given``.
+    """Replace the parameter ``given`` of a command by the options of a recipe.
 
     The command gets those that were typed in ``given``, a dict by name for `recipe_of`.
 
@@ -139,12 +139,12 @@ def with_recipe_options(
 
 
 def recipe_of(file: Path | None, options: Mapping[str, Any]) -> Recipe:
-    """The recipe of a command line: its options over ``file`` over the defaults.
+    """The recipe of a command line: its options override ``file``, and that the defaults.
 
     Args:
         file: A recipe file, if one was given.
-        options: Options by name, as typer parsed them. Those left out (None or an empty list)
-            are passed over.
+        options: Options by name, as typer parsed them. Those that are not given (None or an
+            empty list) are skipped.
 
     Raises:
         ConfigError: With every mistake; those of an option carry the option's name.
@@ -152,7 +152,7 @@ def recipe_of(file: Path | None, options: Mapping[str, Any]) -> Recipe:
     """
     data = {} if file is None else read_yaml(file)
     if not isinstance(data, dict):
-        raise ConfigError(str(file), [("", "is no recipe: it must hold keys such as task")])
+        raise ConfigError(str(file), [("", "is not a recipe: it must hold keys such as task")])
     flags = {}
     for option in recipe_options():
         value = options.get(option.name)

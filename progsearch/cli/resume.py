@@ -1,4 +1,4 @@
-"""`progsearch resume`: go on with a study."""
+"""`progsearch resume`: continue a study."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ def resume(
     study: options.Study,
     budget: Annotated[
         int | None,
-        typer.Option(metavar="N", help="The budget in all, else the one that it has."),
+        typer.Option(metavar="N", help="The total budget (default: that of the study)."),
     ] = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
-    """Go on with a study.
+    """Continue a study that was stopped or killed.
 
-    With one that was stopped or killed, or, given more budget, with one that is finished.
+    With more budget, a finished study continues, too.
     """
     if budget is not None and budget < 1:
         raise ConfigError("--budget", [("", f"must be at least 1, got {budget}")])
     from progsearch.api import resume as resume_search
     from progsearch.study.folder import open_study
 
-    # A wrong name is told before Ray and torch, which take their time, are imported.
+    # A wrong name is reported before Ray and torch, which take their time, are imported.
     open_study(study, studies_dir, read_only=True)
 
     from progsearch.cli.show.searching import watched_search

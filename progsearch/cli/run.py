@@ -16,23 +16,23 @@ def run(
     given: dict[str, Any],
     recipe_file: Annotated[
         Path | None,
-        typer.Argument(metavar="RECIPE.yaml", help="A study as a file; options go over it."),
+        typer.Argument(metavar="RECIPE.yaml", help="A study as a file; options override it."),
     ] = None,
     studies_dir: options.StudiesDir = options.STUDIES,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Search the best schedules for a task.
+    """Search for the best schedules for a task.
 
     Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
     blocks, the head alone), then searched schedules as long as the budget lasts. Ctrl-C stops
-    and keeps everything; `progsearch resume` goes on.
+    and keeps everything; `progsearch resume` continues.
     """
     from progsearch.api import prepare
 
     prepared = prepare(recipe_of(recipe_file, given), studies_dir)
 
-    # Mistakes were told before Ray and torch, which take their time, are imported.
+    # Mistakes were reported before Ray and torch, which take their time, are imported.
     from progsearch.cli.show.searching import watched_search
     from progsearch.driver.search import search
 

@@ -1,4 +1,4 @@
-"""`progsearch status`: how a study stands."""
+"""`progsearch status`: the progress of a study."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 from progsearch.cli import options
 from progsearch.cli.show.output import print_json
 
-# Optuna's name for it tells people little.
+# Optuna's name for it means little to users.
 _STATES = {"PRUNED": "stopped early"}
 
 
@@ -16,10 +16,10 @@ def status(
     studies_dir: options.StudiesDir = options.STUDIES,
     json: options.Json = False,
 ) -> None:
-    """Show how a study stands.
+    """Show the progress of a study.
 
-    Trials by state, the front so far, the time left and what reuse saved. Only reads, so it may
-    be asked while the study runs.
+    Trials by state, the front so far, the time left and what reuse saved. Changes nothing, so it
+    may be used while the study runs.
     """
     from progsearch.cli.show.tables import console, front_table
     from progsearch.report.data import status as status_of

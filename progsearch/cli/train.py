@@ -19,10 +19,10 @@ def train(
         Path, typer.Argument(metavar="FILE", help="A config that `progsearch export` wrote.")
     ],
     output_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the model is saved.", show_default=False)
+        Path, typer.Option(metavar="DIR", help="The folder for the model.", show_default=False)
     ],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write into DIR though it is not empty.")
+        bool, typer.Option("--overwrite", help="Write into DIR even if it is not empty.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -30,7 +30,7 @@ def train(
     """Train and save the model of a config.
 
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
-    schedule.yaml (the config with its costs and results as they came out) and metrics.json.
+    schedule.yaml (the config with its measured costs and results) and metrics.json.
     """
     from progsearch.schedule.files import read_config
 

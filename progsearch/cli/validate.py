@@ -16,14 +16,14 @@ def validate(
         Path, typer.Argument(metavar="FILE", help="A search space, a recipe or a config.")
     ],
 ) -> None:
-    """Name every mistake in a file.
+    """Report every mistake in a file.
 
-    The file is a search space, a recipe or an exported config; its content tells which.
+    The file is a search space, a recipe or an exported config; its content decides which.
     Neither the model nor the data is read.
     """
     data = read_yaml(file)
     if not isinstance(data, dict):
-        raise ConfigError(str(file), [("", "is no space, recipe or config: it holds no keys")])
+        raise ConfigError(str(file), [("", "is not a space, recipe or config: it has no keys")])
     if "stages" in data:
         from progsearch.schedule.files import read_config
 

@@ -63,7 +63,7 @@ def read_yaml(path: str | Path) -> Any:
     """The content of a YAML file; floats may be written ``1e-4``.
 
     Raises:
-        ConfigError: The file is missing, unreadable or no YAML.
+        ConfigError: The file is missing, unreadable or not YAML.
     """
     path = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""What a schedule must keep to in order to be chosen."""
+"""The limits that a schedule must satisfy to be chosen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Limits:
         return self.max_updated is None or updated_parameters <= self.max_updated
 
     def violations(self, metric: float, updated_parameters: float) -> dict[str, float]:
-        """By how much a run misses each limit; at most 0 if it keeps to it."""
+        """By how much a run misses each limit; at most 0 if it satisfies it."""
         found = {}
         if self.max_updated is not None:
             found["max_updated"] = updated_parameters - self.max_updated
@@ -31,7 +31,7 @@ class Limits:
         return found
 
     def allow(self, metric: float, updated_parameters: float) -> bool:
-        """Whether a run keeps to all limits."""
+        """Whether a run satisfies all limits."""
         violations = self.violations(metric, updated_parameters)
         return all(violation <= 0 for violation in violations.values())
 

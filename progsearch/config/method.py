@@ -1,4 +1,4 @@
-"""The settings of fine-tuning methods: every method has a model of its own."""
+"""The settings of fine-tuning methods: each method has its own model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fields are given on the command line: said where the field stands, and nowhere else."""
+"""How fields are given on the command line; declared at the field and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Option:
-    """Makes a field of a recipe an option of `progsearch run`; stands in its ``Annotated``.
+    """Makes a field of a recipe an option of `progsearch run`; part of its ``Annotated``.
 
     Attributes:
-        metavar: What stands for the value; ``{choices}`` is replaced by what it may be, as in
-            ``a|b``. Empty for a field that is true or false.
+        metavar: The placeholder of the value; ``{choices}`` is replaced by the possible values,
+            as in ``a|b``. Empty for a field that is true or false.
         help: What the option does; ``{default}`` and ``{choices}`` are replaced.
         name: The option's name, with underscores; by default the field's.
         after: The name of the option that it follows in the help; by default that of the field

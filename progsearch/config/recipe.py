@@ -23,7 +23,7 @@ class Recipe(Config):
 
     study: Annotated[
         str | None,
-        Option("NAME", "The study's name, else made up.", after="prefix_cache"),
+        Option("NAME", "The study's name (default: task and model).", after="prefix_cache"),
     ] = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     model: Annotated[
         str,
@@ -74,7 +74,7 @@ class Recipe(Config):
     ] = Field(default=None, gt=0)
     patience: Annotated[
         int | None,
-        Option("N", "Stop once the last searched trials, N whole ones, made the front no better."),
+        Option("N", "Stop once the last N whole searched trials did not improve the front."),
     ] = Field(default=None, ge=1)
     max_updated: Annotated[
         float | None,
@@ -94,7 +94,7 @@ class Recipe(Config):
         AfterValidator(name_in(SAMPLERS)),
         Option(
             "{choices}",
-            "Where the schedules come from; ehvi chooses by what each is expected to add to the "
+            "How schedules are chosen; ehvi chooses by what each is expected to add to the "
             "front for its time, the others are Optuna's (default {default}).",
         ),
     ] = "ehvi"
@@ -102,7 +102,7 @@ class Recipe(Config):
         int | None,
         Option(
             "N",
-            "Points drawn for each trial, to train the one that promises most for its time "
+            "Points sampled for each trial, to train the one that promises most for its time "
             "(default 64 with ehvi, 1 with the other samplers).",
         ),
     ] = Field(default=None, ge=1)
@@ -125,7 +125,7 @@ class Recipe(Config):
         ),
     ] = Field(default=None, min_length=1)
     parallel: Annotated[
-        int | None, Option("N", "Trials at once, else what the machine holds.")
+        int | None, Option("N", "Trials at once (default: as the machine allows).")
     ] = Field(default=None, ge=1)
     gpus_per_trial: Annotated[
         float | None, Option("F", "A share of a GPU, or several (default 1).")
@@ -135,7 +135,8 @@ class Recipe(Config):
         str | None, Option("URL", "An Optuna storage instead of the journal file.")
     ] = None
     reuse: Annotated[
-        bool, Option("", "Start trials from steps that earlier ones have made (default: yes).")
+        bool,
+        Option("", "Start trials from steps that earlier trials have trained (default: yes)."),
     ] = True
     reuse_budget: Annotated[
         float | None,
@@ -169,7 +170,7 @@ class Recipe(Config):
                 else "there is one for each trial; take more candidates, or the scheduler"
             )
             raise ValueError(
-                "the scheduler freeze-thaw weighs trials against candidates that wait, and "
+                "the scheduler freeze-thaw compares trials with waiting candidates, and "
                 f"{what_to_do} dominance, mo-asha or none"
             )
         return self
@@ -190,10 +191,10 @@ class Recipe(Config):
 
     @property
     def judged_by(self) -> SchedulerName:
-        """The scheduler; if none is named, the best that goes with the sampler."""
+        """The scheduler; if none is named, the best one for the sampler."""
         return self.scheduler or ("freeze-thaw" if self.keeps_candidates else "dominance")
 
     @property
     def limits(self) -> Limits:
-        """What a schedule must keep to in order to be chosen."""
+        """The limits that a schedule must satisfy to be chosen."""
         return Limits(self.max_updated, self.min_metric)

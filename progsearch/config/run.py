@@ -70,7 +70,7 @@ class TrainingConfig(Config):
         float,
         Option(
             "RATE",
-            "Of the baselines, and where the space does not vary it (default: by the model's "
+            "For the baselines, and if the space does not vary it (default: by the model's "
             "width).",
             after="batch_size",
         ),

@@ -1,4 +1,4 @@
-"""What a recipe must know of samplers: which there are, and what goes with each."""
+"""What a recipe must know about samplers: their names and properties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SamplerTraits:
 
     Attributes:
         name: What users write; the name of the entry point for a sampler of another package.
-        description: It, in one line.
+        description: One line about it.
         learns: Whether it samples better points with every result; points that wait to be chosen
             are then outdated by each.
         candidates: How many points a search samples for each trial, to train the most promising,

@@ -49,7 +49,7 @@ def confirm(
         if not trials:
             raise StudyError(
                 f"no trial of study {folder.name} has a result, so there is nothing to confirm; "
-                f"search on with `{folder.resume_line}`"
+                f"continue the search with `{folder.resume_line}`"
             )
         wanted = new_seeds(folder.recipe, seeds)
         kept = read_confirmed(folder.path) or ConfirmedRuns(margin=margin)
@@ -59,7 +59,7 @@ def confirm(
         goal = ConfirmGoal(tuple(wanted), len(trials), len(jobs))
         if jobs:
             message = (
-                "interrupted; what is done is saved, go on with "
+                "interrupted; what is done is saved, continue with "
                 f"`{_command(folder, seeds, picks, margin)}`"
             )
             kept = _train(folder, jobs, kept, goal, message, view)
@@ -112,7 +112,7 @@ def _checked(folder: StudyFolder, kept: ConfirmedRuns) -> StudyFolder:
 
 
 def _command(folder: StudyFolder, seeds: int, picks: Sequence[str], margin: float) -> str:
-    """What goes on with a confirmation."""
+    """The command that continues a confirmation."""
     words = ["progsearch", "confirm", folder.name, "--seeds", str(seeds)]
     for how in picks:
         words += ["--pick", how]

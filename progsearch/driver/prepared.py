@@ -17,8 +17,8 @@ class Prepared:
     Attributes:
         recipe: The recipe; its study has a name that is free.
         space: Its search space.
-        earlier: What the earlier study that it starts from tells, if it names one.
-        studies_dir: Where the study's folder will be made.
+        earlier: The earlier study that it starts from, if it names one.
+        studies_dir: The folder in which the study's folder will be made.
     """
 
     recipe: Recipe

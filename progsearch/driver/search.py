@@ -24,7 +24,7 @@ from progsearch.workers.logs import study_log
 
 
 def search(prepared: Prepared, view: View) -> StudyFolder:
-    """Search schedules; see `progsearch.api.search`."""
+    """Search for schedules; see `progsearch.api.search`."""
     recipe, space = prepared.recipe, prepared.space
     halt = Halt(recipe.time_limit)
     with (
@@ -45,7 +45,7 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
 def resume(
     study: str | Path, *, studies_dir: str | Path, budget: int | None, view: View
 ) -> StudyFolder:
-    """Go on with a search; see `progsearch.api.resume`."""
+    """Continue a search; see `progsearch.api.resume`."""
     folder = open_study(study, studies_dir)
     halt = Halt(folder.recipe.time_limit)
     with folder.locked(), study_log() as log:
@@ -57,7 +57,7 @@ def resume(
             view.finished("budget")
             return _checked(folder)
         recipe, info, source = folder.recipe, folder.info, f"study {folder.name}"
-        # As it was searched so far, whatever became of the file it came from.
+        # The study's copy, even if the original file was changed.
         space = Space(parse(SpaceConfig, info.space, source))
         earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)
         with (
@@ -146,4 +146,4 @@ def _checked(folder: StudyFolder) -> StudyFolder:
 
 
 def _resume_message(folder: StudyFolder) -> str:
-    return f"interrupted; everything is saved, go on with `{folder.resume_line}`"
+    return f"interrupted; everything is saved, continue with `{folder.resume_line}`"

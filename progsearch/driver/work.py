@@ -20,11 +20,11 @@ from progsearch.workers.inspection import inspection
 
 @dataclass(frozen=True)
 class Ready:
-    """What must be there before the first run.
+    """What the first run requires.
 
     Attributes:
         problem: The model and the task.
-        machines: Where runs are made; Ray is there.
+        machines: The machines for the runs, on a started Ray.
     """
 
     problem: Problem
@@ -35,13 +35,13 @@ class Ready:
 def ready(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str], view: View
 ) -> Iterator[Ready]:
-    """While active, Ray is there, and what must be known before the first run.
+    """While active, Ray runs; gives what must be known before the first run.
 
     Args:
         recipe: Names the model, the task and the machines.
         methods: Those that runs may use.
         metrics: The contribution metrics that runs may need.
-        view: Told what takes its time.
+        view: Shows the current step.
 
     Raises:
         ProgsearchError: One of them cannot be used.
@@ -60,7 +60,7 @@ def ready(
 
 @contextmanager
 def interruptible(message: str) -> Iterator[None]:
-    """While active, Ctrl-C ends the work with ``message``, which says how to go on."""
+    """While active, Ctrl-C ends the work with ``message``, which says how to continue."""
     try:
         yield
     except KeyboardInterrupt:
@@ -83,9 +83,9 @@ def run_to_end(
         source: Hands out the runs.
         goal: What is to be trained.
         folder: The study.
-        found: Where runs are made.
+        found: The problem and the machines.
         halt: Ends it early.
-        resume_message: What is said if someone stops it.
+        resume_message: The message if someone stops it.
         view: Told what happens.
 
     Raises:

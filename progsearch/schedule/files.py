@@ -54,7 +54,7 @@ def read_config(path: str | Path) -> RunConfig:
     source = str(path)
     data = read_yaml(path)
     if not isinstance(data, dict):
-        raise ConfigError(source, [("", "is no run config: it must hold keys such as stages")])
+        raise ConfigError(source, [("", "is not a run config: it must hold keys such as stages")])
     if _version(data.get("progsearch_version")) > _version(__version__):
         data = _without_unknown_keys(data, source)
     problems = _stage_problems(data)
@@ -89,14 +89,14 @@ def _without_unknown_keys(data: dict[str, Any], source: str) -> dict[str, Any]:
         names = ", ".join(".".join(str(part) for part in place) for place in places)
         warnings.warn(
             f"{source} was written by progsearch {data['progsearch_version']}, newer than this "
-            f"{__version__}; what it does not know was dropped: {names}",
+            f"{__version__}; unknown keys were dropped: {names}",
             stacklevel=3,
         )
     return data
 
 
 def _stage_problems(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is wrong between stages that are right each for itself."""
+    """What is wrong between stages that are each valid alone."""
     try:
         stages = TypeAdapter(list[StageConfig]).validate_python(data.get("stages"))
     except ValidationError:

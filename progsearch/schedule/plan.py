@@ -50,7 +50,7 @@ class SegmentPlan:
         return self._cut(self.schedule.canonical())
 
     def segments(self, root: Sequence[Any]) -> tuple[tuple[int, str], ...]:
-        """End step and key of each segment, as far as they are known before the training.
+        """End step and key of each segment that is known before the training.
 
         Args:
             root: JSON-able: all but the schedule that determines the weights, such as model,
@@ -86,13 +86,13 @@ class SegmentPlan:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What the weights of a run come from, at any of its steps.
+    """What determines the weights of a run, at any of its steps.
 
     Attributes:
         pretrained: JSON-able: all that determines the weights before the first step, except
             those of the new head.
         root: The same for the training, except the schedule.
-        plan: What is trained; what it says of the steps so far stays as it is.
+        plan: What is trained; its past steps do not change.
     """
 
     pretrained: Sequence[Any]

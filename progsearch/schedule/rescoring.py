@@ -1,7 +1,7 @@
 """The plan of a run whose stages choose their blocks when they begin (the paper's dynamic choice).
 
-How many blocks a stage trains is known before the training; which they are follows from the
-scores of the blocks at that time.
+The number of blocks that a stage trains is known before the training; which blocks follows from
+the scores at that time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def make_plan(
     epochs: int,
     contribution: ContributionConfig | None = None,
 ) -> SegmentPlan:
-    """The plan of a run; if its contribution says ``rescore``, one that chooses on the way."""
+    """The plan of a run; with ``rescore`` set, one that chooses as it trains."""
     if contribution is not None and contribution.rescore:
         return RescoringPlan(schedule, steps_per_epoch, epochs, contribution.metric)
     return SegmentPlan(schedule, steps_per_epoch, epochs)
@@ -75,7 +75,7 @@ class RescoringPlan(SegmentPlan):
         return self._cut(self.schedule)
 
     def segments(self, root: Sequence[Any]) -> tuple[tuple[int, str], ...]:
-        """End step and key of each segment, as far as they are known before the training.
+        """End step and key of each segment that is known before the training.
 
         Which blocks a stage will choose is not known, but it follows from the steps before and
         from how many it trains. So equal keys still mean equal weights, while two ways to the
@@ -104,7 +104,7 @@ class RescoringPlan(SegmentPlan):
 def rescored(schedule: Schedule, stage: Stage, scores: Sequence[float]) -> Schedule:
     """The same schedule with the blocks of ``stage`` chosen by ``scores``.
 
-    As many blocks as before are trained: those of the highest scores.
+    The number of trained blocks stays the same: those with the highest scores are trained.
 
     Args:
         schedule: The stages.

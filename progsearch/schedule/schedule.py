@@ -1,4 +1,4 @@
-"""A schedule: the ordered stages of a run, and what an engine asks of them."""
+"""A schedule: the ordered stages of a run, and how an engine reads them."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Schedule:
             n_blocks: Blocks of the model; by default what the file's ``costs`` say.
 
         Raises:
-            ConfigError: The file is no such config.
+            ConfigError: The file is not such a config.
             ScheduleError: Its stages do not form a schedule.
         """
         config = read_config(path)

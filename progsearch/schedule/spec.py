@@ -29,7 +29,7 @@ class ScheduleSpec:
         n_stages: Number of stages, 1..6.
         stage_growth: Length of a stage over the length of the stage before; 1 is equal lengths.
         whole_epochs: Stage ends are moved to ends of epochs, each stage keeping at least one
-            epoch; where a run has fewer epochs than stages, they stay where they are.
+            epoch; if a run has fewer epochs than stages, they are not moved.
         initial_freeze: Freeze ratio of the first stage, in [0, 1].
         final_freeze: Freeze ratio of the last stage, in [initial_freeze, 1].
         curve: How the ratio moves between them: ``linear``; ``cubic``, fast at first, as in
@@ -44,7 +44,7 @@ class ScheduleSpec:
             contribution, wherever they lie.
         rotate: Any-order mode only: the choice moves on by one group a stage, so that blocks
             thaw again and every block gets its turn.
-        metric: The contribution metric whose scores are used; None where the spec uses none.
+        metric: The contribution metric whose scores are used; None if the spec uses no scores.
         rescore: Any-order mode with ratios of blocks only: when a stage begins, the blocks are
             scored again, and the new scores choose which ones it trains.
 
@@ -132,7 +132,7 @@ class ScheduleSpec:
 
         Args:
             n_blocks: Number of Transformer blocks.
-            scores: One contribution per block, higher means more worth training; needed where
+            scores: One contribution per block, higher means more worth training; needed if
                 `uses_scores`.
             epochs: Epochs of the run; needed with ``whole_epochs``.
 

@@ -17,8 +17,8 @@ class Stage:
     """A span of training in which the set of trainable parts does not change.
 
     Attributes:
-        start: Where the stage begins, as a fraction of all optimizer steps, in [0, 1).
-        end: Where it ends, in (start, 1].
+        start: The beginning, as a fraction of all optimizer steps, in [0, 1).
+        end: The end, in (start, 1].
         trainable_blocks: Indices of the blocks that are trained, ascending.
         embeddings: Whether the embeddings are trained.
         head: Whether the head is trained.

@@ -14,8 +14,8 @@ from progsearch.space.settings import choice_of, impossible_value, unknown_setti
 if TYPE_CHECKING:
     from progsearch.space.space import Space
 
-# Points sampled to see whether dimensions contradict one another; a contradiction that all of them
-# miss is rarer than the points of a search.
+# Points sampled to find dimensions that contradict one another. A contradiction that all of them
+# miss is too rare to matter in a search.
 _DRAWS = 1000
 
 
@@ -72,7 +72,7 @@ def _problems(
 
 
 def _contradictions(space: Space) -> list[tuple[str, str]]:
-    """What a point of the space can be wrong in, though each of its values is possible."""
+    """What can be wrong with a point whose single values are all possible."""
     draw = _RandomDraw()
     found: dict[tuple[str, str], None] = {}
     for _ in range(_DRAWS):
@@ -83,7 +83,7 @@ def _contradictions(space: Space) -> list[tuple[str, str]]:
                 setting = dimension.sets or name
                 if setting in set_by:
                     text = (
-                        f"sets {setting}, which {set_by[setting]} sets as well; part them by when"
+                        f"sets {setting}, which {set_by[setting]} also sets; separate them by when"
                     )
                     found[f"dimensions.{name}", text] = None
                 set_by[setting] = name
@@ -91,12 +91,12 @@ def _contradictions(space: Space) -> list[tuple[str, str]]:
         try:
             choice_of(values, TrainingConfig())
         except ScheduleError as error:
-            found["dimensions", f"some points are no schedule: {error}"] = None
+            found["dimensions", f"some points do not give a schedule: {error}"] = None
     return list(found)
 
 
 class _RandomDraw:
-    """Draws as an Optuna trial does, without Optuna."""
+    """Samples as an Optuna trial does, without Optuna."""
 
     def __init__(self) -> None:
         self._random = random.Random(0)

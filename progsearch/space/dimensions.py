@@ -30,7 +30,7 @@ class _Dimension(Config):
         )
 
     def alternatives(self) -> list[list[tuple[str, tuple[Value, ...]]]]:
-        """What meets ``when``: any of these, each all of its (setting, values)."""
+        """The alternatives of ``when``: one must hold, with all of its (setting, values)."""
         alternatives = self.when if isinstance(self.when, tuple) else (self.when,)
         return [
             [(name, v if isinstance(v, tuple) else (v,)) for name, v in alternative.items()]
@@ -49,7 +49,7 @@ class _Range(_Dimension):
         if not self.low <= self.high:
             raise ValueError(f"high must be at least low ({self.low:g}), got {self.high:g}")
         if self.log and self.low <= 0:
-            raise ValueError(f"low must be greater than 0 where log is true, got {self.low:g}")
+            raise ValueError(f"low must be greater than 0 if log is true, got {self.low:g}")
         if self.step is None:
             return self
         if self.log:
@@ -103,7 +103,7 @@ class FloatDimension(_Range):
         """Every value that can be sampled, if there is a step.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no step.
         """
         if self.step is None:
             raise ValueError("a range without a step has no list of values")

@@ -108,7 +108,7 @@ def choice_of(values: Mapping[str, Any], training: TrainingConfig) -> Choice:
 
     Args:
         values: Settings by name.
-        training: Where the training settings that are not given come from.
+        training: Gives the training settings that are not in ``values``.
 
     Raises:
         ScheduleError: The schedule settings contradict one another.

@@ -75,7 +75,7 @@ class Space:
             close = difflib.get_close_matches(str(space), built_in, n=1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(built_in)}"
             raise ConfigError(
-                str(space), [("", f"is no search space; {hint} or give a YAML file")]
+                str(space), [("", f"is not a search space; {hint} or give a YAML file")]
             )
         return cls.of(read_yaml(path), str(space), methods)
 
@@ -85,7 +85,7 @@ class Space:
         from progsearch.space.check import check
 
         if not isinstance(data, dict):
-            raise ConfigError(source, [("", "is no search space: it must hold dimensions")])
+            raise ConfigError(source, [("", "is not a search space: it must hold dimensions")])
         try:
             space = cls(parse(SpaceConfig, data, source))
         except ConfigError as error:
@@ -141,7 +141,7 @@ class Space:
             yield from self._walk(rest, settings | sets, sampled | {name: value})
 
     def fitting(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the values sampled from another space that this one can sample, too."""
+        """The values sampled from another space that this one can also sample."""
         return {
             name: value
             for name, value in sampled.items()

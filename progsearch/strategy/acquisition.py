@@ -14,9 +14,9 @@ from progsearch.strategy.surrogate import Observation, Surrogate
 
 Values = npt.NDArray[np.float64]
 
-# Fewer measurements say too little to prefer one point to another.
+# With fewer measurements no point can be preferred to another.
 _FEWEST = 4
-# So that a metric that is known for sure can be divided by it.
+# Avoids a division by zero for a metric without uncertainty.
 _LEAST_DEVIATION = 1e-12
 
 
@@ -28,7 +28,7 @@ def improvement_per_second(
     front: Sequence[tuple[float, ...]],
     corner: Sequence[float],
 ) -> Values | None:
-    """The expected improvement of each point per second; None with hardly any observation.
+    """The expected improvement of each point per second; None with too few observations.
 
     The improvement is that of the hypervolume (expected hypervolume improvement: Emmerich,
     Giannakoglou and Naujoks, IEEE TEC 10(4), 2006). Since the costs of a point are known, only
@@ -38,7 +38,7 @@ def improvement_per_second(
     Args:
         points: `features` of each point.
         costs: Its objectives except the metric, minimised.
-        seconds: What its training takes, steps that are stored left out.
+        seconds: The time its training takes, without stored steps.
         observations: What is known of other points.
         front: Metric and costs of the trials on the front.
         corner: The reference of the hypervolume.
@@ -62,11 +62,11 @@ def expected_improvement(
 ) -> Values:
     """By how much the hypervolume is expected to grow with each of some points.
 
-    Above every vector of costs the front has a height: the best metric that costs no more. A
-    point of known costs adds what lies between that height and its own metric, over all costs
-    from its own to the corner's. The front's costs cut that range into cells of one height each,
-    so the expectation is the sum over cells of volume times expected improvement on the height,
-    which a normal metric has in closed form (Jones, Schonlau and Welch, "Efficient global
+    The front has a height at every vector of costs: the best metric among trials that cost no
+    more. A point with known costs adds the volume between that height and its own metric, over
+    all costs from its own to the corner's. The front's costs cut that range into cells of one
+    height each, so the expectation is the sum over cells of volume times expected improvement on
+    the height, which a normal metric has in closed form (Jones, Schonlau and Welch, "Efficient global
     optimization", J. Global Optimization 13, 1998, equation 15).
 
     Args:
@@ -77,8 +77,8 @@ def expected_improvement(
         corner: The reference of the hypervolume.
 
     Returns:
-        Shape ``(n_points,)``, in shares of the corner's costs, so that FLOPs, say, are no larger
-        than fractions.
+        Shape ``(n_points,)``, in units of the corner's costs, so that large numbers such as FLOPs
+        count like fractions.
     """
     unit = np.array([cost or 1.0 for cost in corner[1:]])
     highest = np.array(corner[1:]) / unit

@@ -23,11 +23,11 @@ class Candidate(Plan):
 
     @cached_property
     def vector(self) -> Vector:
-        """See `features`; kept, since a candidate is weighed again for each trial."""
+        """See `features`; cached, since a candidate is valued again for each trial."""
         return features(self.run, self.schedule.n_blocks)
 
     def would_wait(self, segments: Iterable[tuple[int, str]], done: int) -> bool:
-        """Whether this run needs steps that another is just making or about to make.
+        """Whether this run needs steps that another is training or about to train.
 
         Args:
             segments: The other run's.
@@ -37,9 +37,10 @@ class Candidate(Plan):
         return any(key in theirs and end > done for end, key in self.segments)
 
     def next_step(self, trained: Container[str], done: int = 0) -> tuple[str | None, int]:
-        """Where this run goes on, and how many blocks are frozen with the embeddings there.
+        """The point from which this run continues, and the number of blocks frozen there.
 
-        The key of the last segment before says where; None is the beginning.
+        The point is the key of the last segment before it; None is the beginning. Blocks count
+        only if the embeddings are frozen, too.
 
         Args:
             trained: The keys of the segments that need no training.
@@ -63,7 +64,7 @@ def candidate(
         choice: A point of the space.
         recipe: Gives the model, the task and what the space does not vary.
         problem: The recipe's model and task.
-        schedule: Takes the place of the one that the choice's spec gives.
+        schedule: Replaces the schedule of the choice's spec.
 
     Raises:
         ScheduleError: The choice does not fit the model, such as more equal parts than blocks.

@@ -63,7 +63,7 @@ def to_confirm(trials: Sequence[Trial], limits: Limits, picks: Sequence[str] = (
 
     Args:
         trials: All trials of a study.
-        limits: What trials on the front must keep to.
+        limits: The limits that trials on the front must satisfy.
         picks: Rules, numbers and names; see `progsearch.study.front.pick`.
 
     Raises:
@@ -108,8 +108,8 @@ def job_of(trial: Trial, seed: int, recipe: Recipe, problem: Problem) -> Job:
 class JobQueue:
     """Hands out jobs in the order of `next_in_order`, but none that would wait for a running one.
 
-    How long a job takes is what its trial took, less the first steps that jobs of this session
-    have made already.
+    The time of a job is estimated from that of its trial, less the first steps that jobs of this
+    session have trained already.
 
     Args:
         jobs: What is to be trained.
@@ -151,12 +151,12 @@ class JobQueue:
 
 
 class ConfirmationSource(TrialSource):
-    """Nothing is searched: it hands out the jobs of a queue and keeps what comes of them.
+    """Searches nothing: it hands out the jobs of a queue and keeps their results.
 
     Args:
         queue: The jobs.
-        folder: Where the results are kept.
-        kept: Those that are there.
+        folder: The study that keeps the results.
+        kept: The existing results.
         view: Told what happens.
 
     Attributes:
@@ -181,7 +181,7 @@ class ConfirmationSource(TrialSource):
         return assignment
 
     def report(self, assignment: Assignment, progress: Progress) -> Decision:
-        """Note how far the run is; every run goes on."""
+        """Note the run's progress; every run continues."""
         running = self._running[assignment]
         running.done = progress.record.step
         self._view.record(Run(running.job.trial, running.job.seed), progress.record)

@@ -1,4 +1,4 @@
-"""Runs as vectors, near one another if they train alike, for models of any depth."""
+"""Runs as vectors that are close if the runs train alike, for models of any depth."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Vector = npt.NDArray[np.float64]
 
 # The map of what is trained when is read at this many times and depths.
 _TIMES, _DEPTHS = 6, 6
-# How far apart two runs are that differ in all of: what is trained when, whether the embeddings
+# The distance of two runs that differ in all of: what is trained when, whether the embeddings
 # are, and the method; and those whose learning rates lie a factor of 10 apart.
 _EMBEDDINGS, _METHOD, _LEARNING_RATE = 0.5, 1.0, 1.0
-# Fixed, since studies keep such vectors; a method of another package has no place of its own.
+# Fixed, since studies keep such vectors; a method of another package has no entry of its own.
 _METHODS = ("full", "lora", "bitfit", "adapter")
 
 
@@ -41,7 +41,7 @@ def features(run: RunConfig, n_blocks: int) -> Vector:
     embeddings = [float(stage.embeddings) for stage in moments]
     method = [float(run.method.name == name) for name in _METHODS]
     step_size = math.log10(training.learning_rate)
-    # Twice the batch is about half the steps, which a higher rate makes good.
+    # Twice the batch is about half the steps, which a higher rate compensates.
     step_size -= 0.5 * math.log10(training.batch_size * training.gradient_accumulation)
     return np.array(
         [

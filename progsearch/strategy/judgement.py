@@ -1,4 +1,4 @@
-"""Whether a running trial goes on, and whether a stopped one is resumed."""
+"""Whether a running trial continues, and whether a stopped one is resumed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Judgement:
     Args:
         recipe: The study's.
         observations: Of its trials.
-        prospects: Weighs trials against candidates.
+        prospects: Compares trials with candidates.
     """
 
     def __init__(self, recipe: Recipe, observations: Observations, prospects: Prospects) -> None:
@@ -29,7 +29,7 @@ class Judgement:
         self._prospects = prospects
 
     def stops(self, trial: Trial, records: Sequence[Record], waiting: Sequence[Candidate]) -> bool:
-        """Whether a running trial, measured just now, should be stopped; no reference is.
+        """Whether a running trial, measured just now, should be stopped; references never are.
 
         Args:
             trial: The trial.
@@ -44,7 +44,7 @@ class Judgement:
         curves = self._observations.curves
         before = None if trial.continues is None else curves.get(trial.continues)
         if before is not None and curve.reached <= before.reached:
-            # It was decided that it goes on from there.
+            # An earlier decision lets it continue from there.
             return False
         others = [other for other in curves.values() if other is not before]
 
@@ -55,7 +55,7 @@ class Judgement:
         return self._judge.stops(curve, Evidence(others, self._least_metric, gains))
 
     def resumes(self, trials: Sequence[Trial], waiting: Sequence[Candidate]) -> Trial | None:
-        """A stopped trial of ``trials`` that should go on now, before any candidate that waits."""
+        """A stopped trial of ``trials`` that should continue now, before any candidate."""
         if self._judge is None:
             return None
         continued = {trial.continues for trial in trials}

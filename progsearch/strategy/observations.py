@@ -1,4 +1,4 @@
-"""What the trials that have ended say about a study."""
+"""What is known from the ended trials of a study."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DIGITS = 6
 
 
 class Observations:
-    """Collects what trials that have ended were measured at, and what they trained.
+    """Collects the measurements of ended trials, and what they trained.
 
     Args:
         recipe: The study's.
@@ -46,7 +46,7 @@ class Observations:
         self.full: Curve | None = None
 
     def add(self, trial: Trial) -> None:
-        """A trial ended, well or not."""
+        """A trial ended, with or without a result."""
         records = trial.records
         if not records:
             return
@@ -77,12 +77,12 @@ class Observations:
         return features(trial.run, self._problem.n_blocks)
 
     def costs(self, costs: RunCost) -> tuple[float, ...]:
-        """The objectives except the metric; FLOPs stand in for those that must be measured."""
+        """The objectives except the metric; FLOPs replace those that must be measured."""
         objectives = self._recipe.objectives[1:]
         return tuple(float(getattr(costs, name, costs.flops)) for name in objectives)
 
     def metrics(self, curves: Iterable[Curve], vectors: Mapping[int, Vector]) -> list[Observation]:
-        """The metrics that runs came to, or are predicted to come to, the earlier study's too.
+        """The final metrics of runs, measured or predicted, the earlier study's too.
 
         Args:
             curves: Of trials of this study.

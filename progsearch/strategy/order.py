@@ -1,4 +1,4 @@
-"""In which order runs are made that all have to be made."""
+"""The order of runs that must all be made."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def next_in_order(
 ) -> int:
     """The index of the run that goes first if all of ``runs`` are to be made.
 
-    The longest, so that the workers end together. But what frozen blocks compute is to be
-    computed once, if the recipe has it kept: of the runs that go on from the same step, the one
-    with the fewest frozen blocks goes first, since the others can start from what its blocks
-    compute; and runs that need what a running one is just computing come later.
+    The longest goes first, so that the workers end together. If the recipe caches the output of
+    frozen blocks, it should be computed once: of the runs that continue from the same step, the
+    one with the fewest frozen blocks goes first, since the others can start from its output.
+    Runs that need the output that a running one is computing come later.
 
     Args:
         runs: At least one.
-        seconds: What is left to train of each.
+        seconds: Remaining training time of each.
         recipe: What runs share.
         trained: The keys of the segments that need no training.
         running: Runs that are being made, and the steps that each has made.

@@ -1,4 +1,4 @@
-"""Tells when a search no longer finds better schedules."""
+"""Detects that a search no longer finds better schedules."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from progsearch.strategy.samplers import Draw, Draws
 _SAMPLER_TRIES = 20
 _TRIES = 520
 # How many points are held back because a running trial is making their first steps; beyond that
-# a worker waits for those steps, since a sampler that insists on such points knows why.
+# a worker waits for those steps, since the sampler prefers such points.
 _MOST_HELD = 2
-# How many that were not chosen stay to be chosen from, the newest ones.
+# How many candidates that were not chosen are kept, the newest ones.
 _MOST_KEPT = 1024
 
 _log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ class CandidatePool:
     Args:
         recipe: The study's.
         problem: Its model and task.
-        draws: Where points come from.
-        prospects: Weighs candidates.
+        draws: The source of points.
+        prospects: Compares candidates.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class CandidatePool:
         return [point.candidate for point in self._points]
 
     def take(self, known: set[str], would_wait: Callable[[Candidate], bool]) -> Point | None:
-        """The point to train now; None if there is none.
+        """The point to train now, or None.
 
         With several candidates for each trial, the most promising one is taken. The others stay
         candidates, so that there are more of them each time, unless the sampler learns: what it
@@ -91,7 +91,7 @@ class CandidatePool:
         return chosen
 
     def _keep(self, points: list[Point]) -> None:
-        """Keep points for later, except those of which others as good can be sampled."""
+        """Keep points for later, unless the sampler can give equally good ones."""
         recipe, n_kept = self._recipe, len(points)
         if recipe.n_candidates > 1 and not self._draws.is_finite:
             n_kept = min(n_kept, _MOST_KEPT) if recipe.keeps_candidates else 0

@@ -15,11 +15,11 @@ class Problem:
         costs: What the parts of the model cost, by `MethodSettings.cost_key`.
         contributions: One score per block for each contribution metric that the space may need.
         examples: Training examples of one epoch.
-        learning_rate: What runs take if neither the user nor the space says one.
+        learning_rate: The rate of runs if neither the user nor the space gives one.
         metric: The task's primary metric.
-        majority: What always giving the same answer reaches in it; None if that has no score.
+        majority: The metric of a constant answer; None if that has no score.
         fingerprint: Identifies the model's weights and the task's data.
-        remarks: What the user should know of how the data was read.
+        remarks: Notes for the user on how the data was read.
     """
 
     costs: dict[str, ModelCost]

@@ -1,4 +1,4 @@
-"""What trainings are expected to add to the front of a study, for the time that they take."""
+"""The expected gain of trainings for the front of a study, per second."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Prospect(NamedTuple):
 
 
 class Prospects:
-    """Weighs candidates, and what is left of trials, by what is known so far.
+    """Values candidates, and the rest of trials, by what is known so far.
 
     Args:
         recipe: The study's.
@@ -58,10 +58,10 @@ class Prospects:
         waiting: Sequence[Candidate],
         done: int = 0,
     ) -> ExpectedGains | None:
-        """What is expected of the rest of some trials and of the candidates that wait.
+        """The expected gains of the rest of some trials and of the waiting candidates.
 
         Args:
-            asked: The trials, with what they were measured at so far.
+            asked: The trials, with their measurements so far.
             known: All curves there are, those of the trials among them.
             waiting: The candidates.
             done: Steps that need not be made again, beside those that are stored.
@@ -95,7 +95,7 @@ class Prospects:
     def _gains(
         self, prospects: Iterable[_Prospect], observed: Sequence[Observation]
     ) -> Values | None:
-        """What each training is expected to add to the front per second."""
+        """The expected gain of each training for the front, per second."""
         curves = self._observations.curves.values()
         values = [found for c in curves if c.allowed and (found := _values(c)) is not None]
         if not values:
@@ -108,7 +108,7 @@ class Prospects:
             None if full is None else _values(full),
         )
         if self._recipe.min_metric is not None:
-            # What lies below is on no front.
+            # Trials below are not on the front.
             least = max(least, self._recipe.min_metric)
         vectors, costs, seconds = zip(*prospects, strict=True)
         return improvement_per_second(

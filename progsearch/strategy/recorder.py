@@ -1,4 +1,4 @@
-"""Keeps what comes of the trials of a search."""
+"""Keeps the results of the trials of a search."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class RunningTrial:
         name: A reference's name.
         point: The number of its point in the `Draws`, if it was sampled.
         segments: End step and key of its segments, which other trials may share.
-        records: What it was measured at so far.
-        spent: What it had used by then.
+        records: Its measurements so far.
+        spent: The time and steps that it had used by then.
     """
 
     number: int
@@ -54,7 +54,7 @@ class RunningTrial:
 
 
 class Recorder:
-    """Writes trials to a study and tells those who learn from them.
+    """Writes trials to a study and informs the sampler and the observations.
 
     A trial enters the study whole and RUNNING, and leaves it as COMPLETE, as FAIL with the
     reason, or as PRUNED if it was stopped.
@@ -62,7 +62,7 @@ class Recorder:
     Args:
         folder: The study; nothing else may write trials to it.
         problem: Its model and task.
-        draws: Where sampled trials came from.
+        draws: The source of sampled trials.
         observations: What is known of the trials.
         view: Told what happens.
     """
@@ -94,7 +94,7 @@ class Recorder:
         return self._keep_record(running, progress.record)
 
     def finish(self, running: RunningTrial, end: Finished) -> None:
-        """Keep what a trial came to; one with an objective that is not finite has failed."""
+        """Keep a trial's result; a trial with an objective that is not finite has failed."""
         self._keep_record(running, end.record)
         self._folder.keep(running.number, outcome_attributes(end.outcome))
         values = self._values(running, end.outcome)
@@ -108,13 +108,13 @@ class Recorder:
         self._end(running, TrialState.FAIL, reason=end.reason)
 
     def stop(self, running: RunningTrial) -> None:
-        """Keep what a stopped trial has come to; it has no values."""
+        """Keep the last measurement of a stopped trial; it has no values."""
         if running.spent is not None:
             self._folder.keep(running.number, spent_attributes(running.spent))
         self._end(running, TrialState.PRUNED, reason=STOPPED)
 
     def close(self) -> None:
-        """Keep how long the session was."""
+        """Keep the length of the session."""
         self._session.save()
 
     @property

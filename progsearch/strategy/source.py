@@ -1,4 +1,4 @@
-"""Where trials come from: the contract between who chooses runs and who has them trained.
+"""The source of trials: the contract between the search and what runs its trials.
 
 As the scheduler of Syne Tune (Salinas et al. 2022), a source knows nothing of the machine: Ray
 Tune drives it through `progsearch.workers.adapter`, the tabular benchmark and tests by a loop.
@@ -33,7 +33,7 @@ class Assignment:
 
 
 class Wait(Enum):
-    """There is no run to hand out before one that is being made reports or ends."""
+    """There is no run to hand out until an active one reports or ends."""
 
     WAIT = auto()
 
@@ -49,7 +49,7 @@ class Ended:
 
 
 class Decision(Enum):
-    """Whether a run that was measured goes on."""
+    """Whether a measured run continues."""
 
     CONTINUE = auto()
     STOP = auto()
@@ -72,7 +72,7 @@ class Finished:
 
     Attributes:
         record: The last one.
-        outcome: What the run came to.
+        outcome: The result of the run.
     """
 
     record: Record
@@ -81,7 +81,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A run that cannot go on, for a reason of its own."""
+    """A run that cannot continue, for a reason of its own."""
 
     reason: str
 
@@ -102,8 +102,8 @@ class TrialSource(ABC):
     """Hands out runs, is told how they go, and keeps their results.
 
     All methods are called from one thread. Every assignment that `next` gave is followed by any
-    number of calls of `report` and one of `ended` or `died`, or by neither if all work is broken
-    off; `close` is the last call.
+    number of calls of `report` and one of `ended` or `died`, or by neither if all work is
+    interrupted; `close` is the last call.
     """
 
     @abstractmethod
@@ -112,7 +112,7 @@ class TrialSource(ABC):
 
     @abstractmethod
     def report(self, assignment: Assignment, progress: Progress) -> Decision:
-        """A run was measured before its end; says whether it goes on.
+        """A run was measured before its end; says whether it continues.
 
         After `Decision.STOP`, `ended` is called with `Stopped`.
         """
@@ -126,5 +126,5 @@ class TrialSource(ABC):
         """The worker of a run is gone, which says nothing about the run."""
 
     def close(self) -> None:
-        """No run is active any more; those that have not ended were broken off."""
+        """No run is active any more; those that have not ended were interrupted."""
         return

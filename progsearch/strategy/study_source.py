@@ -1,4 +1,4 @@
-"""The trials of a search: which one is next, and when there is no next one."""
+"""The trials of a search: which one is next, and when the search ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StudySource(TrialSource):
         folder: The study; nothing else may write trials to it.
         problem: Its model and task.
         references: The runs that are made before any is sampled, by name.
-        draws: Where points come from.
+        draws: The source of points.
         view: Told what happens.
         earlier: Another study, whose best points are sampled first.
     """
@@ -126,7 +126,7 @@ class StudySource(TrialSource):
         self._recorder.fail(self._running.pop(assignment), Failed(reason))
 
     def close(self) -> None:
-        """Keep the trials that were broken off as interrupted: another session runs them again."""
+        """Mark the active trials as interrupted: another session runs them again."""
         interrupt_running(self._folder)
         self._recorder.close()
 
@@ -159,7 +159,7 @@ class StudySource(TrialSource):
         return _Start(new_trial(runs[index], name=names[index]))
 
     def _resumed(self, trials: Sequence[Trial]) -> _Start | None:
-        """A trial that goes on where a stopped one ended: its steps are stored."""
+        """A trial that continues a stopped one, whose steps are stored."""
         stopped = self._judgement.resumes(trials, self._pool.waiting)
         if stopped is None:
             return None

@@ -14,8 +14,8 @@ from progsearch.strategy.features import Vector
 
 Values = npt.NDArray[np.float64]
 
-# What the hyperparameters are chosen from, by marginal likelihood: a few well spread values hold
-# up better than an optimiser on the dozen trials that a search begins with.
+# Grid of hyperparameters, chosen by marginal likelihood. With the dozen trials that a search
+# begins with, a few well spread values are more robust than an optimiser.
 _LENGTHS = (0.3, 0.6, 1.2, 2.4)
 _RATE_FACTORS = (1.0, 2.0, 4.0)
 _NOISES = (0.02, 0.1, 0.3)
@@ -23,13 +23,13 @@ _NOISES = (0.02, 0.1, 0.3)
 
 @dataclass(frozen=True)
 class Observation:
-    """A metric that a run came to, or would have come to.
+    """The final metric of a run, measured or predicted.
 
     Attributes:
         features: Of the run.
         metric: Its metric.
-        deviation: The standard deviation of what is not known of it beside the noise that every
-            metric has: 0 if it was measured.
+        deviation: The standard deviation of its uncertainty, without the noise that every metric
+            has: 0 if it was measured.
     """
 
     features: Vector

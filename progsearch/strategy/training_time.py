@@ -1,4 +1,4 @@
-"""What is left to train of a run, and how long that takes."""
+"""The untrained rest of a run, and its training time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrainingTime:
         Args:
             segments: End step and key of each of its segments.
             flops: FLOPs of each.
-            done: Steps that the run has made, wherever they are kept.
+            done: Steps that the run has trained, stored or not.
         """
         left = 0.0
         for (end, key), part in zip(segments, flops, strict=True):

@@ -1,4 +1,4 @@
-"""What an earlier study, of another task, model or data size, tells a new one."""
+"""What a new study learns from an earlier one of another task, model or data size."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class EarlierRun(Config):
 
     Attributes:
         features: Its vector, the same for models of any depth.
-        gain: Its metric less full fine-tuning's, as a share of what full fine-tuning gains over
-            a constant answer, so that tasks can be compared.
+        gain: Its metric minus full fine-tuning's, in units of full fine-tuning's gain over a
+            constant answer, so that tasks can be compared.
     """
 
     features: tuple[float, ...]
@@ -42,13 +42,13 @@ class Earlier(Config):
     runs: tuple[EarlierRun, ...]
 
     def observations(self, full: float, majority: float | None) -> list[Observation]:
-        """What its runs would come to on the new task, as far as tasks are alike.
+        """The metrics that its runs would reach on the new task if the tasks were alike.
 
-        Nobody knows how far they are; each is taken to be as uncertain as the runs differ.
+        The spread of the runs' gains serves as the uncertainty of each.
 
         Args:
             full: The metric of full fine-tuning on the new task.
-            majority: What a constant answer reaches there; None if that has no score.
+            majority: The metric of a constant answer there; None if that has no score.
         """
         if len(self.runs) < 2:
             return []
@@ -61,7 +61,7 @@ class Earlier(Config):
 
 
 def read_earlier(study: str | Path, studies_dir: str | Path) -> Earlier:
-    """What the study of that name, or in that folder, tells.
+    """The study of that name, or in that folder.
 
     Raises:
         StudyError: There is no such study.

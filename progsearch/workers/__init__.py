@@ -1,1 +1,1 @@
-"""Everything that knows Ray."""
+"""Everything that uses Ray."""

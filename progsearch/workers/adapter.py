@@ -1,8 +1,8 @@
 """Ray Tune, set up to run what a `TrialSource` hands out.
 
-Tune has three parts that are asked and told: a searcher (who is next, who has ended), a scheduler
-(who goes on) and callbacks (whose worker is gone). Here all three are faces of one `_Adapter`,
-which speaks with the source; the halt and the GPU clock are asked there as well.
+Tune calls three objects: a searcher (the next trial, ended trials), a scheduler (whether a trial
+continues) and callbacks (dead workers). Here all three delegate to one `_Adapter`, which talks to
+the source and checks the halt and the GPU clock.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def run_source(
 
     Args:
         source: Hands out runs and keeps what comes of them.
-        name: Of this stretch of work, new in the study.
+        name: Of this session, new in the study.
         folder: The study; Tune keeps its state there.
-        fit: Where runs are made, and what each may use.
+        fit: The machines, and the resources of each run.
         halt: Heeds Ctrl-C meanwhile.
 
     Returns:
@@ -84,13 +84,13 @@ class _Active:
 
 
 class _Adapter:
-    """Speaks with a source about the trials of Tune.
+    """Connects a source with the trials of Tune.
 
     Args:
         source: Hands out runs.
-        settings: What every worker is told beside its assignment.
-        parallel: How many runs are made at once. No more are handed out, so that each is chosen
-            with all results that are there.
+        settings: Settings of every worker.
+        parallel: Number of runs at once. No more are handed out, so that each is chosen with
+            all available results.
         halt: Asked before a run is handed out.
 
     Attributes:
@@ -125,7 +125,7 @@ class _Adapter:
         return {"assignment": found, "settings": self._settings}
 
     def reported(self, trial_id: str, message: Message) -> Decision:
-        """A worker sent a message; one that is a run's last comes to `completed` alone."""
+        """A worker sent a message; a run's last one only reaches `completed`."""
         assert isinstance(message, Progress), "Tune stops a trial that is done by itself"
         active = self._active[trial_id]
         decision = self._source.report(active.assignment, message)
@@ -139,10 +139,10 @@ class _Adapter:
             self._source.ended(active.assignment, Stopped())
         elif message is not None and not isinstance(message, Progress):
             self._source.ended(active.assignment, message)
-        # Else Tune broke it off; the source settles that when it is closed.
+        # Else Tune interrupted it; the source handles that in `close`.
 
     def died(self, trial_id: str, reason: str) -> None:
-        """A worker is gone; at a halt all of them are, and that is no trial's failure."""
+        """A worker is gone; at a halt all of them are, which is not a failure."""
         active = self._release(trial_id)
         if self._halt.ending is None:
             self._source.died(active.assignment, reason)
@@ -166,7 +166,7 @@ class _Searcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        # Of an error, Tune says why to callbacks alone.
+        # Tune reports the reason of an error only to callbacks.
         if not error:
             self._adapter.completed(trial_id, (result or {}).get("message"))
 
@@ -178,7 +178,7 @@ class _Searcher(Searcher):  # type: ignore[misc]
 
 
 class _Scheduler(FIFOScheduler):  # type: ignore[misc]
-    """Asked by Tune after each message whether a trial goes on."""
+    """Asked by Tune after each message whether a trial continues."""
 
     def __init__(self, adapter: _Adapter) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ _DRIVER_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # Ctrl-C is the business of `Halt`.
+    # Ctrl-C is handled by `Halt`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 # Relative paths of the user's files begin there.
@@ -42,7 +42,7 @@ _START_TRIES = 3
 
 @dataclass(frozen=True)
 class Machines:
-    """Where trials run.
+    """The machines that run trials.
 
     Attributes:
         parallel: How many at once.
@@ -60,7 +60,7 @@ def starts_here(recipe: Recipe) -> bool:
 
 @contextmanager
 def machines(recipe: Recipe) -> Iterator[Machines]:
-    """While active, Ray is there.
+    """While active, Ray runs.
 
     A Ray that this process is connected to already is used as it is and left running.
 
@@ -72,7 +72,7 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         reason = f"a trial is trained on one GPU; give at most 1, got {recipe.gpus_per_trial:g}"
         raise ConfigError("gpus_per_trial", [("", reason)])
     mine = not ray.is_initialized()
-    # To workers of a Ray that has started already, Tune must hand it on.
+    # If Ray has started already, Tune must pass it to the workers.
     joined = {} if mine else _STAY_IN_FOLDER
     with _environment(_DRIVER_ENVIRONMENT | joined), no_environment_for_trials():
         if mine:
@@ -118,8 +118,8 @@ def _start_here(recipe: Recipe) -> None:
         environment |= processes_started_ahead("progsearch.workers.preload")
     for tries_left in reversed(range(_START_TRIES)):
         try:
-            # Ray's processes inherit it. A runtime_env would have it start others than those
-            # that it starts ahead.
+            # Ray's processes inherit it. A runtime_env would make it start others than those
+            # that it prestarts.
             with _environment(environment):
                 _init(
                     address="local",

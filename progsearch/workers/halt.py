@@ -1,4 +1,4 @@
-"""Ends a search or a confirmation before it is done: its time is up or someone stops it."""
+"""Ends a search or a confirmation before it is done: its time is up or the user stops it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Halt(Stopper):  # type: ignore[misc]
 
     @property
     def ending(self) -> Ending | None:
-        """Why the work must end; None while it may go on."""
+        """Why the work must end; None while it may continue."""
         if self._interrupted:
             return "interrupted"
         if self._deadline is not None and time.monotonic() >= self._deadline:

@@ -1,4 +1,4 @@
-"""Inspects a model and a task, for what a search must know before its first trial.
+"""Inspects a model and a task, to find what a search must know before its first trial.
 
 As a program it reads the pickled arguments of `inspect_problem` from stdin and writes what that
 returns to stdout, pickled.

@@ -1,4 +1,4 @@
-"""Has the model and the task inspected before the first trial, where the trials will run."""
+"""Has the model and the task inspected before the first trial, on the machine of the trials."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def inspection(
 ) -> Iterator[Callable[[Machines], Problem]]:
     """Find out what a search must know of the recipe's model and task.
 
-    If Ray is yet to be started on this machine, a process of our own begins at once, while Ray
+    If Ray is yet to be started on this machine, a separate process begins at once, while Ray
     starts. On a cluster a Ray worker does it, which has the hardware that this machine may lack.
 
     Args:
@@ -53,7 +53,7 @@ def inspection(
         pickle.dump(question, file)
         file.seek(0)
         process = subprocess.Popen(
-            # -P: whatever modules lie in the working directory are none of them.
+            # -P: modules in the working directory are not imported.
             [sys.executable, "-P", "-m", inspect_problem.__module__],
             stdin=file,
             stdout=subprocess.PIPE,

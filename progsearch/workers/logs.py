@@ -1,4 +1,4 @@
-"""Sends what the libraries have to say to a file instead of the terminal."""
+"""Sends the libraries' logs to a file instead of the terminal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def study_log() -> Iterator[StudyLog]:
     log = StudyLog()
     loggers = [logging.getLogger(name) for name in _LEVELS]
     before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
-    # Whoever listens to progsearch itself goes on doing so.
+    # Other handlers of progsearch's own log are kept.
     _send_to(log.handler, also=logging.getLogger("progsearch").handlers)
     try:
         with daemon_messages(_log_daemon):

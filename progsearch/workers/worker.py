@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What the workers of a study are told beside their assignment.
+    """The settings of a study's workers, apart from their assignments.
 
     Attributes:
         log: The file for what happens in them.
@@ -65,11 +65,11 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         from progsearch.engine.memory import keep_freed_memory
 
         keep_freed_memory()
-        # As many trials as cores, so each keeps to one.
+        # There are as many trials as cores, so each uses one.
         torch.set_num_threads(1)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial; what the process has loaded stays."""
+        """Take the next trial; the process keeps what it has loaded."""
         self._assignment: Assignment = new_config["assignment"]
         self._settings: WorkerSettings = new_config["settings"]
         self._run: Run | None = None
@@ -84,7 +84,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             message = Failed(str(error))
         except Exception as error:
             if _lost_gpu(error):
-                # Nothing works in this process any more; Tune starts another one.
+                # This process is unusable now; Tune starts another one.
                 raise
             _log.exception("a trial failed")
             message = Failed(f"{type(error).__name__}: {error}")

@@ -88,7 +88,7 @@ def test_mistakes_of_file_and_options_are_told_together(recipe_file):
 @pytest.mark.parametrize("text", ["- a\n- b\n", "", "just words"])
 def test_a_file_that_is_no_mapping_is_no_recipe(recipe_file, text):
     recipe_file.write_text(text)
-    with pytest.raises(ConfigError, match="is no recipe"):
+    with pytest.raises(ConfigError, match="is not a recipe"):
         recipe_of(recipe_file, {"budget": 3})
 
 

@@ -18,7 +18,7 @@ def test_ctrl_c_then_the_same_command_then_more_seeds(home, progsearch, searched
     code, said = stopped_after_one_run(home, *command)
     assert code == 130, said
     last = said.splitlines()[-1]
-    assert last.endswith("go on with `progsearch confirm words --seeds 2 --margin 0.5`")
+    assert last.endswith("continue with `progsearch confirm words --seeds 2 --margin 0.5`")
     folder = open_study("words", home / "studies", read_only=True)
     first = read_confirmed(folder.path).runs
     assert first
@@ -53,7 +53,7 @@ def test_only_what_is_picked_is_trained(home, progsearch, searched):
     code, said = stopped_after_one_run(home, *command)
     assert code == 130, said
     again = "`progsearch confirm words --seeds 9 --pick head-only --pick best`"
-    assert said.splitlines()[-1].endswith(f"go on with {again}")
+    assert said.splitlines()[-1].endswith(f"continue with {again}")
     assert progsearch(*command, "--quiet").returncode == 0
     folder = open_study("words", home / "studies", read_only=True)
     best = study_report(folder.study).pick("best").number

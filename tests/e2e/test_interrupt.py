@@ -13,7 +13,7 @@ def test_ctrl_c_then_resume(home, progsearch):
     arguments = ("run", "words.yaml", "--study", "stopped", "--budget", "1")
     code, err = stopped_after_one_run(home, *arguments)
     assert code == 130, err
-    assert err.splitlines()[-1].endswith("go on with `progsearch resume stopped`")
+    assert err.splitlines()[-1].endswith("continue with `progsearch resume stopped`")
     states = json.loads(progsearch("status", "stopped", "--json").stdout)["states"]
     assert states["RUNNING"] == 0
     assert states["COMPLETE"] >= 1

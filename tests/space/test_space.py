@@ -198,22 +198,22 @@ def test_a_logarithmic_range_begins_above_zero():
         (
             {"mode": {"type": "categorical", "choices": ["any_order"]}},
             {},
-            "some points are no schedule: metric must be set",
+            "some points do not give a schedule: metric must be set",
         ),
         (
             {"mode": {"type": "categorical", "choices": ["prefix"]}},
             {"rotate": True},
-            "some points are no schedule: rotate needs mode any_order",
+            "some points do not give a schedule: rotate needs mode any_order",
         ),
         (
             {"mode": {"type": "categorical", "choices": ["prefix", "any_order"]}},
             {"rescore": True, "metric": "taylor"},
-            "some points are no schedule: rescore needs mode any_order and ratio_of blocks",
+            "some points do not give a schedule: rescore needs mode any_order and ratio_of blocks",
         ),
         (
             {"ratio_of": {"type": "categorical", "choices": ["blocks", "contribution"]}},
             {"rescore": True, "metric": "taylor", "mode": "any_order"},
-            "some points are no schedule: rescore needs mode any_order and ratio_of blocks",
+            "some points do not give a schedule: rescore needs mode any_order and ratio_of blocks",
         ),
         ({"n_stages": STAGES}, {"n_stages": 3}, "sets n_stages, which fixed sets as well"),
         (

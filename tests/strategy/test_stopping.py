@@ -162,7 +162,9 @@ def test_freeze_thaw_stops_a_trial_for_a_better_candidate(tmp_path):
     "settings", [{"sampler": "tpe"}, {"candidates": 1}, {"sampler": "random"}]
 )
 def test_freeze_thaw_needs_candidates_that_wait(settings):
-    with pytest.raises(ValidationError, match="freeze-thaw weighs trials against candidates"):
+    with pytest.raises(
+        ValidationError, match="freeze-thaw compares trials with waiting candidates"
+    ):
         recipe(scheduler="freeze-thaw", **settings)
     assert recipe(**settings).judged_by == "dominance"
     assert recipe().judged_by == "freeze-thaw"

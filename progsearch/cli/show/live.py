@@ -24,11 +24,11 @@ from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
 
 _Running = tuple[Run, Record | None]
 
-# Of an interrupted search the command says how to go on with it.
+# If a search is interrupted, the command says how to continue it.
 _ENDINGS: dict[Ending, str] = {
     "budget": "the budget is spent",
-    "exhausted": "the search space has no schedule left that was not tried",
-    "plateau": "the last trials made the front no better (--patience)",
+    "exhausted": "every schedule of the search space was tried",
+    "plateau": "the last trials did not improve the front (--patience)",
     "time limit": "the time is up",
     "GPU hours": "the GPU hours are used up",
     "interrupted": "stopped",
@@ -37,7 +37,7 @@ _ENDINGS: dict[Ending, str] = {
 
 @contextmanager
 def watching(quiet: bool) -> Iterator[View]:
-    """Gives the view that fits where stderr goes; results alone are for stdout."""
+    """Give the view that fits stderr, a terminal or not; stdout is only for results."""
     where = console(sys.stderr)
     if quiet:
         yield View()
@@ -59,7 +59,7 @@ class LineView(View):
         self.tally: Tally | None = None
 
     def preparing(self, message: str) -> None:
-        """Show what takes its time."""
+        """Show the current step."""
         self.print(message)
 
     def note(self, message: str) -> None:
@@ -72,7 +72,7 @@ class LineView(View):
         self.print(self.tally.opening)
 
     def run_ended(self, run: Run) -> None:
-        """Say what came out of it."""
+        """Print its result."""
         assert self.tally is not None, "runs end after the start"
         text = self.tally.count(run)
         self.print(f"{self.tally.done_of_total}  {text}")
@@ -88,7 +88,7 @@ class LineView(View):
 
 
 class LiveView(LineView):
-    """The active runs, the time left and the results so far, drawn over and over in place."""
+    """The active runs, the time left and the results so far, redrawn in place."""
 
     def __init__(self, where: Console) -> None:
         super().__init__(where)
@@ -120,7 +120,7 @@ class LiveView(LineView):
         self._running[_key(run)] = run, record
 
     def run_ended(self, run: Run) -> None:
-        """Remove it from the active runs and say what came out of it."""
+        """Remove it from the active runs and print its result."""
         self._running.pop(_key(run), None)
         super().run_ended(run)
 
@@ -137,7 +137,7 @@ class LiveView(LineView):
         """All that is shown now."""
         if self.tally is None or self._message:
             return Text(f"{self._message} ...", style="dim")
-        # Copied, since another thread draws than the one that adds and removes runs.
+        # Copied, since runs are added and removed by another thread than the one that draws.
         running = list(self._running.values())
         # What does not fit on the screen is cut off at its end.
         parts: list[RenderableType] = [self._progress(self.tally, running)]
@@ -146,7 +146,7 @@ class LiveView(LineView):
         return Group(*parts, *self.tally.results)
 
     def _progress(self, tally: Tally, running: Sequence[_Running]) -> Table:
-        """A bar, and in words how far it is, for how long it ran and will run."""
+        """A bar, and in words the progress, the time spent and the time left."""
         done = tally.done + sum(
             tally.begun(run, 0.0 if record is None else record.fraction) for run, record in running
         )

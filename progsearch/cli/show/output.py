@@ -19,7 +19,7 @@ def print_json(document: Any) -> None:
 def log_shown(level: int = logging.INFO) -> Iterator[None]:
     """While active, progsearch's own log goes to stderr; begin before the libraries are imported.
 
-    Their progress bars and advice stay off the terminal, as far as the user has not set
+    The libraries' progress bars and advice stay off the terminal unless the user has set
     otherwise.
     """
     for name, value in (

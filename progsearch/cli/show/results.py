@@ -27,7 +27,7 @@ def write_report(folder: StudyFolder) -> StudyReport:
 
 
 def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -> None:
-    """Print the front, where the report is and the line that exports a schedule."""
+    """Print the front, the path of the report and the line that exports a schedule."""
     where = console()
     where.print(front_table(report))
     if report.reuse.steps_reused:
@@ -38,7 +38,7 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
 
 
 def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
-    """Print the schedules on new seeds, what the numbers mean and where the report is."""
+    """Print the schedules on new seeds, what the numbers mean and the path of the report."""
     where = console()
     if report.confirmed is not None:
         where.print(confirmed_table(report, report.confirmed))
@@ -56,7 +56,7 @@ def command(name: str, study: str, studies_dir: Path, *others: str) -> str:
 
 
 def trial_line(report: StudyReport, trial: Trial) -> str:
-    """What came out of a trial, in one line."""
+    """The result of a trial, in one line."""
     name = trial.label
     if trial.continues is not None:
         name += f" (on from #{trial.continues})"

@@ -19,14 +19,14 @@ def watched_search(
 
     Args:
         start: Runs the search under a view.
-        studies_dir: Where the study's folder lies.
+        studies_dir: The folder of the study's folder.
         quiet: Show nothing before the results.
         json: Print the results as the JSON document that `progsearch report --json` prints.
     """
     with watching(quiet) as view:
         folder = start(view)
     report = write_report(folder)
-    # Here, since it takes a second to load, which the search needs not wait for.
+    # Imported here: it takes a second to load, and the search does not need it.
     from progsearch.report.dashboard import save_to_dashboard
 
     with folder.locked():

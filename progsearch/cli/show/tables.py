@@ -14,7 +14,7 @@ from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import rows
 
-# What goes to a file or a pipe is not cut to the width of some terminal.
+# Output to a file or a pipe is not cut to the width of a terminal.
 _WIDTH_OF_FILES = 200
 
 

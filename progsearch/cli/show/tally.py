@@ -24,8 +24,8 @@ class Tally(ABC):
     Attributes:
         unit: What is counted.
         metric: Name of the task's metric.
-        total: What there is to do.
-        done: What of it is done, runs that are active left out.
+        total: The whole work.
+        done: The part that is done, without active runs.
         n_failed: Runs without a result.
         seconds_allowed: How long all may take.
     """
@@ -51,11 +51,11 @@ class Tally(ABC):
 
     @abstractmethod
     def count(self, run: Run) -> str:
-        """Count a run that has ended; returns what came out of it."""
+        """Count a run that has ended; returns its result."""
 
     @abstractmethod
     def begun(self, run: Run, fraction: float) -> float:
-        """How much an active run counts that has made ``fraction`` of its steps."""
+        """How much an active run counts after ``fraction`` of its steps."""
 
     @abstractmethod
     def row(self, run: Run, record: Record | None) -> dict[str, str]:
@@ -63,12 +63,12 @@ class Tally(ABC):
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What did not go as usual."""
+        """Failures and early stops."""
         return [f"{self.n_failed} failed"] if self.n_failed else []
 
     @property
     def results(self) -> Sequence[RenderableType]:
-        """What there is so far."""
+        """The results so far."""
         return ()
 
     def _progress(self, record: Record | None) -> dict[str, str]:
@@ -81,7 +81,7 @@ class Tally(ABC):
 
 
 class SearchTally(Tally):
-    """Of a search, in whole trials, those that every study starts with included."""
+    """Counts a search in whole trials, including the baselines."""
 
     unit = "trials"
 
@@ -99,7 +99,7 @@ class SearchTally(Tally):
 
     @property
     def opening(self) -> str:
-        """What will be trained, and where it is kept."""
+        """What will be trained, and the folder of the results."""
         return (
             f"study {self._report.study}: {self._goal.n_baselines} baselines, then a budget of "
             f"{whole_trials(self._goal.budget)} trials; {self._folder.path}"
@@ -114,13 +114,13 @@ class SearchTally(Tally):
         return trial_line(self._report, run.trial)
 
     def begun(self, run: Run, fraction: float) -> float:
-        """What a trial has made, without what the trial made that it continues."""
+        """The part that a trial trained itself, without that of the trial it continues."""
         stopped = run.trial.continues
         counted = 0.0 if stopped is None else self._report.trials[stopped].reach
         return max(0.0, fraction - counted)
 
     def row(self, run: Run, record: Record | None) -> dict[str, str]:
-        """The trial, how far it is, and its schedule."""
+        """The trial, its progress and its schedule."""
         words = in_words(run.trial.stages, self._report.n_blocks)
         return {"running": run.label, **self._progress(record), "trained": words}
 
@@ -138,7 +138,7 @@ class SearchTally(Tally):
 
 
 class ConfirmTally(Tally):
-    """Of a confirmation, in runs."""
+    """Counts a confirmation in runs."""
 
     unit = "runs"
 
@@ -174,7 +174,7 @@ class ConfirmTally(Tally):
         return fraction
 
     def row(self, run: Run, record: Record | None) -> dict[str, str]:
-        """The trial, the new seed, and how far the run is."""
+        """The trial, the new seed and the progress of the run."""
         return {"running": run.trial.label, "seed": str(run.seed), **self._progress(record)}
 
 

@@ -1,4 +1,4 @@
-"""Judges say, at the end of an epoch or a stage, whether a trial is worth going on with."""
+"""Judges decide, at the end of an epoch or a stage, whether a trial continues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def make_judge(name: SchedulerName) -> Judge | None:
-    """The judge of that name; None if every trial is to run to its end."""
+    """The judge of that name; None if no trial is to be stopped."""
     match name:
         case "freeze-thaw":
             return FreezeThaw()

@@ -1,4 +1,4 @@
-"""What a judge is: it says before a trial's end whether the trial is worth going on with."""
+"""The base of judges, which decide whether a running trial continues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Curve:
         costs: The objectives except the metric, all minimised and known before the training.
         metrics: The metric by the fraction of the run after which it was measured.
         final: The metric at the run's end; None while it runs and if it was stopped.
-        allowed: Whether it keeps to the limits of the study.
+        allowed: Whether it satisfies the limits of the study.
     """
 
     number: int
@@ -27,7 +27,7 @@ class Curve:
     allowed: bool = True
 
     def at(self, fraction: float) -> float | None:
-        """The metric after a fraction of the run, between two measurements by a straight line.
+        """The metric after a fraction of the run, interpolated linearly between two measurements.
 
         None before the first measurement and after the last.
         """
@@ -54,8 +54,8 @@ class ExpectedGains:
     """What training is expected to add to the hypervolume of the front, per second.
 
     Attributes:
-        trials: Of going on with each of some trials.
-        waiting: The most that any candidate has which waits to be trained.
+        trials: For continuing each of some trials.
+        waiting: The largest value of any waiting candidate.
     """
 
     trials: Sequence[float]
@@ -68,12 +68,12 @@ def _unknown(trials: Sequence[Curve]) -> ExpectedGains | None:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a judge is told beside the trials that it decides about.
+    """The evidence for a judge, apart from the trials that it decides about.
 
     Attributes:
         others: All other trials of the study that have been measured.
-        least_metric: What a trial must reach to be of use, if there is such a limit.
-        gains: Tells the expected gains of some trials; None if too little is known, or no
+        least_metric: The metric that a trial must reach, if there is such a limit.
+        gains: Gives the expected gains of some trials; None if too little is known, or no
             candidate waits.
     """
 
@@ -88,7 +88,7 @@ class Judge(ABC):
     A metric that is not finite never reaches a judge: such a trial has failed.
 
     Attributes:
-        within_epochs: Whether it judges at the ends of stages within epochs, too.
+        within_epochs: Whether it judges at the ends of stages inside epochs, too.
     """
 
     within_epochs = True
@@ -103,7 +103,7 @@ class Judge(ABC):
         """
 
     def resumes(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
-        """The number of a stopped trial that should go on now; None if there is none.
+        """The number of a stopped trial that should continue now, or None.
 
         Args:
             stopped: Trials that this judge has stopped and that no other has continued.

@@ -8,23 +8,24 @@ import numpy as np
 
 from progsearch.strategy.judges.base import Curve, Evidence, Judge
 
-# Finished trials from which the rest of a curve is predicted: of these, two tell of its error.
+# Finished trials needed to predict the rest of a curve: a line through n trials leaves n - 2
+# degrees of freedom for its error.
 _FEWEST = 4
-# A trial goes on unless it would have to be this many standard deviations better than predicted.
+# A trial continues unless it would have to exceed its prediction by this many standard deviations.
 _DEVIATIONS = 1.5
 
 
 class Dominance(Judge):
     """Compares with the finished trials that cost no more.
 
-    What a trial costs is known. If its metric at the end, predicted from the metric so far, lies
-    below the best of the trials that cost no more, by more than such predictions have been wrong
-    in this study, the trial could only be beaten, and is stopped. The prediction is a least
-    squares line from the metrics at the same fraction of the run to those at the end, through
-    the trials that are finished; its errors hold the noise of the metric.
+    The cost of a trial is known, and its final metric is predicted from the current one. The trial
+    is stopped if the prediction is below the best trial that costs no more, by more than the
+    error of such predictions in this study. The prediction is a least squares line, fitted to
+    the finished trials, from the metric at the same fraction of the run to the final one; its
+    residuals include the noise of the metric.
 
-    If a stage ends within an epoch, others were hardly measured at that very step: their metric
-    there is read off the straight line between two measurements.
+    If a stage ends inside an epoch, other trials were rarely measured at that step: their metric
+    there is interpolated linearly.
 
     Args:
         deviations: Standard deviations of the error that a trial is given.
@@ -52,7 +53,7 @@ class Dominance(Judge):
 def predict(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | None:
     """The metric at the end of ``trial``: its mean and standard deviation.
 
-    None if too few other trials tell of the way from here to the end.
+    None if too few finished trials were measured at this point.
     """
     fraction = trial.reached
     pairs = [
@@ -70,7 +71,7 @@ def predict(trial: Curve, others: Sequence[Curve]) -> tuple[float, float] | None
     if squares == 0 and offset != 0:
         return None
     slope = float(spread @ (final - final.mean())) / squares if squares > 0 else 0.0
-    # A trial that leads will hardly lose by that, nor do more than keep its lead.
+    # The prediction for a leading trial stays close to its current lead.
     slope = min(1.0, max(0.0, slope))
     errors = final - final.mean() - slope * spread
     variance = float(errors @ errors) / (len(pairs) - 2)

@@ -8,23 +8,22 @@ import numpy as np
 
 from progsearch.strategy.judges.base import Curve, Evidence, Judge
 
-# The largest of a thousand predictions is the most optimistic of them, so a trial that has begun
-# is preferred if it is expected to gain half as much.
+# The largest of a thousand predictions tends to be too high, so a running trial is preferred if
+# its expected gain is at least half as large.
 _SHARE = 0.5
 
 
 class FreezeThaw(Judge):
     """Stops a trial for a candidate whose training is expected to gain more for its time.
 
-    At each measurement the rest of the trial is weighed like a whole new one: by what it is
-    expected to add to the front, per second that it takes. Below a share of what the best
-    candidate is expected to add, it is stopped; a stopped trial that comes to lie above that
-    share is resumed before a new one begins. So the training goes, piece by piece, to where the
-    search believes it is worth most; freeze-thaw Bayesian optimisation asks the same of runs
-    of unknown length and weighs them by their entropy.
+    At each measurement the rest of the trial is valued like a new trial: by its expected gain for
+    the front per second. The trial is stopped if this is below a share of the best candidate's
+    value. A stopped trial that later exceeds that share is resumed before a new one begins. So
+    the training time goes to the runs with the highest expected gain. Freeze-thaw Bayesian
+    optimisation makes the same choice for runs of unknown length, by entropy.
 
     Args:
-        share: Of the most that a waiting candidate is expected to gain.
+        share: Of the highest expected gain of a waiting candidate.
     """
 
     def __init__(self, share: float = _SHARE) -> None:

@@ -14,12 +14,12 @@ _REDUCTION = 2
 
 
 class MoAsha(Judge):
-    """Lets the best part of the trials that got as far go on.
+    """Continues the best part of the trials that reached the same epoch.
 
     The ends of epochs are the rungs. The trials that were measured at a rung are ranked by
     non-dominated sorting of metric and costs, within a front by an epsilon-net; the best
-    1/``reduction`` of them may go on. A stopped trial that comes to be among them, as others
-    arrive, is resumed before any new one begins.
+    1/``reduction`` of them continue. A stopped trial that enters this part as others arrive
+    is resumed before any new one begins.
 
     Args:
         reduction: The reduction factor (eta), at least 2.
@@ -36,7 +36,7 @@ class MoAsha(Judge):
         return trial.number not in self._best([trial, *evidence.others], trial.reached)
 
     def resumes(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
-        """The first of the highest rung that may go on by now."""
+        """The first trial of the highest rung that may continue."""
         for rung in sorted({trial.reached for trial in stopped}, reverse=True):
             waiting = {trial.number for trial in stopped if trial.reached == rung}
             for number in self._best([*stopped, *evidence.others], rung):

@@ -1,4 +1,4 @@
-"""Samplers: where the points of a search come from.
+"""Samplers: they choose the points of a search.
 
 Other packages add samplers through the entry point group ``progsearch.samplers``. Importing this
 package imports no Optuna, and makes the built-in samplers known to `progsearch.config`.

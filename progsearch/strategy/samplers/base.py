@@ -1,4 +1,4 @@
-"""What every sampler promises.
+"""The base of all samplers.
 
 Samplers import Optuna inside their functions, so that listing them imports no heavy library.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Sampler(SamplerTraits, ABC):
-    """A way to sample points of a space; see `SamplerTraits` for what the class itself says.
+    """A way to sample points of a space; see `SamplerTraits` for its class attributes.
 
     Example:
         >>> from typing import ClassVar
@@ -54,7 +54,7 @@ def sampler_of(name: str) -> Sampler:
     """The sampler of that name.
 
     Raises:
-        ConfigError: There is none, or it does not say how it samples.
+        ConfigError: There is no such sampler, or it does not say how it samples.
     """
     found = SAMPLERS.get(name)()
     if not isinstance(found, Sampler):

@@ -42,16 +42,16 @@ class Draws:
     """A source of points that learns from the trials.
 
     Keeps a study of its own in memory, so that the user's study holds only what was trained:
-    points that are thrown away, because they come to a training that is known or do not fit the
-    model, neither show up there nor change what the sampler believes.
+    points that are discarded, because they result in a known training or do not fit the model,
+    neither show up there nor influence the sampler.
 
     Args:
-        space: Where points are sampled from.
+        space: The space to sample from.
         sampler: The name of the sampler.
-        seed: Of the sampler. Another number of ``known`` trials gives other draws, so that a
+        seed: Of the sampler. Another number of ``known`` trials gives other samples, so that a
             resumed search does not sample the same points again.
         directions: Of the objectives.
-        known: Trials to learn from; those without a result are passed over.
+        known: Trials to learn from; those without a result are skipped.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Draws:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the sampler comes to an end, each point being sampled once."""
+        """Whether the sampler ends, because it samples each point once."""
         return isinstance(self._sampler, FiniteSampler)
 
     def draw(self, *, at_random: bool = False) -> Draw | None:
-        """A new point, from the sampler or ``at_random``; must be told or thrown away.
+        """A new point, from the sampler or ``at_random``; must be told or discarded.
 
         None when all points of a grid have been sampled.
         """
@@ -95,7 +95,7 @@ class Draws:
     def put_first(self, sampled: Mapping[str, Any]) -> None:
         """Have a point of another space sampled before all others.
 
-        What this space cannot sample of it, and what is not given, comes from the sampler.
+        Values that this space cannot sample, or that are not given, come from the sampler.
         """
         self._study.enqueue_trial(self._space.fitting(sampled))
 

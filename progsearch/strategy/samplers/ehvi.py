@@ -8,7 +8,7 @@ from progsearch.strategy.samplers.optuna import Random
 
 
 class Ehvi(Random):
-    """Random points in such a number that there is something to choose from.
+    """Random points, many for each trial, to choose from.
 
     The choice, by expected hypervolume improvement per second, is made of the candidates of any
     sampler: see `progsearch.strategy.acquisition`.

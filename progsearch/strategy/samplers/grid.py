@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Grid(Sampler):
     """Every point once, in an order that the seed shuffles.
 
-    Optuna's own grid needs one list of values for each parameter, so it does not know of
+    Optuna's own grid needs one list of values for each parameter, so it does not support
     dimensions that apply under a condition.
     """
 
@@ -32,7 +32,7 @@ class Grid(Sampler):
         return FiniteSampler(points)
 
     def check(self, space: Space) -> None:
-        """Refuse a space without end.
+        """Refuse an infinite space.
 
         Raises:
             ConfigError: A dimension is a range without a step.
