@@ -66,8 +66,8 @@ def expected_improvement(
     more. A point with known costs adds the volume between that height and its own metric, over
     all costs from its own to the corner's. The front's costs cut that range into cells of one
     height each, so the expectation is the sum over cells of volume times expected improvement on
-    the height, which a normal metric has in closed form (Jones, Schonlau and Welch, "Efficient global
-    optimization", J. Global Optimization 13, 1998, equation 15).
+    the height, which a normal metric has in closed form (Jones, Schonlau and Welch, "Efficient
+    global optimization", J. Global Optimization 13, 1998, equation 15).
 
     Args:
         means: Of each point's metric, shape ``(n_points,)``.
