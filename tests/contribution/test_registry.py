@@ -113,7 +113,7 @@ def test_another_package_adds_a_metric(plugin):
     [
         ("progsearch_plugin:Missing", "cannot be loaded: AttributeError"),
         ("no_such_module_here:Flat", "cannot be loaded: ModuleNotFoundError"),
-        ("progsearch_plugin:NOT_A_METRIC", "no subclass of ContributionMetric"),
+        ("progsearch_plugin:NOT_A_METRIC", "not a subclass of ContributionMetric"),
         ("progsearch_plugin:Misnamed", "must have its entry point's name"),
     ],
 )

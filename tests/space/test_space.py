@@ -215,11 +215,11 @@ def test_a_logarithmic_range_begins_above_zero():
             {"rescore": True, "metric": "taylor", "mode": "any_order"},
             "some points do not give a schedule: rescore needs mode any_order and ratio_of blocks",
         ),
-        ({"n_stages": STAGES}, {"n_stages": 3}, "sets n_stages, which fixed sets as well"),
+        ({"n_stages": STAGES}, {"n_stages": 3}, "sets n_stages, which fixed also sets"),
         (
             {"n_stages": STAGES, "more": {**STAGES, "sets": "n_stages"}},
             {},
-            "sets n_stages, which n_stages sets as well",
+            "sets n_stages, which n_stages also sets",
         ),
     ],
 )
