@@ -131,12 +131,12 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
     """Refuse a recipe whose study exists already.
 
     Raises:
-        StudyError: It does; the message says how to go on with it.
+        StudyError: It does; the message says how to continue it.
     """
     name = recipe.study or default_name(recipe)
     if (Path(studies_dir) / name).exists():
         raise StudyError(
-            f"there is a study {name} in {studies_dir} already; go on with "
+            f"there is a study {name} in {studies_dir} already; continue with "
             f"`{_resume_line(name, Path(studies_dir))}`, or choose another name with --study NAME"
         )
 
