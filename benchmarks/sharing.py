@@ -19,7 +19,6 @@ import json
 import statistics
 
 import optuna
-from optuna.study import StudyDirection
 from schedules import BATCH, EPOCHS, MODEL, N_BLOCKS, SETTINGS, points, schedules
 
 from progsearch.config import TaskConfig, TrainingConfig, method_of
@@ -32,6 +31,7 @@ from progsearch.schedule.plan import SegmentPlan
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
 from progsearch.strategy.samplers import Draws
+from progsearch.study.dominance import directions
 from progsearch.tasks import load_task
 from progsearch.training import describe
 
@@ -80,8 +80,7 @@ def shares(runs: Runs, cost: ModelCost, examples: int) -> dict[str, float]:
 
 def draw_runs(space: Space, seed: int, scores: dict[str, tuple[float, ...]]) -> Runs:
     """A study of random draws, none twice."""
-    sides = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
-    draws = Draws(space, "random", seed, sides, [])
+    draws = Draws(space, "random", seed, directions(2), [])
     runs: dict[tuple[float, str], Schedule] = {}
     default = TrainingConfig(learning_rate=default_learning_rate(MODEL))
     while len(runs) < BUDGET:

@@ -16,7 +16,8 @@ from progsearch.strategy.references import make_references
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.source import Assignment, Decision, Finished, Progress, Stopped
 from progsearch.strategy.study_source import StudySource
-from progsearch.study.folder import StudyFolder, directions
+from progsearch.study.dominance import directions
+from progsearch.study.folder import StudyFolder
 from progsearch.study.progress import spent
 from progsearch.study.results import Outcome, Record, Spent, Timings
 from progsearch.study.view import View
@@ -86,7 +87,9 @@ class Progsearch:
 def _folder(recipe: Recipe) -> StudyFolder:
     # In memory, since a journal would be most of a replay's time.
     storage = InMemoryStorage()
-    optuna.create_study(study_name=recipe.study, storage=storage, directions=directions(recipe))
+    optuna.create_study(
+        study_name=recipe.study, storage=storage, directions=directions(len(recipe.objectives))
+    )
     return StudyFolder(Path(recipe.study or ""), recipe, storage)
 
 
@@ -103,7 +106,7 @@ def _source(table: Table, space: Space, folder: StudyFolder, seed: int) -> Study
         folder,
         table.problem,
         make_references(space.default(recipe.training), recipe, table.problem).runs,
-        Draws(space, recipe.sampler, seed, directions(recipe), []),
+        Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), []),
         view=View(),
     )
 

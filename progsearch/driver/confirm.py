@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from progsearch.study.confirmed_runs import (
     read_confirmed,
     write_confirmed,
 )
-from progsearch.study.folder import StudyFolder, open_study
+from progsearch.study.folder import StudyFolder, command_line, open_study
 from progsearch.study.trial import Trial
 from progsearch.study.view import ConfirmGoal, View
 from progsearch.workers.halt import Halt
@@ -113,11 +112,9 @@ def _checked(folder: StudyFolder, kept: ConfirmedRuns) -> StudyFolder:
 
 def _command(folder: StudyFolder, seeds: int, picks: Sequence[str], margin: float) -> str:
     """The command that continues a confirmation."""
-    words = ["progsearch", "confirm", folder.name, "--seeds", str(seeds)]
+    words = ["--seeds", str(seeds)]
     for how in picks:
         words += ["--pick", how]
     if margin != DEFAULT_MARGIN:
         words += ["--margin", f"{margin:g}"]
-    if folder.path.parent != Path("studies").absolute():
-        words += ["--studies-dir", str(folder.path.parent)]
-    return shlex.join(words)
+    return command_line("confirm", folder.name, folder.path.parent, *words)

@@ -14,7 +14,8 @@ from progsearch.strategy.references import References, make_references
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.study_source import StudySource
 from progsearch.strategy.warm_start import Earlier
-from progsearch.study.folder import StudyFolder, create_study, directions, open_study
+from progsearch.study.dominance import directions
+from progsearch.study.folder import StudyFolder, create_study, open_study
 from progsearch.study.info import ModelSize, StudyInfo
 from progsearch.study.progress import interrupt_running, left
 from progsearch.study.view import SearchGoal, View
@@ -118,7 +119,7 @@ def _run(
         folder,
         found.problem,
         references.runs,
-        Draws(space, recipe.sampler, seed, directions(recipe), known),
+        Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), known),
         view=view,
         earlier=earlier,
     )

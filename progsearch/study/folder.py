@@ -16,10 +16,10 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
+from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
 from progsearch.study.storage import open_storage, try_lock, without_password
@@ -69,8 +69,8 @@ class StudyFolder:
 
     @property
     def resume_line(self) -> str:
-        """The command that goes on with the study."""
-        return _resume_line(self.name, self.path.parent)
+        """The command that continues the study."""
+        return command_line("resume", self.name, self.path.parent)
 
     def set_budget(self, budget: int) -> None:
         """Change how many whole trials the search may cost in all."""
@@ -137,7 +137,7 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
     if (Path(studies_dir) / name).exists():
         raise StudyError(
             f"there is a study {name} in {studies_dir} already; continue with "
-            f"`{_resume_line(name, Path(studies_dir))}`, or choose another name with --study NAME"
+            f"`{command_line('resume', name, studies_dir)}`, or choose another name with --study NAME"
         )
 
 
@@ -162,7 +162,7 @@ def create_study(
     try:
         storage = open_storage(recipe.storage, path / _JOURNAL)
         study = optuna.create_study(
-            study_name=name, storage=storage, directions=directions(recipe)
+            study_name=name, storage=storage, directions=directions(len(recipe.objectives))
         )
     except BaseException as error:
         (path / _JOURNAL).unlink(missing_ok=True)
@@ -228,12 +228,18 @@ def study_names(studies_dir: str | Path = "studies") -> list[str]:
     return sorted(file.parent.name for file in Path(studies_dir).glob(f"*/{_RECIPE}"))
 
 
-def directions(recipe: Recipe) -> list[StudyDirection]:
-    """Which way each objective is better: more of the metric, less of the others."""
-    return [
-        StudyDirection.MAXIMIZE if objective == "metric" else StudyDirection.MINIMIZE
-        for objective in recipe.objectives
-    ]
+def command_line(command: str, study: str, studies_dir: str | Path, *others: str) -> str:
+    """The line of a command of `progsearch` on a study, to be copied into a shell.
+
+    Args:
+        command: Such as ``resume``.
+        study: The study's name.
+        studies_dir: Where study folders lie; left out of the line if it is the default.
+        others: Further words.
+    """
+    is_default = Path(studies_dir).absolute() == Path("studies").absolute()
+    place = [] if is_default else ["--studies-dir", str(studies_dir)]
+    return shlex.join(["progsearch", command, study, *others, *place])
 
 
 def _folder_of(study: str | Path, studies_dir: Path) -> Path:
@@ -249,10 +255,3 @@ def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     else:
         hint = "there is none yet; `progsearch run` makes one"
     raise StudyError(f"there is no study {str(study)!r} in {studies_dir}; {hint}")
-
-
-def _resume_line(name: str, studies_dir: Path) -> str:
-    line = f"progsearch resume {name}"
-    if studies_dir.absolute() != Path("studies").absolute():
-        line += f" --studies-dir {shlex.quote(str(studies_dir))}"
-    return line

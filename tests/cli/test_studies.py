@@ -5,10 +5,9 @@ import json
 import optuna
 import pytest
 
-from progsearch.cli.show.results import command
 from progsearch.schedule.files import read_config
 from progsearch.study.confirmed_runs import write_confirmed
-from progsearch.study.folder import create_study
+from progsearch.study.folder import command_line, create_study
 from progsearch.study.trial import info_of, keep_sessions, sessions_of
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy
@@ -134,8 +133,8 @@ def test_the_dashboard_serves_the_study(progsearch, study, monkeypatch):
 
 
 def test_the_line_of_another_command_finds_the_study(tmp_path):
-    assert command("export", "a", tmp_path / "studies") == "progsearch export a"
+    assert command_line("export", "a", tmp_path / "studies") == "progsearch export a"
     elsewhere = tmp_path / "my studies"
-    assert command("export", "a", elsewhere, "--out", "b.yaml") == (
+    assert command_line("export", "a", elsewhere, "--out", "b.yaml") == (
         f"progsearch export a --out b.yaml --studies-dir '{elsewhere}'"
     )

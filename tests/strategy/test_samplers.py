@@ -2,7 +2,6 @@ import sys
 from typing import Any
 
 import pytest
-from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from progsearch.config import Recipe, TaskConfig
@@ -10,8 +9,9 @@ from progsearch.errors import ConfigError
 from progsearch.space.space import Space
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.samplers.base import sampler_of
+from progsearch.study.dominance import directions
 
-BOTH = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+BOTH = directions(2)
 
 
 def draws(sampler="random", seed=0, known=()):

@@ -11,7 +11,8 @@ from progsearch.strategy.references import make_references
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.source import Ended, Failed, Finished, Progress
 from progsearch.strategy.study_source import StudySource
-from progsearch.study.folder import create_study, directions
+from progsearch.study.dominance import directions
+from progsearch.study.folder import create_study
 from progsearch.study.info import StudyInfo
 from progsearch.study.results import Outcome, Record, Spent, Timings
 from progsearch.study.view import ConfirmGoal, View
@@ -120,7 +121,7 @@ def source_of(folder, space, *, n_blocks=6, view=None, earlier=None):
         folder,
         found,
         references.runs,
-        Draws(space, given.sampler, given.training.seed, directions(given), known),
+        Draws(space, given.sampler, given.training.seed, directions(len(given.objectives)), known),
         view=view or View(),
         earlier=earlier,
     )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
-from progsearch.cli import options
 from progsearch.cli.show.tables import confirmed_table, console, front_table
 from progsearch.report import stopped
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.html import write_page
 from progsearch.study.confirmed_runs import read_confirmed
-from progsearch.study.folder import StudyFolder
+from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
 
 
@@ -33,7 +31,7 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
     if report.reuse.steps_reused:
         where.print(str(report.reuse), markup=False, soft_wrap=True)
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
-    line = command("export", report.study, studies_dir, "--out", "best.yaml")
+    line = command_line("export", report.study, studies_dir, "--out", "best.yaml")
     where.print(f"export: {line}", markup=False, soft_wrap=True)
 
 
@@ -46,13 +44,6 @@ def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
             where.print(f"{trial.label}: no run has a result: {reason}", markup=False)
         where.print(report.confirmed.note, markup=False, soft_wrap=True)
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
-
-
-def command(name: str, study: str, studies_dir: Path, *others: str) -> str:
-    """The line of another command on a study."""
-    is_default = studies_dir.absolute() == options.STUDIES.absolute()
-    place = [] if is_default else ["--studies-dir", str(studies_dir)]
-    return shlex.join(["progsearch", name, study, *others, *place])
 
 
 def trial_line(report: StudyReport, trial: Trial) -> str:

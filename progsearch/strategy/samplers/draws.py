@@ -10,13 +10,13 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from progsearch.internals.optuna import set_constraints
 from progsearch.space.space import Space
 from progsearch.strategy.samplers.base import sampler_of
 from progsearch.strategy.samplers.finite import FiniteSampler
+from progsearch.study.dominance import Direction
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Draws:
         space: Space,
         sampler: str,
         seed: int,
-        directions: Sequence[StudyDirection],
+        directions: Sequence[Direction],
         known: Sequence[FrozenTrial],
     ) -> None:
         self._space = space
