@@ -135,9 +135,10 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
     """
     name = recipe.study or default_name(recipe)
     if (Path(studies_dir) / name).exists():
+        resume = command_line("resume", name, studies_dir)
         raise StudyError(
-            f"there is a study {name} in {studies_dir} already; continue with "
-            f"`{command_line('resume', name, studies_dir)}`, or choose another name with --study NAME"
+            f"there is a study {name} in {studies_dir} already; continue with `{resume}`, "
+            "or choose another name with --study NAME"
         )
 
 
