@@ -56,7 +56,6 @@ def search(
     prepared = prepare(recipe, studies_dir)
     with collector_paused():
         from progsearch.driver import search as driver
-        from progsearch.study.view import View
 
     return driver.search(prepared, view or View())
 
@@ -140,7 +139,6 @@ def resume(
     """
     with collector_paused():
         from progsearch.driver import search as driver
-        from progsearch.study.view import View
 
     return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view or View())
 
@@ -180,7 +178,6 @@ def confirm(
         ProgsearchError: As `progsearch.api.search` raises.
     """
     from progsearch.driver import confirm as driver
-    from progsearch.study.view import View
 
     return driver.confirm(
         study,

@@ -16,12 +16,6 @@ from progsearch.engine.precision import autocast
 from progsearch.tasks import Split
 
 
-def logits(output: Any) -> Tensor:
-    """The logits of a model's output, in fp32."""
-    found: Tensor = output.logits.float()
-    return found
-
-
 @torch.no_grad()
 def outputs(
     split: Split,

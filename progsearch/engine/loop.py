@@ -31,6 +31,7 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
+from progsearch.tasks.types.base import logits
 
 # The loss is read this often, in steps: on a GPU each time waits for the device.
 _LOSS_CHECK = 32
@@ -200,7 +201,7 @@ class Engine:
     def predict(
         self,
         split: Split,
-        keep: Callable[[Any], Tensor] = evaluation.logits,
+        keep: Callable[[Any], Tensor] = logits,
         *,
         precision: Precision | None = None,
     ) -> Tensor:

@@ -8,13 +8,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from transformers.trainer_pt_utils import get_parameter_names
 
 from progsearch.config import TrainingConfig
 from progsearch.internals.torch import divide_gradients
-
-# transformers.Trainer's rule: biases and the weights of norms do not decay.
-_NO_DECAY = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
+from progsearch.internals.transformers import decayed_parameters
 
 
 class Optimizer:
@@ -33,7 +30,7 @@ class Optimizer:
         self._training = training
         self._total_steps = total_steps
         self._warmup_steps = math.ceil(training.warmup_ratio * total_steps)
-        self._decayed = set(get_parameter_names(model, [nn.LayerNorm], _NO_DECAY))
+        self._decayed = decayed_parameters(model)
         groups: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
         for name, parameter in model.named_parameters():
             groups[name not in self._decayed].append(parameter)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# The patterns of `transformers.Trainer.get_decay_parameter_names`.
+_NO_DECAY = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
 
 
 def commit_of(config: Any) -> str | None:
@@ -12,3 +18,15 @@ def commit_of(config: Any) -> str | None:
     """
     commit: str | None = getattr(config, "_commit_hash", None)
     return commit
+
+
+def decayed_parameters(model: nn.Module) -> set[str]:
+    """The names of the parameters that `transformers.Trainer` gives weight decay.
+
+    Biases and the weights of norms have none. The function that finds them is a helper of the
+    Trainer, which has no public form for a model without a Trainer.
+    """
+    from torch import nn
+    from transformers.trainer_pt_utils import get_parameter_names
+
+    return set(get_parameter_names(model, [nn.LayerNorm], _NO_DECAY))

@@ -6,7 +6,7 @@ import functools
 import logging
 import threading
 
-from progsearch.internals import datasets
+from progsearch.internals import datasets, huggingface_hub
 
 _logger = logging.getLogger(__name__)
 
@@ -58,8 +58,5 @@ def _ask(answers: list[int]) -> None:
 
 
 def _go_offline() -> None:
-    from huggingface_hub import constants
-
-    constants.HF_HUB_OFFLINE = True
-    # The other libraries read the constant.
+    huggingface_hub.go_offline()
     datasets.go_offline()

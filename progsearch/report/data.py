@@ -22,11 +22,11 @@ from progsearch.report.importance import Importance, importance_of
 from progsearch.report.reuse import Reuse
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.dominance import corner, directions, hypervolume
-from progsearch.study.front import front_of, pick, usable
+from progsearch.study.front import allowed, front_of, full_of, pick, usable
 from progsearch.study.info import Session
 from progsearch.study.progress import spent
 from progsearch.study.results import Timings
-from progsearch.study.trial import FULL, Trial, info_of, recipe_of, sessions_of, trials_of
+from progsearch.study.trial import Trial, info_of, recipe_of, sessions_of, trials_of
 
 NOTE = (
     "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "
@@ -131,7 +131,7 @@ class StudyReport:
     @property
     def full(self) -> Trial | None:
         """Full fine-tuning, if it has a result."""
-        return next((trial for trial in self.usable if trial.name == FULL), None)
+        return full_of(self.trials)
 
     @cached_property
     def usable(self) -> list[Trial]:
@@ -141,7 +141,7 @@ class StudyReport:
     @cached_property
     def allowed(self) -> list[Trial]:
         """The trials with a result that keep to the recipe's limits."""
-        return [trial for trial in self.usable if trial.keeps_to(self.recipe.limits)]
+        return allowed(self.trials, self.recipe.limits)
 
     def pick(self, how: str) -> Trial:
         """The trial that a rule chooses within the recipe's limits; see `front.pick`."""
@@ -254,7 +254,7 @@ def study_report(study: optuna.Study, confirmed_runs: ConfirmedRuns | None = Non
         parameters=info.model.parameters,
         contributions=info.contributions,
         trials=trials,
-        front=front_of([trial for trial in usable(trials) if trial.keeps_to(recipe.limits)]),
+        front=front_of(allowed(trials, recipe.limits)),
         planned=frozenset(info.baselines),
         sessions=sessions_of(study),
         confirmed_runs=confirmed_runs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,14 @@ def read_config(path: str | Path) -> RunConfig:
     return config
 
 
+def blocks_of_model(stages: Sequence[StageConfig], costs: Any) -> int:
+    """How many blocks the model of a config has: by its costs, else by its highest block."""
+    known = costs.get("n_blocks") if isinstance(costs, dict) else None
+    if isinstance(known, int):
+        return known
+    return 1 + max((block for stage in stages for block in stage.trainable_blocks), default=0)
+
+
 def _version(text: Any) -> tuple[int, ...]:
     """The leading numbers of a version; empty if there are none."""
     match = re.match(r"\d+(\.\d+)*", str(text))
@@ -101,12 +110,11 @@ def _stage_problems(data: dict[str, Any]) -> list[tuple[str, str]]:
         stages = TypeAdapter(list[StageConfig]).validate_python(data.get("stages"))
     except ValidationError:
         return []
-    costs = data.get("costs")
-    n_blocks = costs.get("n_blocks") if isinstance(costs, dict) else None
-    if not isinstance(n_blocks, int):
-        n_blocks = 1 + max((b for stage in stages for b in stage.trainable_blocks), default=0)
     try:
-        check_stages(stages_of(stage.model_dump() for stage in stages), n_blocks)
+        check_stages(
+            stages_of(stage.model_dump() for stage in stages),
+            blocks_of_model(stages, data.get("costs")),
+        )
     except ScheduleError as error:
         return [("", str(error))]
     return []

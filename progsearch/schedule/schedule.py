@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from progsearch.errors import ScheduleError
-from progsearch.schedule.files import read_config
+from progsearch.schedule.files import blocks_of_model, read_config
 from progsearch.schedule.stages import Stage, check_stages, stages_of
 
 
@@ -136,7 +136,5 @@ class Schedule:
         """
         config = read_config(path)
         if n_blocks is None:
-            n_blocks = (config.costs or {}).get("n_blocks")
-        if n_blocks is None:
-            n_blocks = 1 + max((b for s in config.stages for b in s.trainable_blocks), default=0)
+            n_blocks = blocks_of_model(config.stages, config.costs)
         return cls.from_dicts([stage.model_dump() for stage in config.stages], n_blocks)

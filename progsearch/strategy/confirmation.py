@@ -24,7 +24,7 @@ from progsearch.strategy.source import (
     TrialSource,
 )
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, write_confirmed
-from progsearch.study.front import front_of, pick, usable
+from progsearch.study.front import allowed, front_of, pick, usable
 from progsearch.study.trial import FULL, PAPER, Trial
 from progsearch.study.view import Run, View
 
@@ -75,7 +75,7 @@ def to_confirm(trials: Sequence[Trial], limits: Limits, picks: Sequence[str] = (
         chosen = [pick(trials, how, limits) for how in picks]
         references = [named[name] for name in (FULL, PAPER) if name in named]
     else:
-        chosen = front_of([trial for trial in found if trial.keeps_to(limits)])
+        chosen = front_of(allowed(found, limits))
         references = list(named.values())
     return list({trial.number: trial for trial in (*chosen, *references)}.values())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from progsearch.study.dominance import corner, directions, hypervolume
-from progsearch.study.front import usable
-from progsearch.study.trial import FULL, Trial
+from progsearch.study.front import full_of, usable
+from progsearch.study.trial import Trial
 
 
 def is_plateau(
@@ -29,7 +29,7 @@ def is_plateau(
     before = [trial.values for trial in found if trial.number not in numbers]
     if not before:
         return False
-    full = next((t.values for t in found if t.name == FULL), None)
-    reference = corner(values, objectives, majority, full)
+    full = full_of(found)
+    reference = corner(values, objectives, majority, None if full is None else full.values)
     ways = directions(len(reference))
     return hypervolume(values, reference, ways) <= hypervolume(before, reference, ways)

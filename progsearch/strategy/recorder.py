@@ -22,7 +22,6 @@ from progsearch.study.trial import (
     Trial,
     outcome_attributes,
     record_attributes,
-    spent_attributes,
 )
 from progsearch.study.view import Run, View
 
@@ -110,7 +109,7 @@ class Recorder:
     def stop(self, running: RunningTrial) -> None:
         """Keep the last measurement of a stopped trial; it has no values."""
         if running.spent is not None:
-            self._folder.keep(running.number, spent_attributes(running.spent))
+            self._folder.keep(running.number, running.spent.to_dict())
         self._end(running, TrialState.PRUNED, reason=STOPPED)
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ from progsearch.strategy.source import (
 )
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import StudyFolder
+from progsearch.study.front import allowed
 from progsearch.study.progress import interrupt_running, latest, spent, to_retry
 from progsearch.study.trial import NewTrial, Sampled, Trial, continuing, new_trial, retrying
 from progsearch.study.view import View
@@ -186,5 +187,5 @@ class StudySource(TrialSource):
         recent = latest(trials, self._first, recipe.patience)
         if recent is None:
             return False
-        allowed = [t for t in trials if t.is_complete and t.keeps_to(recipe.limits)]
-        return is_plateau(allowed, recent, recipe.objectives, self._problem.majority)
+        choice = allowed(trials, recipe.limits)
+        return is_plateau(choice, recent, recipe.objectives, self._problem.majority)

@@ -11,8 +11,8 @@ from progsearch.config import Config
 from progsearch.strategy.features import features
 from progsearch.strategy.surrogate import Observation
 from progsearch.study.folder import open_study
-from progsearch.study.front import front_of, usable
-from progsearch.study.trial import FULL, recipe_of
+from progsearch.study.front import allowed, front_of, full_of, usable
+from progsearch.study.trial import recipe_of
 
 
 class EarlierRun(Config):
@@ -69,8 +69,8 @@ def read_earlier(study: str | Path, studies_dir: str | Path) -> Earlier:
     folder = open_study(study, studies_dir, read_only=True)
     info, limits = folder.info, recipe_of(folder.study).limits
     trials = usable(folder.trials())
-    front = front_of([trial for trial in trials if trial.keeps_to(limits)])
-    full = next((trial for trial in trials if trial.name == FULL), None)
+    front = front_of(allowed(trials, limits))
+    full = full_of(trials)
     gains: list[EarlierRun] = []
     if full is not None:
         unit = full.values[0] - (info.majority or 0.0)

@@ -19,6 +19,16 @@ def usable(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for trial in trials if trial.is_usable]
 
 
+def allowed(trials: Sequence[Trial], limits: Limits) -> list[Trial]:
+    """The `usable` trials that keep to the limits."""
+    return [trial for trial in usable(trials) if trial.keeps_to(limits)]
+
+
+def full_of(trials: Sequence[Trial]) -> Trial | None:
+    """Full fine-tuning, if it has a result."""
+    return next((trial for trial in usable(trials) if trial.name == FULL), None)
+
+
 def front_of(trials: Sequence[Trial]) -> list[Trial]:
     """The trials, references among them, that no other one beats: best metric first."""
     complete = usable(trials)
@@ -50,21 +60,20 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
             "`progsearch report` shows why trials failed"
         )
     is_rule = how in ("best", "knee") or how.startswith("cheapest")
-    allowed = [trial for trial in complete if trial.keeps_to(limits)]
     if not is_rule:
         return _named(trials, how)
-    if not allowed:
+    choice = allowed(complete, limits)
+    if not choice:
         raise StudyError(
             f"no trial of this study has {limits}, so no rule can pick one; search on with "
             "`progsearch resume STUDY --budget N`, or pick a trial by its number"
         )
-    front = front_of(allowed)
+    front = front_of(choice)
     if how == "best":
         return front[0]
     if how == "knee":
         return front[knee([t.values for t in front], directions(len(front[0].values)))]
-    full = next((t for t in complete if t.name == FULL), front[0])
-    return _cheapest(allowed, full, how)
+    return _cheapest(choice, full_of(complete) or front[0], how)
 
 
 def drop_of(text: str) -> float | None:

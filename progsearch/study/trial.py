@@ -17,7 +17,7 @@ from progsearch.config import Limits, Recipe, RunConfig, parse, plain
 from progsearch.schedule import Schedule
 from progsearch.schedule.run_cost import RunCost
 from progsearch.study.info import Session, StudyInfo
-from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.study.results import Outcome, Record, Timings
 
 INTERRUPTED = "interrupted"
 """Reason of a trial that was stopped with its search; another trial runs it again."""
@@ -339,11 +339,6 @@ def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
         chosen = outcome.chosen
         found |= {"schedule": chosen.schedule, "run": chosen.run, "costs": chosen.costs}
     return found
-
-
-def spent_attributes(spent: Spent) -> dict[str, Any]:
-    """What a stopped run adds to its trial."""
-    return spent.to_dict()
 
 
 def record_attributes(records: Sequence[Record]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from progsearch.config import RunConfig
+from progsearch.config import Precision, RunConfig
 from progsearch.costs import ModelCost, steps_per_epoch
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, resolve_precision
@@ -61,19 +61,25 @@ def assemble(
 ) -> Parts:
     """Load and prepare all parts of a run; see `TrainingRun.from_config`."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    precision = resolve_precision(config.training.precision, chosen_device)
     tokenizer = load_tokenizer(config.model)
     task = load_task(config.task, tokenizer)
     task.prepare()
-    model = _load_model(config, task, tokenizer)
+    model = load_model(
+        config.model,
+        task.head,
+        seed=config.training.seed,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)
-    lineage = _lineage(config, task, plan, chosen_device)
+    lineage = _lineage(config, task, plan, chosen_device, precision)
     model.to(chosen_device)
     shortcuts = usual_shortcuts(
         model,
         anatomy,
-        resolve_precision(config.training.precision, chosen_device),
+        precision,
         trained=trainable.names(*plan.schedule.stages),
         splits=task.splits(),
         store=store,
@@ -106,17 +112,6 @@ def assemble(
     )
 
 
-def _load_model(
-    config: RunConfig, task: TaskData, tokenizer: PreTrainedTokenizerBase
-) -> PreTrainedModel:
-    return load_model(
-        config.model,
-        task.head,
-        seed=config.training.seed,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-
-
 def _plan(config: RunConfig, n_blocks: int, n_examples: int) -> SegmentPlan:
     training = config.training
     schedule = Schedule.from_dicts([stage.model_dump() for stage in config.stages], n_blocks)
@@ -125,9 +120,12 @@ def _plan(config: RunConfig, n_blocks: int, n_examples: int) -> SegmentPlan:
 
 
 def _lineage(
-    config: RunConfig, task: TaskData, plan: SegmentPlan, device: torch.device
+    config: RunConfig,
+    task: TaskData,
+    plan: SegmentPlan,
+    device: torch.device,
+    precision: Precision,
 ) -> Lineage:
-    precision = resolve_precision(config.training.precision, device)
     hardware = arithmetic(device)
     start: tuple[Any, ...] = (
         ENVIRONMENT,

@@ -1,9 +1,10 @@
 import inspect
 
-from transformers import AutoConfig, configuration_utils
+import pytest
+from transformers import AutoConfig, Trainer, configuration_utils
 
-from progsearch.internals.transformers import commit_of
-from tests.support.tiny import save_tiny
+from progsearch.internals.transformers import commit_of, decayed_parameters
+from tests.support.tiny import save_tiny, tiny_model
 
 
 def test_a_config_holds_the_commit_it_came_from(tmp_path):
@@ -18,3 +19,12 @@ def test_transformers_still_keeps_the_commit_under_that_name():
     # Set by the loading of a hub's model, which no test machine reaches.
     source = inspect.getsource(configuration_utils)
     assert "_commit_hash" in source
+
+
+@pytest.mark.parametrize("architecture", ["bert", "llama", "gpt2"])
+def test_the_parameters_with_weight_decay_are_those_of_the_trainer(architecture):
+    model = tiny_model(architecture)
+    # The method reads nothing of its Trainer.
+    expected = Trainer.get_decay_parameter_names(None, model)
+    assert decayed_parameters(model) == set(expected)
+    assert 0 < len(expected) < len(list(model.parameters()))

@@ -31,7 +31,6 @@ from progsearch.study.trial import (
     record_attributes,
     retrying,
     sessions_of,
-    spent_attributes,
     trials_of,
 )
 from tests.support.fakes import recipe
@@ -271,7 +270,7 @@ def test_what_was_chosen_on_the_way_takes_the_place_of_the_plan(folder):
 
 def test_a_stopped_trial_is_continued_by_one_of_its_own_kind(folder):
     number = folder.add(new_trial(PLAN, sampled=SAMPLED)).number
-    folder.keep(number, record_attributes(RECORDS) | spent_attributes(SPENT))
+    folder.keep(number, record_attributes(RECORDS) | SPENT.to_dict())
     folder.keep(number, {"reason": STOPPED})
     folder.study.tell(number, state=TrialState.PRUNED)
     stopped = reread(folder, number)

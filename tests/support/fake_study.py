@@ -27,7 +27,6 @@ from progsearch.study.trial import (
     new_trial,
     outcome_attributes,
     record_attributes,
-    spent_attributes,
     trials_of,
 )
 from progsearch.version import __version__
@@ -168,7 +167,7 @@ class FakeStudy:
         attrs = {
             **new_trial(plan).user_attrs,
             **record_attributes([record(e, metric, 100.0 * e) for e in range(1, epoch + 1)]),
-            **spent_attributes(spent),
+            **spent.to_dict(),
             "reason": STOPPED,
         }
         self._add(TrialState.PRUNED, attrs, None)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.catalogue import DEMO, GlueTask
+from progsearch.tasks.sources.cells import number
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table, read_glue_tsv
@@ -74,7 +73,7 @@ def _checked(table: Table, task: GlueTask, label: str) -> Table:
     names |= {str(index): name for index, name in enumerate(task.labels)}
     labels: list[Any] = []
     for row, value in enumerate(table.column(label), 1):
-        read = _number(value) if not task.labels else names.get(str(value))
+        read = number(value) if not task.labels else names.get(str(value))
         if read is None:
             expected = f"one of {', '.join(task.labels)}" if task.labels else "a number"
             raise TaskError(
@@ -84,11 +83,3 @@ def _checked(table: Table, task: GlueTask, label: str) -> Table:
         labels.append(read)
     classes = {label: task.labels} if task.labels else {}
     return Table(table.source, table.columns | {label: labels}, classes)
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if np.isfinite(number) else None

@@ -35,6 +35,12 @@ class Metric:
     worst: float = 0.0
 
 
+def logits(output: Any) -> Tensor:
+    """The logits of a model's output, in fp32."""
+    found: Tensor = output.logits.float()
+    return found
+
+
 class TaskType(ABC):
     """How examples become inputs and targets, which model and loss they take, how they are scored.
 
@@ -105,8 +111,7 @@ class TaskType(ABC):
         Returns:
             Shape ``(rows, ...)``; ``(rows, width, ...)`` if targets are per token.
         """
-        kept: Tensor = output.logits.float()
-        return kept
+        return logits(output)
 
     # -- from predictions to metrics ---------------------------------------------------------
 

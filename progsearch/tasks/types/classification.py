@@ -15,7 +15,7 @@ from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
 from progsearch.tasks.types.labels import LabelReader, learn_classes
-from progsearch.tasks.types.metrics import all_finite, score
+from progsearch.tasks.types.metrics import all_finite, load, score
 from progsearch.tasks.types.texts import TextType
 
 # Metrics in which a constant answer has a score.
@@ -77,5 +77,4 @@ class Classification(TextType):
 
     def prepare(self, names: Sequence[str]) -> None:
         """See `TaskType.prepare`."""
-        for name in names:
-            score(name, np.array([0, 1]), np.array([0, 1]))
+        load(names)
