@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from progsearch.contribution.fitting import only_trains
-from progsearch.tasks.split import batch_units
+from progsearch.tasks.split import batch_units, is_per_token
 
 T = TypeVar("T", bound=Tensor)
 Blocks = Sequence[Sequence[nn.Parameter]]
@@ -34,11 +34,13 @@ def mean_squared_gradients(
     """The mean over examples of the squared gradient of that example's own loss, by elements.
 
     This is the diagonal of the empirical Fisher information: per block, one tensor per parameter.
-    It takes a backward pass per example, since a batch's gradient hides the squares.
+    It takes a backward pass per example, since a batch's gradient hides the squares. An example
+    whose targets are all left out of the loss has no gradient and does not count.
     """
     squares = [[torch.zeros_like(parameter) for parameter in block] for block in blocks]
-    share = 1 / sum(map(batch_units, batches))
-    for _, grads in _gradients(model, blocks, single_examples(batches)):
+    examples = [example for example in single_examples(batches) if batch_units(example)]
+    share = 1 / len(examples)
+    for _, grads in _gradients(model, blocks, examples):
         for grad, square in zip(grads, _flat(squares), strict=True):
             square.addcmul_(grad, grad, value=share)
     return squares
@@ -65,6 +67,8 @@ def single_examples(batches: Sequence[dict[str, Tensor]]) -> Iterator[dict[str, 
         lengths = batch["attention_mask"].sum(1).tolist()
         for row, length in enumerate(lengths):
             yield {
-                key: value[row : row + 1, :length] if value.dim() > 1 else value[row : row + 1]
+                key: value[row : row + 1, :length]
+                if is_per_token(value, batch)
+                else value[row : row + 1]
                 for key, value in batch.items()
             }

@@ -149,7 +149,7 @@ def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:
 def make_probe(
     model_ref: str, data: TaskData, seed: int, device: str | None, settings: ProbeSettings
 ) -> Probe:
-    """A fresh model with a fitted head, and the examples to measure on."""
+    """A fresh model, its head fitted if that is new, and the examples to measure on."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = load_model(
         model_ref,
@@ -158,15 +158,16 @@ def make_probe(
         pad_token_id=load_tokenizer(model_ref).pad_token_id,
     ).to(chosen_device)
     probe = _probe(model, find_anatomy(model), data.train, seed, settings)
-    Determinism(probe.device).settle(
-        lambda: fit(
-            model,
-            probe.parameters("head"),
-            probe.train_batches,
-            learning_rate=settings.head_learning_rate,
-            passes=settings.head_passes,
+    if data.head.is_new:
+        Determinism(probe.device).settle(
+            lambda: fit(
+                model,
+                probe.parameters("head"),
+                probe.train_batches,
+                learning_rate=settings.head_learning_rate,
+                passes=settings.head_passes,
+            )
         )
-    )
     return probe
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
@@ -18,6 +20,8 @@ from progsearch.tasks.types.base import TaskType
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
             *([("test", task.test)] if task.test else []),
         )
     }
+    splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     identity = repr([task.metrics, task.head.label_names, parts, *task.head.identity])
     return TaskData(
@@ -123,3 +128,25 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
         metrics=task.metrics,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
+
+
+def _with_targets(split: Split, name: str) -> Split:
+    """The rows that count in the loss: a batch of others alone has no mean loss.
+
+    Raises:
+        TaskError: There are none.
+    """
+    counted = np.flatnonzero(split.units)
+    if len(counted) == len(split):
+        return split
+    if not len(counted):
+        raise TaskError(
+            f"no training row of {name} has a target within its tokens; raise --max-length"
+        )
+    _logger.warning(
+        "%d of %d training rows of %s have no target within their tokens and are left out",
+        len(split) - len(counted),
+        len(split),
+        name,
+    )
+    return split.subset(counted)

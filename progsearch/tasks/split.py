@@ -199,6 +199,8 @@ class Split:
                 digest.update(f"{name} {self.per_token}".encode())
             digest.update(values.numpy().tobytes())
         digest.update(self.lengths.tobytes())
+        if not np.array_equal(self.example_of, np.arange(len(self))):
+            digest.update(self.example_of.astype(np.int64).tobytes())
         return digest.hexdigest()[:16]
 
     def _tokens_of(self, rows: np.ndarray) -> Tensor:
@@ -213,7 +215,16 @@ class Split:
 def batch_units(batch: Mapping[str, Tensor]) -> int:
     """What a batch of a `Split` counts for in the mean loss: rows, or target tokens."""
     targets = [values for name, values in batch.items() if name not in _INPUTS]
-    if any(values.shape == batch["input_ids"].shape for values in targets):
-        counted = torch.stack([values != IGNORED for values in targets]).all(dim=0)
-        return int(counted.sum())
+    per_token = [values for values in targets if is_per_token(values, batch)]
+    if per_token:
+        return int(torch.stack([values != IGNORED for values in per_token]).all(dim=0).sum())
     return len(batch["input_ids"])
+
+
+def is_per_token(values: Tensor, batch: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor of a batch of a `Split` has one value per token.
+
+    Targets per token are class or token numbers. Decimals in that shape are several targets of a
+    row that happen to be as many as its tokens.
+    """
+    return values.shape == batch["input_ids"].shape and not values.is_floating_point()

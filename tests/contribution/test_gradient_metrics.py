@@ -3,8 +3,10 @@ import copy
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
+from transformers import AutoModelForTokenClassification
 
 from progsearch.contribution import get_metric
+from progsearch.contribution.gradients import mean_squared_gradients
 from tests.support.probes import tiny_probe
 from tests.support.tiny import tiny_model
 
@@ -106,3 +108,20 @@ def test_two_gradient_passes_serve_all_four_metrics(monkeypatch):
     for name in ("grad_norm", "relative_grad_norm", "fisher", "taylor"):
         get_metric(name).scores(probe)
     assert len(passes) == 2 + 6, "one pass per batch for the means, one per example for squares"
+
+
+def test_targets_per_token_count_as_one_example_per_row():
+    model = AutoModelForTokenClassification.from_config(tiny_model("bert").config)
+    rows = torch.tensor([[5, 6, 7], [8, 9, 0], [4, 3, 0]])
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 1, 0]])
+    labels = torch.tensor([[0, 1, -100], [1, -100, -100], [-100, -100, -100]])
+    batch = {"input_ids": rows, "attention_mask": mask, "labels": labels}
+    blocks = [list(model.get_submodule("bert.encoder.layer.0").parameters())]
+
+    def squares(row, length):
+        loss = model.eval()(**{k: v[row : row + 1, :length] for k, v in batch.items()}).loss
+        return [grad.square() for grad in torch.autograd.grad(loss, blocks[0])]
+
+    found = mean_squared_gradients(model, blocks, [batch])
+    for got, first, second in zip(found[0], squares(0, 3), squares(1, 2), strict=True):
+        torch.testing.assert_close(got, (first + second) / 2)

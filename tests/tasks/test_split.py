@@ -123,3 +123,16 @@ def test_fingerprints_are_those_of_earlier_versions():
     targets = {"labels": np.array([2.5], dtype=np.float32)}
     assert Split(np.array([5]), np.array([1]), targets).fingerprint() == "f09b3c23de14a7dc"
     assert per_token().fingerprint() != make().fingerprint()
+
+
+def test_the_fingerprint_follows_which_example_a_row_belongs_to():
+    windows = per_token(example_of=np.array([0, 1, 1, 2]))
+    assert windows.fingerprint() != per_token().fingerprint()
+
+
+def test_several_targets_of_a_row_are_none_of_its_tokens():
+    # As many targets as tokens: by their shape alone they would be taken for the tokens'.
+    targets = {"labels": np.array([[1.0, 0.0, -100.0], [0.0, 1.0, 1.0]], dtype=np.float32)}
+    split = Split(np.arange(6), np.array([3, 3]), targets)
+    assert batch_units(split.batch([0, 1])) == 2
+    assert split.units.tolist() == [1, 1]

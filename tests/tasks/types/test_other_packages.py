@@ -6,6 +6,8 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.tasks import load_task
+from progsearch.tasks.split import IGNORED, Split
+from progsearch.tasks.tokenising import tokenise
 from progsearch.tasks.types import TASK_TYPES
 from tests.support.plugins import write_plugin
 from tests.support.tiny import save_tiny
@@ -49,6 +51,22 @@ def test_its_model_has_the_head_that_it_asks_for_and_learns(toy):
     before.loss.backward()
     optimizer.step()
     assert model(**batch).loss < before.loss
+
+
+def test_a_row_without_a_target_is_left_out_of_training(toy, monkeypatch, caplog):
+    config, ref = toy
+    everything = load_task(config, load_tokenizer(ref)).train
+
+    def encode(self, examples, tokenizer, max_length):
+        tokens = tokenise(examples.texts, tokenizer, max_length)
+        targets = np.repeat(tokens.lengths % 3, tokens.lengths)
+        targets[: tokens.lengths[0]] = IGNORED
+        return Split.of(tokens, {"labels": targets}, per_token=True, pad_id=0)
+
+    monkeypatch.setattr(TASK_TYPES.get("tokens-modulo-3"), "encode", encode)
+    data = load_task(config.model_copy(update={"name": "gaps"}), load_tokenizer(ref))
+    assert data.train.lengths.tolist() == everything.lengths[1:].tolist()
+    assert "1 of 24 training rows of gaps have no target" in caplog.text
 
 
 def test_a_type_that_does_not_exist_is_refused(toy):
