@@ -22,6 +22,7 @@ from progsearch.config.run import (
     with_seed,
 )
 from progsearch.config.sampler import SAMPLERS
+from progsearch.config.storage_url import StorageUrl
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -41,6 +42,7 @@ __all__ = [
     "RunConfig",
     "SchedulerName",
     "StageConfig",
+    "StorageUrl",
     "TaskConfig",
     "TrainingConfig",
     "method_of",

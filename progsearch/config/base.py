@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from progsearch.errors import ConfigError
 
+UNSHOWN = "unshown"
+"""The type of pydantic's errors of which the input must not be shown."""
+
 
 class Config(BaseModel):
     """Base of all configuration: immutable, no unknown keys."""
@@ -54,7 +57,8 @@ def _sentence(item: Any) -> str:
     if item["type"] == "missing":
         return "is missing; add it"
     given = repr(item["input"])
-    if len(given) > 60:
+    # Keys may stand below a wrong one, a database's URL among them.
+    if len(given) > 60 or isinstance(item["input"], dict) or item["type"] == UNSHOWN:
         return message
     return f"{message[:1].lower()}{message[1:]}, got {given}"
 

@@ -13,6 +13,7 @@ from progsearch.config.named import name_in
 from progsearch.config.option import Option
 from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
+from progsearch.config.storage_url import StorageUrl
 
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
 SchedulerName = Literal["freeze-thaw", "dominance", "mo-asha", "none"]
@@ -132,7 +133,12 @@ class Recipe(Config):
     ] = Field(default=None, ge=0)
     address: Annotated[str | None, Option("ADDRESS", "A running Ray cluster to use.")] = None
     storage: Annotated[
-        str | None, Option("URL", "An Optuna storage instead of the journal file.")
+        StorageUrl | None,
+        Option(
+            "URL",
+            "An Optuna storage instead of the journal file. Its password is not kept; later "
+            "commands take it from PROGSEARCH_STORAGE_PASSWORD.",
+        ),
     ] = None
     reuse: Annotated[
         bool,

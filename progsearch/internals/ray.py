@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
-from ray._private import worker
+from ray._private import utils, worker
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
@@ -64,6 +64,20 @@ def daemon_messages(tell: Callable[[str, str], None]) -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = original
+
+
+@contextmanager
+def command_line_untold() -> Iterator[None]:
+    """While active, Ray that is joined is not told this process's command line.
+
+    Ray shows it to everyone who uses the cluster, and it may hold the password of a database.
+    """
+    original = utils.get_entrypoint_name
+    utils.get_entrypoint_name = lambda: "progsearch"
+    try:
+        yield
+    finally:
+        utils.get_entrypoint_name = original
 
 
 def actor_of(trial: Trial) -> Any | None:

@@ -22,7 +22,7 @@ from progsearch.errors import StudyError
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
-from progsearch.study.storage import open_storage, try_lock, without_password
+from progsearch.study.storage import open_storage, try_lock
 from progsearch.study.trial import NewTrial, Trial, info_of, keep_info, keep_recipe, trials_of
 
 _RECIPE, _JOURNAL = "study.yaml", "journal.log"
@@ -169,10 +169,9 @@ def create_study(
         (path / _JOURNAL).unlink(missing_ok=True)
         path.rmdir()
         if isinstance(error, optuna.exceptions.DuplicatedStudyError) and recipe.storage:
-            shown = without_password(recipe.storage)
             raise StudyError(
-                f"the database {shown} holds a study {name} already; choose another name with "
-                "--study NAME"
+                f"the database {recipe.storage} holds a study {name} already; choose another "
+                "name with --study NAME"
             ) from None
         raise
     write_yaml(path / _RECIPE, plain(recipe))
@@ -219,8 +218,8 @@ def open_study(
         if recipe.storage is None:
             raise damaged from None
         raise StudyError(
-            f"the database {without_password(recipe.storage)} does not hold the study "
-            f"{path.name}; restore it, or delete the folder and run the study again"
+            f"the database {recipe.storage} does not hold the study {path.name}; restore it, or "
+            "delete the folder and run the study again"
         ) from None
 
 

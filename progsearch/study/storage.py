@@ -5,43 +5,54 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from progsearch.config import StorageUrl
 from progsearch.errors import StudyError
 
 _LOCK = ".lock"
 
 
-def open_storage(url: str | None, journal: Path) -> BaseStorage:
+def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
     """The database at ``url``, or the journal file if there is no URL.
 
+    Secrets that ``url`` does not have are taken from the environment.
+
     Raises:
-        StudyError: The database cannot be opened; the message shows no password.
+        StudyError: The database cannot be opened; the message shows no secret.
     """
     if url is None:
         return JournalStorage(JournalFileBackend(str(journal)))
     try:
-        return RDBStorage(url)
+        return RDBStorage(url.whole(os.environ))
     except ImportError as error:
+        reason = url.hide_in(str(error), os.environ)
         raise StudyError(
-            f"the database {without_password(url)} needs a driver: {error}; install its package"
+            f"the database {url} needs a driver: {reason}; install its package"
         ) from None
     except Exception as error:
-        # Every driver has errors of its own for an address or a password that is wrong.
-        reason = str(error).strip().splitlines()[0]
-        raise StudyError(
-            f"the database {without_password(url)} cannot be opened: {reason}"
-        ) from error
+        # Every driver has errors of its own for an address or a password that is wrong. Their
+        # tracebacks may show the password, so none of them is chained.
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = url.hide_in(lines[0], os.environ)
+        missing = url.missing(os.environ)
+        cure = f"; its password is not kept: set {' and '.join(missing)}" if missing else ""
+        raise StudyError(f"the database {url} cannot be opened: {reason}{cure}") from None
 
 
-def without_password(url: str) -> str:
-    """A database's URL as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+def not_kept(url: StorageUrl | None) -> str | None:
+    """What later commands need, in a sentence; None if it is nothing that is not there."""
+    variables = [] if url is None else [name for name in url.variables if name not in os.environ]
+    if not variables:
+        return None
+    return (
+        "the password of the database is not kept; later commands on this study take it from "
+        + " and ".join(variables)
+    )
 
 
 @contextlib.contextmanager

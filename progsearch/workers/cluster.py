@@ -13,7 +13,11 @@ import ray
 
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
-from progsearch.internals.ray import no_environment_for_trials, processes_started_ahead
+from progsearch.internals.ray import (
+    command_line_untold,
+    no_environment_for_trials,
+    processes_started_ahead,
+)
 
 _DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -146,7 +150,8 @@ def _has_gpus() -> bool:
 
 
 def _init(**settings: Any) -> None:
-    ray.init(log_to_driver=False, logging_level="warning", **settings)
+    with command_line_untold():
+        ray.init(log_to_driver=False, logging_level="warning", **settings)
 
 
 def _fit(recipe: Recipe) -> Machines:

@@ -12,6 +12,7 @@ from progsearch.study.folder import study_names
 from progsearch.study.progress import spent
 from progsearch.study.trial import sessions_of
 from tests.support.fakes import Watcher
+from tests.support.guarded import PASSWORD, guarded_url, leaks
 from tests.support.tiny_task import tiny_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
@@ -131,3 +132,20 @@ def test_a_search_whose_time_is_up_can_be_resumed(tiny, tmp_path):
         search(tiny_recipe(tiny, time_limit=0.1), studies_dir=tmp_path, view=view)
     assert view.told[-1] == ("finished", "time limit")
     assert study_names(tmp_path) == ["tiny"]
+
+
+def test_a_search_in_a_database_ends_without_a_trace_of_its_password(
+    tiny, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.delenv("PROGSEARCH_STORAGE_PASSWORD", raising=False)
+    view = Watcher()
+    given = tiny_recipe(tiny, storage=guarded_url(tmp_path / "trials.db"), budget=1)
+    folder = search(given, studies_dir=tmp_path, view=view)
+    assert spent(folder.trials()) == 1
+    assert any("PROGSEARCH_STORAGE_PASSWORD" in str(words) for words in view.told)
+    with pytest.raises(StudyError, match="set PROGSEARCH_STORAGE_PASSWORD"):
+        resume("tiny", studies_dir=tmp_path, budget=2)
+    monkeypatch.setenv("PROGSEARCH_STORAGE_PASSWORD", PASSWORD)
+    assert spent(resume("tiny", studies_dir=tmp_path, budget=2).trials()) == 2
+    output = capfd.readouterr()
+    assert leaks(tmp_path, str(view.told), output.out, output.err) == []

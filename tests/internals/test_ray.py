@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from ray._private import worker
+from ray._private import utils, worker
 from ray.exceptions import RayTaskError
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
 from progsearch.internals.ray import (
     actor_of,
+    command_line_untold,
     daemon_messages,
     death_of,
     no_environment_for_trials,
@@ -54,6 +55,23 @@ def test_messages_of_rays_daemon_are_told_and_not_printed(capsys):
     assert told == [("raylet", "A worker died")]
     assert capsys.readouterr().out == ""
     assert worker.print_to_stdstream is original
+
+
+def test_ray_is_not_told_the_command_line(monkeypatch):
+    told, original = [], utils.get_entrypoint_name
+
+    def connect(*_, entrypoint, **__):
+        told.append(entrypoint)
+        raise InterruptedError
+
+    node = SimpleNamespace(session_name="a", webui_url="")
+    monkeypatch.setattr(worker, "connect", connect)
+    monkeypatch.setattr(worker, "_global_node", None)
+    monkeypatch.setattr(ray._private.node, "Node", lambda *_, **__: node)
+    with pytest.raises(InterruptedError), command_line_untold():
+        ray.init(address="local", include_dashboard=False, logging_level="error")
+    assert told == ["progsearch"]
+    assert utils.get_entrypoint_name is original
 
 
 def test_a_trial_of_tune_knows_its_actor():

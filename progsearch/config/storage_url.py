@@ -1,0 +1,200 @@
+"""The URL of a database: the one place that knows which parts of it are secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from progsearch.config.base import UNSHOWN
+
+HIDDEN = "***"
+"""Shown in place of a secret, as SQLAlchemy does."""
+
+# SQLAlchemy's reading: the user name and the password end at the first @ after the first colon.
+_FORM = re.compile(
+    r"(?P<scheme>[\w+]+)://"
+    r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?P<place>[^?]*)(?:\?(?P<query>.*))?"
+)
+_KEY = r"[^=&?]*(?:password|passwd|passphrase|pwd|token|secret|odbc_connect)[^=&?]*"
+_SECRET_KEY = re.compile(_KEY, re.IGNORECASE)
+_SECRET_IN_QUERY = re.compile(rf"[?&]{_KEY}=", re.IGNORECASE)
+_NAMES_OF_PASSWORD = ("password", "passwd", "pwd")
+
+
+@dataclass(frozen=True)
+class _Secret:
+    """A place in a URL for a secret.
+
+    Attributes:
+        variable: The environment variable that gives it if the URL does not.
+        value: What the URL gives.
+        marked: Whether the URL has it or says ``***``.
+        before: What stands before it in the URL, if it is there.
+        after: What stands after it.
+    """
+
+    variable: str
+    value: str | None
+    marked: bool
+    before: str
+    after: str = ""
+
+    @property
+    def shown(self) -> str:
+        return f"{self.before}{HIDDEN}{self.after}" if self.marked else ""
+
+    def value_in(self, environment: Mapping[str, str]) -> str | None:
+        return self.value or environment.get(self.variable) or None
+
+    def filled(self, environment: Mapping[str, str]) -> str:
+        value = self.value_in(environment)
+        return "" if value is None else f"{self.before}{quote(value, safe='')}{self.after}"
+
+
+class StorageUrl:
+    """The URL of an Optuna storage; printed, saved and pickled without its secrets.
+
+    Secrets are the password and query keys such as ``password``, ``sslpassword`` and ``token``.
+    In their place stands ``***``. Only `whole` has them; what the URL does not give comes from
+    the environment: ``PROGSEARCH_STORAGE_PASSWORD``, and ``PROGSEARCH_STORAGE_`` with the key in
+    capitals for other keys. Equal are two that look alike.
+
+    Args:
+        text: Such as ``postgresql://user:password@host/db``.
+
+    Raises:
+        ValueError: It is no URL, or it is unclear where its password ends; the message does not
+            show it.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._parts = tuple(_parts_of(text))
+
+    def __str__(self) -> str:
+        """The URL without its secrets."""
+        return "".join(part if isinstance(part, str) else part.shown for part in self._parts)
+
+    def __repr__(self) -> str:
+        """Without its secrets, too."""
+        return f"StorageUrl({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both look alike."""
+        return isinstance(other, StorageUrl) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        """The hash of what is shown."""
+        return hash(str(self))
+
+    def __reduce__(self) -> tuple[type[StorageUrl], tuple[str]]:
+        """Neither a file nor another process gets its secrets."""
+        return type(self), (str(self),)
+
+    def __deepcopy__(self, memo: object) -> StorageUrl:
+        """Itself: it does not change, and in this process a copy needs its secrets."""
+        return self
+
+    @property
+    def variables(self) -> list[str]:
+        """The environment variables that give its secrets once it was saved."""
+        return list(dict.fromkeys(secret.variable for secret in self._secrets if secret.marked))
+
+    def missing(self, environment: Mapping[str, str]) -> list[str]:
+        """The variables of secrets that neither it nor the environment has."""
+        have = {secret.variable for secret in self._secrets if secret.value_in(environment)}
+        return [variable for variable in self.variables if variable not in have]
+
+    def whole(self, environment: Mapping[str, str]) -> str:
+        """The URL to connect with; a secret that is missing is left out.
+
+        Without a password in the URL, PostgreSQL's driver takes PGPASSWORD or ~/.pgpass.
+        """
+        parts = (p if isinstance(p, str) else p.filled(environment) for p in self._parts)
+        return "".join(parts)
+
+    def hide_in(self, text: str, environment: Mapping[str, str]) -> str:
+        """A message of a driver without the secrets, however they are written in it."""
+        values = {secret.value_in(environment) for secret in self._secrets} - {None}
+        forms = {form for value in values if value for form in _forms_of(value)}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, HIDDEN)
+        return text
+
+    @property
+    def _secrets(self) -> list[_Secret]:
+        return [part for part in self._parts if isinstance(part, _Secret)]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        """A field is given text and writes text without secrets."""
+        return core_schema.no_info_plain_validator_function(
+            _validated,
+            json_schema_input_schema=core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: str(_validated(value))
+            ),
+        )
+
+
+def _validated(value: object) -> StorageUrl:
+    if isinstance(value, StorageUrl):
+        return value
+    try:
+        return StorageUrl(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise PydanticCustomError(UNSHOWN, "{error}", {"error": str(error)}) from None
+
+
+def _parts_of(text: str) -> Iterator[str | _Secret]:
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            "is not a database's URL; write it like postgresql://user:password@host/db"
+        )
+    user, password, place = match["user"], match["password"] or "", match["place"]
+    query = [_query_part(piece) for piece in (match["query"] or "").split("&")]
+    beyond = [place, *(part for part in query if isinstance(part, str))]
+    is_path = user is None and place.startswith("/")
+    if (not is_path and "@" in "".join(beyond)) or _SECRET_IN_QUERY.search(password):
+        raise ValueError(
+            "it is unclear where the password ends, so the URL is not shown; write special "
+            "characters of the password as % and two hex digits, such as %40 for @"
+        )
+    yield f"{match['scheme']}://{user or ''}"
+    variable = _variable_of("password")
+    is_elsewhere = any(part.variable == variable for part in query if isinstance(part, _Secret))
+    # A file has no password.
+    if password or not (is_elsewhere or match["scheme"].split("+")[0] == "sqlite"):
+        value = None if password in ("", HIDDEN) else unquote(password)
+        yield _Secret(variable, value, bool(password), ":", "@" if user is None else "")
+    yield place if user is None else f"@{place}"
+    if match["query"] is not None:
+        yield "?"
+        for number, part in enumerate(query):
+            yield "&" if number else ""
+            yield part
+
+
+def _query_part(piece: str) -> str | _Secret:
+    key, _, value = piece.partition("=")
+    name = unquote_plus(key)
+    if not value or _SECRET_KEY.fullmatch(name) is None:
+        return piece
+    given = None if value == HIDDEN else unquote_plus(value)
+    return _Secret(_variable_of(name), given, True, f"{key}=")
+
+
+def _variable_of(key: str) -> str:
+    name = "password" if key.lower() in _NAMES_OF_PASSWORD else re.sub(r"\W", "_", key)
+    return f"PROGSEARCH_STORAGE_{name.upper()}"
+
+
+def _forms_of(secret: str) -> set[str]:
+    quoted = {quote(secret, safe=safe) for safe in ("", "/", " +")}
+    return {secret, quote_plus(secret), repr(secret)[1:-1], ascii(secret)[1:-1], *quoted}
