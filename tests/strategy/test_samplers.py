@@ -1,4 +1,3 @@
-import sys
 from typing import Any
 
 import pytest
@@ -143,16 +142,9 @@ class Silent(SamplerTraits):
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
-    (tmp_path / "progsearch_sobol.py").write_text(PLUGIN)
-    info = tmp_path / "progsearch_sobol-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: progsearch-sobol\n")
-    entries = "sobol = progsearch_sobol:Sobol\nsilent = progsearch_sobol:Silent\n"
-    (info / "entry_points.txt").write_text("[progsearch.samplers]\n" + entries)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield
-    sys.modules.pop("progsearch_sobol", None)
+def plugin(install_plugin):
+    entries = {"sobol": "progsearch_plugin:Sobol", "silent": "progsearch_plugin:Silent"}
+    install_plugin("progsearch.samplers", entries, PLUGIN)
 
 
 @pytest.mark.usefixtures("plugin")
