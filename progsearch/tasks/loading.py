@@ -14,7 +14,7 @@ from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenising import tokenizer_fingerprint
-from progsearch.tasks.types.base import TaskType
+from progsearch.tasks.types import TASK_TYPES, TaskType
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ class TaskData:
         test: For the end; only if there are labelled test examples.
         head: What it asks of a model's head.
         metrics: Names of the metrics, the primary one first.
-        fingerprint: A hash of the tokenised data and the metrics.
+        fingerprint: A hash of the tokenised data, the metrics and what makes the type.
     """
 
     name: str
@@ -111,7 +111,8 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
         )
     }
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
-    identity = repr([task.metrics, task.head.label_names, parts, *task.head.identity])
+    data = [task.metrics, task.head.label_names, parts, *task.head.identity]
+    identity = repr([*data, *_type_identity(task.type)])
     return TaskData(
         name=task.name,
         type=task.type,
@@ -123,3 +124,11 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
         metrics=task.metrics,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
+
+
+def _type_identity(kind: TaskType) -> tuple[Any, ...]:
+    """What tells a type from another with equal tokens, targets and names of metrics."""
+    # The project's own differ in those.
+    if kind.name in TASK_TYPES.built_in and kind.version == 1:
+        return ()
+    return kind.name, kind.version

@@ -1,4 +1,3 @@
-import doctest
 import logging
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from progsearch import registry
 from progsearch.config import METHODS, SAMPLERS
 from progsearch.contribution import METRICS, base, get_metric, metric_names
 from progsearch.errors import MetricError
+from tests.support.plugins import example_of
 from tests.support.probes import tiny_probe
 
 BUILT_IN = [
@@ -82,14 +82,12 @@ def test_unknown_metric_unlike_any_other_lists_all():
         get_metric("zzz")
 
 
-def test_the_example_of_the_contract_is_a_metric():
-    names = {}
-    (example,) = (test for test in doctest.DocTestFinder().find(base) if test.examples)
-    example.globs = names
-    assert doctest.DocTestRunner().run(example, clear_globs=False).failed == 0
+def test_the_example_of_the_contract_is_a_metric(install_plugin):
+    entries = {"mean_weight": "progsearch_plugin:MeanWeight"}
+    install_plugin("progsearch.metrics", entries, example_of(base))
     probe = tiny_probe()
     block = torch.cat([p.detach().flatten() for p in probe.parameters(2)])
-    scores = names["MeanWeight"]().scores(probe)
+    scores = get_metric("mean_weight").scores(probe)
     assert scores[2] == pytest.approx(block.abs().mean().item(), rel=1e-5)
 
 

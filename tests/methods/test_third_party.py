@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 import torch
 
-from progsearch.config import METHODS, RunConfig, TrainingConfig, parse, plain
+from progsearch.config import METHODS, RunConfig, TrainingConfig, method_of, parse, plain
 from progsearch.costs.flops import measure_parts
 from progsearch.errors import ConfigError, MethodError
-from progsearch.methods import apply_method
+from progsearch.methods import apply_method, base
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Stage
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
 from tests.support.applying import steps
+from tests.support.plugins import example_of
 from tests.support.tiny import tiny_batch, tiny_model
 
 PLUGIN = """
@@ -115,3 +116,12 @@ def test_settings_without_a_training_are_refused_when_they_are_applied(install):
     model = tiny_model("bert")
     with pytest.raises(MethodError, match="subclass of progsearch.methods.Method"):
         apply_method(model, find_anatomy(model), config_of(name="silent").method)
+
+
+def test_the_example_of_the_contract_is_a_method(install_plugin):
+    install_plugin("progsearch.methods", {"norms": "progsearch_plugin:Norms"}, example_of(base))
+    model = tiny_model("bert")
+    trainable = apply_method(model, find_anatomy(model), method_of("norms"))
+    changed = steps(model, trainable.names(Stage(0, 1, (2,), embeddings=False)))
+    blocks = {name for name in changed if ".layer." in name}
+    assert blocks and all(".layer.2." in name and "LayerNorm" in name for name in blocks)

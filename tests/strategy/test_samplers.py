@@ -6,9 +6,10 @@ from optuna.trial import TrialState, create_trial
 from progsearch.config import Recipe, TaskConfig
 from progsearch.errors import ConfigError
 from progsearch.space.space import Space
-from progsearch.strategy.samplers import Draws
+from progsearch.strategy.samplers import Draws, base
 from progsearch.strategy.samplers.base import sampler_of
 from progsearch.study.dominance import directions
+from tests.support.plugins import example_of
 
 BOTH = directions(2)
 
@@ -159,3 +160,10 @@ def test_another_package_adds_a_sampler():
 def test_a_sampler_that_cannot_sample_is_refused():
     with pytest.raises(ConfigError, match="subclass of progsearch.strategy.samplers.Sampler"):
         draws("silent")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_the_example_of_the_contract_is_a_sampler(install_plugin):
+    install_plugin("progsearch.samplers", {"sobol": "progsearch_plugin:Sobol"}, example_of(base))
+    points = [draws("sobol").draw().params for _ in range(2)]
+    assert points[0] == points[1] != draws("sobol", seed=1).draw().params

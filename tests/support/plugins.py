@@ -1,5 +1,6 @@
 """Packages of others, installed for a test."""
 
+import doctest
 import sys
 
 import pytest
@@ -24,6 +25,12 @@ def write_plugin(folder, group, entries, code=None):
     (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]))
     if code is not None:
         (folder / f"{MODULE}.py").write_text(code)
+
+
+def example_of(module):
+    """The one example in the docstrings of ``module``, as the code of a package."""
+    (found,) = (test for test in doctest.DocTestFinder().find(module) if test.examples)
+    return "".join(example.source for example in found.examples)
 
 
 @pytest.fixture
