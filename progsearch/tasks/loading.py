@@ -95,6 +95,14 @@ def load_task(config: TaskConfig, tokenizer: Any) -> TaskData:
     return _loaded[key]
 
 
+def _type_identity(kind: TaskType) -> tuple[Any, ...]:
+    """What tells a type from another with equal tokens, targets and names of metrics."""
+    # The project's own differ in those.
+    if kind.name in TASK_TYPES.built_in and kind.version == 1:
+        return ()
+    return kind.name, kind.version
+
+
 def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
     task = read_task(config)
     train = task.train
@@ -124,11 +132,3 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
         metrics=task.metrics,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
-
-
-def _type_identity(kind: TaskType) -> tuple[Any, ...]:
-    """What tells a type from another with equal tokens, targets and names of metrics."""
-    # The project's own differ in those.
-    if kind.name in TASK_TYPES.built_in and kind.version == 1:
-        return ()
-    return kind.name, kind.version
