@@ -1,8 +1,8 @@
 """The version, and what stored work depends on, in one place.
 
 Rule: raise a counter in the commit after which the same input gives another stored value, or a
-stored value means something else. Old entries are then not read any more. A contribution metric
-and a method carry a ``version`` of their own beside these.
+stored value means something else. Old entries are then not read any more. A contribution metric,
+a method and a task type carry a ``version`` of their own beside these.
 """
 
 __version__ = "0.1.0"

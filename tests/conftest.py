@@ -5,6 +5,10 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.support.plugins import install_plugin
+
+__all__ = ["install_plugin"]
+
 # The same examples in every run, however busy the machine is.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")

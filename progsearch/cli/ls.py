@@ -1,4 +1,4 @@
-"""`progsearch ls`: the available tasks, spaces, metrics, methods, models and studies."""
+"""`progsearch ls`: everything that can be named in a recipe, and the studies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.config import METHODS
+from progsearch.config import METHODS, SAMPLERS
 from progsearch.errors import ModelError, ProgsearchError
 
 
@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SPACES = "spaces"
     METRICS = "metrics"
     METHODS = "methods"
+    SAMPLERS = "samplers"
     MODELS = "models"
     STUDIES = "studies"
 
@@ -49,6 +50,8 @@ def ls(
             rows = metric_names()
         case Kind.METHODS:
             rows = METHODS.described()
+        case Kind.SAMPLERS:
+            rows = SAMPLERS.described()
         case Kind.MODELS:
             rows = _models()
         case Kind.STUDIES:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from progsearch.config import Recipe, parse, read_yaml
-from progsearch.errors import ConfigError
+from progsearch.config import Recipe, TaskConfig, parse, read_yaml
+from progsearch.errors import ConfigError, TaskError
 
 
 def validate(
@@ -27,8 +27,9 @@ def validate(
     if "stages" in data:
         from progsearch.schedule.files import read_config
 
-        stages = read_config(file).stages
-        typer.echo(f"{file}: a valid config; stages: {len(stages)}")
+        config = read_config(file)
+        _check_type(config.task, file)
+        typer.echo(f"{file}: a valid config; stages: {len(config.stages)}")
     elif "dimensions" in data:
         from progsearch.space.space import Space
 
@@ -38,10 +39,22 @@ def validate(
         from progsearch.space.space import Space
 
         recipe = parse(Recipe, data, str(file))
+        _check_type(recipe.task, file)
         Space.load(recipe.space, recipe.methods)
         typer.echo(f"{file}: a valid recipe for {recipe.model} on {recipe.task.name}")
     else:
         raise ConfigError(
             str(file),
-            [("", "is neither: a config has stages, a space dimensions, a recipe task")],
+            [("", "is not one of them: a config has stages, a space dimensions, a recipe task")],
         )
+
+
+def _check_type(task: TaskConfig, file: Path) -> None:
+    from progsearch.tasks.types import TASK_TYPES
+
+    if task.type is None:
+        return
+    try:
+        TASK_TYPES.get(task.type)
+    except TaskError as error:
+        raise ConfigError(str(file), [("task.type", str(error))]) from None

@@ -95,8 +95,8 @@ class Recipe(Config):
         AfterValidator(name_in(SAMPLERS)),
         Option(
             "{choices}",
-            "How schedules are chosen; ehvi chooses by what each is expected to add to the "
-            "front for its time, the others are Optuna's (default {default}).",
+            "How schedules are chosen, explained by `progsearch ls samplers`; ehvi chooses by "
+            "what each is expected to add to the front for its time (default {default}).",
         ),
     ] = "ehvi"
     candidates: Annotated[
@@ -104,7 +104,7 @@ class Recipe(Config):
         Option(
             "N",
             "Points sampled for each trial, to train the one that promises most for its time "
-            "(default 64 with ehvi, 1 with the other samplers).",
+            "(default: what the sampler asks for, 64 with ehvi, mostly 1).",
         ),
     ] = Field(default=None, ge=1)
     scheduler: Annotated[
@@ -112,9 +112,9 @@ class Recipe(Config):
         Option(
             "{choices}",
             "Which trials are stopped before their end: those that promise less for their time "
-            "than a new one (the default with ehvi), those whose place on the front has become "
-            "implausible (with other samplers), those that successive halving leaves behind, or "
-            "none.",
+            "than a waiting candidate (the default if there are some, as with ehvi), those whose "
+            "place on the front has become implausible (else the default), those that successive "
+            "halving leaves behind, or none.",
         ),
     ] = None
     warm_start: Annotated[
@@ -129,7 +129,7 @@ class Recipe(Config):
         int | None, Option("N", "Trials at once (default: as the machine allows).")
     ] = Field(default=None, ge=1)
     gpus_per_trial: Annotated[
-        float | None, Option("F", "A share of a GPU, or several (default 1).")
+        float | None, Option("F", "A share of a GPU, at most 1 (default 1).")
     ] = Field(default=None, ge=0)
     address: Annotated[str | None, Option("ADDRESS", "A running Ray cluster to use.")] = None
     storage: Annotated[

@@ -17,7 +17,9 @@ class SamplerTraits:
         learns: Whether it samples better points with every result; points that wait to be chosen
             are then outdated by each.
         candidates: How many points a search samples for each trial, to train the most promising,
-            unless the recipe says it.
+            unless the recipe says it. With 1 each point is trained as it was sampled. Trials are
+            then judged by ``dominance`` unless the recipe says it, and by ``freeze-thaw`` if there
+            are more candidates and the sampler does not learn.
     """
 
     name: ClassVar[str]

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 class Method(MethodSettings, ABC):
     """A way to fine-tune: which parameters of a part are trained, and which are added for it.
 
-    Its fields are its settings; see `MethodSettings` for what the class itself says. A method
-    leaves the names of the model's modules and what the model computes before the first step as
-    they are. The head is always trained whole: it is new for the task.
+    Its fields are its settings; `progsearch.config.method.MethodSettings` explains how they are
+    named, and the class attributes. A method leaves the names of the model's modules, and what
+    the model computes before the first step, as they are. The head is always trained whole: it is
+    new for the task.
 
     Example:
         >>> from typing import ClassVar

@@ -16,7 +16,7 @@ from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenising import tokenizer_fingerprint
-from progsearch.tasks.types.base import TaskType
+from progsearch.tasks.types import TASK_TYPES, TaskType
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ class TaskData:
         test: For the end; only if there are labelled test examples.
         head: What it asks of a model's head.
         metrics: Names of the metrics, the primary one first.
-        fingerprint: A hash of the tokenised data and the metrics.
+        fingerprint: A hash of the tokenised data, the metrics and what makes the type.
     """
 
     name: str
@@ -99,6 +99,14 @@ def load_task(config: TaskConfig, tokenizer: Any) -> TaskData:
     return _loaded[key]
 
 
+def _type_identity(kind: TaskType) -> tuple[Any, ...]:
+    """What tells a type from another with equal tokens, targets and names of metrics."""
+    # The project's own differ in those.
+    if kind.name in TASK_TYPES.built_in and kind.version == 1:
+        return ()
+    return kind.name, kind.version
+
+
 def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
     task = read_task(config)
     train = task.train
@@ -116,7 +124,8 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
     }
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
-    identity = repr([task.metrics, task.head.label_names, parts, *task.head.identity])
+    data = [task.metrics, task.head.label_names, parts, *task.head.identity]
+    identity = repr([*data, *_type_identity(task.type)])
     return TaskData(
         name=task.name,
         type=task.type,

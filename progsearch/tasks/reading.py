@@ -86,8 +86,8 @@ def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:
 
 
 def _check_metric_name(config: TaskConfig) -> None:
-    names = [config.type] if config.type else TASK_TYPES.names()
-    known = [metric.name for name in names for metric in TASK_TYPES.get(name).metrics]
+    kinds = [TASK_TYPES.get(config.type)] if config.type else TASK_TYPES
+    known = [metric.name for kind in kinds for metric in kind.metrics]
     if config.metric is not None and config.metric not in known:
         raise TaskError(
             f"there is no metric {config.metric!r} for tasks: give one of {', '.join(known)}"

@@ -19,7 +19,9 @@ def _here(tmp_path, monkeypatch):
         ("tasks", {"bbc-headlines", "mrpc", "stsb"}),
         ("spaces", {"progtuning", "paper", "peft", "quick", "wide"}),
         ("metrics", {"depth", "fisher", "solo"}),
+        ("types", {"classification", "regression"}),
         ("methods", {"full", "lora", "bitfit", "adapter"}),
+        ("samplers", {"ehvi", "tpe", "grid"}),
         ("models", {"minilm-l6"}),
     ],
 )
@@ -97,6 +99,29 @@ def test_validate_checks_a_recipes_space(progsearch):
     outcome = progsearch("validate", "recipe.yaml")
     assert outcome.code == 2
     assert "quikc" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"stages": [{"start": 0, "end": 1, "trainable_blocks": [5], "embeddings": False}]},
+    ],
+)
+def test_validate_checks_the_type_of_a_task(progsearch, more):
+    data = {"model": "minilm-l6", "task": {"name": "own", "type": "regresion"}} | more
+    if more:
+        data["progsearch_version"] = "0.1.0"
+    write_yaml("file.yaml", data)
+    outcome = progsearch("validate", "file.yaml")
+    assert outcome.code == 2
+    assert outcome.stderr == (
+        "Error: file.yaml: task.type: there is no task type 'regresion'; did you mean "
+        "regression?\n"
+    )
+    data["task"]["type"] = "regression"
+    write_yaml("file.yaml", data)
+    assert progsearch("validate", "file.yaml").code == 0
 
 
 @pytest.mark.parametrize("text", ["words", "key: value\n", "[1, 2]\n"])

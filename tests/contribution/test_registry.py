@@ -1,13 +1,17 @@
-import doctest
 import logging
 import subprocess
 import sys
+from importlib.metadata import entry_points
+from unittest.mock import Mock
 
 import pytest
 import torch
 
-from progsearch.contribution import base, get_metric, metric_names
+from progsearch import registry
+from progsearch.config import METHODS, SAMPLERS
+from progsearch.contribution import METRICS, base, get_metric, metric_names
 from progsearch.errors import MetricError
+from tests.support.plugins import example_of
 from tests.support.probes import tiny_probe
 
 BUILT_IN = [
@@ -40,22 +44,9 @@ NOT_A_METRIC = 3
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def plugin(install_plugin):
     """Installs a package with the given entry points; returns the function that does."""
-
-    def install(**entries):
-        (tmp_path / "progsearch_plugin.py").write_text(PLUGIN)
-        info = tmp_path / "progsearch_plugin-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: progsearch-plugin\n")
-        lines = [f"{name} = {value}" for name, value in entries.items()]
-        text = "\n".join(["[progsearch.metrics]", *lines])
-        (info / "entry_points.txt").write_text(text)
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, "progsearch_plugin", raising=False)
-
-    yield install
-    sys.modules.pop("progsearch_plugin", None)
+    return lambda **entries: install_plugin("progsearch.metrics", entries, PLUGIN)
 
 
 def test_lists_every_built_in_metric_with_one_line():
@@ -91,14 +82,12 @@ def test_unknown_metric_unlike_any_other_lists_all():
         get_metric("zzz")
 
 
-def test_the_example_of_the_contract_is_a_metric():
-    names = {}
-    (example,) = (test for test in doctest.DocTestFinder().find(base) if test.examples)
-    example.globs = names
-    assert doctest.DocTestRunner().run(example, clear_globs=False).failed == 0
+def test_the_example_of_the_contract_is_a_metric(install_plugin):
+    entries = {"mean_weight": "progsearch_plugin:MeanWeight"}
+    install_plugin("progsearch.metrics", entries, example_of(base))
     probe = tiny_probe()
     block = torch.cat([p.detach().flatten() for p in probe.parameters(2)])
-    scores = names["MeanWeight"]().scores(probe)
+    scores = get_metric("mean_weight").scores(probe)
     assert scores[2] == pytest.approx(block.abs().mean().item(), rel=1e-5)
 
 
@@ -132,3 +121,16 @@ def test_another_package_cannot_take_over_a_built_in_name(plugin, caplog):
         assert [name for name, _ in metric_names()] == BUILT_IN
     assert "progsearch_plugin:Flat takes the name" in caplog.text
     assert get_metric("depth").scores(tiny_probe()) != [1.0, 1.0, 1.0]
+
+
+def test_all_registries_read_the_entry_points_once_and_again_after_the_path_changed(
+    plugin, tmp_path, monkeypatch
+):
+    read = Mock(wraps=entry_points)
+    monkeypatch.setattr(registry, "entry_points", read)
+    monkeypatch.syspath_prepend(tmp_path / "not read yet")
+    assert [kind for kind in (METRICS, METHODS, SAMPLERS) if "flat" in kind.names()] == []
+    assert read.call_count == 1
+    plugin(flat="progsearch_plugin:Flat")
+    assert [kind for kind in (METRICS, METHODS, SAMPLERS) if "flat" in kind.names()] == [METRICS]
+    assert read.call_count == 2

@@ -21,10 +21,6 @@ class TokensModulo3(TaskType):
     description = "a class per token that follows from the number of tokens"
     metrics = (Metric("token_accuracy"),)
 
-    def recognises(self, source, config):
-        """Only if it is asked for."""
-        return False
-
     def read(self, source, config):
         """The text column alone; the answers follow from the tokens."""
 

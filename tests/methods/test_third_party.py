@@ -1,20 +1,20 @@
 """A method of another package, in one file, from its settings to a training step."""
 
-import sys
 from typing import Any
 
 import pytest
 import torch
 
-from progsearch.config import METHODS, RunConfig, TrainingConfig, parse, plain
+from progsearch.config import METHODS, RunConfig, TrainingConfig, method_of, parse, plain
 from progsearch.costs.flops import measure_parts
 from progsearch.errors import ConfigError, MethodError
-from progsearch.methods import apply_method
+from progsearch.methods import apply_method, base
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Stage
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
 from tests.support.applying import steps
+from tests.support.plugins import example_of
 from tests.support.tiny import tiny_batch, tiny_model
 
 PLUGIN = """
@@ -49,21 +49,9 @@ RUN = {
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
+def install(install_plugin):
     """Installs a package with the given entry points; returns the function that does."""
-
-    def install(**entries):
-        (tmp_path / "progsearch_norms.py").write_text(PLUGIN)
-        info = tmp_path / "progsearch_norms-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: progsearch-norms\n")
-        lines = [f"{name} = progsearch_norms:{value}" for name, value in entries.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[progsearch.methods]", *lines]))
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, "progsearch_norms", raising=False)
-
-    yield install
-    sys.modules.pop("progsearch_norms", None)
+    return lambda **entries: install_plugin("progsearch.methods", entries, PLUGIN)
 
 
 def config_of(**method):
@@ -71,7 +59,7 @@ def config_of(**method):
 
 
 def test_it_is_listed_and_read_and_written(install):
-    install(norms="Norms")
+    install(norms="progsearch_plugin:Norms")
     assert ("norms", "the norms of the upper blocks, and the head") in METHODS.described()
     run = config_of(name="norms", norms_from=1)
     assert plain(run)["method"] == {"name": "norms", "norms_from": 1}
@@ -87,7 +75,7 @@ def test_it_is_listed_and_read_and_written(install):
 
 
 def test_a_space_varies_its_settings(install):
-    install(norms="Norms")
+    install(norms="progsearch_plugin:Norms")
     data: dict[str, Any] = {
         "dimensions": {"norms_from": {"type": "int", "low": 0, "high": 2}},
         "fixed": {"method": "norms"},
@@ -103,7 +91,7 @@ def test_a_space_varies_its_settings(install):
 
 
 def test_it_is_costed_and_trained(install):
-    install(norms="Norms")
+    install(norms="progsearch_plugin:Norms")
     model = tiny_model("bert")
     anatomy = find_anatomy(model)
     trainable = apply_method(model, anatomy, config_of(name="norms", norms_from=1).method)
@@ -124,7 +112,16 @@ def test_it_is_costed_and_trained(install):
 
 
 def test_settings_without_a_training_are_refused_when_they_are_applied(install):
-    install(silent="Silent")
+    install(silent="progsearch_plugin:Silent")
     model = tiny_model("bert")
     with pytest.raises(MethodError, match="subclass of progsearch.methods.Method"):
         apply_method(model, find_anatomy(model), config_of(name="silent").method)
+
+
+def test_the_example_of_the_contract_is_a_method(install_plugin):
+    install_plugin("progsearch.methods", {"norms": "progsearch_plugin:Norms"}, example_of(base))
+    model = tiny_model("bert")
+    trainable = apply_method(model, find_anatomy(model), method_of("norms"))
+    changed = steps(model, trainable.names(Stage(0, 1, (2,), embeddings=False)))
+    blocks = {name for name in changed if ".layer." in name}
+    assert blocks and all(".layer.2." in name and "LayerNorm" in name for name in blocks)

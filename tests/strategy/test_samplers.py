@@ -1,4 +1,3 @@
-import sys
 from typing import Any
 
 import pytest
@@ -7,9 +6,10 @@ from optuna.trial import TrialState, create_trial
 from progsearch.config import Recipe, TaskConfig
 from progsearch.errors import ConfigError
 from progsearch.space.space import Space
-from progsearch.strategy.samplers import Draws
+from progsearch.strategy.samplers import Draws, base
 from progsearch.strategy.samplers.base import sampler_of
 from progsearch.study.dominance import directions
+from tests.support.plugins import example_of
 
 BOTH = directions(2)
 
@@ -143,16 +143,9 @@ class Silent(SamplerTraits):
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
-    (tmp_path / "progsearch_sobol.py").write_text(PLUGIN)
-    info = tmp_path / "progsearch_sobol-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: progsearch-sobol\n")
-    entries = "sobol = progsearch_sobol:Sobol\nsilent = progsearch_sobol:Silent\n"
-    (info / "entry_points.txt").write_text("[progsearch.samplers]\n" + entries)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield
-    sys.modules.pop("progsearch_sobol", None)
+def plugin(install_plugin):
+    entries = {"sobol": "progsearch_plugin:Sobol", "silent": "progsearch_plugin:Silent"}
+    install_plugin("progsearch.samplers", entries, PLUGIN)
 
 
 @pytest.mark.usefixtures("plugin")
@@ -167,3 +160,10 @@ def test_another_package_adds_a_sampler():
 def test_a_sampler_that_cannot_sample_is_refused():
     with pytest.raises(ConfigError, match="subclass of progsearch.strategy.samplers.Sampler"):
         draws("silent")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_the_example_of_the_contract_is_a_sampler(install_plugin):
+    install_plugin("progsearch.samplers", {"sobol": "progsearch_plugin:Sobol"}, example_of(base))
+    points = [draws("sobol").draw().params for _ in range(2)]
+    assert points[0] == points[1] != draws("sobol", seed=1).draw().params

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Sampler(SamplerTraits, ABC):
-    """A way to sample points of a space; see `SamplerTraits` for its class attributes.
+    """A way to sample points of a space.
+
+    `progsearch.config.sampler.SamplerTraits` explains the class attributes. One that does not set
+    ``candidates`` trains each point as it is sampled, without the choice that ``ehvi`` makes.
 
     Example:
         >>> from typing import ClassVar

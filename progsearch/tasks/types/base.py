@@ -48,23 +48,53 @@ class TaskType(ABC):
         name: What users write; the name of the entry point for a type of another package.
         description: One line.
         metrics: Every metric that tasks of this type can have.
+        version: Part of the keys of stored work: raise it when the same data gets another
+            treatment that its tokens and targets do not show, such as another `evaluate`.
 
-    A type holds no state: one object serves all tasks.
+    A type holds no state: one object serves all tasks. One whose examples are a text or a pair
+    with one answer is a subclass of `progsearch.tasks.types.TextType`, which reads and encodes.
+
+    Example:
+        >>> from progsearch.models.head import Head
+        >>> from progsearch.tasks.types import Metric, TextType
+        >>> from progsearch.tasks.types.labels import learn_classes
+        >>> from progsearch.tasks.types.metrics import all_finite
+        >>> class Stars(TextType):
+        ...     name = "stars"
+        ...     description = "one of several ordered classes per text"
+        ...     metrics = (Metric("within_one"),)
+        ...
+        ...     def learn(self, table, column, config):
+        ...         return learn_classes(table, column)
+        ...
+        ...     def head(self, labels):
+        ...         return Head(len(labels.names), labels.names)
+        ...
+        ...     def default_metrics(self, labels):
+        ...         return ("within_one",)
+        ...
+        ...     def evaluate(self, names, kept, split):
+        ...         distance = abs(kept.argmax(axis=-1) - split.targets["labels"].numpy())
+        ...         return all_finite(names, kept, lambda name: float((distance <= 1).mean()))
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
+    version: ClassVar[int] = 1
 
     # -- from tables to examples -------------------------------------------------------------
 
-    @abstractmethod
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Whether the source's data is of this type, if neither user nor source say it.
+
+        Only the project's own types are asked: what a recipe means must not depend on which other
+        packages are installed.
 
         Raises:
             TaskError: The data cannot be used whatever the type.
         """
+        return False
 
     @abstractmethod
     def read(self, source: Source, config: TaskConfig) -> TextTask:

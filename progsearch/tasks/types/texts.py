@@ -66,10 +66,15 @@ class TextType(TaskType):
             train=training,
             validation=validating,
             head=self.head(labels),
-            metrics=source.metrics or self.default_metrics(labels),
+            metrics=self._official_metrics(source) or self.default_metrics(labels),
             extra_validation={n: examples(t) for n, t in source.extra_validation.items()},
             test=examples(test) if test is not None else None,
         )
+
+    def _official_metrics(self, source: Source) -> tuple[str, ...]:
+        """The source's metrics, unless the user takes its data as another type than it is of."""
+        known = [metric.name for metric in self.metrics]
+        return tuple(name for name in source.metrics or () if name in known)
 
     def _hold_out(self, source: str, training: Examples) -> tuple[Examples, Examples]:
         if len(training) < 2:

@@ -9,17 +9,15 @@ from progsearch.tasks import load_task
 from progsearch.tasks.split import IGNORED, Split
 from progsearch.tasks.tokenising import tokenise
 from progsearch.tasks.types import TASK_TYPES
-from tests.support.plugins import write_plugin
 from tests.support.tiny import save_tiny
 
 TOY = "tests.e2e.toy_task_type:TokensModulo3"
 
 
 @pytest.fixture
-def toy(tmp_path, monkeypatch):
+def toy(tmp_path, install_plugin):
     """The toy type's package, installed; a task of its type and a tiny model."""
-    write_plugin(tmp_path, "progsearch.task_types", {"tokens-modulo-3": TOY})
-    monkeypatch.syspath_prepend(tmp_path)
+    install_plugin("progsearch.task_types", {"tokens-modulo-3": TOY})
     rows = ["text", *(" ".join(["good"] * (1 + i % 5)) for i in range(24))]
     (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
     config = TaskConfig(name="toy", type="tokens-modulo-3", train_file=str(tmp_path / "train.csv"))
