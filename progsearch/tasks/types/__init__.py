@@ -1,7 +1,7 @@
-"""Task types: one file each; other packages add theirs by an entry point.
+"""Task types: one file each; other packages add theirs through an entry point.
 
-The entry point group is ``progsearch.task_types``; `progsearch.tasks.types.base` states the
-contract.
+The entry point group is ``progsearch.task_types``; `progsearch.tasks.types.base` defines the
+interface.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ TASK_TYPES: Registry[TaskType] = Registry(
     "progsearch.task_types",
     TaskType,  # type: ignore[type-abstract]
     TaskError,
-    # In the order in which they are asked whether data is of their type.
+    # In the order in which they are asked whether they recognise the data.
     (Regression, Classification),
 )
 
 
 def type_of(source: Source, config: TaskConfig) -> TaskType:
-    """The type of a task: the user's word, the source's, or the first that recognises the data.
+    """The type of a task: given by the user or the source, or the first to recognise the data.
 
     Raises:
         TaskError: There is no such type, or the data cannot be used.
