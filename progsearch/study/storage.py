@@ -1,4 +1,4 @@
-"""The storage of a study, a journal file or a database, and the lock of its one writer."""
+"""The storage of a study (a journal file or a database), and the lock of its only writer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
             f"the database {without_password(url)} needs a driver: {error}; install its package"
         ) from None
     except Exception as error:
-        # Every driver has errors of its own for an address or a password that is wrong.
+        # Every database driver has its own errors for a wrong address or password.
         reason = str(error).strip().splitlines()[0]
         raise StudyError(
             f"the database {without_password(url)} cannot be opened: {reason}"
@@ -40,13 +40,13 @@ def open_storage(url: str | None, journal: Path) -> BaseStorage:
 
 
 def without_password(url: str) -> str:
-    """A database's URL as it may be shown."""
+    """A database URL with its password hidden."""
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 @contextlib.contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
-    """Whether this process got the folder's lock; the system releases it when the process ends."""
+    """Yields whether this process got the folder's lock; the system releases it at exit."""
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
     try:
         try:
