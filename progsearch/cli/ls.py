@@ -1,4 +1,4 @@
-"""`progsearch ls`: the available tasks, spaces, metrics, methods, models and studies."""
+"""`progsearch ls`: the available tasks, spaces, contribution metrics, methods, models, studies."""
 
 from __future__ import annotations
 
