@@ -40,7 +40,7 @@ def outputs(
         keep: Returns the part of an output to keep, reduced on the device: shape ``(rows, ...)``,
             or ``(rows, width, ...)`` if the split's targets are per token.
         device: The model's device.
-        precision: Of the passes.
+        precision: Precision of the passes.
         cached: Whether cached results of earlier passes may replace a part of these.
 
     Returns:

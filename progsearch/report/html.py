@@ -96,7 +96,7 @@ def _results(report: StudyReport) -> list[str]:
             _figure(figures.front_figure(report)) + html_parts.table(report),
         ),
         *([_confirmed(report, report.confirmed)] if report.confirmed else []),
-        _section("What these numbers do not say", report.note),
+        _section("Limits of these numbers", report.note),
         _section(
             "Use a schedule",
             "The first command writes a schedule as a config file; the second trains the final "

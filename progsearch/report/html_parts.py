@@ -50,7 +50,7 @@ def facts(report: StudyReport) -> str:
         "Search time": duration(report.seconds),
     }
     if report.recipe.seeds > 1:
-        items["Seeds"] = f"{report.recipe.seeds} a trial"
+        items["Seeds"] = f"{report.recipe.seeds} per trial"
     if report.reuse.steps_reused:
         share = percent(report.reuse.share)
         items["Steps reused"] = (

@@ -72,7 +72,7 @@ class Dimension:
         shares: By target, its share of the importance of all dimensions, in [0, 1].
         beyond_chance: The targets for which its importance is more than chance explains.
         values: The mean metric of the trials with each value, best first; empty if there are
-            many values. The trials differ in other dimensions, too.
+            many values. The trials differ in other dimensions too.
     """
 
     name: str
@@ -213,7 +213,7 @@ def _sorted_out(
         having = [trial for trial in trials if name in trial.params]
         values = {trial.params[name] for trial in having}
         if len(values) == 1:
-            left_out[name] = f"all {len(having)} trials that have it have {values.pop()}"
+            left_out[name] = f"all {len(having)} trials with it have the value {values.pop()}"
         elif len(having) < _LEAST_WITH_VALUES:
             left_out[name] = f"only {len(having)} trials have it"
         else:

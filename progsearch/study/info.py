@@ -18,7 +18,7 @@ class Session(Config):
 
 
 class ModelSize(Config):
-    """The model of a study."""
+    """The size of a study's model."""
 
     n_blocks: int = 0
     parameters: int = 0

@@ -56,7 +56,7 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         if anatomy.n_blocks != self.schedule.n_blocks:
             raise ScheduleError(
                 f"the schedule is for {self.schedule.n_blocks} blocks and the model has "
-                f"{anatomy.n_blocks}; take a schedule made for this model"
+                f"{anatomy.n_blocks}; use a schedule made for this model"
             )
         self._spans = self.schedule.spans(state.max_steps)
         self._freezer = Freezer(model, anatomy, TrainableParameters.of(model, anatomy))

@@ -31,7 +31,7 @@ class Evaluator:
 
         Args:
             split: Labelled examples.
-            precision: Of the forward passes; by default that of the training.
+            precision: Precision of the forward passes; by default that of the training.
         """
         kept = self._engine.predict(split, self._task.keep, precision=precision)
         return self._task.evaluate(kept.numpy(), split)

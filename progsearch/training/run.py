@@ -127,7 +127,7 @@ class TrainingRun:
 
         Args:
             split: Labelled examples; before `finish`, only with tokens that occur in the task.
-            precision: Of the forward passes; by default that of the training.
+            precision: Precision of the forward passes; by default that of the training.
         """
         return self._evaluator.metrics(split, precision)
 

@@ -123,7 +123,7 @@ def test_dimensions_that_only_some_trials_have_say_how_many():
     assert freeze.trials == sum("freeze" in trial.params for trial in trials) < 40
     assert by_name(importance)["rate"].trials == 40
     assert importance.left_out == {
-        "fixed": "all 40 trials that have it have 3",
+        "fixed": "all 40 trials with it have the value 3",
         "rare": "only 3 trials have it",
     }
 

@@ -38,7 +38,7 @@ def usual_shortcuts(
     Args:
         model: The model, on the device where it will be trained.
         anatomy: Its parts.
-        precision: Of the training, resolved.
+        precision: The resolved precision of the training.
         trained: Names of the parameters that will be trained.
         splits: All examples that the model will see, the training data first.
         store: Shares the output of frozen prefixes with other runs.
