@@ -165,7 +165,8 @@ def confirm(
         picks: Rules, trial numbers and names of baselines, as `progsearch export --pick` takes
             them: only what they choose is trained, with full fine-tuning and the paper's
             schedule of 3 stages to compare with.
-        margin: How much of the metric may be lost to full fine-tuning (0.01: one point).
+        margin: How much lower the task's metric may be than with full fine-tuning (0.01: one
+            point).
         parallel: Runs at once; by default as many as in the search.
         studies_dir: The folder that holds the studies.
         view: Watches the runs.

@@ -23,7 +23,7 @@ def test_a_prepared_search_has_a_name_and_a_space(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"study": "mine"}, StudyError, "there is a study mine"),
+        ({"study": "mine"}, StudyError, "there is already a study mine"),
         ({"space": "quikc"}, ConfigError, "did you mean quick"),
         ({"warm_start": "yours"}, StudyError, "no study 'yours'"),
         ({"model": "./nowhere"}, ModelError, "nowhere"),

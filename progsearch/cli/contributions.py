@@ -1,4 +1,4 @@
-"""`progsearch contributions`: what each block contributes, by each metric."""
+"""`progsearch contributions`: the score of each block by each contribution metric."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def contributions(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A metric of `progsearch ls metrics`, repeatable (default all).",
+            help="A contribution metric of `progsearch ls metrics`, repeatable (default all).",
         ),
     ] = None,
     out: Annotated[

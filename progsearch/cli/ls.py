@@ -1,4 +1,4 @@
-"""`progsearch ls`: everything that can be named in a recipe, and the studies."""
+"""`progsearch ls`: everything that a recipe can name, and the studies."""
 
 from __future__ import annotations
 

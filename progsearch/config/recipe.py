@@ -15,6 +15,7 @@ from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
 
+# "metric" is the task's primary metric, not a contribution metric.
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
 SchedulerName = Literal["freeze-thaw", "dominance", "mo-asha", "none"]
 
@@ -87,7 +88,7 @@ class Recipe(Config):
     ] = Field(default=None, gt=0, le=1)
     min_metric: Annotated[
         float | None,
-        Option("VALUE", "Choose only schedules whose metric is at least this."),
+        Option("VALUE", "Choose only schedules whose task metric is at least this."),
     ] = Field(default=None, le=1)
     training: TrainingConfig = TrainingConfig()
     sampler: Annotated[
@@ -107,6 +108,7 @@ class Recipe(Config):
             "(default: what the sampler asks for, 64 with ehvi, mostly 1).",
         ),
     ] = Field(default=None, ge=1)
+    # Picks a judge (`progsearch.strategy.judges`), which decides when to stop a trial.
     scheduler: Annotated[
         SchedulerName | None,
         Option(
@@ -197,7 +199,7 @@ class Recipe(Config):
 
     @property
     def judged_by(self) -> SchedulerName:
-        """The scheduler; if none is named, the best one for the sampler."""
+        """The name of the judge: ``scheduler``, or by default the best one for the sampler."""
         return self.scheduler or ("freeze-thaw" if self.keeps_candidates else "dominance")
 
     @property

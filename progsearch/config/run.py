@@ -102,11 +102,11 @@ class ContributionConfig(Config):
     """The block scores a schedule was made from.
 
     Attributes:
-        metric: What blocks are scored by.
-        scores: Those of the pre-trained model.
-        rescore: Whether the blocks of each later stage are still to be chosen, by new scores
-            when it begins; as many are trained as the stage holds.
-        rescored: The scores that blocks were chosen by in this way, in the order of the stages.
+        metric: The contribution metric that scores the blocks.
+        scores: The scores of the pre-trained model's blocks.
+        rescore: Whether later stages choose their blocks by new scores when they begin; each
+            trains as many blocks as planned.
+        rescored: The scores by which blocks were chosen in this way, in the order of the stages.
     """
 
     metric: str

@@ -1,7 +1,8 @@
-"""Contribution metrics: a score per block, higher meaning more worth training.
+"""Contribution metrics: a score per block; a higher score means more worth training.
 
-Other packages add metrics through the entry point group ``progsearch.metrics``. Importing this
-package imports no torch.
+Not to be confused with the task metrics (`progsearch.tasks.types`), which measure predictions.
+Other packages add contribution metrics through the entry point group ``progsearch.metrics``.
+Importing this package does not import torch.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ METRICS: Registry[ContributionMetric] = Registry(
 
 
 def metric_names() -> list[tuple[str, str]]:
-    """Name and one-line description of every metric, the built-in ones first.
+    """Name and one-line description of every contribution metric, the built-in ones first.
 
     A metric of another package that cannot be loaded is listed with the reason.
     """
@@ -64,16 +65,16 @@ def metric_names() -> list[tuple[str, str]]:
 
 
 def get_metric(name: str) -> ContributionMetric:
-    """The metric called ``name``.
+    """The contribution metric called ``name``.
 
     Raises:
-        MetricError: There is no metric of that name, or another package's cannot be loaded.
+        MetricError: There is no such metric, or its package cannot be loaded.
     """
     return METRICS.get(name)()
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that listing the metrics stays free of torch.
+    # Lazy, so that listing the metrics does not import torch.
     if name == "Probe":
         from progsearch.contribution.probe import Probe
 

@@ -1,6 +1,6 @@
-"""What every contribution metric promises.
+"""The base class of contribution metrics.
 
-Metrics reach torch through the `Probe` alone, so that listing them imports no heavy library.
+Metrics use torch only through the `Probe`, so that listing them does not import heavy libraries.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 class ContributionMetric(ABC):
     """A score per block: the higher, the more the block is worth training.
 
-    A metric gives the same scores for the same probe and leaves the probe's model as it found
-    it: weights, ``requires_grad`` flags and mode. Scores need no common scale, since schedules
-    are made from the scores of one metric at a time.
+    A metric returns the same scores for the same probe and does not change the probe's model:
+    weights, ``requires_grad`` flags and mode. Scores of different metrics need no common scale,
+    since a schedule uses one metric.
 
     Attributes:
-        name: What users write; the name of the entry point for a metric of another package.
+        name: The name that users write; for another package, the name of its entry point.
         description: One line for ``progsearch ls metrics``.
-        version: Part of the cache key: raise it when the same probe gets other scores.
-        by_gradients: Whether it reads only weights and `Probe.gradients`. In the middle of a
-            training, these may then be the gradients of its last steps.
+        version: Part of the cache key: raise it if the same probe now gets other scores.
+        by_gradients: Whether it reads only weights and `Probe.gradients`. During training, the
+            latest gradients of the training may then be used.
 
     Example:
         >>> from progsearch.contribution import ContributionMetric, Probe

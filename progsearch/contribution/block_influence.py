@@ -1,4 +1,4 @@
-"""Block influence: how much a block turns the hidden states that pass through it."""
+"""Block influence: how much a block changes the direction of hidden states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BlockInfluence(ContributionMetric):
     """Score of block l: ``1 - mean over tokens t of cos(x_t, y_t)``.
 
     x_t and y_t are the hidden states of token t before and after the block; padding does not
-    count. The BI of ShortGPT (Men et al. 2024, arXiv 2403.03853, eq. 1), in [0, 2].
+    count. This is BI of ShortGPT (Men et al. 2024, arXiv 2403.03853, eq. 1), in [0, 2].
     """
 
     name = "block_influence"

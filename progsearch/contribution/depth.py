@@ -1,4 +1,4 @@
-"""Position as contribution: the assumption of freezing from the input up."""
+"""Depth: the block's position, which assumes that blocks are frozen from the input up."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 class Depth(ContributionMetric):
     """Score of block l of L (from 1): ``l / L``.
 
-    High blocks are the task-specific ones, so Progtuning freezes the low ones first (Ji et al.
-    2024, arXiv 2506.21119). Reads neither weights nor data.
+    Blocks near the output are the task-specific ones, so Progtuning freezes those near the input
+    first (Ji et al. 2024, arXiv 2506.21119). Reads neither weights nor data.
     """
 
     name = "depth"
-    description = "the higher the block, the more it contributes (the paper's order)"
+    description = "the block's position: the last block contributes most (the paper's order)"
 
     def scores(self, probe: Probe) -> list[float]:
         """See `ContributionMetric.scores`."""

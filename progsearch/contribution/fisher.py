@@ -1,4 +1,4 @@
-"""Fisher information: how much the outputs depend on a block's weights."""
+"""Fisher information: how much the model's outputs depend on a block's weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 class Fisher(ContributionMetric):
     """Score of block l: ``sum over w in W_l of mean over examples i of (dL_i/dw)^2``.
 
-    The trace of the block's part of the diagonal Fisher information that Kirkpatrick et al.
-    2017 (arXiv 1612.00796) weight parameters by, with the observed labels in place of labels
-    drawn from the model (the empirical Fisher). L_i is the loss of one example; for regression
-    it is twice the negative log-likelihood of a unit Gaussian, which scales all scores by 4.
+    The trace of the block's part of the diagonal Fisher information, by which Kirkpatrick et al.
+    2017 (arXiv 1612.00796) weight parameters, with the observed labels instead of labels sampled
+    from the model (the empirical Fisher). L_i is the loss of one example; for regression it is
+    twice the negative log-likelihood of a unit Gaussian, which scales all scores by 4.
     """
 
     name = "fisher"

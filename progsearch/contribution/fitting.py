@@ -1,4 +1,4 @@
-"""Short training of some parameters of a model, for metrics that measure what training does."""
+"""Short training of some parameters, for contribution metrics that measure its effect."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def fit(
     learning_rate: float,
     passes: int = 1,
 ) -> None:
-    """Train ``parameters`` in place, one AdamW step per batch, without dropout or decay.
+    """Train ``parameters`` in place, one AdamW step per batch, without dropout or weight decay.
 
     Args:
-        model: Returns an output with a ``loss`` for a batch.
-        parameters: What is trained; all else is frozen and keeps its flags and mode.
+        model: The model; its output has a ``loss``.
+        parameters: The parameters to train; all others are frozen. Flags and mode are restored.
         batches: The training data, in order.
         learning_rate: Constant over the steps.
-        passes: How often ``batches`` are gone through.
+        passes: Number of passes over ``batches``.
     """
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
     with only_trains(model, parameters):

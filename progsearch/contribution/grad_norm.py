@@ -1,4 +1,4 @@
-"""Gradient norm: how strongly the task pulls at a block."""
+"""Gradient norm: how strongly the loss depends on a block's parameters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class GradNorm(ContributionMetric):
-    """Score of block l: ``||dL/dW_l||_2``, L the mean loss on the probe.
+    """Score of block l: ``||dL/dW_l||_2``; L is the mean loss on the probe.
 
     W_l are all parameters of the block as one vector. AutoFreeze (Liu et al. 2021, arXiv
-    2102.01386) reads off the same norm, over time, which blocks are done.
+    2102.01386) uses the change of the same norm over time to decide which blocks to freeze.
     """
 
     name = "grad_norm"

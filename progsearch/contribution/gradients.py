@@ -31,11 +31,11 @@ def mean_gradients(
 def mean_squared_gradients(
     model: nn.Module, blocks: Blocks, batches: Sequence[dict[str, Tensor]]
 ) -> list[list[Tensor]]:
-    """The mean over examples of the squared gradient of that example's own loss, by elements.
+    """The mean over examples of the elementwise square of each example's loss gradient.
 
     This is the diagonal of the empirical Fisher information: per block, one tensor per parameter.
-    It takes a backward pass per example, since a batch's gradient hides the squares. An example
-    whose targets are all left out of the loss has no gradient and does not count.
+    It takes one backward pass per example, since a batch only gives the mean of the gradients. An
+    example whose targets are all left out of the loss has no gradient and does not count.
     """
     squares = [[torch.zeros_like(parameter) for parameter in block] for block in blocks]
     examples = [example for example in single_examples(batches) if batch_units(example)]
@@ -49,7 +49,7 @@ def mean_squared_gradients(
 def _gradients(
     model: nn.Module, blocks: Blocks, batches: Iterable[dict[str, Tensor]]
 ) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, ...]]]:
-    """Each batch with the gradient of its mean loss, block by block."""
+    """Each batch with the gradient of its mean loss with respect to the blocks' parameters."""
     parameters = _flat(blocks)
     with only_trains(model, parameters):
         for batch in batches:

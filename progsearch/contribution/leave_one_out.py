@@ -1,4 +1,4 @@
-"""Leave one out: what the model loses without a block."""
+"""Leave one out: how much the loss rises without a block."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class LeaveOneOut(ContributionMetric):
-    """Score of block l: ``L(model without l) - L(model)``, L the mean loss on the probe.
+    """Score of block l: ``L(model without l) - L(model)``; L is the mean loss on the probe.
 
-    Without the block means that its hidden states pass unchanged: the removal test of Shortened
-    LLaMA (Kim et al. 2024, arXiv 2402.02834), with the task's loss in place of perplexity.
-    Negative where the model is better off without the block.
+    A block is left out by passing its hidden states on unchanged. This is the removal test of
+    Shortened LLaMA (Kim et al. 2024, arXiv 2402.02834), with the task's loss instead of
+    perplexity. The score is negative if the loss is lower without the block.
     """
 
     name = "leave_one_out"

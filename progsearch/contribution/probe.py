@@ -1,4 +1,4 @@
-"""What a contribution metric is given: a model, a few batches, and what may be done with them."""
+"""The input of a contribution metric: a model, a few batches, and ways to measure them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from progsearch.tasks.split import batch_units
 
 @dataclass
 class Probe:
-    """A model on a little data of its task.
+    """A model with a small sample of its task's data.
 
-    Every method leaves weights, ``requires_grad`` flags and mode of the model as they were, and
-    computes without dropout.
+    Every method restores the weights, ``requires_grad`` flags and mode of the model, and computes
+    without dropout.
 
     Attributes:
-        model: With its classification head; on the device of the batches.
+        model: The model with its head, on the device of the batches.
         anatomy: The parts of ``model``.
-        batches: What scores are measured on. Each batch holds ``input_ids`` and
-            ``attention_mask`` of shape ``(examples, tokens)``, padded right, and the targets,
-            such as ``labels`` of shape ``(examples,)``.
-        train_batches: What metrics may train on; other examples than those of ``batches``.
+        batches: The data that scores are measured on. Each batch holds ``input_ids`` and
+            ``attention_mask`` of shape ``(examples, tokens)``, padded on the right, and the
+            targets, such as ``labels`` of shape ``(examples,)``.
+        train_batches: The data that metrics may train on; examples that are not in ``batches``.
         seed: For every random choice of a metric.
     """
 
@@ -43,12 +43,12 @@ class Probe:
 
     @property
     def n_blocks(self) -> int:
-        """Number of blocks, so of scores."""
+        """Number of blocks, which is the number of scores."""
         return self.anatomy.n_blocks
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """The model's device."""
         return next(self.model.parameters()).device
 
     def parameters(self, part: Part) -> list[nn.Parameter]:
@@ -65,7 +65,7 @@ class Probe:
 
     @cached_property
     def squared_gradients(self) -> list[list[Tensor]]:
-        """As `gradients`: the mean over examples of the square of each one's own, by elements."""
+        """Like `gradients`: the mean over examples of the elementwise square of each gradient."""
         return mean_squared_gradients(self.model, self._blocks, self.batches)
 
     @property
@@ -95,11 +95,11 @@ class Probe:
             handle.remove()
 
     def block_states(self) -> Iterator[list[tuple[Tensor, Tensor]]]:
-        """Hidden states on both sides of every block, batch by batch.
+        """Hidden states before and after every block, for each batch.
 
         Yields:
-            One ``(input, output)`` pair per block, each of shape ``(tokens, hidden_size)``; the
-            tokens are those of all examples of the batch, without padding.
+            One ``(input, output)`` pair per block, each of shape ``(tokens, hidden_size)``, with
+            the tokens of all examples of the batch, without padding.
         """
         names = self.anatomy.blocks
         for batch in self.batches:
@@ -114,7 +114,7 @@ class Probe:
 
     @contextmanager
     def trained(self, parts: Sequence[Part], *, learning_rate: float) -> Iterator[None]:
-        """While active, ``parts`` have been trained on ``train_batches``, one step per batch."""
+        """Train ``parts`` on ``train_batches``, one step per batch; restore weights on exit."""
         parameters = [parameter for part in parts for parameter in self.parameters(part)]
         before = [parameter.detach().clone() for parameter in parameters]
         try:

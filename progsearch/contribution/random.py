@@ -1,4 +1,4 @@
-"""Chance as contribution: what any other metric has to beat."""
+"""Random scores: the baseline that every other contribution metric has to beat."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Random(ContributionMetric):
-    """Score of each block: uniform in [0, 1), from the probe's seed alone."""
+    """Score of each block: uniform in [0, 1); depends only on the probe's seed."""
 
     name = "random"
-    description = "random scores, the control that other metrics have to beat"
+    description = "random scores, the baseline that other metrics have to beat"
 
     def scores(self, probe: Probe) -> list[float]:
         """See `ContributionMetric.scores`."""

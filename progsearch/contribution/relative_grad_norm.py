@@ -1,4 +1,4 @@
-"""Relative gradient norm (RGN): the pull of the task against the size of the weights."""
+"""Relative gradient norm (RGN): the gradient norm relative to the size of the weights."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class RelativeGradNorm(ContributionMetric):
-    """Score of block l: ``||dL/dW_l||_2 / ||W_l||_2``, L the mean loss on the probe.
+    """Score of block l: ``||dL/dW_l||_2 / ||W_l||_2``; L is the mean loss on the probe.
 
-    The RGN of Lee et al. 2022, "Surgical fine-tuning improves adaptation to distribution
-    shifts", arXiv 2210.11466, whose Auto-RGN trains layers of high RGN faster.
+    RGN as in Lee et al. 2022, "Surgical fine-tuning improves adaptation to distribution shifts",
+    arXiv 2210.11466, whose Auto-RGN trains layers of high RGN with a higher learning rate.
     """
 
     name = "relative_grad_norm"

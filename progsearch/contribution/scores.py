@@ -1,4 +1,4 @@
-"""Scores of the blocks of a model on a task: computed once, then read from the cache."""
+"""Contribution scores of a model's blocks on a task, computed once and cached."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """How much of the task a metric reads.
+    """How much of the task's data a contribution metric uses.
 
-    A new head is random, and so are the gradients that come down from it: before anything is
-    scored, the head alone is trained a little, and every metric starts from there.
+    A new head is random, and so are the gradients that it passes down. So the head alone is
+    trained briefly before anything is scored, and every metric starts from there.
 
     Attributes:
-        train_examples: Training examples that the head, and metrics that train, learn from.
-        scored_examples: Other training examples, on which scores are measured.
-        batch_size: Examples of a batch of either.
-        head_passes: Passes over ``train_examples`` that fit the head; 0 leaves it random.
-        head_learning_rate: For these passes.
+        train_examples: Number of training examples for training the head, and for metrics that
+            train.
+        scored_examples: Number of other training examples, on which scores are measured.
+        batch_size: Number of examples per batch.
+        head_passes: Passes over the train examples to train the head; 0 leaves it random.
+        head_learning_rate: Learning rate of these passes.
     """
 
     train_examples: int = 256
@@ -61,21 +62,21 @@ def contribution_scores_many(
     device: str | None = None,
     settings: ProbeSettings | None = None,
 ) -> dict[str, tuple[float, ...]]:
-    """Scores of the blocks of a model by each of ``metrics``, input side first.
+    """Scores of a model's blocks by each of ``metrics``, input side first.
 
-    Scores are kept by content: another call with the same weights, data, seed and settings
-    reads them. What has to be computed shares one model and one probe.
+    Scores are cached: another call with the same weights, data, seed and settings reads them.
+    Missing scores are computed with one shared model and probe.
 
     Args:
         model_ref: Alias, folder or hub name.
-        task: Whose training data is read; validation and test data are not.
-        metrics: Names, as `metric_names` lists them.
+        task: The task; only its training data is read.
+        metrics: Names of contribution metrics, as listed by `metric_names`.
         seed: For the new head, the choice of examples and the metrics themselves.
-        device: Where to compute; by default the GPU, where there is one.
-        settings: The probe; by default `ProbeSettings()`.
+        device: The device to compute on; by default the GPU, if there is one.
+        settings: The size of the probe; by default `ProbeSettings()`.
 
     Raises:
-        MetricError: A metric does not exist or gives no usable scores.
+        MetricError: A contribution metric does not exist or its scores cannot be used.
         ProgsearchError: The model or the task cannot be used.
     """
     settings = settings or ProbeSettings()
@@ -112,23 +113,23 @@ def model_scores(
     gradients: list[list[Tensor]] | None = None,
     settings: ProbeSettings | None = None,
 ) -> tuple[float, ...]:
-    """One metric's scores of a model as it is, in the middle of its training.
+    """One contribution metric's scores of a model in its current state, during training.
 
-    Measured on the examples that `contribution_scores_many` reads, unless the training's own
-    gradients say it all. The model is left as it was.
+    They are measured on the same examples as in `contribution_scores_many`, unless the metric
+    can use the latest gradients of the training. The model is not changed.
 
     Args:
-        model: With its classification head.
+        model: The model with its head.
         anatomy: The parts of ``model``.
         split: The training data.
-        metric: Its name.
+        metric: Name of the contribution metric.
         seed: For the choice of examples and the metric itself.
-        gradients: Those that training had last, as `Probe.gradients` holds them; they take the
-            place of a pass where the metric goes by them alone.
-        settings: The probe; by default `ProbeSettings()`.
+        gradients: The latest gradients of the training, in the form of `Probe.gradients`; used
+            instead of new passes if the metric needs only gradients.
+        settings: The size of the probe; by default `ProbeSettings()`.
 
     Raises:
-        MetricError: The metric does not exist or gives no usable scores.
+        MetricError: The contribution metric does not exist or its scores cannot be used.
     """
     chosen = get_metric(metric)
     probe = _probe(model, anatomy, split, seed, settings or ProbeSettings())
@@ -138,10 +139,10 @@ def model_scores(
 
 
 def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:
-    """All that determines scores beside the model, its data and the seed, as JSON-able data.
+    """What determines scores besides the model, its data and the seed, as JSON-able data.
 
     Raises:
-        MetricError: The metric does not exist.
+        MetricError: The contribution metric does not exist.
     """
     return [PROBE_VERSION, asdict(settings or ProbeSettings()), *_identity(get_metric(metric))]
 
@@ -149,7 +150,7 @@ def scoring(metric: str, settings: ProbeSettings | None = None) -> list[Any]:
 def make_probe(
     model_ref: str, data: TaskData, seed: int, device: str | None, settings: ProbeSettings
 ) -> Probe:
-    """A fresh model, its head fitted if that is new, and the examples to measure on."""
+    """A new model, its head trained if that is new, and the examples to measure on."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = load_model(
         model_ref,
@@ -188,7 +189,7 @@ def _probe(
 def _choose(
     n_examples: int, seed: int, settings: ProbeSettings
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Examples to train on and others to score on; small data is split in the same ratio."""
+    """Examples to train on and others to score on; small data sets are split in the same ratio."""
     order = np.random.default_rng(seed).permutation(n_examples)
     n_wanted = settings.train_examples + settings.scored_examples
     n_scored = max(1, settings.scored_examples * min(n_examples, n_wanted) // n_wanted)
@@ -199,7 +200,7 @@ def _choose(
 def _batches(
     split: Split, indices: npt.NDArray[np.int64], size: int, device: torch.device
 ) -> list[dict[str, Tensor]]:
-    # Batches of like lengths hold little padding.
+    # Batches of similar lengths have little padding.
     indices = indices[np.argsort(split.lengths[indices], kind="stable")]
     return [split.batch(indices[i : i + size], device) for i in range(0, len(indices), size)]
 
@@ -210,7 +211,7 @@ def _identity(metric: ContributionMetric) -> tuple[str, str, int]:
 
 
 def _read(path: Path) -> tuple[float, ...] | None:
-    """Scores kept at ``path``; None where the file is missing or damaged in any way."""
+    """The scores cached at ``path``; None if the file is missing or damaged."""
     scores = read_json(path)
     if not (isinstance(scores, list) and scores):
         return None
@@ -227,13 +228,13 @@ def _scored(metric: ContributionMetric, probe: Probe) -> tuple[float, ...]:
 def _checked(scores: Sequence[float], name: str, n_blocks: int) -> tuple[float, ...]:
     if len(scores) != n_blocks:
         raise MetricError(
-            f"contribution metric {name!r} gave {len(scores)} scores for {n_blocks} blocks; "
+            f"contribution metric {name!r} returned {len(scores)} scores for {n_blocks} blocks; "
             "fix the metric or choose another"
         )
     for block, score in enumerate(scores):
         if not math.isfinite(score):
             raise MetricError(
-                f"contribution metric {name!r} gave {score} for block {block}; choose another "
-                "metric, or look for broken weights in the model"
+                f"contribution metric {name!r} returned {score} for block {block}; choose another "
+                "metric, or check the model for broken weights"
             )
     return tuple(float(score) for score in scores)

@@ -1,4 +1,4 @@
-"""Solo training: what each block learns when it alone is trained."""
+"""Solo training: how much the loss falls if a block is the only one trained."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 class Solo(ContributionMetric):
     """Score of block l: ``L(start) - L(after training only embeddings, l and the head)``.
 
-    The view of contribution that Progtuning starts from (Ji et al. 2024, arXiv 2506.21119,
-    figure 1), cut to one pass over the probe's training batches: every block is trained from
-    the same start, and the gain is the fall of the mean loss on the probe's other batches,
-    which is finer than a metric of so few examples.
+    L is the mean loss on the probe. This is the notion of contribution in Progtuning (Ji et al.
+    2024, arXiv 2506.21119, figure 1), shortened to one pass over the probe's training batches:
+    every block is trained from the same start, and the score is the decrease of the mean loss on
+    the probe's other batches. With so few examples, the loss is finer than a task metric.
     """
 
     name = "solo"
-    description = "fall of the loss when only embeddings, head and this block train briefly"
+    description = "decrease of the loss if only embeddings, head and this block train briefly"
 
     def scores(self, probe: Probe) -> list[float]:
         """See `ContributionMetric.scores`."""

@@ -1,4 +1,4 @@
-"""First-order Taylor importance: what setting a block's weights to zero would do to the loss."""
+"""First-order Taylor importance: the effect on the loss of setting a block's weights to zero."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 class Taylor(ContributionMetric):
     """Score of block l: ``sum over w in W_l of mean over examples i of (w * dL_i/dw)^2``.
 
-    Each term is the squared change of the loss L_i of one example, to first order, when w is
-    set to zero: eq. 8 of Molchanov et al. 2019, "Importance estimation for neural network
-    pruning", arXiv 1906.10771, summed over the structure and averaged over minibatches as they
-    do; a minibatch is one example here, which agreed best between seeds.
+    Each term is the squared first-order change of the loss L_i of one example if w is set to
+    zero: eq. 8 of Molchanov et al. 2019, "Importance estimation for neural network pruning",
+    arXiv 1906.10771, summed over the structure and averaged over minibatches, as in the paper. A
+    minibatch is one example here, which gave the best agreement between seeds.
     """
 
     name = "taylor"

@@ -1,4 +1,4 @@
-"""What a schedule costs, known before any training."""
+"""The costs of a schedule, computed before any training."""
 
 from progsearch.costs.parts import ModelCost, PartCost, steps_per_epoch
 from progsearch.schedule.run_cost import RunCost

@@ -1,4 +1,4 @@
-"""Measures what each part of a model computes, with torch's own FLOP counter."""
+"""Measures the FLOPs of each part of a model with torch's FLOP counter."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def measure_parts(
     batch: Mapping[str, Tensor],
     parameters: Mapping[Part, int],
 ) -> ModelCost:
-    """The cost of every part of ``model``, which is left as it was.
+    """The cost of every part of ``model``, which is not changed.
 
-    Counted are matrix products, a multiplication and an addition as two FLOPs. Attention counts
-    as its plain products, whichever kernel will compute it.
+    Only matrix products count; a multiplication and an addition are two FLOPs. Attention counts
+    as plain matrix products, whichever kernel computes it.
 
     Args:
         model: The model with its method applied.
         anatomy: Its parts.
-        trainable: What the method trains.
+        trainable: The parameters that the method trains.
         batch: Examples of typical length, with labels; the FLOPs are means per example.
-        parameters: How many parameters each part had before the method was applied.
+        parameters: Number of parameters of each part before the method was applied.
     """
     names: dict[Part, tuple[str, ...]] = {
         "embeddings": trainable.embeddings,
@@ -62,7 +62,7 @@ def measure_parts(
             forward=whole.forward[part] / n_examples,
             backward=whole.backward[part] / n_examples,
             backward_first=lowest.backward[part] / n_examples,
-            # Nothing lies below the embeddings that a gradient could be handed to.
+            # There is nothing below the embeddings to pass a gradient to.
             backward_through=0.0 if part == "embeddings" else frozen.backward[part] / n_examples,
         )
         for part in names
@@ -75,20 +75,20 @@ def measure_parts(
 
 
 class _CutPass:
-    """One forward pass, cut at both ends of every block, and the backward pass of each piece.
+    """One forward pass, cut before and after every block, and a backward pass of each part.
 
-    The pieces share no graph, so the backward pass of each is counted by itself.
+    The parts share no graph, so the backward pass of each is counted separately.
 
     Args:
-        model: The model; its parameters are made to require a gradient or not.
+        model: The model; sets ``requires_grad`` of its parameters.
         anatomy: Its parts.
-        batch: What to run it on.
+        batch: The input.
         trained: Names of the parameters that require a gradient.
-        gradient_below: Whether each piece has to hand a gradient down.
+        gradient_below: Whether each part has to pass a gradient down.
 
     Attributes:
         forward: FLOPs of the forward pass of each part, for the whole batch.
-        backward: Likewise of the backward pass.
+        backward: FLOPs of the backward pass of each part, for the whole batch.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class _CutPass:
             for hook in self._watch(modules[name], index)
         ]
         try:
-            # The counter has no formula for a CPU's fused attention kernel: take plain products.
+            # The counter has no formula for the fused attention kernel of a CPU.
             with evaluating(model), sdpa_kernel(SDPBackend.MATH), self._counter:
                 self._ends["head"] = [model(**batch).loss]
                 total = self._counter.get_total_flops()
@@ -132,7 +132,7 @@ class _CutPass:
         def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
             nonlocal start
             start = self._counter.get_total_flops()
-            # What comes from the embeddings; the output of the block before is already cut.
+            # Tensors from the embeddings; the output of the previous block is already cut.
             self._ends["embeddings"] += _with_graph((args, kwargs))
             return tree_map(lambda v: self._cut(v) if _requires_grad(v) else v, (args, kwargs))
 

@@ -1,7 +1,6 @@
-"""What a schedule costs, known before any training.
+"""The cost of a schedule, computed from the costs of the model's parts.
 
-Follows from the schedule and from what the parts of the model hold and compute; measuring the
-parts is the business of `progsearch.costs.flops`, composing them is arithmetic.
+`progsearch.costs.flops` measures the parts; this module only adds them up.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from progsearch.schedule.run_cost import RunCost
 
 
 def steps_per_epoch(n_examples: int, batch_size: int, gradient_accumulation: int = 1) -> int:
-    """Optimizer steps of one pass over ``n_examples``; the last ones may be smaller."""
+    """Optimizer steps per epoch of ``n_examples``; the last one may have fewer examples."""
     return math.ceil(math.ceil(n_examples / batch_size) / gradient_accumulation)
 
 
@@ -23,12 +22,12 @@ class PartCost:
     """One part of a model (embeddings, a block or the head) under one fine-tuning method.
 
     Attributes:
-        parameters: All parameters of the part, as in full fine-tuning.
-        trainable: Those the method trains while the part is not frozen.
+        parameters: Number of parameters of the part, as in full fine-tuning.
+        trainable: Number of parameters that the method trains while the part is not frozen.
         forward: FLOPs of its forward pass for one example.
-        backward: FLOPs of its backward pass when it is trained and hands a gradient down.
-        backward_first: The same when it is the lowest trained part, so hands none down.
-        backward_through: The same when it is frozen and only hands the gradient down.
+        backward: FLOPs of its backward pass if it is trained and passes a gradient down.
+        backward_first: The same if it is the lowest trained part, so it passes none down.
+        backward_through: The same if it is frozen and only passes the gradient down.
     """
 
     parameters: int
@@ -41,7 +40,7 @@ class PartCost:
 
 @dataclass(frozen=True)
 class ModelCost:
-    """The parts of a model in the order of the forward pass."""
+    """The costs of a model's parts, in the order of the forward pass."""
 
     embeddings: PartCost
     blocks: tuple[PartCost, ...]
@@ -49,12 +48,12 @@ class ModelCost:
 
     @property
     def parameters(self) -> int:
-        """Number of parameters that full fine-tuning updates at every step."""
+        """Number of parameters that full fine-tuning updates in every step."""
         return sum(part.parameters for part in (self.embeddings, *self.blocks, self.head))
 
     @property
     def full_flops(self) -> float:
-        """FLOPs of forward and backward of this method's full schedule, for one example."""
+        """FLOPs of forward and backward pass for one example, if this method freezes nothing."""
         return self.flops_in(Schedule.full(len(self.blocks)).stages[0])
 
     def _parts(self, stage: Stage) -> list[tuple[PartCost, bool]]:
@@ -70,12 +69,12 @@ class ModelCost:
         return sum(part.trainable for part, trained in self._parts(stage) if trained)
 
     def flops_in(self, stage: Stage) -> float:
-        """FLOPs of forward and backward of one example in ``stage``."""
+        """FLOPs of forward and backward pass for one example in ``stage``."""
         total = 0.0
         gradient_below = False
         for part, trained in self._parts(stage):
             total += part.forward
-            # A part that trains no parameter (LoRA's embeddings) needs no gradient.
+            # A part without trained parameters (the embeddings with LoRA) needs no gradient.
             if trained and part.trainable:
                 total += part.backward if gradient_below else part.backward_first
                 gradient_below = True
@@ -89,8 +88,8 @@ class ModelCost:
         Args:
             schedule: The stages.
             epochs: Passes over the training data.
-            examples: Training examples of one epoch.
-            total_steps: Optimizer steps of the run; stage ends are rounded to them.
+            examples: Number of training examples.
+            total_steps: Optimizer steps of the run; stages end at whole steps.
         """
         spans = schedule.spans(total_steps)
         updates = sum((end - first) * self.updated_in(s) for first, end, s in spans)

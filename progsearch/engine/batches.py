@@ -1,4 +1,4 @@
-"""Which examples form which batch: grouped by length, fixed by the seed."""
+"""Groups examples into batches: by length, in an order fixed by the seed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Indices = npt.NDArray[np.int64]
 # Examples are sorted by length within chunks of this many batches, as transformers' length-grouped
 # sampler does: near-uniform batches, while the order stays close to random.
 _BATCHES_PER_CHUNK = 50
-# Tokens of a batch that needs no gradients. On a CPU more of them leave its cache; a GPU takes all
-# that make it worth starting.
+# Tokens per batch of a pass without gradients. On a CPU, larger batches do not fit its cache; on
+# a GPU, smaller ones leave it idle.
 _TOKENS_ON_CPU = 2048
 _TOKENS_ON_GPU = 16384
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples that pass the model together.
+    """The examples of one forward pass.
 
     Attributes:
-        split: Where they are from.
-        indices: Which they are.
-        width: Tokens that they are padded to.
-        cached: Whether what was kept of earlier passes may stand in for a part of this one.
+        split: The split that they are from.
+        indices: Their indices in the split.
+        width: The number of tokens that they are padded to.
+        cached: Whether cached results of earlier passes may replace a part of this one.
     """
 
     split: Split
@@ -42,22 +42,22 @@ class Batch:
 
     @classmethod
     def of(cls, split: Split, indices: Indices, *, cached: bool = True) -> Batch:
-        """Padded to the longest of the examples."""
+        """A batch padded to its longest example."""
         return cls(split, indices, int(split.lengths[indices].max()), cached)
 
     @property
     def tokens(self) -> int:
-        """How many tokens it holds, padding included."""
+        """Number of tokens, including padding."""
         return len(self.indices) * self.width
 
     @property
     def units(self) -> int:
-        """How many units of the loss it holds: the loss of a batch is the mean over them."""
+        """Number of loss units: the loss of a batch is the mean over them."""
         return int(self.split.units[self.indices].sum())
 
     @property
     def is_padded(self) -> bool:
-        """Whether any of the examples is padded."""
+        """Whether at least one example is padded."""
         return bool(self.split.lengths[self.indices].min() < self.width)
 
 
@@ -66,18 +66,18 @@ class TrainingBatches:
 
     Args:
         split: The training data.
-        training: Size of batches, how many make a step, and the seed.
-        device: Where they pass the model.
+        training: Batch size, gradient accumulation and seed.
+        device: The model's device.
     """
 
     def __init__(self, split: Split, training: TrainingConfig, device: torch.device) -> None:
         self._split = split
         self._training = training
-        # On a GPU steps are recorded by width.
+        # On a GPU, steps are recorded as CUDA graphs, one per width.
         self._has_few_widths = device.type == "cuda"
 
     def steps_of(self, epoch: int) -> list[list[Batch]]:
-        """The batches of each step of an epoch, counted from 0."""
+        """The batches of each step of an epoch (0-based)."""
         training = self._training
         batches = epoch_batches(self._split.lengths, training.batch_size, training.seed, epoch)
         return [
@@ -94,14 +94,14 @@ class TrainingBatches:
 
 
 def weighted(loss: Tensor, units: int, units_of_step: int) -> Tensor:
-    """A batch's part of the loss of its step.
+    """The contribution of a micro-batch to the loss of its optimizer step.
 
-    The loss of a step is the mean over its units, however they are spread over batches.
+    The loss of a step is the mean over its units, however they are split into batches.
 
     Args:
-        loss: The mean over the units of the batch.
-        units: Of the batch.
-        units_of_step: Of all batches of the step.
+        loss: The mean loss over the units of the batch.
+        units: Number of units in the batch.
+        units_of_step: Number of units in all batches of the step.
     """
     weight = units / units_of_step
     return loss * weight if weight != 1 else loss
@@ -113,13 +113,13 @@ def epoch_batches(
     """The batches of one epoch, in training order.
 
     Args:
-        lengths: Tokens of each example, shape ``(n_examples,)``.
-        batch_size: Examples of a batch.
+        lengths: Number of tokens of each example, shape ``(n_examples,)``.
+        batch_size: Number of examples per batch.
         seed: Seed of the run.
-        epoch: 0-based; each epoch has an order of its own.
+        epoch: 0-based; each epoch has its own order.
 
     Returns:
-        Index arrays of ``batch_size`` examples; the only smaller one comes last.
+        Index arrays of ``batch_size`` examples; if one is smaller, it comes last.
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(lengths))
@@ -135,21 +135,21 @@ def epoch_batches(
 
 
 def optimizer_steps(batches: list[Indices], gradient_accumulation: int) -> Iterator[list[Indices]]:
-    """The batches grouped by the optimizer step that they make together."""
+    """The batches grouped by optimizer step."""
     for start in range(0, len(batches), gradient_accumulation):
         yield batches[start : start + gradient_accumulation]
 
 
 def common_width(longest: int, most: int) -> int:
-    """The number of tokens to pad a batch to, so that there are few widths.
+    """The width to pad a batch to, rounded up so that there are few different widths.
 
     Args:
-        longest: Tokens of the batch's longest example.
-        most: Tokens of the longest example of all.
+        longest: Number of tokens of the batch's longest example.
+        most: Number of tokens of the split's longest example.
 
     Returns:
-        A multiple of 8, or of an eighth of the power of two below if that is more; at most
-        ``most``.
+        ``longest`` rounded up to a multiple of 8, or of an eighth of the largest power of two
+        below it if that is more; at most ``most``.
     """
     multiple = 1 << max(3, longest.bit_length() - 4)
     return min(-(-longest // multiple) * multiple, most)
@@ -158,9 +158,9 @@ def common_width(longest: int, most: int) -> int:
 def evaluation_batches(lengths: npt.NDArray[np.integer], device: torch.device) -> list[Indices]:
     """All examples once, for passes without gradients on ``device``.
 
-    Sorted by length, so that little is padding. However long the texts are, a batch holds about
-    as many tokens: what a pass takes for few and for many of them, such as casting the weights,
-    is then spread over many.
+    Examples are sorted by length, so that there is little padding. All batches hold about the
+    same number of tokens, so that the fixed cost of a pass, such as casting the weights, is
+    spread over many tokens even if the texts are short.
     """
     tokens = _TOKENS_ON_CPU if device.type == "cpu" else _TOKENS_ON_GPU
     order = np.argsort(-lengths, kind="stable")

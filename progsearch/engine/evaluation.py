@@ -1,4 +1,4 @@
-"""Passes without gradients over all examples of a split."""
+"""Collects a model's outputs on a split, without gradients; the task type computes the metrics."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def outputs(
     precision: Precision,
     cached: bool,
 ) -> Tensor:
-    """What is kept of the model's output on ``split``, on the CPU.
+    """The kept part of the model's output on ``split``, on the CPU.
 
     Args:
         split: The examples.
-        forward: Makes the pass of a batch, given the numbers of its examples on the device.
-        keep: What is kept of an output, reduced on the device: shape ``(rows, ...)``, or
-            ``(rows, width, ...)`` if the split's targets are per token.
-        device: Where the model is.
-        precision: Of the passes.
-        cached: Whether what was kept of earlier passes may stand in for a part of these.
+        forward: Runs the forward pass of a batch, given its example indices on the device.
+        keep: Returns the part of an output to keep, reduced on the device: shape ``(rows, ...)``,
+            or ``(rows, width, ...)`` if the split's targets are per token.
+        device: The model's device.
+        precision: Precision of the passes.
+        cached: Whether cached results of earlier passes may replace a part of these.
 
     Returns:
         In the split's order; shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` without
@@ -43,7 +43,7 @@ def outputs(
     """
     batches = evaluation_batches(split.lengths, device)
     kept: list[Tensor] = []
-    # Around all batches: what it has cast of the trained weights serves them all.
+    # One context for all batches: autocast then casts the trained weights only once.
     with autocast(precision, device):
         for indices in batches:
             rows = torch.from_numpy(indices).to(device, non_blocking=True)
@@ -60,19 +60,19 @@ def in_split_order(
     *,
     per_token: bool,
 ) -> Tensor:
-    """Outputs of all batches as those of the split, on the CPU.
+    """The outputs of all batches in the split's order, on the CPU.
 
     Args:
-        kept: Per batch, one row per example, or per token of its examples without padding.
-        batches: Which examples the batches hold; together each example once.
-        lengths: Tokens of each example.
-        per_token: Whether a row is a token's, not an example's.
+        kept: Per batch, one row per example, or one per token of its examples without padding.
+        batches: The indices of the examples in each batch; together each example once.
+        lengths: Number of tokens of each example.
+        per_token: Whether there is one row per token instead of per example.
     """
     order = np.concatenate(batches)
     if per_token:
         starts = np.cumsum(lengths) - lengths
         order = np.concatenate([np.arange(starts[i], starts[i] + lengths[i]) for i in order])
-    # Taken off the device once: each time, the process waits for it.
+    # One copy for all batches: each copy from the device makes the process wait.
     as_passed = torch.cat(list(kept)).cpu()
     in_order = torch.empty_like(as_passed)
     in_order[torch.as_tensor(order)] = as_passed
@@ -80,7 +80,7 @@ def in_split_order(
 
 
 def _without_padding(output: Tensor, lengths: npt.NDArray[np.integer]) -> Tensor:
-    """The rows of real tokens of ``output``, shape ``(rows, width, ...)``, example by example."""
+    """The rows of ``output`` that are not padding; ``output`` has shape ``(rows, width, ...)``."""
     width = output.shape[1]
     places = np.concatenate([np.arange(n) + row * width for row, n in enumerate(lengths)])
     return output.flatten(0, 1)[torch.from_numpy(places).to(output.device, non_blocking=True)]

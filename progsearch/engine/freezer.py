@@ -1,4 +1,4 @@
-"""Applies a stage to a model: what is trained and what is frozen."""
+"""Applies a stage to a model: freezes and unfreezes its parts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from progsearch.schedule import Stage
 
 
 class Freezer:
-    """Freezes and thaws the parts of one model.
+    """Freezes and unfreezes the parts of one model.
 
     A frozen part has no gradient, no optimizer state and no dropout. The engine and the Trainer
-    callback share this class, so that both mean the same by "frozen".
+    callback share this class, so "frozen" means the same in both.
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, trainable: TrainableParameters) -> None:
@@ -28,14 +28,14 @@ class Freezer:
         self._frozen_modules: list[nn.Module] = []
 
     def enter(self, stage: Stage, optimizer: Optimizer) -> None:
-        """Start ``stage``: from now on its parts are trained and no others."""
+        """Start ``stage``: from now on only its parts are trained."""
         trained = self._trainable.names(stage)
         for name, parameter in self._parameters.items():
             parameter.requires_grad_(name in trained)
             if name not in trained:
                 parameter.grad = None
-                # Adam would keep two tensors of the parameter's size for nothing, and continue
-                # from stale moments if it were thawed again.
+                # Adam would keep two unused tensors of the parameter's size, and would continue
+                # from stale moments if the parameter were unfrozen later.
                 optimizer.state.pop(parameter, None)
         self._frozen_modules = [
             module
@@ -45,17 +45,17 @@ class Freezer:
         self.set_modes()
 
     def set_modes(self) -> None:
-        """Training mode except for the frozen parts; needed after each ``model.train()``."""
+        """Set training mode, except in the frozen parts."""
         self._model.train()
         self.freeze_modes()
 
     def freeze_modes(self) -> None:
-        """Turn dropout off in the frozen parts of a model that is in training mode."""
+        """Turn off dropout in the frozen parts; call it after each ``model.train()``."""
         for module in self._frozen_modules:
             module.eval()
 
     def frozen_prefix(self, stage: Stage) -> int:
-        """How many leading blocks are a constant function of the input in ``stage``."""
+        """The number of leading blocks whose output depends only on the input in ``stage``."""
         trained = replace(stage, embeddings=self._trains_embeddings(stage))
         return trained.frozen_prefix(self._anatomy.n_blocks)
 
@@ -65,7 +65,7 @@ class Freezer:
         """The step before ``step`` from which the frozen prefix of ``stage`` has been frozen.
 
         Args:
-            stage: The one that begins at ``step``.
+            stage: The stage that begins at ``step``.
             spans: All stages of the run, as ``(first step, end step, stage)``.
             step: An optimizer step.
         """
@@ -76,10 +76,10 @@ class Freezer:
         return max(trained, default=0)
 
     def frozen_after_prefix(self, stage: Stage) -> str | None:
-        """Which other blocks are frozen, and why their output changes all the same.
+        """Names the frozen blocks after the prefix, and why their output still changes.
 
         Returns:
-            Part of a sentence; None if there is no such block.
+            A phrase for the log; None if there is no such block.
         """
         depth = self.frozen_prefix(stage)
         trained = stage.trainable_blocks
@@ -90,7 +90,7 @@ class Freezer:
         return f"frozen blocks {', '.join(map(str, frozen))}, whose input changes with {below}"
 
     def _trains_embeddings(self, stage: Stage) -> bool:
-        # Embeddings of which the method trains nothing (LoRA) count as frozen.
+        # Embeddings count as frozen if the method trains no parameter of them (LoRA).
         return stage.embeddings and bool(self._trainable.embeddings)
 
     def _frozen_parts(self, stage: Stage) -> list[Part]:

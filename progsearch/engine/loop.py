@@ -1,7 +1,11 @@
-"""The training loop: one model, one schedule, exact for a seed.
+"""The training loop: one model, one schedule, the same weights for the same seed.
 
-Every random choice of a step follows from (seed, step) alone, never from what ran before it, so
-that a run can be cut anywhere and give the same weights.
+The random numbers of a step depend on (seed, step) alone, not on earlier steps. So a run can be
+interrupted and resumed at any step and still give the same weights.
+
+A *stage* is a part of the run in which the set of trainable parts does not change. A *span* is a
+stage with its first step and the step after its last. A *segment* ends wherever a stage or an
+epoch ends; it is the unit that is stored and reused (`progsearch.training.segments`).
 """
 
 from __future__ import annotations
@@ -33,30 +37,30 @@ from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
 from progsearch.tasks.types.base import logits
 
-# The loss is read this often, in steps: on a GPU each time waits for the device.
+# Steps between two checks of the loss: on a GPU each check waits for the device.
 _LOSS_CHECK = 32
-# Larger than any run's number of steps, so that no two seeds share a step's random numbers.
+# Larger than the number of steps of any run, so that two seeds never share random numbers.
 _SEED_STRIDE = 1_000_000_007
 
 
 class Engine:
-    """Trains ``model`` as ``plan`` says on ``split``.
+    """Trains ``model`` on ``split`` according to ``plan``.
 
     Args:
-        model: On the device where it is trained.
+        model: The model, on the device where it is trained.
         anatomy: Its parts.
-        trainable: What its method trains.
-        plan: When which parts are trained; stages that have not begun may change.
+        trainable: The parameters that its method trains.
+        plan: The schedule of the run; stages that have not begun may change.
         training: Hyperparameters and the seed.
         split: The training data.
-        shortcuts: What spares work; see `usual_shortcuts`.
+        shortcuts: Optimisations that do not change the result; see `usual_shortcuts`.
 
     Attributes:
         step: Optimizer steps made so far.
         total_steps: Optimizer steps of the whole run.
-        steps_per_epoch: Optimizer steps of one pass over the data.
-        memory: The most memory held so far.
-        precision: What the configured precision means on this device.
+        steps_per_epoch: Optimizer steps per epoch.
+        memory: Peak memory so far.
+        precision: The configured precision, resolved for this device.
         optimizer: AdamW and its learning rate.
     """
 
@@ -100,8 +104,9 @@ class Engine:
         Raises:
             TrialFailed: The loss is no longer finite.
         """
-        # The optimizer may not hold the parameters of the whole model.
-        assert not self._finished, "a finished training cannot go on"
+        # `finish` may replace parameters (a reduced token embedding by the whole one), and the
+        # optimizer does not hold the new ones.
+        assert not self._finished, "a finished run cannot be trained further"
         with self._determinism.on():
             for span in self._plan.spans:
                 first, end, _ = span
@@ -141,6 +146,8 @@ class Engine:
 
     def _make_step(self, batches: list[Batch]) -> None:
         rows = [torch.from_numpy(batch.indices) for batch in batches]
+        # First, because recording a step may change the state of the random generator. It needs
+        # neither value below: recorded kernels read the learning rate and the seed at each replay.
         shortcut = self.shortcuts.step(batches, rows, self._update)
         self.optimizer.set_learning_rate(self.step)
         seed_generator(self._training.seed * _SEED_STRIDE + self.step, self._device)
@@ -153,14 +160,15 @@ class Engine:
             self._check_loss()
 
     def _update(self, batches: list[Batch], rows: list[Tensor]) -> None:
-        """All of a step that the device does, and nothing that waits for it."""
+        """The device's work of one step; nothing here waits for the device."""
+        # A recording that failed midway may have left gradients.
         self.optimizer.forget_gradients()
         self.memory.begin_step(max(batch.tokens for batch in batches))
         units_of_step = sum(batch.units for batch in batches)
         for batch, rows_of_batch in zip(batches, rows, strict=True):
             with autocast(self.precision, self._device):
                 loss = self._forward(batch, rows_of_batch).loss
-            # Activations are highest here, gradients after the backward pass.
+            # Activations peak here, gradients after the backward pass.
             self.memory.sample()
             part = self._scaler.scale(weighted(loss, batch.units, units_of_step))
             part.backward()  # type: ignore[no-untyped-call]
@@ -170,6 +178,7 @@ class Engine:
         self.optimizer.clip()
         self._scaler.step(self.optimizer.adamw)
         self._scaler.update()
+        # Free their memory for the activations of the next step.
         self.optimizer.forget_gradients()
 
     def _forward(self, batch: Batch, rows: Tensor) -> Any:
@@ -181,7 +190,7 @@ class Engine:
         if not torch.isfinite(self._loss_sum):
             raise TrialFailed(f"the loss is not finite at step {self.step} of {self.total_steps}")
 
-    # -- what the steps above need -----------------------------------------------------------
+    # -- passes outside a step ---------------------------------------------------------------
 
     def _pass_outside_step(self, batch: Batch) -> Any:
         rows = torch.from_numpy(batch.indices).to(self._device, non_blocking=True)
@@ -189,7 +198,8 @@ class Engine:
             return self._forward(batch, rows)
 
     def _rehearse(self) -> None:
-        """The passes of the next batch, whose gradients are dropped."""
+        """Run forward and backward of the next batch and drop the gradients."""
+        # `Determinism.settle` runs this twice if an operation is refused midway.
         self.optimizer.forget_gradients()
         epoch, position = divmod(self.step, self.steps_per_epoch)
         batch, *_ = self._data.steps_of(epoch)[position]
@@ -205,14 +215,14 @@ class Engine:
         *,
         precision: Precision | None = None,
     ) -> Tensor:
-        """What is kept of the model's output on ``split``, in its order, on the CPU.
+        """The kept part of the model's output on ``split``, in its order, on the CPU.
 
         Args:
             split: The examples.
-            keep: What is kept of the output of a batch: shape ``(rows, ...)``, or
+            keep: Returns the part of a batch's output to keep: shape ``(rows, ...)``, or
                 ``(rows, width, ...)`` if the split's targets are per token.
-            precision: Of the passes; by default the training's. With a precision, nothing that
-                was kept of earlier passes is used: it was computed in the training's.
+            precision: Precision of the passes; by default that of the training. If it is given,
+                no cached results are used: they were computed in the training's precision.
 
         Returns:
             Shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` if the split's targets are
@@ -242,16 +252,16 @@ class Engine:
     # -- state -------------------------------------------------------------------------------
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
-        """The tensors that a continuation needs: weights of ``names``, Adam's of the trained."""
+        """The tensors needed to resume: the weights of ``names`` and Adam's state."""
         return take_state(self._model, self.optimizer.adamw, names)
 
     def restore(self, step: int, chain: Sequence[dict[str, Tensor]]) -> None:
-        """Go to ``step``, as another engine left it.
+        """Load the state that another engine had after ``step``.
 
         Args:
-            step: Optimizer steps made.
-            chain: What `state` gave at this step and at the ends of segments before it, the
-                last one first; together they hold every weight that was trained.
+            step: Number of optimizer steps made.
+            chain: The results of `state` at this step and at the ends of earlier segments, the
+                latest first; together they hold every weight that was trained.
         """
         put_state(self._model, self.optimizer.adamw, chain)
         self.shortcuts.forget()
@@ -263,7 +273,7 @@ class Engine:
         return self._trainable.names(*self._plan.stages_between(first, end))
 
     def decay(self, name: str) -> float:
-        """What weight decay alone would have made of a parameter so far, as a factor."""
+        """The factor by which weight decay alone would have scaled a parameter so far."""
         steps = (
             range(first, min(end, self.step))
             for first, end, stage in self._plan.spans
@@ -272,6 +282,6 @@ class Engine:
         return self.optimizer.decay(name, chained.from_iterable(steps))
 
     def finish(self) -> None:
-        """Leave the model whole; it is not trained further. May be called again."""
+        """Restore the whole model; it cannot be trained further. May be called again."""
         self._finished = True
         self.shortcuts.finish(self.decay)

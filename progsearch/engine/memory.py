@@ -1,4 +1,4 @@
-"""The most memory that a run held, and how a process keeps memory that it will need again."""
+"""Measures a run's peak memory, and makes a process keep freed memory for reuse."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import torch
 class PeakMemory:
     """Peak bytes since this object was made, on the GPU or in this process.
 
-    A worker runs many trials and keeps what one of them freed for the next, so on a CPU neither
-    the process's high-water mark nor its resident size is the run's own: counted is what is in
-    use. If the C library does not tell that, it is the resident size.
+    A worker runs many trials and keeps freed memory for the next one. So on a CPU neither the
+    process's high-water mark nor its resident size belongs to one run; this class counts the
+    bytes in use. If the C library does not report them, it counts the resident size.
 
-    On a CPU memory is read when `sample` is called, which takes a millisecond with a large heap.
-    So `begin_step` skips the steps that need no more than an earlier one of their stage.
+    On a CPU, memory is read when `sample` is called, which takes a millisecond with a large heap.
+    So `begin_step` skips steps that need no more memory than an earlier one of their stage.
 
     Args:
-        device: Where the run is.
+        device: The device of the run.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -35,20 +35,20 @@ class PeakMemory:
             _give_back()
 
     def begin_stage(self) -> None:
-        """Other tensors take part from now on, so no earlier step says what is needed."""
+        """A new stage uses other tensors, so earlier steps no longer bound the memory."""
         self._most_tokens = 0
         self._steps = 0
 
     def begin_step(self, tokens: int) -> None:
-        """The samples up to the next step are of a step whose largest batch has ``tokens``."""
+        """Begin a step whose largest batch has ``tokens``; the next samples belong to it."""
         self._skips = tokens <= self._most_tokens
-        # Adam's state is not there in a stage's first step.
+        # In the first step of a stage, Adam's state does not exist yet.
         if self._steps and not self._skips:
             self._most_tokens = tokens
         self._steps += 1
 
     def sample(self) -> None:
-        """Read the memory now; call it when memory is highest."""
+        """Read the memory now; call it where memory peaks."""
         if self._device.type != "cuda" and not self._skips:
             self._sampled = max(self._sampled, _held())
 
@@ -60,7 +60,7 @@ class PeakMemory:
         return self._sampled
 
 
-# glibc's malloc.h, and how much of what was freed a process may keep.
+# Constants of glibc's malloc.h, and the freed memory that a process may keep.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _KEPT_BYTES = 2**30
 
@@ -94,11 +94,11 @@ def _mallinfo2() -> ctypes._NamedFuncPointer | None:
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep freed memory for its next step; for processes that only train.
+    """Make this process keep freed memory for its next step; for processes that only train.
 
-    glibc returns large blocks to the system whenever they are freed, such as all gradients
-    after each step, and the next step then waits for tens of thousands of page faults. On
-    systems with another C library this does nothing.
+    glibc returns large blocks to the system as soon as they are freed, such as all gradients
+    after each step. The next step then waits for tens of thousands of page faults. With another
+    C library this function does nothing.
     """
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:
@@ -107,14 +107,14 @@ def keep_freed_memory() -> None:
 
 
 def _give_back() -> None:
-    """Return freed memory to the system if it has become much: pieces that fit nothing."""
+    """Return freed memory to the system if there is much of it: it is too fragmented to reuse."""
     read, trim = _mallinfo2(), getattr(_libc, "malloc_trim", None)
     if read is not None and trim is not None and read().fordblks > _KEPT_BYTES:
         trim(0)
 
 
 def _held() -> int:
-    """Bytes that this process uses."""
+    """Bytes in use by this process."""
     read = _mallinfo2()
     if read is None:
         return int(psutil.Process().memory_info().rss)
@@ -124,7 +124,7 @@ def _held() -> int:
 
 @cache
 def _outside_heap() -> int:
-    """Bytes of code and the like; it hardly changes once a process trains."""
+    """Bytes outside the heap, such as code; hardly changes once a process trains."""
     read = _mallinfo2()
     assert read is not None
     heap = read()

@@ -18,12 +18,12 @@ class Optimizer:
     """AdamW with a learning rate that warms up and decays over the whole run.
 
     Args:
-        model: On the device where it is trained.
-        training: Learning rate, warm-up, weight decay and the largest norm of the gradients.
+        model: The model, on the device where it is trained.
+        training: Learning rate, warm-up, weight decay and maximum gradient norm.
         total_steps: Optimizer steps of the whole run.
 
     Attributes:
-        adamw: torch's optimizer; it holds the parameters that are in training.
+        adamw: torch's optimizer; it holds the parameters that are being trained.
     """
 
     def __init__(self, model: nn.Module, training: TrainingConfig, total_steps: int) -> None:
@@ -42,7 +42,7 @@ class Optimizer:
                 {"params": groups[0], "weight_decay": training.weight_decay},
                 {"params": groups[1], "weight_decay": 0.0},
             ],
-            # On a GPU a tensor, which recorded steps can read.
+            # On a GPU the learning rate is a tensor, so that recorded steps can read it.
             lr=torch.zeros((), device=device) if on_gpu else 0.0,
             fused=True,
             capturable=on_gpu,
@@ -50,19 +50,19 @@ class Optimizer:
         self._all = [list(group["params"]) for group in self.adamw.param_groups]
 
     def take_trainable(self) -> None:
-        """From now on, update the parameters that require a gradient now."""
+        """From now on, update the parameters that currently require a gradient."""
         for group, parameters in zip(self.adamw.param_groups, self._all, strict=True):
             group["params"] = [p for p in parameters if p.requires_grad]
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up from 0, then linear decay to 0, as transformers' ``linear`` schedule."""
+        """Linear warm-up from 0, then linear decay to 0: transformers' ``linear`` schedule."""
         if step < self._warmup_steps:
             return self._training.learning_rate * (step / self._warmup_steps)
         left = (self._total_steps - step) / max(1, self._total_steps - self._warmup_steps)
         return self._training.learning_rate * left
 
     def set_learning_rate(self, step: int) -> None:
-        """Take the learning rate of ``step``."""
+        """Set the learning rate of ``step``."""
         value = self.learning_rate(step)
         for group in self.adamw.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -71,7 +71,7 @@ class Optimizer:
                 group["lr"] = value
 
     def clip(self) -> None:
-        """Scale the gradients down to the largest norm, or have the next step do it."""
+        """Clip the gradients to the maximum norm; on a CPU the fused AdamW step does it."""
         parameters = self._in_training
         grads = [p.grad for p in parameters if p.grad is not None]
         norm, largest = get_total_norm(grads), self._training.max_grad_norm
@@ -81,18 +81,18 @@ class Optimizer:
             clip_grads_with_norm_(parameters, largest, norm)
 
     def forget_gradients(self) -> None:
-        """Give the memory of all gradients back."""
+        """Drop all gradients and free their memory."""
         for parameter in self._in_training:
             parameter.grad = None
 
     def recent_gradients(self, parameters: Iterable[nn.Parameter]) -> list[Tensor] | None:
-        """The mean gradient of each parameter over the last steps, in its shape.
+        """The mean gradient of each parameter over the last steps, in the parameter's shape.
 
-        The mean that Adam keeps (the bias-corrected first moment of algorithm 1 in arXiv
-        1412.6980): of clipped gradients, each weighing 0.9 times what the next one does.
+        This is Adam's bias-corrected first moment (algorithm 1 in arXiv 1412.6980): the mean of
+        clipped gradients, in which each has 0.9 times the weight of the next one.
 
         Returns:
-            None if some of the parameters are not in training.
+            None if some of the parameters are not being trained.
         """
         beta = self.adamw.defaults["betas"][0]
         states = [self.adamw.state.get(parameter) for parameter in parameters]
@@ -101,11 +101,11 @@ class Optimizer:
         return [state["exp_avg"] / (1 - beta ** float(state["step"])) for state in states if state]
 
     def decay(self, name: str, steps: Iterable[int]) -> float:
-        """What weight decay alone makes of a parameter over ``steps``, as a factor.
+        """The factor by which weight decay alone scales a parameter over ``steps``.
 
         Args:
             name: The parameter's name.
-            steps: Those in which it is trained.
+            steps: The steps in which it is trained.
         """
         weight_decay = self._training.weight_decay if name in self._decayed else 0.0
         factor = 1.0

@@ -1,4 +1,4 @@
-"""What a continuation of a training needs, as named tensors."""
+"""The state needed to resume training, as named tensors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _WEIGHT = "weight"
 
 
 def take_state(model: nn.Module, optimizer: Optimizer, names: Iterable[str]) -> dict[str, Tensor]:
-    """The weights of ``names`` and what Adam keeps of every parameter, not copied.
+    """The weights of ``names`` and Adam's state of every parameter, not copied.
 
     Returns:
-        Keys are ``weight:NAME`` and Adam's own, such as ``exp_avg:NAME``.
+        Tensors by key: ``weight:NAME``, and for Adam's state such as ``exp_avg:NAME``.
     """
     parameters = dict(model.named_parameters())
     tensors = {f"{_WEIGHT}:{name}": parameters[name].detach() for name in names}
@@ -26,13 +26,13 @@ def take_state(model: nn.Module, optimizer: Optimizer, names: Iterable[str]) -> 
 
 
 def put_state(model: nn.Module, optimizer: Optimizer, chain: Sequence[dict[str, Tensor]]) -> None:
-    """Bring model and optimizer to the state that `take_state` gave, in place.
+    """Restore a state from `take_state` in model and optimizer, in place.
 
     Args:
         model: The model.
-        optimizer: Of its parameters.
-        chain: The state to go to, and those at steps before it, the last one first; together
-            they hold every weight that was trained.
+        optimizer: The optimizer of its parameters.
+        chain: The state to restore, then those at earlier steps, the latest first; together they
+            hold every weight that was trained.
     """
     parameters = dict(model.named_parameters())
     weights: dict[str, Tensor] = {}

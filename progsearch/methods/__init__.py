@@ -1,7 +1,7 @@
 """Fine-tuning methods: which parameters of a part are trained while it is not frozen.
 
 Other packages add methods through the entry point group ``progsearch.methods``. Importing this
-package imports no torch, and makes the built-in methods known to `progsearch.config`.
+package does not import torch; it registers the built-in methods in `progsearch.config`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ for _method in (Full, Lora, BitFit, Adapter):
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that listing the methods stays free of torch.
+    # Lazy, so that listing the methods does not import torch.
     if name in ("apply_method", "merge_method"):
         from progsearch.methods import applying
 

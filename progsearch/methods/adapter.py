@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Adapter(Method):
     """Trains an adapter after each layer that writes to the residual stream of a block.
 
-    The block's norms stay frozen, and so do the embeddings. An adapter is not linear, so it
-    cannot be merged into the layer before it.
+    The block's norms and the embeddings stay frozen. An adapter is not linear, so it cannot be
+    merged into the layer before it.
     """
 
     name: ClassVar[str] = "adapter"
@@ -31,7 +31,7 @@ class Adapter(Method):
     adapter_size: int = Field(default=64, ge=1)
 
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
-        """Put the adapters on the output projections, whose names and weights stay.
+        """Add adapters to the output projections, which keep their names and weights.
 
         Raises:
             MethodError: A block has no linear layer that writes to the residual stream.
@@ -49,5 +49,5 @@ class Adapter(Method):
                 adapt(layer, self.adapter_size)
 
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
-        """Whether it belongs to an adapter."""
+        """Whether the parameter belongs to an adapter."""
         return added

@@ -1,4 +1,4 @@
-"""Makes a model trainable by a method, and takes the method out again after training."""
+"""Applies a fine-tuning method to a model, and merges it after training."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from progsearch.models.trainable import TrainableParameters
 def apply_method(
     model: nn.Module, anatomy: Anatomy, method: MethodSettings, seed: int = 0
 ) -> TrainableParameters:
-    """Make ``model`` trainable by ``method``, in place; what it computes does not change yet.
+    """Apply ``method`` to ``model``, in place; the model's outputs do not change yet.
 
     Args:
         model: A model without another method's parameters.
         anatomy: The parts of ``model``; they stay valid.
         method: The method and its settings.
-        seed: Decides the initial values of the parameters that the method adds.
+        seed: Determines the initial values of the parameters that the method adds.
 
     Returns:
-        What the method trains; exactly these parameters require a gradient now.
+        The parameters that the method trains; exactly these require a gradient now.
 
     Raises:
         MethodError: The method does not fit the model.
@@ -43,14 +43,14 @@ def apply_method(
 
 
 def merge_method(model: nn.Module, method: MethodSettings) -> nn.Module:
-    """``model`` after training without the method's own modules, in place, if that is exact."""
+    """Merge the method's modules into the trained ``model``, in place, if that is exact."""
     return _usable(method).merge(model)
 
 
 def _usable(method: MethodSettings) -> Method:
     if not isinstance(method, Method):
         raise MethodError(
-            f"method {method.name!r} has settings only and cannot train; make its class a "
+            f"method {method.name!r} only defines settings and cannot train; make its class a "
             "subclass of progsearch.methods.Method"
         )
     return method

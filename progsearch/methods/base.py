@@ -1,7 +1,7 @@
-"""What every fine-tuning method promises.
+"""The base class of fine-tuning methods.
 
-Methods import torch and transformers inside their functions, so that listing them imports no
-heavy library.
+Methods import torch and transformers inside their functions, so that listing them does not
+import heavy libraries.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Method(MethodSettings, ABC):
-    """A way to fine-tune: which parameters of a part are trained, and which are added for it.
+    """A way to fine-tune: which parameters are trained, and which are added.
 
     Its fields are its settings; `progsearch.config.method.MethodSettings` explains how they are
-    named, and the class attributes. A method leaves the names of the model's modules, and what
-    the model computes before the first step, as they are. The head is always trained whole: it is
-    new for the task.
+    named, and the class attributes. A method changes neither the names of the model's modules nor
+    the model's outputs before the first step. All parameters of the head are always trained,
+    because it is new for the task.
 
     Example:
         >>> from typing import ClassVar
@@ -54,5 +54,5 @@ class Method(MethodSettings, ABC):
         """
 
     def merge(self, model: nn.Module) -> nn.Module:
-        """The trained model without the method's own modules, in place, if that is exact."""
+        """Merge the method's modules into the trained model, in place, if that is exact."""
         return model

@@ -20,10 +20,10 @@ class BitFit(Method):
     description: ClassVar[str] = "the bias terms (Ben Zaken et al. 2021), and the head"
 
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
-        """Check that there is something to train.
+        """Check that there are biases to train.
 
         Raises:
-            MethodError: The blocks have no biases, as Llama's.
+            MethodError: The blocks have no biases, as in Llama.
         """
         blocks = (p for i in range(anatomy.n_blocks) for p in anatomy.parameters(model, i))
         if not any(_is_bias(name) for name, _ in blocks):
@@ -33,7 +33,7 @@ class BitFit(Method):
             )
 
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
-        """Whether it is a bias."""
+        """Whether the parameter is a bias."""
         return _is_bias(name)
 
 

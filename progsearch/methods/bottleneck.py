@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
-# Standard deviation of the weights at the start, as in the paper.
+# Standard deviation of the initial weights, as in the paper.
 _STD = 1e-2
 
 
 class Bottleneck(nn.Module):
     """``x + up(gelu(down(x)))`` over the last dimension.
 
-    The paper starts near the identity; with ``up`` at zero this starts at it, as LoRA does.
+    The paper starts near the identity; with ``up`` at zero this is the identity at first, as in
+    LoRA.
 
     Args:
         width: Size of the last dimension of the input and the output.
@@ -32,13 +33,13 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input plus its correction, same shape."""
+        """The input plus a correction; same shape."""
         correction: Tensor = self.up(F.gelu(self.down(x)))
         return x + correction
 
 
 def adapt(layer: nn.Linear | Conv1D, size: int) -> None:
-    """Correct the output of ``layer`` by a bottleneck; its own names and weights stay."""
+    """Pass the output of ``layer`` through a bottleneck; its names and weights do not change."""
     width = layer.nf if isinstance(layer, Conv1D) else layer.out_features
     layer.add_module("adapter", Bottleneck(width, size).to(layer.weight.device))
     layer.register_forward_hook(_corrected)

@@ -17,7 +17,7 @@ _PRODUCT = re.compile(r"[Mm]mBackward|ScaledDotProduct|LinearBackward")
 
 
 def linear_layers(block: nn.Module) -> dict[str, nn.Linear | Conv1D]:
-    """The linear layers of a block by their name in it; GPT-2's are of the class ``Conv1D``."""
+    """The linear layers of a block, by name; those of GPT-2 have the class ``Conv1D``."""
     return {
         name: module
         for name, module in block.named_modules()
@@ -28,9 +28,9 @@ def linear_layers(block: nn.Module) -> dict[str, nn.Linear | Conv1D]:
 def residual_writers(model: nn.Module, anatomy: Anatomy) -> list[list[nn.Linear | Conv1D]]:
     """The linear layers of each block whose output is added to the residual stream.
 
-    These are the layers from which a path without any further matrix product leads to the
-    block's output: the output projections of attention and feed-forward. The paths are read off
-    the graph that autograd records in one run on a few tokens.
+    These are the layers from which a path without another matrix product leads to the block's
+    output: the output projections of attention and feed-forward. The paths are found in the
+    graph that autograd records in one pass over a few tokens.
     """
     modules = dict(model.named_modules())
     blocks = [modules[name] for name in anatomy.blocks]
@@ -51,7 +51,7 @@ def residual_writers(model: nn.Module, anatomy: Anatomy) -> list[list[nn.Linear 
             hook.remove()
         for parameter, requires_grad in required.items():
             parameter.requires_grad_(requires_grad)
-    # The residual stream leads on into the blocks before, whose weights do not count here.
+    # The residual stream also leads into earlier blocks, whose weights do not count here.
     return [
         [layer for layer in linear_layers(block).values() if layer.weight in last[block]]
         for block in blocks
@@ -59,7 +59,7 @@ def residual_writers(model: nn.Module, anatomy: Anatomy) -> list[list[nn.Linear 
 
 
 def _last_weights(output: Any) -> set[Tensor]:
-    """The weights of the products that are met first on the way back from ``output``."""
+    """The weights of the first matrix products on each path back from ``output``."""
     weights: set[Tensor] = set()
     seen: set[Any] = set()
     pending = [v.grad_fn for v in tree_leaves(output) if isinstance(v, Tensor) and v.grad_fn]
@@ -77,7 +77,7 @@ def _last_weights(output: Any) -> set[Tensor]:
 
 
 def _parameter_before(node: Any) -> Tensor | None:
-    """The parameter that ``node`` only reshapes, if it is one."""
+    """The parameter that ``node`` reshapes, or None if it does anything else."""
     while not hasattr(node, "variable"):
         before = [previous for previous, _ in node.next_functions if previous is not None]
         if len(before) != 1:

@@ -1,4 +1,4 @@
-"""LoRA: low-rank matrices beside frozen weights (Hu et al. 2022, arXiv 2106.09685), by peft."""
+"""LoRA: low-rank updates of frozen weights (Hu et al. 2022, arXiv 2106.09685), with peft."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Lora(Method):
     lora_alpha: float = Field(default=16.0, gt=0)
 
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
-        """Put the matrices beside the weights; B is zero, so that nothing changes at first."""
+        """Add the matrices to the linear layers; B is zero, so the outputs do not change yet."""
         from peft import LoraConfig, inject_adapter_in_model
         from transformers.pytorch_utils import Conv1D
 
@@ -47,11 +47,11 @@ class Lora(Method):
         inject_adapter_in_model(config, model)
 
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
-        """Whether it is one of LoRA's matrices."""
+        """Whether the parameter is one of LoRA's matrices."""
         return added
 
     def merge(self, model: nn.Module) -> nn.Module:
-        """Add each low-rank update to its weight and take the matrices out."""
+        """Add each low-rank update to its weight and remove the matrices."""
         from peft.tuners.lora import LoraLayer
 
         layers = [(n, m) for n, m in model.named_modules() if isinstance(m, LoraLayer)]
@@ -59,6 +59,6 @@ class Lora(Method):
             layer.merge(safe_merge=True)
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, layer.get_base_layer())
-        # peft's note on the model that it has LoRA layers.
+        # With this attribute, peft marks a model that has LoRA layers.
         del model.peft_config
         return model

@@ -1,1 +1,1 @@
-"""Pre-trained models: loading, their parts, how blocks are read."""
+"""Pre-trained models: loading, finding their parts, reading the states of blocks."""

@@ -1,7 +1,8 @@
 """Finds embeddings, blocks and head of a Transformer by its structure.
 
-No table of class names: the blocks are the largest list of equal modules, and what lies before and
-after them is seen by running the model once and watching when each parameter is used.
+There is no table of class names: the blocks are the largest list of modules of one class. What
+comes before and after them is found by running the model once and recording when each parameter
+is used.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ Part = Literal["embeddings", "head"] | int
 _Side = Literal["embeddings", "head"]
 
 TOKENS = (3, 4, 5, 6)
-"""An example to inspect a model with: in any vocabulary, and no padding, which is 0, 1 or 2."""
+"""Example tokens for inspecting a model: in every vocabulary, and not padding (0, 1 or 2)."""
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Where the parts of a model are; every parameter belongs to exactly one.
+    """The parts of a model, by module name; every parameter belongs to exactly one part.
 
     Attributes:
         blocks: Module names of the Transformer blocks, input side first.
-        embeddings: The top-most modules outside the blocks whose work the blocks need. A module
-            between blocks is among them, since the blocks after it are a constant function of
-            the input only while it is frozen, too.
+        embeddings: The top-most modules outside the blocks that run before the last block. A
+            module between blocks is one of them, since the output of the blocks after it depends
+            only on the input only if that module is frozen too.
         head: The top-most modules that first run after the last block: final norm, pooler,
             classifier.
 
-    A parameter that hangs directly on a module with several parts stands under its own name.
+    If a module contains several parts, its own direct parameters are listed by name.
     """
 
     blocks: tuple[str, ...]
@@ -63,17 +64,17 @@ class Anatomy:
         return self.head if part == "head" else (self.blocks[part],)
 
     def part_of(self, parameter_name: str) -> Part:
-        """The part that the parameter of this name belongs to.
+        """The part of a parameter, given its name.
 
-        Parameters that a fine-tuning method adds belong to the part they are put in.
+        Parameters that a fine-tuning method adds belong to the part that contains them.
 
         Raises:
-            KeyError: The model this anatomy is of has no such parameter.
+            KeyError: The model of this anatomy has no such parameter.
         """
         name = parameter_name
         while name not in self._parts:
             if "." not in name:
-                raise KeyError(f"{parameter_name} lies in no part of this model")
+                raise KeyError(f"{parameter_name} is in no part of this model")
             name = name.rpartition(".")[0]
         return self._parts[name]
 
@@ -92,21 +93,21 @@ class Anatomy:
 
 
 def find_anatomy(model: nn.Module) -> Anatomy:
-    """The parts of ``model``, which takes ``input_ids`` as Hugging Face's models do.
+    """Find the parts of ``model``, which must take ``input_ids`` like Hugging Face models.
 
-    The model is run once on a few tokens, without gradients and without dropout; it is left as
-    it was.
+    The model is run once on a few tokens, without gradients and without dropout; it is not
+    changed.
 
     Raises:
-        ModelError: The model has no single row of blocks with weights of their own: nothing
-            repeats, one block is run many times (ALBERT), or there are an encoder and a decoder.
+        ModelError: The model is not a single sequence of blocks with separate weights: there is
+            no list of blocks, one block is run many times (ALBERT), or there are an encoder and
+            a decoder.
     """
     kind = type(model).__name__
     if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
         raise ModelError(
-            f"{kind} has an encoder and a decoder, whose blocks form no single row from input to "
-            f"output that could be frozen step by step; choose an encoder-only or decoder-only "
-            f"model"
+            f"{kind} has an encoder and a decoder, so its blocks do not form a single sequence "
+            f"that could be frozen step by step; choose an encoder-only or decoder-only model"
         )
     blocks = _find_blocks(model, kind)
     trace = _run(model, blocks, kind)
@@ -114,13 +115,12 @@ def find_anatomy(model: nn.Module) -> Anatomy:
     for name, block in blocks.items():
         if runs[block] > 1:
             raise ModelError(
-                f"{kind} runs one shared block {runs[block]} times (as ALBERT does), so its "
-                f"layers have no weights of their own that could be frozen one by one; choose a "
-                f"model without shared layers"
+                f"{kind} runs one shared block {runs[block]} times (like ALBERT), so its layers "
+                f"cannot be frozen one by one; choose a model without shared layers"
             )
         if not runs[block]:
             raise ModelError(
-                f"{kind} never calls its block {name}, so its blocks cannot be put in order; "
+                f"{kind} never calls its block {name}, so the order of its blocks is not known; "
                 f"choose another model"
             )
     names = {block: name for name, block in blocks.items()}
@@ -134,7 +134,7 @@ def find_anatomy(model: nn.Module) -> Anatomy:
 
 
 def _find_blocks(model: nn.Module, kind: str) -> dict[str, nn.Module]:
-    """The children of the module list of one class that holds the most parameters, by name."""
+    """The modules, by name, of the module list of one class with the most parameters."""
     stacks: dict[str, nn.ModuleList] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len({type(child) for child in module}) == 1:
@@ -143,19 +143,19 @@ def _find_blocks(model: nn.Module, kind: str) -> dict[str, nn.Module]:
                 stacks[name] = module
     if not stacks:
         raise ModelError(
-            f"{kind} has no list of equal modules that could be its Transformer blocks; choose a "
-            f"Transformer from Hugging Face"
+            f"{kind} has no list of modules of one class that could be its Transformer blocks; "
+            f"choose a Transformer from Hugging Face"
         )
     chosen = max(stacks, key=lambda name: _size(stacks[name]))
     blocks_class, n_blocks = type(stacks[chosen][0]), len(stacks[chosen])
     for name, stack in stacks.items():
         is_inside = f"{name}.".startswith(f"{chosen}.")
-        # XLM keeps attention, feed-forward and norms of its layers in lists of their own.
+        # XLM keeps attention, feed-forward and norms of its layers in separate lists.
         is_alike = type(stack[0]) is blocks_class or len(stack) == n_blocks > 1
         if is_alike and not is_inside:
             raise ModelError(
-                f"{kind} has more than one stack of blocks ({chosen} and {name}), which form no "
-                f"single row from input to output; choose a model with one"
+                f"{kind} has more than one stack of blocks ({chosen} and {name}), so they do not "
+                f"form a single sequence; choose a model with one stack"
             )
     blocks = {f"{chosen}.{index}": block for index, block in enumerate(stacks[chosen])}
     owners = Counter(p for block in blocks.values() for p in block.parameters())
@@ -172,10 +172,10 @@ def _size(module: nn.Module) -> int:
 
 
 class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees which parameters and modules outside the blocks are first used on which side.
+    """Records on which side of the blocks each other parameter and module is first used.
 
-    Watching the operations rather than the modules finds weights that are read without their
-    module being called, such as DeBERTa's relative position embeddings.
+    Recording operations instead of module calls also finds weights that are read without calling
+    their module, such as DeBERTa's relative position embeddings.
     """
 
     def __init__(self, model: nn.Module, blocks: dict[str, nn.Module]) -> None:
@@ -220,12 +220,12 @@ def _run(model: nn.Module, blocks: dict[str, nn.Module], kind: str) -> _Trace:
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"{kind} cannot be run on a row of input_ids, so its parts cannot be found: {reason}"
+            f"{kind} cannot be run on input_ids, so its parts cannot be found: {reason}"
         ) from error
     finally:
         for hook in hooks:
             hook.remove()
-    # What is never used is placed by where it is defined: before the blocks or after them.
+    # Parameters that are never used are assigned by their definition, before or after the blocks.
     default: _Side = "embeddings"
     in_blocks = {p for block in blocks.values() for p in block.parameters()}
     for parameter in model.parameters():
@@ -237,7 +237,7 @@ def _run(model: nn.Module, blocks: dict[str, nn.Module], kind: str) -> _Trace:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; afterwards each module is in its own mode again."""
+    """While active, the model is in eval mode; each module's mode is restored afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -254,7 +254,7 @@ def _sort_outside(
     sides: dict[nn.Module | nn.Parameter, _Side],
     found: dict[_Side, list[str]],
 ) -> None:
-    """Put the top-most modules that lie on one side only into ``found``."""
+    """Add the top-most modules that are on one side only to ``found``."""
     if name in blocks:
         return
     holds_blocks = any(block.startswith(f"{name}.") for block in blocks) or not name

@@ -1,7 +1,7 @@
-"""The one table of model architectures: what each needs where its structure alone does not tell.
+"""The table of model architectures: facts that do not follow from a model's structure.
 
-Models that are not listed work, too, as long as their parts can be found (`find_anatomy`); what
-the table would allow is then left out, and the log says so.
+Other models work too if their parts can be found (`find_anatomy`), but without the optimisations
+that need these facts; the log says so.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ class Architecture:
     """One model type of transformers.
 
     Attributes:
-        model_type: As its config names it.
-        title: As people write it.
-        after_attention: The module of a block from whose input on tokens no longer meet: what
-            comes after it works on each by itself. If a residual of all tokens is added later,
-            the one token's sum is right, and no other is read. None: not known.
-        recordable: Whether recorded steps give the bits of others. Some models wait for the
-            device within a step, as DeBERTa and Gemma 2 do for constants; such a step has no
-            CUDA graph.
-        tested: Whether the tests hold every part of progsearch to it.
+        model_type: The name in its config.
+        title: The usual name.
+        after_attention: The first module of a block after the attention: from its input on, each
+            token is computed separately. If a residual of all tokens is added later, only the sum
+            of the head's token is valid, and no other is read. None if it is not known.
+        recordable: Whether recorded steps give the same bits as others. Some models wait for the
+            device within a step, such as DeBERTa and Gemma 2 for constants; such a step cannot be
+            recorded as a CUDA graph.
+        tested: Whether the tests cover it.
     """
 
     model_type: str
@@ -59,6 +59,6 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture_of(model: Any) -> Architecture:
-    """What is known of a model's architecture; of one that is not listed, nothing."""
+    """The table's entry for a model; an entry without facts if it is not listed."""
     model_type = str(getattr(getattr(model, "config", None), "model_type", None))
     return ARCHITECTURES.get(model_type) or Architecture(model_type, model_type, tested=False)

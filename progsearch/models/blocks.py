@@ -1,4 +1,4 @@
-"""What a Transformer block is given and gives: hidden states, alone or with other things."""
+"""Reads and replaces the hidden states in the input and output of Transformer blocks."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def hidden_input(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
 
 
 def hidden_output(output: Any) -> Tensor:
-    """The hidden states of what a block returned; some architectures put them into a tuple."""
+    """The hidden states in a block's output; in some architectures it is a tuple."""
     states: Tensor = output if isinstance(output, Tensor) else output[0]
     return states
 
 
 def with_hidden(output: Any, states: Tensor) -> Any:
-    """What a block returned, with other hidden states in their place."""
+    """A block's output with its hidden states replaced."""
     return states if isinstance(output, Tensor) else (states, *output[1:])
 
 
 def tuple_size(output: Any) -> int | None:
-    """How many things a block returns in a tuple; None: it returns its hidden states alone."""
+    """The length of the tuple that a block returns; None if it returns hidden states alone."""
     return None if isinstance(output, Tensor) else len(output)
 
 
 def as_output(states: Tensor, size: int | None) -> Any:
-    """Hidden states as a block with outputs of this `tuple_size` returns them."""
+    """Hidden states in the form that a block with this `tuple_size` returns."""
     return states if size is None else (states, *[None] * (size - 1))

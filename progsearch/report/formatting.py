@@ -1,4 +1,4 @@
-"""Schedules and numbers in words, for people."""
+"""Formats schedules and numbers for people."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def whole_trials(number: float) -> str:
-    """Part of a budget, in which a stopped trial counts in part: ``8`` or ``7.33``."""
+    """A number of whole trials; may be fractional: ``8`` or ``7.33``."""
     return f"{round(number, 2):g}"
 
 
 def spent_in_words(spent: float, budget: int) -> str:
-    """How much of a budget is spent: ``7.33 of 8 whole trials``."""
+    """The spent part of a budget: ``7.33 of 8 whole trials``."""
     return f"{whole_trials(spent)} of {budget} whole trials"
 
 
@@ -21,8 +21,8 @@ def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
     """A schedule as one short line, such as ``blocks 0–5 → 2–5 at 33 % · embeddings always``.
 
     Args:
-        stages: As `Schedule.to_dicts` gives them.
-        n_blocks: Blocks of the model.
+        stages: As returned by `Schedule.to_dicts`.
+        n_blocks: Number of blocks of the model.
     """
     every = list(range(n_blocks))
     if all(list(s["trainable_blocks"]) == every and s["embeddings"] and s["head"] for s in stages):
@@ -70,14 +70,14 @@ def _ranges(blocks: Sequence[int]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 as per cent: one decimal, two digits below one per cent."""
+    """A share in per cent: one decimal, or two significant digits below one per cent."""
     if share == 1:
         return "100 %"
     return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
 
 
 def learning_rate(rate: float) -> str:
-    """A learning rate as people write it: ``5e-5``, ``1.5e-4``."""
+    """A learning rate in the usual form: ``5e-5``, ``1.5e-4``."""
     mantissa, exponent = f"{rate:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
 
@@ -118,7 +118,7 @@ def size(n_bytes: float) -> str:
 
 
 def value_in_words(objective: str, value: float) -> str:
-    """One value of an objective, in the unit that people read."""
+    """The value of an objective, in a readable unit."""
     match objective:
         case "updated_parameters":
             return percent(value)

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no network, no other file."""
+"""The report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from progsearch.version import __version__
 
 _ABOUT_FRONT = {
     1: "The metric is the only objective, so the front is the best trial.",
-    2: "The blue line is the best result to be had at each cost.",
-    3: "A trial is on the front if no other beats it on all three objectives together.",
+    2: "The blue line is the best result at each cost.",
+    3: "A trial is on the front if no other trial is better in all three objectives together.",
 }
 
 
@@ -28,7 +28,7 @@ def write_page(report: StudyReport, path: str | Path) -> None:
 
 
 def page(report: StudyReport) -> str:
-    """The page's HTML, with plotly.js in it once."""
+    """The page's HTML, including plotly.js once."""
     folder = files("progsearch.report")
     return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(report.study),
@@ -50,8 +50,8 @@ def _sections(report: StudyReport) -> list[str]:
         sections.append(
             _section(
                 "Contribution of the blocks",
-                "Higher means more worth training. Every metric has a unit of its own, so each "
-                "is drawn as a share of its largest score.",
+                "Higher means more worth training. Contribution metrics have different units, so "
+                "scores are drawn as a share of the metric's largest score.",
                 _figure(figures.contribution_figure(report.contributions)),
             )
         )
@@ -67,8 +67,8 @@ def _sections(report: StudyReport) -> list[str]:
         sections.append(
             _section(
                 "Stopped early",
-                "These trials were no longer likely to find a place on the front. Their metrics "
-                "are of unfinished training and count nowhere else.",
+                "These trials were no longer likely to reach the front. Their metrics are of "
+                "unfinished training and are not used anywhere else.",
                 html_parts.stops(report),
             )
         )
@@ -91,23 +91,23 @@ def _results(report: StudyReport) -> list[str]:
     return [
         _section(
             "Front",
-            "Diamonds are the baselines that every study starts with; the dashed line is full "
+            "Diamonds are the baselines that every study trains; the dashed line is full "
             "fine-tuning. " + _ABOUT_FRONT[len(report.objectives)],
             _figure(figures.front_figure(report)) + html_parts.table(report),
         ),
         *([_confirmed(report, report.confirmed)] if report.confirmed else []),
-        _section("What these numbers do not say", report.note),
+        _section("Limits of these numbers", report.note),
         _section(
             "Use a schedule",
-            "The first command writes a schedule as a config file, the second trains the final "
-            "model from it. Instead of knee: best, cheapest@1pt, or a trial's number.",
+            "The first command writes a schedule as a config file; the second trains the final "
+            "model with it. Instead of knee: best, cheapest@1pt, or a trial's number.",
             html_parts.commands(report),
         ),
         _section(
             "Schedules",
-            "What is trained when: from left to right the share of the training in per cent, "
-            "from bottom to top the model from its input to its head. Filled is trained, pale is "
-            "frozen.",
+            "What is trained when. From left to right: the share of the training in per cent. "
+            "From bottom to top: the model from its input to its head. Filled parts are trained, "
+            "pale parts are frozen.",
             _figure(figures.schedule_map(report)),
         ),
     ]
@@ -120,9 +120,9 @@ def _importance(report: StudyReport) -> str:
     return _section(
         "What mattered",
         f"{found} Each bar is a dimension's share of the importance (PED-ANOVA, arXiv 2304.10255, "
-        "and arXiv 2601.20800 for dimensions that only some trials have): how differently its "
-        "values are spread over the best trials and over all. Pale bars are no longer than those "
-        "of trials chosen at random.",
+        "and arXiv 2601.20800 for dimensions that only some trials have): how much the "
+        "distribution of its values differs between the best trials and all trials. Pale bars are "
+        "within what randomly chosen trials give.",
         _figure(figures.importance_figure(found)) + html_parts.dimensions(report),
     )
 

@@ -1,4 +1,4 @@
-"""The parts of the page that are text, numbers and tables."""
+"""Texts, numbers and tables of the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from progsearch.study.trial import Trial
 
 
 def lead(report: StudyReport) -> str:
-    """What was searched, in a sentence."""
+    """The model, task and objectives of the search, in a sentence."""
     goal = report.metric
     if report.objectives[1:]:
         goal += " against " + " and ".join(report.objectives[1:])
@@ -37,7 +37,7 @@ def lead(report: StudyReport) -> str:
 
 
 def facts(report: StudyReport) -> str:
-    """How much was searched, when and on what."""
+    """The size, date and settings of the search."""
     started = [trial.started for trial in report.trials if trial.started]
     items = {
         "Searched trials": str(len(report.searched)),
@@ -50,7 +50,7 @@ def facts(report: StudyReport) -> str:
         "Search time": duration(report.seconds),
     }
     if report.recipe.seeds > 1:
-        items["Seeds"] = f"{report.recipe.seeds} a trial"
+        items["Seeds"] = f"{report.recipe.seeds} per trial"
     if report.reuse.steps_reused:
         share = percent(report.reuse.share)
         items["Steps reused"] = (
@@ -69,7 +69,7 @@ def facts(report: StudyReport) -> str:
 
 
 def cards(report: StudyReport) -> str:
-    """The trials most people look for first."""
+    """The trials that most people look for first."""
     if not report.front:
         return ""
     within = "of full" if report.full else "of the best"
@@ -80,7 +80,7 @@ def cards(report: StudyReport) -> str:
     }
     chosen = {}
     for how in (*rules(report), "cheapest@1pt"):
-        # Limits may leave nothing that is as good.
+        # With limits, no trial may be good enough.
         with contextlib.suppress(StudyError):
             chosen[titles[how]] = report.pick(how)
     if report.full:
@@ -102,7 +102,7 @@ def table(report: StudyReport) -> str:
     """The front and the baselines."""
     all_rows = rows(report)
     titles = list(all_rows[0].cells)
-    # The last column is a sentence, those before it are numbers.
+    # The last column is text; the others are numbers.
     kinds = ["number"] * (len(titles) - 1) + ["wide"]
     head = "".join(
         f'<th class="{kind}">{escape(title)}</th>'
@@ -112,7 +112,7 @@ def table(report: StudyReport) -> str:
     beaten = "".join(_row(row, kinds) for row in all_rows if not row.on_front)
     if beaten:
         beaten = (
-            f'<tr class="group"><th colspan="{len(titles) + 1}">Baselines that others beat</th>'
+            f'<tr class="group"><th colspan="{len(titles) + 1}">Baselines not on the front</th>'
             f"</tr>{beaten}"
         )
     return (
@@ -122,12 +122,12 @@ def table(report: StudyReport) -> str:
 
 
 def confirmed_table(report: StudyReport, confirmed: Confirmed) -> str:
-    """The schedules on new seeds, and those that have no result there."""
+    """The schedules on new seeds, including those without a result."""
     all_rows = confirmed_rows(report, confirmed)
     titles = list(all_rows[0].cells) if all_rows else []
     kinds = ["number"] * len(titles)
     head = "".join(f'<th class="number">{escape(title)}</th>' for title in titles)
-    # Intervals go below what they are of, or the table would be too wide.
+    # Intervals go on a new line; otherwise the table would be too wide.
     body = "".join(_row(row, kinds) for row in all_rows).replace(" [", "<br>[")
     body += "".join(
         f'<tr><td class="name">{escape(trial.label)}</td>'
@@ -153,7 +153,7 @@ def _row(row: Row, kinds: Sequence[str]) -> str:
 
 
 def dimensions(report: StudyReport) -> str:
-    """The mean metric by the value of each dimension, and the dimensions that are left out."""
+    """The mean metric for each value of each dimension, and the dimensions left out."""
     importance = report.importance
     metric = escape(report.metric.replace("_", " "))
     body = ""
@@ -174,7 +174,7 @@ def dimensions(report: StudyReport) -> str:
         )
     return (
         '<div class="scroll"><table><thead><tr><th>dimension</th><th class="number">trials</th>'
-        f'<th class="wide">mean {metric} by value (trials); they differ in other dimensions, too'
+        f'<th class="wide">mean {metric} by value (trials); they differ in other dimensions too'
         f"</th></tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -186,7 +186,7 @@ def _value_in_words(value: object) -> str:
 
 
 def stops(report: StudyReport) -> str:
-    """The trials that were stopped early, with what they had reached."""
+    """The trials that were stopped early, with their last metric."""
     metric = report.metric.replace("_", " ")
     body = ""
     for trial in report.stopped:
@@ -219,7 +219,7 @@ def failures(report: StudyReport) -> str:
 
 
 def commands(report: StudyReport) -> str:
-    """How to take a schedule away."""
+    """The commands that export and use a schedule."""
     return (
         f"<pre>progsearch export {escape(report.study)} --pick knee --out schedule.yaml\n"
         "progsearch train schedule.yaml --output-dir final-model</pre>"
@@ -227,7 +227,7 @@ def commands(report: StudyReport) -> str:
 
 
 def about_hypervolume(report: StudyReport) -> str:
-    """What the hypervolume is measured from."""
+    """The text about the metric and the hypervolume, with its reference point."""
     if report.reference is None:
         return ""
     corner = ", ".join(
@@ -236,6 +236,6 @@ def about_hypervolume(report: StudyReport) -> str:
     )
     hollow = " (hollow: stopped early, its last metric)" if report.stopped else ""
     return (
-        f"The metric of every trial{hollow}, and the hypervolume of the front so far: what the "
-        f"front gains over the point {corner}, each cost as a share of that point's."
+        f"The metric of every trial{hollow}, and the hypervolume of the front so far. Its "
+        f"reference point is {corner}; each cost is taken as a share of that point's."
     )

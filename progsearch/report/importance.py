@@ -1,13 +1,13 @@
 """Which dimensions of the search space mattered.
 
 PED-ANOVA (Watanabe, Bansal and Hutter, "PED-ANOVA: Efficiently Quantifying Hyperparameter
-Importance in Arbitrary Subspaces", IJCAI 2023, arXiv 2304.10255) compares how a dimension's
-values are spread over the best trials and over all trials: the more the two differ, the more
-it took that dimension to be among the best. Optuna weighs a dimension that only some trials have
-by how many of the best and of all have it (arXiv 2601.20800).
+Importance in Arbitrary Subspaces", IJCAI 2023, arXiv 2304.10255) compares the distribution of a
+dimension's values over the best trials and over all trials: the more they differ, the more
+important the dimension. For a dimension that only some trials have, Optuna uses the shares of the
+best and of all trials that have it (arXiv 2601.20800).
 
-A few trials always differ in something. So each importance is held against those that trials
-chosen at random as "the best" give; what these reach, too, may be chance.
+Any few trials differ in something by chance. So each importance is compared with those computed
+from randomly chosen "best" trials; an importance that these reach too may be chance.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from progsearch.study.dominance import directions
 from progsearch.study.trial import Trial
 
 LEAST_TRIALS = 8
-"""Fewer trials with a result say nothing about dimensions."""
+"""The least number of trials with a result for any importance."""
 
 FRONT = "front"
-"""The target that means all objectives together."""
+"""The target for all objectives together."""
 
-# Optuna's advice: at least 5 trials among the best, or the estimate is not stable.
+# Optuna advises at least 5 best trials, because otherwise the estimate is not stable.
 _LEAST_BEST, _SHARE_OF_BEST = 5, 0.25
-# Fewer trials that have a dimension say nothing about it.
+# The least number of trials that must have a dimension.
 _LEAST_WITH_VALUES = 5
-# How often the best are chosen at random, and the share of these that a finding must exceed.
+# The number of random choices of the best, and the share of them that a finding must exceed.
 _RANDOM_CHOICES, _BEYOND = 99, 0.95
 # A dimension with more values than these has no table of means.
 _MOST_VALUES = 6
@@ -52,9 +52,9 @@ class ValueMean:
     """One value of a dimension.
 
     Attributes:
-        value: What was sampled.
-        trials: How many trials have it.
-        metric: Their mean metric.
+        value: The value.
+        trials: Number of trials with it.
+        metric: Their mean metric (of the task).
     """
 
     value: Any
@@ -64,15 +64,15 @@ class ValueMean:
 
 @dataclass(frozen=True)
 class Dimension:
-    """What one dimension mattered.
+    """The importance of one dimension.
 
     Attributes:
-        name: As in the space.
-        trials: How many trials have it.
-        shares: By target, the share of all dimensions' importance, in [0, 1].
-        beyond_chance: The targets for which that is more than chance explains.
+        name: Its name in the space.
+        trials: Number of trials that have it.
+        shares: By target, its share of the importance of all dimensions, in [0, 1].
+        beyond_chance: The targets for which its importance is more than chance explains.
         values: The mean metric of the trials with each value, best first; empty if there are
-            many values. The trials differ in other dimensions, too.
+            many values. The trials differ in other dimensions too.
     """
 
     name: str
@@ -84,15 +84,15 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Importance:
-    """What the dimensions of a space mattered, as far as finished trials tell.
+    """The importance of a space's dimensions, from finished trials.
 
     Attributes:
-        trials: Searched trials with a result.
+        trials: Number of searched trials with a result.
         best: How many of them count as the best.
-        targets: What the best are best in: each objective, and `FRONT` if there are several.
-            Targets in which no trials stand out are not among them.
+        targets: The objectives by which the best are chosen, and `FRONT` if there are several.
+            Without targets in which all importances are zero.
         dimensions: The most important for the metric first.
-        left_out: The dimensions that nothing can be said about, with the reason.
+        left_out: The dimensions without an importance, with the reason.
     """
 
     trials: int
@@ -102,10 +102,10 @@ class Importance:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """The most important dimensions of each target in a sentence, chance left out."""
+        """The most important dimensions of each target in a sentence, without chance findings."""
         if self.trials < LEAST_TRIALS:
             return (
-                f"Importance takes {LEAST_TRIALS} searched trials with a result; there are "
+                f"Importance needs {LEAST_TRIALS} searched trials with a result; there are "
                 f"{self.trials}."
             )
         parts = []
@@ -117,11 +117,11 @@ class Importance:
                 parts.append(f"{target_in_words(target)}: {' and '.join(names[:2])}")
         if not parts:
             return (
-                f"No dimension sets the best {self.best} of {self.trials} searched trials apart "
-                "by more than chance would."
+                f"No dimension distinguishes the best {self.best} of {self.trials} searched "
+                "trials by more than chance."
             )
         return (
-            f"What set the best {self.best} of {self.trials} searched trials apart the most, "
+            f"What distinguished the best {self.best} of {self.trials} searched trials most, "
             f"{'; '.join(parts)}."
         )
 
@@ -150,7 +150,7 @@ class Importance:
 
 
 def target_in_words(target: str) -> str:
-    """What the best trials are best in."""
+    """A target in words."""
     return "for a place on the front" if target == FRONT else f"in {target.replace('_', ' ')}"
 
 
@@ -159,7 +159,8 @@ def importance_of(trials: Sequence[Trial], objectives: Sequence[str]) -> Importa
 
     Args:
         trials: Sampled trials with finite values.
-        objectives: Their names, the metric first; the metric is maximised, the others minimised.
+        objectives: Names of the objectives, the metric first; it is maximised, the others
+            minimised.
     """
     if len(trials) < LEAST_TRIALS:
         return Importance(len(trials))
@@ -193,26 +194,26 @@ def importance_of(trials: Sequence[Trial], objectives: Sequence[str]) -> Importa
 
 
 def _lower_is_better(objective: int) -> Target:
-    """An objective as PED-ANOVA takes it: the metric comes first and is the better the higher."""
+    """An objective to minimise, as PED-ANOVA needs it: the metric, the first one, is negated."""
     sign = 1.0 if objective else -1.0
     return lambda trial: sign * float(trial.values[objective])
 
 
 def _ranked(order: npt.NDArray[np.integer]) -> Target:
-    """A rank per trial; the study in memory numbers them from 0."""
+    """The given rank of each trial; the study in memory numbers its trials from 0."""
     return lambda trial: float(order[trial.number])
 
 
 def _sorted_out(
     trials: Sequence[Trial],
 ) -> tuple[dict[str, list[Trial]], dict[str, str]]:
-    """The trials that have each dimension, and why the others are left out."""
+    """The trials that have each dimension, and the dimensions left out with the reason."""
     known, left_out = {}, {}
     for name in dict.fromkeys(name for trial in trials for name in trial.params):
         having = [trial for trial in trials if name in trial.params]
         values = {trial.params[name] for trial in having}
         if len(values) == 1:
-            left_out[name] = f"all {len(having)} trials that have it have {values.pop()}"
+            left_out[name] = f"all {len(having)} trials with it have the value {values.pop()}"
         elif len(having) < _LEAST_WITH_VALUES:
             left_out[name] = f"only {len(having)} trials have it"
         else:
@@ -223,7 +224,7 @@ def _sorted_out(
 def _importances(
     study: optuna.Study, names: list[str], quantile: float, target: Target | None
 ) -> dict[str, float]:
-    # It loads scikit-learn, which a search that only begins need not wait for.
+    # Imported here because it loads scikit-learn, which would delay the start of a search.
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     return get_param_importances(
@@ -231,7 +232,7 @@ def _importances(
         evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile),
         params=names,
         target=target,
-        # Optuna would give all the same share if nothing is important.
+        # Otherwise Optuna gives all dimensions the same share if none is important.
         normalize=False,
     )
 
@@ -239,7 +240,7 @@ def _importances(
 def _by_chance(
     evaluate: Callable[[Target | None], dict[str, float]], n_trials: int
 ) -> dict[str, float]:
-    """The importance that each dimension stays below in most random choices of the best."""
+    """The importance that each dimension rarely exceeds with randomly chosen best trials."""
     generator = np.random.default_rng(0)
     found: dict[str, list[float]] = {}
     for _ in range(_RANDOM_CHOICES):
@@ -260,7 +261,7 @@ def _means(name: str, trials: Sequence[Trial]) -> tuple[ValueMean, ...]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """While active, Optuna neither logs the new study nor warns."""
+    """While active, Optuna does not log new studies and there are no warnings."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

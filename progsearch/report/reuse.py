@@ -1,4 +1,4 @@
-"""What the store of trained steps saved a study."""
+"""How much training the store saved in a study."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from progsearch.study.trial import Trial
 
 @dataclass(frozen=True)
 class Reuse:
-    """The optimizer steps of a study's finished trials: made by themselves, or found trained.
+    """The optimizer steps of a study's finished trials, trained or reused.
 
-    What the frozen-prefix cache saves within a step is not in these numbers.
+    Savings of the frozen-prefix cache within a step are not included.
 
     Attributes:
-        steps: Steps that the trials' results come from.
-        steps_trained: Those of them that the trials made themselves.
-        seconds_saved: What the others, with their evaluations, took when they were trained.
+        steps: All steps of the trials.
+        steps_trained: The steps that the trials made themselves.
+        seconds_saved: Seconds that training and evaluation of the reused steps once took.
     """
 
     steps: int = 0
@@ -28,14 +28,14 @@ class Reuse:
 
     @classmethod
     def of(cls, trials: Sequence[Trial], seeds: int = 1) -> Reuse:
-        """The sum over all trials that say how many steps they made; failed ones do not.
+        """The sum over all trials that recorded their steps; failed trials did not.
 
         Args:
             trials: The trials.
-            seeds: How many runs each of them is the mean of.
+            seeds: Number of seeds per trial.
         """
         known = [trial for trial in trials if trial.steps_trained is not None]
-        # A reused epoch leaves a record like any other.
+        # A reused epoch has a record too.
         steps = sum(trial.records[-1].step for trial in known if trial.records)
         return cls(
             steps=seeds * steps,
@@ -45,7 +45,7 @@ class Reuse:
 
     @property
     def steps_reused(self) -> int:
-        """Steps that no trial had to make again."""
+        """Steps that were reused instead of trained."""
         return self.steps - self.steps_trained
 
     @property

@@ -22,11 +22,11 @@ class Row:
     """One trial.
 
     Attributes:
-        name: A baseline's name or the trial's number.
+        name: The name of a baseline, or the trial's number.
         tags: The rules of `pick` that choose it.
-        on_front: Whether no other trial beats it.
-        baseline: Whether every study starts with this trial.
-        cells: Column title to text, the same columns in every row.
+        on_front: Whether it is on the front.
+        baseline: Whether it is a baseline.
+        cells: Column title to text; every row has the same columns.
     """
 
     name: str

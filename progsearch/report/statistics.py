@@ -1,7 +1,6 @@
-"""How sure means and differences over seeds are: intervals, a paired test, its correction.
+"""Statistics of means and differences over seeds: intervals, a paired test, its correction.
 
-Functions of numbers alone. Few seeds say little, and these functions do not hide it: if the
-numbers given cannot show a spread, there is neither an interval nor a test.
+Pure functions of numbers. If the values show no spread, there is neither an interval nor a test.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from scipy.special import chdtri, nctdtr, stdtr, stdtrit
 CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.8
-# Browne's choice: the seeds asked for are then enough in this share of cases.
+# Browne's choice: the number of seeds is then sufficient in this share of cases.
 _SURE_OF_SPREAD = 0.8
-# Nobody trains more; beyond it the number says no more than that it is out of reach.
+# A larger number of seeds is not reported, since nobody trains that many.
 _MOST_SEEDS = 1_000
 _RESAMPLES = 9_999
-# Metrics are shares of a few hundred examples; what differs by less is the same number.
+# Smaller differences are rounding errors: metrics are shares of a few hundred examples.
 _EQUAL = 1e-9
 
 Interval = tuple[float, float]
@@ -33,11 +32,10 @@ class Summary:
     """Values over seeds.
 
     Attributes:
-        n: How many.
+        n: Number of values.
         mean: Their mean.
         sd: Their standard deviation (n - 1 in the denominator); None for a single value.
-        interval: Bootstrap interval of the mean; None if the values show no spread: a single
-            one, or all the same.
+        interval: Bootstrap interval of the mean; None for a single value, or if all are the same.
     """
 
     n: int
@@ -47,11 +45,11 @@ class Summary:
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Mean, spread and a 95 % interval of the mean of at least one value.
+    """Mean, standard deviation and a 95 % interval of the mean of at least one value.
 
-    The interval is the percentile bootstrap's (Efron and Tibshirani, "An introduction to the
-    bootstrap", 1993, ch. 13) with a fixed seed. Over few values it is too narrow: over five
-    normal ones it holds the true mean in 84 % of cases.
+    The interval is a percentile bootstrap interval (Efron and Tibshirani, "An introduction to the
+    bootstrap", 1993, ch. 13) with a fixed seed. With few values it is too narrow: with five
+    normal values it contains the true mean in 84 % of cases.
     """
     array = np.asarray(values, dtype=float)
     mean = float(array.mean())
@@ -66,13 +64,13 @@ def summary(values: Sequence[float]) -> Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """What a schedule has over another one, paired over seeds.
+    """The difference between two schedules, paired by seed.
 
     Attributes:
-        n: Seeds that both have.
+        n: Number of seeds that both have.
         mean: Mean difference.
-        interval: 95 % t interval of the mean difference; None if the differences show no
-            spread: a single one, or all the same.
+        interval: 95 % t interval of the mean difference; None for a single difference, or if all
+            are the same.
     """
 
     n: int
@@ -84,11 +82,11 @@ class Difference:
         """One-sided paired t-test of the hypothesis that the difference is at most -margin.
 
         Args:
-            margin: What may be lost, above 0.
+            margin: The largest acceptable loss, above 0.
 
         Returns:
-            Its p-value: small where the difference is clearly above -margin. None if
-            there is no spread to test against.
+            The p-value, small if the difference is clearly above -margin. None if the differences
+            show no spread.
         """
         if self._standard_error is None:
             return None
@@ -96,21 +94,21 @@ class Difference:
         return float(stdtr(self.n - 1, -t))
 
     def seeds_to_tell(self, margin: float, n_tests: int) -> int | None:
-        """With how many seeds the test would likely find a schedule that loses nothing.
+        """The number of seeds needed for 80 % power if the true difference is zero.
 
-        The number at which, if the true difference is 0, the test of `p_non_inferior` rejects
-        with a probability of `POWER`, at the level that Bonferroni's correction, the most that
-        Holm's takes, leaves of `ALPHA` (Julious, "Sample sizes for clinical trials with Normal
-        data", Statistics in Medicine 23, 2004). A spread seen on few seeds is often too small, so
-        its upper 80 % confidence limit takes its place (Browne, "On the use of a pilot sample for
-        sample size determination", Statistics in Medicine 14, 1995).
+        With this number, the test of `p_non_inferior` rejects with probability `POWER` if the true
+        difference is 0. The level is `ALPHA` with Bonferroni's correction, the worst case of
+        Holm's (Julious, "Sample sizes for clinical trials with Normal data", Statistics in
+        Medicine 23, 2004). The spread over few seeds is often underestimated, so its upper 80 %
+        confidence limit is used (Browne, "On the use of a pilot sample for sample size
+        determination", Statistics in Medicine 14, 1995).
 
         Args:
-            margin: What may be lost, above 0.
-            n_tests: Schedules that are tested, this one among them.
+            margin: The largest acceptable loss, above 0.
+            n_tests: Number of schedules tested, including this one.
 
         Returns:
-            At least 2; None if there is no spread, or if 1,000 are too few.
+            At least 2; None if there is no spread, or if 1,000 seeds are not enough.
         """
         if self._standard_error is None:
             return None
@@ -124,7 +122,7 @@ class Difference:
 
 
 def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
-    """``values`` minus ``others``, pair by pair; at least one pair."""
+    """The paired difference ``values`` minus ``others``; at least one pair."""
     array = np.asarray(values, dtype=float) - np.asarray(others, dtype=float)
     n, mean = len(array), float(array.mean())
     if n < 2 or np.ptp(array) < _EQUAL:
@@ -135,10 +133,10 @@ def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """The p-values corrected for their number, so that the chance of any false finding is held.
+    """The p-values with Holm's correction, which controls the chance of any false finding.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6(2), 1979. A None is no test and does not count.
+    Statistics 6(2), 1979. None means no test and does not count.
     """
     order = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
@@ -150,10 +148,10 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def verdict(found: Difference, margin: float, corrected_p: float | None) -> Verdict:
-    """What a difference and the corrected p of its test come to.
+    """The verdict from a difference and the corrected p-value of its test.
 
-    ``non-inferior``: the test rejects that more than the margin is lost. ``inferior``: the whole
-    interval lies below -margin. ``inconclusive``: neither can be said.
+    ``non-inferior``: the test rejects a loss of the margin or more. ``inferior``: the whole
+    interval is below -margin. ``inconclusive``: neither.
     """
     if corrected_p is not None and corrected_p < ALPHA:
         return "non-inferior"

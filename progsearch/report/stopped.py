@@ -1,6 +1,6 @@
-"""Trials that were stopped early: when, and what they had reached.
+"""Trials that were stopped early: when, and their last metric.
 
-Their metrics are of unfinished training, so they are shown, and never compared with results.
+Their metrics are of unfinished training, so they are shown but never compared with results.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def when(trial: Trial) -> str:
 
 
 def in_short(report: StudyReport, trial: Trial) -> str:
-    """What became of the trial: ``stopped at epoch 1 of 3: accuracy 0.7100``."""
+    """A short description: ``stopped at epoch 1 of 3: accuracy 0.7100``."""
     metric = last_metric(report, trial)
     if metric is None:
         return f"stopped in {when(trial)}: {trial.reason}"

@@ -39,11 +39,11 @@ class RescoringPlan(SegmentPlan):
         schedule: The stages as they are planned: how many blocks each trains counts.
         steps_per_epoch: Optimizer steps of one epoch.
         epochs: Of the whole run.
-        metric: What blocks are scored by.
+        metric: The contribution metric that scores the blocks.
 
     Attributes:
         schedule: The stages, with the blocks that were chosen so far.
-        metric: What blocks are scored by.
+        metric: The contribution metric that scores the blocks.
         choices: The steps at which a stage that chooses its blocks begins, ascending.
     """
 

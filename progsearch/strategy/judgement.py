@@ -1,4 +1,4 @@
-"""Whether a running trial continues, and whether a stopped one is resumed."""
+"""Decides whether a running trial is stopped, and whether a stopped one is resumed."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ def is_plateau(
     Args:
         trials: Those that may be chosen, the recent ones among them.
         recent: The last ones that ended.
-        objectives: What a trial's values are, the metric first.
-        majority: The metric of a constant prediction, if it has one.
+        objectives: Names of a trial's values, the task's metric first.
+        majority: The metric of a constant prediction, if it is defined.
     """
     numbers = {trial.number for trial in recent}
     found = usable(trials)

@@ -60,7 +60,7 @@ class CandidatePool:
         return [point.candidate for point in self._points]
 
     def take(self, known: set[str], would_wait: Callable[[Candidate], bool]) -> Point | None:
-        """The point to train now, or None.
+        """Choose the point to train now, or None; `Draws.take` instead registers a known point.
 
         With several candidates for each trial, the most promising one is taken. The others stay
         candidates, so that there are more of them each time, unless the sampler learns: what it

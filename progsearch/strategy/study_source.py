@@ -1,4 +1,4 @@
-"""The trials of a search: which one is next, and when the search ends."""
+"""The trials of a search: which one is next, which one is stopped, and when the search ends."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ class _Start(NamedTuple):
 
 class StudySource(TrialSource):
     """Hands out interrupted trials, then the references, then resumed and sampled ones.
+
+    After each measurement it asks the judge whether to stop the trial (`Judgement`).
 
     Args:
         folder: The study; nothing else may write trials to it.
@@ -105,7 +107,7 @@ class StudySource(TrialSource):
         return assignment
 
     def report(self, assignment: Assignment, progress: Progress) -> Decision:
-        """Keep the record and ask the judge."""
+        """Store the record and ask the judge whether to stop the trial."""
         running = self._running[assignment]
         trial = self._recorder.measured(running, progress)
         stops = self._judgement.stops(trial, running.records, self._pool.waiting)

@@ -1,4 +1,4 @@
-"""Predicts the metric of runs that were not trained from those that were."""
+"""Predicts the task metric of untrained runs from trained ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOISES = (0.02, 0.1, 0.3)
 
 @dataclass(frozen=True)
 class Observation:
-    """The final metric of a run, measured or predicted.
+    """The final task metric of a run, measured or predicted.
 
     Attributes:
         features: Of the run.

@@ -1,1 +1,1 @@
-"""A study on disk: its folder, its trials, its front, its confirmed runs."""
+"""Studies on disk: folder, trials, front and confirmed runs."""

@@ -1,4 +1,4 @@
-"""The runs on new seeds as a file in the study's folder."""
+"""Reads and writes the runs on new seeds, a file in the study's folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from progsearch.errors import StudyError
 from progsearch.study.results import Timings
 
 DEFAULT_MARGIN = 0.01
-"""What a schedule may lose to full fine-tuning if nothing else is asked for."""
+"""The default margin: how much a schedule may lose compared with full fine-tuning."""
 
 _FILE = "confirm.json"
 
@@ -22,12 +22,12 @@ class ConfirmedRun(Config):
 
     Attributes:
         trial: The trial's number in the study.
-        seed: What it was trained with.
+        seed: The seed of this run.
         metrics: The task's metrics on validation data; None if the run failed.
-        test_metrics: The same on test data, if the task has labelled ones.
-        timings: As those of a trial.
-        steps_trained: As that of a trial.
-        peak_memory: As that of a trial.
+        test_metrics: The same on test data, if the task has labelled test data.
+        timings: As in `Trial`.
+        steps_trained: As in `Trial`.
+        peak_memory: As in `Trial`.
         reason: Why it failed; None if it did not.
     """
 
@@ -42,7 +42,7 @@ class ConfirmedRun(Config):
 
     @field_serializer("timings")
     def _timings_in_the_file(self, timings: Timings) -> dict[str, float]:
-        # The file has none for a run that failed.
+        # The file has no timings for a failed run.
         return timings.to_dict() if self.reason is None else {}
 
 
@@ -50,7 +50,7 @@ class ConfirmedRuns(Config):
     """All runs of a study on new seeds.
 
     Attributes:
-        margin: What a schedule may lose to full fine-tuning, as last asked for.
+        margin: How much a schedule may lose compared with full fine-tuning, as last requested.
         runs: At most one for each trial and seed.
     """
 
@@ -63,17 +63,17 @@ class ConfirmedRuns(Config):
         return dict(sorted(found.items()))
 
     def having(self, run: ConfirmedRun) -> ConfirmedRuns:
-        """These runs and ``run``, which replaces one with its trial and seed."""
+        """These runs with ``run`` added; it replaces a run of the same trial and seed."""
         others = [r for r in self.runs if (r.trial, r.seed) != (run.trial, run.seed)]
         return self.model_copy(update={"runs": (*others, run)})
 
 
 def read_confirmed(folder: Path) -> ConfirmedRuns | None:
-    """The runs in a study's folder; None if nothing was confirmed yet.
+    """The runs in a study's folder; None if nothing has been confirmed yet.
 
     Raises:
         StudyError: The file is damaged.
-        ConfigError: It holds something else.
+        ConfigError: The content is not valid.
     """
     path = folder / _FILE
     if not path.exists():
@@ -87,5 +87,5 @@ def read_confirmed(folder: Path) -> ConfirmedRuns | None:
 
 
 def write_confirmed(folder: Path, confirmed: ConfirmedRuns) -> None:
-    """Write the runs to the study's folder; a reader sees the old ones or all of them."""
+    """Write the runs to the study's folder atomically: a reader sees the old or the new file."""
     write_json(folder / _FILE, plain(confirmed))

@@ -1,4 +1,4 @@
-"""Fronts of points and what they are worth: dominance, hypervolume, knee. Numbers alone.
+"""Dominance, hypervolume and knee of points, as functions of numbers.
 
 The first objective is the task's metric, maximised; the others are costs, minimised.
 """
@@ -20,11 +20,11 @@ def directions(n_objectives: int) -> list[Direction]:
 
 
 def non_dominated(values: Sequence[Values], directions: Sequence[Direction]) -> list[int]:
-    """The indices, ascending, of the points that no other point beats.
+    """The indices, ascending, of the points that are not dominated.
 
-    A point is beaten by one that is at least as good on every objective and better on one, and
-    by an earlier point with the same values. Points without values, or with a None, a NaN or an
-    infinity among them, are left out.
+    A point is dominated by one that is at least as good in every objective and better in one, and
+    by an earlier point with the same values. Points without values, or with None, NaN or infinity
+    among them, are left out.
 
     Args:
         values: One point per entry, in the order of ``directions``.
@@ -50,15 +50,15 @@ def corner(
     majority: float | None,
     full: Sequence[float] | None,
 ) -> list[float]:
-    """The point that a study's hypervolume is measured from.
+    """The reference point of a study's hypervolume.
 
-    The metric of a constant prediction, else the worst one seen; all parameters updated at every
-    step; for every other cost what full fine-tuning took, else the highest one seen.
+    The metric of a constant prediction, else the worst one seen; all parameters updated in every
+    step; for every other cost that of full fine-tuning, else the highest one seen.
 
     Args:
         values: The points of a study, at least one.
-        objectives: What a point's values are, the metric first.
-        majority: The metric of a constant prediction, if it has one.
+        objectives: The names of a point's values, the metric first.
+        majority: The metric of a constant prediction, if it is defined.
         full: The values of full fine-tuning, if they are known.
     """
     seen = list(zip(*values, strict=True))
@@ -78,13 +78,14 @@ def hypervolume(
 ) -> float:
     """The volume between a reference point and the points' front, exact for any dimension.
 
-    A point that is not better than the reference on every objective adds nothing. The volume is
+    A point that is not better than the reference in every objective adds nothing. The volume is
     cut into slices along the last objective (HSO: While, Hingston, Barone and Huband, "A faster
     algorithm for calculating hypervolume", IEEE TEC 10(1), 2006).
 
     Args:
-        values: The points, in the order of ``directions``; unusable ones are left out.
-        reference: The corner that every counted point beats.
+        values: The points, in the order of ``directions``; points without finite values are left
+            out.
+        reference: The reference point; only points that are better in every objective count.
         directions: ``maximize`` or ``minimize`` per objective.
     """
     corner = _as_costs(reference, directions)
@@ -113,13 +114,13 @@ def _volume(points: list[tuple[float, ...]], corner: tuple[float, ...]) -> float
 
 
 def knee(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> int:
-    """The index of the front point at which losing more of one objective stops paying.
+    """The index of the front's knee: beyond it, small gains in one objective cost much in another.
 
-    Each objective is scaled to [0, 1] over the front, 0 being its best. The knee is the point
-    farthest below the line (with three objectives: the plane) through the points that are best
-    on one objective and worst on the others (Das, "On characterizing the knee of the Pareto
-    curve", Structural Optimization 18, 1999); with equal distances the one best on the first
-    objective.
+    Each objective is scaled to [0, 1] over the front; 0 is best. The knee is the point farthest
+    below the line (with three objectives: the plane) through the points that are best in one
+    objective and worst in the others (Das, "On characterizing the knee of the Pareto curve",
+    Structural Optimization 18, 1999). If distances are equal, it is the one that is best in the
+    first objective.
 
     Args:
         values: The front's points, finite, at least one.
@@ -130,7 +131,7 @@ def knee(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> 
     highest = [max(axis) for axis in zip(*points, strict=True)]
 
     def height(point: tuple[float, ...]) -> float:
-        # Parallel to the line, so the farthest below it has the least sum of scaled values.
+        # The point farthest below the line is the one with the smallest sum of scaled values.
         return sum(
             (x - low) / (high - low) if high > low else 0.0
             for x, low, high in zip(point, lowest, highest, strict=True)

@@ -1,4 +1,4 @@
-"""A trial as a config that needs nothing of its study."""
+"""Exports a trial as a config that does not depend on its study."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from progsearch.version import __version__
 
 
 def config_of(trial: Trial, info: StudyInfo, study: str) -> RunConfig:
-    """The run of a finished trial, with what it cost and reached.
+    """The config of a finished trial, with its costs and results.
 
     Args:
         trial: A trial of a study.
-        info: What that study says of itself.
+        info: The metadata of that study.
         study: Its name.
 
     Raises:
         StudyError: The trial has no result.
-        ConfigError: It holds no run that this version understands.
+        ConfigError: This version cannot read the trial's config.
     """
     if not trial.is_complete:
         raise StudyError(

@@ -1,6 +1,6 @@
 """Studies on disk: a folder with the recipe and the journal of its trials.
 
-Imports neither torch nor ray, since reports and the command line read studies too.
+Imports neither torch nor ray, because reports and the command line read studies too.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class StudyFolder:
 
     Attributes:
         path: Its folder.
-        recipe: What is searched; its ``study`` is the folder's name.
-        storage: Where its trials are kept.
+        recipe: The recipe of the search; its ``study`` is the folder's name.
+        storage: The storage of its trials.
         study: Its trials, as an Optuna study.
     """
 
@@ -42,7 +42,7 @@ class StudyFolder:
         self.path = path
         self.recipe = recipe
         self.storage = storage
-        # What is sampled is decided elsewhere: the study only keeps it.
+        # Sampling is done elsewhere; this study only stores trials.
         self.study = optuna.load_study(
             study_name=path.name, storage=storage, sampler=optuna.samplers.RandomSampler()
         )
@@ -54,7 +54,7 @@ class StudyFolder:
 
     @property
     def journal(self) -> Path:
-        """The file of its trials, if they are not in a database."""
+        """The file with its trials, if they are not in a database."""
         return self.path / _JOURNAL
 
     @property
@@ -64,23 +64,23 @@ class StudyFolder:
 
     @property
     def log(self) -> Path:
-        """The file for what the libraries log."""
+        """The file for log messages of the libraries."""
         return self.path / "progsearch.log"
 
     @property
     def resume_line(self) -> str:
-        """The command that continues the study."""
+        """The command that resumes the study."""
         return command_line("resume", self.name, self.path.parent)
 
     def set_budget(self, budget: int) -> None:
-        """Change how many whole trials the search may cost in all."""
+        """Change the budget, in whole trials."""
         self.recipe = self.recipe.model_copy(update={"budget": budget})
         write_yaml(self.path / _RECIPE, plain(self.recipe))
         keep_recipe(self.study, self.recipe)
 
     @property
     def info(self) -> StudyInfo:
-        """What the study began with."""
+        """The metadata of the study, written when it began."""
         return info_of(self.study)
 
     def trials(self) -> list[Trial]:
@@ -92,12 +92,12 @@ class StudyFolder:
         return Trial(self.study.get_trials(deepcopy=False)[number])
 
     def add(self, new: NewTrial) -> Trial:
-        """Add a running trial, as `new_trial` and its like make it."""
+        """Add a running trial, made by `new_trial`, `retrying` or `continuing`."""
         self.study.add_trial(new)
         return Trial(self.study.get_trials(deepcopy=False)[-1])
 
     def keep(self, number: int, attributes: Mapping[str, Any]) -> None:
-        """Keep attributes of a running trial, as `outcome_attributes` and its like give them."""
+        """Store attributes of a running trial, such as those from `outcome_attributes`."""
         study_id = self.storage.get_study_id_from_name(self.name)
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
         for name, value in attributes.items():
@@ -108,7 +108,7 @@ class StudyFolder:
         """While active, this process is the only one that searches in the study.
 
         Raises:
-            StudyError: Another process does.
+            StudyError: Another process has the lock.
         """
         with try_lock(self.path) as free:
             if not free:
@@ -119,7 +119,7 @@ class StudyFolder:
 
 
 def default_name(recipe: Recipe) -> str:
-    """The name of a study that was given none: its task and its model."""
+    """The default name of a study: its task and its model."""
     task, model = (
         re.sub(r"[^A-Za-z0-9._-]+", "-", Path(ref).name).strip("-._") or "study"
         for ref in (recipe.task.name, recipe.model)
@@ -128,16 +128,16 @@ def default_name(recipe: Recipe) -> str:
 
 
 def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
-    """Refuse a recipe whose study exists already.
+    """Check that the study of a recipe does not exist yet.
 
     Raises:
-        StudyError: It does; the message says how to continue it.
+        StudyError: It exists; the message says how to resume it.
     """
     name = recipe.study or default_name(recipe)
     if (Path(studies_dir) / name).exists():
         resume = command_line("resume", name, studies_dir)
         raise StudyError(
-            f"there is a study {name} in {studies_dir} already; continue with `{resume}`, "
+            f"there is already a study {name} in {studies_dir}; resume it with `{resume}`, "
             "or choose another name with --study NAME"
         )
 
@@ -145,12 +145,12 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
 def create_study(
     recipe: Recipe, studies_dir: str | Path, info: StudyInfo | None = None
 ) -> StudyFolder:
-    """Make the folder and the study of a recipe.
+    """Create the folder and the study of a recipe.
 
     Args:
-        recipe: What is to be searched.
-        studies_dir: Where study folders lie; made if it is not there.
-        info: What is known of the study before its first trial, if anything is.
+        recipe: The recipe of the search.
+        studies_dir: The folder of all studies; created if it does not exist.
+        info: The study's metadata, if it is known.
 
     Raises:
         StudyError: The name is taken, in the folder or in the database.
@@ -170,8 +170,8 @@ def create_study(
         path.rmdir()
         if isinstance(error, optuna.exceptions.DuplicatedStudyError) and recipe.storage:
             raise StudyError(
-                f"the database {recipe.storage} holds a study {name} already; choose another "
-                "name with --study NAME"
+                f"the database {recipe.storage} already has a study {name}; choose another name "
+                "with --study NAME"
             ) from None
         raise
     write_yaml(path / _RECIPE, plain(recipe))
@@ -192,9 +192,9 @@ def open_study(
 
     Args:
         study: A name in ``studies_dir``, or a study's folder.
-        studies_dir: Where study folders lie.
-        read_only: Leave its files as they are; else a journal that a killed search left torn
-            is repaired, so that it can be written to.
+        studies_dir: The folder of all studies.
+        read_only: Do not change its files; otherwise a journal that a killed search left
+            incomplete is repaired, so that it can be written to.
 
     Raises:
         StudyError: There is no such study, or it is damaged.
@@ -203,8 +203,8 @@ def open_study(
     recipe = parse(Recipe, read_yaml(path / _RECIPE), str(path / _RECIPE))
     journal = path / _JOURNAL
     damaged = StudyError(
-        f"{journal} holds no study that can be read; restore it from a copy, or delete the "
-        "folder and run the study again"
+        f"{journal} holds no readable study; restore it from a copy, or delete the folder and "
+        "run the study again"
     )
     if recipe.storage is None and not journal.is_file():
         raise damaged
@@ -218,7 +218,7 @@ def open_study(
         if recipe.storage is None:
             raise damaged from None
         raise StudyError(
-            f"the database {recipe.storage} does not hold the study {path.name}; restore it, or "
+            f"the database {recipe.storage} does not have the study {path.name}; restore it, or "
             "delete the folder and run the study again"
         ) from None
 
@@ -229,13 +229,13 @@ def study_names(studies_dir: str | Path = "studies") -> list[str]:
 
 
 def command_line(command: str, study: str, studies_dir: str | Path, *others: str) -> str:
-    """The line of a command of `progsearch` on a study, to be copied into a shell.
+    """A `progsearch` command on a study, to be copied into a shell.
 
     Args:
         command: Such as ``resume``.
         study: The study's name.
-        studies_dir: Where study folders lie; left out of the line if it is the default.
-        others: Further words.
+        studies_dir: The folder of all studies; left out of the command if it is the default.
+        others: Further arguments.
     """
     is_default = Path(studies_dir).absolute() == Path("studies").absolute()
     place = [] if is_default else ["--studies-dir", str(studies_dir)]
@@ -253,5 +253,5 @@ def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     elif names:
         hint = f"there are {', '.join(names)}"
     else:
-        hint = "there is none yet; `progsearch run` makes one"
+        hint = "there are no studies yet; `progsearch run` creates one"
     raise StudyError(f"there is no study {str(study)!r} in {studies_dir}; {hint}")

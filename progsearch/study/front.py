@@ -15,7 +15,7 @@ _DROP = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(pt)?")
 
 
 def usable(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials that ran to their end and have a finite value for every objective."""
+    """The complete trials with a finite value for every objective."""
     return [trial for trial in trials if trial.is_usable]
 
 
@@ -30,7 +30,7 @@ def full_of(trials: Sequence[Trial]) -> Trial | None:
 
 
 def front_of(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials, references among them, that no other one beats: best metric first."""
+    """The non-dominated trials, including references, best metric first."""
     complete = usable(trials)
     if not complete:
         return []
@@ -39,24 +39,25 @@ def front_of(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Trial:
-    """One trial, chosen by a rule or named.
+    """One trial, chosen by a rule, by number or by name.
 
     Args:
         trials: All trials of a study.
         how: ``best``: the front's best metric. ``knee``: see `dominance.knee`.
             ``cheapest@0.01`` or ``cheapest@1pt``: the cheapest trial whose metric is at most 0.01
             (one percentage point) below that of the reference ``full``, or of the best trial if
-            that reference is missing. Else a trial's number or a reference's name.
-        limits: What the rules choose from must keep to; a trial that is named need not.
+            that reference is missing. Otherwise a trial's number or a reference's name.
+        limits: Rules choose only trials within these limits; they do not apply to a number or a
+            name.
 
     Raises:
-        StudyError: ``how`` is not one of these, no trial has finished or keeps to the limits, or
-            the trial that is named does not exist or has no result.
+        StudyError: ``how`` is not one of these, no trial has finished or is within the limits,
+            or the given trial does not exist or has no result.
     """
     complete = usable(trials)
     if not complete:
         raise StudyError(
-            "no trial of this study has finished with a result, so there is nothing to pick from; "
+            "no trial of this study has a result, so there is nothing to pick from; "
             "`progsearch report` shows why trials failed"
         )
     is_rule = how in ("best", "knee") or how.startswith("cheapest")
@@ -65,8 +66,8 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
     choice = allowed(complete, limits)
     if not choice:
         raise StudyError(
-            f"no trial of this study has {limits}, so no rule can pick one; search on with "
-            "`progsearch resume STUDY --budget N`, or pick a trial by its number"
+            f"no trial of this study has {limits}, so no rule can pick one; continue the search "
+            "with `progsearch resume STUDY --budget N`, or pick a trial by its number"
         )
     front = front_of(choice)
     if how == "best":
@@ -77,7 +78,7 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
 
 
 def drop_of(text: str) -> float | None:
-    """How much of a metric ``0.01`` or ``1pt`` (one percentage point) is; None for other words."""
+    """The loss of the metric meant by ``0.01`` or ``1pt`` (one percentage point), or None."""
     match = _DROP.fullmatch(text)
     return None if match is None else float(match[1]) * (0.01 if match[2] else 1.0)
 
@@ -86,20 +87,21 @@ def _cheapest(trials: Sequence[Trial], full: Trial, how: str) -> Trial:
     drop = drop_of(how.removeprefix("cheapest@"))
     if drop is None:
         raise StudyError(
-            f"{how!r} does not say how much may be lost; write cheapest@0.01 or cheapest@1pt"
+            f"{how!r} does not say how much the metric may drop; write cheapest@0.01 or "
+            "cheapest@1pt"
         )
-    # The slack is for values that are written 0.80 and held as 0.7999999.
+    # The tolerance is for values such as 0.80 that are stored as 0.7999999.
     enough = [t for t in trials if t.values[0] >= full.values[0] - drop - 1e-9]
     if not enough:
         raise StudyError(
-            f"no trial within the limits loses at most {drop:g} to full fine-tuning; allow a "
+            f"no trial within the limits is at most {drop:g} below full fine-tuning; allow a "
             "larger drop"
         )
     return min(enough, key=lambda t: (_costs(t), -t.values[0], t.number))
 
 
 def _costs(trial: Trial) -> list[float]:
-    """What a trial costs: the study's own cost objectives, else its updated parameters."""
+    """The trial's values of the cost objectives; without any, its updated parameters."""
     return trial.values[1:] or [trial.updated_parameters]
 
 

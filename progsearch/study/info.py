@@ -1,4 +1,4 @@
-"""What a study says of itself, beside its recipe: kept in the study, read by reports."""
+"""Metadata of a study besides its recipe: stored in the study, read by reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from progsearch.config import Config
 
 
 class Session(Config):
-    """One stretch of searching: when, for how long, how many trials ended."""
+    """One session of a search: its start, its duration and the number of trials that ended."""
 
     started: str
     seconds: float
@@ -18,26 +18,26 @@ class Session(Config):
 
 
 class ModelSize(Config):
-    """The model of a study."""
+    """The size of a study's model."""
 
     n_blocks: int = 0
     parameters: int = 0
 
 
 class StudyInfo(Config):
-    """What is known of a study before its first trial.
+    """Metadata that is known before the first trial of a study.
 
     Attributes:
-        space: The search space as it was searched, whatever became of its file.
-        earlier: What an earlier study told, if there was one.
-        baselines: Names of the references that it is to have.
+        space: The search space at the start, even if its file changes later.
+        earlier: The data of the earlier study that this one starts from, if there is one.
+        baselines: Names of the references that will be trained.
         contributions: One score per block for each contribution metric that was used.
-        model: Its size.
+        model: The size of the model.
         metric: The task's primary metric.
         split: The data that trials are measured on.
-        majority: What a constant answer reaches; None if that has no score.
+        majority: The metric of a constant prediction; None if that has no score.
         fingerprint: Identifies the model's weights and the task's data.
-        progsearch_version: What began it.
+        progsearch_version: The version that created the study.
     """
 
     space: dict[str, Any] = Field(default_factory=dict)

@@ -6,21 +6,21 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-# Other writers (Optuna's dashboard keeps notes) hold the lock for milliseconds.
+# Other writers, such as Optuna's dashboard, hold the lock for milliseconds.
 _LOCK_PATIENCE = 2.0
 
 
 def repair_journal(path: Path) -> None:
-    """Cut off a last line that was not written whole, and remove a lock that nobody holds.
+    """Remove an incomplete last line, and a lock that no process holds.
 
-    Optuna reads a journal with a torn last line and then fails on every write to it; for a lock
-    that a killed writer left it waits 30 seconds. Only for the one process that searches.
+    Optuna can read a journal with an incomplete last line, but then fails on every write. It waits
+    30 seconds for a lock that a killed writer left. Only the process that searches may call this.
     """
     lock = path.with_name(path.name + ".lock")
     deadline = time.monotonic() + _LOCK_PATIENCE
     while lock.is_symlink() and time.monotonic() < deadline:
         time.sleep(0.05)
-    # It may still go by itself in this moment.
+    # Its owner may remove it at this moment.
     with suppress(FileNotFoundError):
         lock.unlink()
     with path.open("r+b") as file:

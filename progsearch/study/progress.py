@@ -1,6 +1,6 @@
-"""What of a study is done and what is left, read from its trials alone.
+"""What is done and what is left of a study, read only from its trials.
 
-A search that was killed leaves nothing else, so nothing else is read.
+A killed search leaves nothing else behind.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ from progsearch.study.trial import INTERRUPTED, Trial, keep_sessions, numbered, 
 def spent(trials: Sequence[Trial]) -> float:
     """How much of the budget is spent, in whole trials.
 
-    A stopped trial counts as the part of its run that it made, and one that goes on with it as
-    the rest; one that runs, as if it were to end. References and interrupted trials cost nothing.
+    A stopped trial counts as the fraction of its run that was trained, and a trial that continues
+    it as the rest. A running trial counts in full. References and interrupted trials are free.
 
     Args:
-        trials: Of a study, those that others go on with among them.
+        trials: All trials of a study, including those that others continue.
     """
     return _whole(_parts(trials).values())
 
 
 def latest(trials: Sequence[Trial], first: int, number: int) -> list[Trial] | None:
-    """The last trials that ended and came to ``number`` whole ones, counted as `spent` does.
+    """The latest ended trials that add up to ``number`` whole trials, counted as in `spent`.
 
     Args:
-        trials: Of a study.
-        first: The number of the first one to count.
-        number: Of whole trials; None is returned if there are fewer.
+        trials: All trials of a study.
+        first: The number of the first trial to count.
+        number: How many whole trials are needed.
+
+    Returns:
+        None if there are fewer.
     """
     parts = _parts(trials)
     ended = [t for t in trials[first:] if t.number in parts and t.is_finished]
@@ -45,7 +48,7 @@ def latest(trials: Sequence[Trial], first: int, number: int) -> list[Trial] | No
 
 
 def _parts(trials: Sequence[Trial]) -> dict[int, float]:
-    """What each trial costs of the budget, by its number; those that cost nothing left out."""
+    """The share of the budget that each trial costs, by number; without those that are free."""
     by_number = numbered(trials)
     return {
         trial.number: trial.reach
@@ -57,18 +60,18 @@ def _parts(trials: Sequence[Trial]) -> dict[int, float]:
 
 
 def _whole(parts: Iterable[float]) -> float:
-    # Three thirds are a whole.
+    # Rounded, so that three thirds make one.
     return round(sum(parts), 6)
 
 
 def to_retry(trials: Sequence[Trial]) -> list[Trial]:
-    """The interrupted trials that no other trial has run again yet, oldest first."""
+    """The interrupted trials that have not been run again yet, oldest first."""
     retried = {trial.retry_of for trial in trials}
     return [trial for trial in trials if trial.is_interrupted and trial.number not in retried]
 
 
 def left(folder: StudyFolder) -> tuple[int, float]:
-    """How many references are still to be run, and how much of the budget is not spent."""
+    """The number of references that are still to be trained, and the budget that is left."""
     trials = folder.trials()
     retry = to_retry(trials)
     seen = {trial.name for trial in trials}
@@ -78,9 +81,9 @@ def left(folder: StudyFolder) -> tuple[int, float]:
 
 
 def interrupt_running(folder: StudyFolder) -> int:
-    """Tell every trial that is still RUNNING as interrupted; returns how many there were.
+    """Mark all trials that are still RUNNING as interrupted; returns how many there were.
 
-    Only while nothing runs: after a search, and before the next one if it was killed.
+    Call it only while no trial runs: after a search, or before the next one if it was killed.
     """
     running = [trial for trial in folder.trials() if trial.is_running]
     for trial in running:
@@ -90,7 +93,7 @@ def interrupt_running(folder: StudyFolder) -> int:
 
 
 class Session:
-    """One stretch of searching in a study: when, how long, how many trials ended."""
+    """Records one session of a search: its start, its duration and the trials that ended."""
 
     def __init__(self, folder: StudyFolder) -> None:
         self._folder = folder
@@ -106,7 +109,7 @@ class Session:
         self.save()
 
     def save(self) -> None:
-        """Keep the session's length in the study, so that a killed one is not lost."""
+        """Store the session's duration in the study, so that it survives a kill."""
         seconds = round(time.monotonic() - self._since, 3)
         session = SessionInfo(started=self._started, seconds=seconds, trials=self._trials)
         keep_sessions(self._folder.study, [*self._earlier, session])

@@ -1,4 +1,4 @@
-"""What a run says of itself: while it trains, and when it is done. Pure data."""
+"""The measurements and results of a run. Pure data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Record:
     Attributes:
         step: Optimizer steps made.
         fraction: The same as a fraction of the run.
-        epoch: Epochs done; if a stage ends within one, a fraction of it counts, too.
+        epoch: Epochs done; not a whole number if a stage ends within an epoch.
         metrics: The task's metrics on its validation data.
-        seconds: Seconds of training and evaluation so far, those of reused segments included.
+        seconds: Seconds of training and evaluation so far, including those of reused segments.
     """
 
     step: int
@@ -41,8 +41,8 @@ class Timings:
 
     Attributes:
         setup: Loading before the first step.
-        train: Training, scoring blocks between stages included, and what reused steps once took.
-        evaluate: Evaluation, likewise.
+        train: Training, including scoring blocks between stages, and including reused steps.
+        evaluate: Evaluation, including reused steps.
         saved: The part of both that reuse saved.
     """
 
@@ -53,12 +53,12 @@ class Timings:
 
     @property
     def run(self) -> float:
-        """Training and evaluation, without the loading before."""
+        """Training and evaluation, without setup."""
         return self.train + self.evaluate
 
     @property
     def spent(self) -> float:
-        """What training and evaluation took on this machine, without what reuse saved."""
+        """Training and evaluation actually done, without what reuse saved."""
         return self.train + self.evaluate - self.saved
 
     def __add__(self, other: Timings) -> Timings:
@@ -77,12 +77,12 @@ class Timings:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a run has used so far.
+    """The resources that a run has used so far.
 
     Attributes:
         timings: Seconds by kind of work.
         steps_trained: Optimizer steps that it made itself; the others were reused.
-        peak_memory: Bytes: allocated on the GPU, or in use by the process on a CPU.
+        peak_memory: Peak bytes: allocated on the GPU, or in use by the process on a CPU.
     """
 
     timings: Timings
@@ -90,21 +90,21 @@ class Spent:
     peak_memory: int
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data, the keys that a trial keeps."""
+        """As JSON-able data, with the keys of a trial's attributes."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run that was trained to its end.
+    """The result of a complete run.
 
     Attributes:
         metrics: The task's metrics on its validation data after the last step.
-        spent: What it used.
-        test_metrics: The task's metrics on its test data, if the run was to score it.
+        spent: The resources that it used.
+        test_metrics: The task's metrics on its test data, if the run evaluated them.
         seeds: The metrics of each run, if this is the mean of several.
-        chosen: What was trained, if blocks were chosen on the way: the trial's attributes
-            ``schedule``, ``run`` and ``costs`` that take the place of the planned ones.
+        chosen: What was trained, if blocks were chosen during training; replaces the planned
+            attributes ``schedule``, ``run`` and ``costs`` of the trial.
     """
 
     metrics: dict[str, float]
@@ -116,10 +116,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a run came to whose stages chose their blocks when they began.
+    """What a run trained whose stages chose their blocks when they began.
 
     Attributes:
-        schedule: The stages, as `Schedule.to_dicts` gives them.
+        schedule: The stages, as returned by `Schedule.to_dicts`.
         run: The run's config, as data.
         costs: Its `RunCost`, as data.
     """

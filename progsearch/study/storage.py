@@ -1,4 +1,4 @@
-"""The storage of a study, a journal file or a database, and the lock of its one writer."""
+"""The storage of a study (a journal file or a database), and the lock of its only writer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
             f"the database {url} needs a driver: {reason}; install its package"
         ) from None
     except Exception as error:
-        # Every driver has errors of its own for an address or a password that is wrong. Their
+        # Every database driver has its own errors for a wrong address or password. Their
         # tracebacks may show the password, so none of them is chained.
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = url.hide_in(lines[0], os.environ)
@@ -45,7 +45,7 @@ def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
 
 
 def not_kept(url: StorageUrl | None) -> str | None:
-    """What later commands need, in a sentence; None if it is nothing that is not there."""
+    """A sentence on the variables that later commands need; None if all are set."""
     variables = [] if url is None else [name for name in url.variables if name not in os.environ]
     if not variables:
         return None
@@ -57,7 +57,7 @@ def not_kept(url: StorageUrl | None) -> str | None:
 
 @contextlib.contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
-    """Whether this process got the folder's lock; the system releases it when the process ends."""
+    """Yields whether this process got the folder's lock; the system releases it at exit."""
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
     try:
         try:

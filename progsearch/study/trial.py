@@ -1,4 +1,4 @@
-"""A trial of a study: the one place that reads and writes Optuna's attributes."""
+"""Trials of a study; the only module that reads and writes their attributes in Optuna."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from progsearch.study.info import Session, StudyInfo
 from progsearch.study.results import Outcome, Record, Timings
 
 INTERRUPTED = "interrupted"
-"""Reason of a trial that was stopped with its search; another trial runs it again."""
+"""Reason of a trial whose search was stopped; another trial runs it again."""
 
 STOPPED = "stopped by the scheduler"
-"""Reason of a trial that was stopped before its end; Optuna calls its state PRUNED."""
+"""Reason of a trial that a judge stopped before its end; Optuna's state is PRUNED."""
 
 FULL, PAPER = "full", "progtuning-3"
-"""Names of the references that schedules are compared with: full fine-tuning, and the paper's
-schedule of 3 stages."""
+"""Names of the references for comparisons: full fine-tuning, and the paper's schedule of 3
+stages."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a trial is to train, known before it starts.
+    """The plan of a trial, known before it starts.
 
     Attributes:
         schedule: Its stages.
-        run: Its config, whole.
-        costs: What it costs.
-        key: Equal for trials that come to the same training.
-        segments: End step and key of each segment; equal keys are the same work.
+        run: Its complete config.
+        costs: Its costs.
+        key: Equal for trials that train the same.
+        segments: End step and key of each segment; equal keys mean the same work.
         segment_flops: FLOPs of each segment.
     """
 
@@ -52,10 +52,10 @@ class Plan:
 
 
 class Trial:
-    """One trial as it stands in the study.
+    """One trial, as stored in the study.
 
     Attributes:
-        frozen: Optuna's view of it.
+        frozen: The trial in Optuna.
     """
 
     def __init__(self, frozen: FrozenTrial) -> None:
@@ -65,7 +65,7 @@ class Trial:
     def __repr__(self) -> str:
         return f"Trial({self.number}, {self.state.name})"
 
-    # -- what Optuna knows -------------------------------------------------------------------
+    # -- from Optuna -------------------------------------------------------------------------
 
     @property
     def number(self) -> int:
@@ -79,7 +79,7 @@ class Trial:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What was sampled for it; empty for references."""
+        """The sampled parameters; empty for references."""
         return self.frozen.params
 
     @property
@@ -89,17 +89,17 @@ class Trial:
 
     @property
     def started(self) -> datetime | None:
-        """When it was handed out."""
+        """When it was given to a worker."""
         return self.frozen.datetime_start
 
     @property
     def is_running(self) -> bool:
-        """Whether a worker has it, or had it when its search was killed."""
+        """Whether a worker runs it, or ran it when the search was killed."""
         return self.state == TrialState.RUNNING
 
     @property
     def is_finished(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """Whether it has ended, in any way."""
         return self.state.is_finished()
 
     @property
@@ -109,29 +109,29 @@ class Trial:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it is complete and every value is a finite number."""
+        """Whether it is complete and all its values are finite."""
         return self.is_complete and all(map(math.isfinite, self.values))
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the scheduler stopped it before its end."""
+        """Whether a judge stopped it before its end."""
         return self.state == TrialState.PRUNED
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether it was stopped with its search, which says nothing about its schedule."""
+        """Whether it ended with its search, which says nothing about its schedule."""
         return self.state == TrialState.FAIL and self.reason == INTERRUPTED
 
     @property
     def is_failed(self) -> bool:
-        """Whether it could not go on, for a reason of its own."""
+        """Whether it failed for a reason of its own."""
         return self.state == TrialState.FAIL and not self.is_interrupted
 
-    # -- what it is --------------------------------------------------------------------------
+    # -- kind of trial -----------------------------------------------------------------------
 
     @property
     def name(self) -> str | None:
-        """A reference's name; None for a searched trial."""
+        """The name of a reference; None for a searched trial."""
         return self._attributes.get("name")
 
     @property
@@ -141,12 +141,12 @@ class Trial:
 
     @property
     def label(self) -> str:
-        """A reference's name, or the trial's number as people write it: ``#7``."""
+        """The name of a reference, or the trial's number: ``#7``."""
         return self.name or f"#{self.number}"
 
     @property
     def continues(self) -> int | None:
-        """The number of the stopped trial that it goes on with."""
+        """The number of the stopped trial that it continues."""
         return self._attributes.get("continues")
 
     @property
@@ -159,32 +159,32 @@ class Trial:
         """Whether the trial was sampled and does not continue a stopped one."""
         return not (self.is_baseline or self.continues is not None or self.is_interrupted)
 
-    # -- what it trains ----------------------------------------------------------------------
+    # -- its plan ----------------------------------------------------------------------------
 
     @property
     def key(self) -> str:
-        """Equal for trials that come to the same training."""
+        """Equal for trials that train the same."""
         return str(self._attributes["key"])
 
     @cached_property
     def run(self) -> RunConfig:
-        """Its config, whole."""
+        """Its complete config."""
         return parse(RunConfig, self._attributes["run"], f"trial {self.number}")
 
     @property
     def stages(self) -> list[dict[str, Any]]:
-        """Its stages as `Schedule.to_dicts` gives them."""
+        """Its stages, as returned by `Schedule.to_dicts`."""
         stages: list[dict[str, Any]] = self._attributes["schedule"]
         return stages
 
     @cached_property
     def costs(self) -> RunCost:
-        """What it costs."""
+        """Its costs."""
         return RunCost(**self._attributes["costs"])
 
     @property
     def updated_parameters(self) -> float:
-        """As a fraction of full fine-tuning's."""
+        """Updated parameters as a fraction of full fine-tuning's."""
         return float(self._attributes["costs"]["updated_parameters"])
 
     @cached_property
@@ -197,11 +197,11 @@ class Trial:
         """FLOPs of each segment."""
         return list(self._attributes["segment_flops"])
 
-    # -- what came out -----------------------------------------------------------------------
+    # -- its results -------------------------------------------------------------------------
 
     @cached_property
     def records(self) -> tuple[Record, ...]:
-        """Its measurements so far, kept when it ends."""
+        """Its measurements; stored when it ends."""
         return tuple(map(Record.from_dict, self._attributes.get("records") or ()))
 
     @property
@@ -211,12 +211,12 @@ class Trial:
 
     @property
     def n_seeds(self) -> int:
-        """How many runs its metrics are the mean of."""
+        """The number of seeds over which its metrics are averaged."""
         return len(self._attributes.get("seeds", [1]))
 
     @cached_property
     def timings(self) -> Timings | None:
-        """Seconds by kind of work; None if it did not say."""
+        """Seconds by kind of work; None if they are not known."""
         found = self._attributes.get("timings")
         return None if found is None else Timings(**found)
 
@@ -228,12 +228,12 @@ class Trial:
 
     @property
     def steps_trained(self) -> int | None:
-        """Optimizer steps that it made itself; None if it did not say."""
+        """Optimizer steps that it made itself; None if it is not known."""
         return self._attributes.get("steps_trained")
 
     @property
     def peak_memory(self) -> int:
-        """Bytes; 0 if it did not say."""
+        """Peak memory in bytes; 0 if it is not known."""
         return int(self._attributes.get("peak_memory", 0))
 
     @property
@@ -243,16 +243,16 @@ class Trial:
 
     @property
     def reach(self) -> float:
-        """The fraction of its run that it made or is to make."""
-        # A stopped one without any record counts whole, so that every search comes to its end.
+        """The fraction of its run that it has trained or will train."""
+        # A stopped trial without records counts in full, so that every search ends.
         return self.records[-1].fraction if self.is_stopped and self.records else 1.0
 
     def keeps_to(self, limits: Limits) -> bool:
-        """Whether a trial with values keeps to all limits."""
+        """Whether a trial with values is within all limits."""
         return limits.allow(self.values[0], self.updated_parameters)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data; ``name`` is there for references only."""
+        """As JSON-able data; only references have a ``name``."""
         attributes = dict(self._attributes)
         return {
             "number": self.number,
@@ -265,12 +265,12 @@ class Trial:
         }
 
 
-# -- making and changing trials --------------------------------------------------------------
+# -- creating and changing trials ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """What was sampled for a trial, as Optuna keeps it."""
+    """The sampled parameters of a trial, as Optuna stores them."""
 
     params: dict[str, Any]
     distributions: dict[str, BaseDistribution]
@@ -278,7 +278,7 @@ class Sampled:
 
     @classmethod
     def of(cls, trial: Trial) -> Sampled | None:
-        """What was sampled for an earlier trial; None if nothing was."""
+        """The sampled parameters of an existing trial; None if it was not sampled."""
         frozen = trial.frozen
         if not frozen.params:
             return None
@@ -290,7 +290,7 @@ NewTrial = FrozenTrial
 
 
 def new_trial(plan: Plan, *, name: str | None = None, sampled: Sampled | None = None) -> NewTrial:
-    """A running trial to add to a study."""
+    """A new running trial, to be added to a study."""
     attributes = {
         **({} if name is None else {"name": name}),
         "schedule": plan.schedule.to_dicts(),
@@ -311,7 +311,7 @@ def retrying(trial: Trial) -> NewTrial:
 
 
 def continuing(trial: Trial) -> NewTrial:
-    """A running trial that goes on where a stopped one ended: its steps are stored."""
+    """A running trial that continues a stopped one from its stored steps."""
     names = ("schedule", "key", "run", "costs", "segments", "segment_flops")
     attributes = {name: trial.frozen.user_attrs[name] for name in names}
     attributes["continues"] = trial.number
@@ -329,7 +329,7 @@ def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> NewTrial
 
 
 def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
-    """What a finished run adds to its trial."""
+    """The attributes that a finished run adds to its trial."""
     found: dict[str, Any] = {"metrics": outcome.metrics, **outcome.spent.to_dict()}
     if outcome.seeds is not None:
         found["seeds"] = list(outcome.seeds)
@@ -342,7 +342,7 @@ def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
 
 
 def record_attributes(records: Sequence[Record]) -> dict[str, Any]:
-    """The measurements that a trial keeps when it ends."""
+    """The attributes with a run's measurements, stored when it ends."""
     return {"records": [record.to_dict() for record in records]}
 
 
@@ -351,14 +351,14 @@ def numbered(trials: Iterable[Trial]) -> dict[int, Trial]:
     return {trial.number: trial for trial in trials}
 
 
-# -- what a study keeps about itself ----------------------------------------------------------
+# -- metadata of a study ----------------------------------------------------------------------
 
 
 def info_of(study: optuna.Study) -> StudyInfo:
-    """What a study began with.
+    """The metadata of a study, written when it began.
 
     Raises:
-        ConfigError: It holds something that this version does not understand.
+        ConfigError: This version cannot read it.
     """
     kept = {
         name: study.user_attrs[name] for name in StudyInfo.model_fields if name in study.user_attrs
@@ -367,33 +367,33 @@ def info_of(study: optuna.Study) -> StudyInfo:
 
 
 def recipe_of(study: optuna.Study) -> Recipe:
-    """The recipe that a study keeps.
+    """The recipe stored in a study.
 
     Raises:
-        ConfigError: It does not hold one that this version understands.
+        ConfigError: There is no recipe, or this version cannot read it.
     """
     return parse(Recipe, study.user_attrs.get("recipe"), f"study {study.study_name}")
 
 
 def sessions_of(study: optuna.Study) -> list[Session]:
-    """When the study was searched so far."""
+    """The sessions of a study so far."""
     found = study.user_attrs.get("sessions", [])
     return [parse(Session, data, f"study {study.study_name}") for data in found]
 
 
 def keep_info(study: optuna.Study, info: StudyInfo) -> None:
-    """Keep what the study begins with."""
+    """Store the metadata of a study."""
     for name, value in info.model_dump(mode="json").items():
         study.set_user_attr(name, value)
 
 
 def keep_recipe(study: optuna.Study, recipe: Recipe) -> None:
-    """Keep the study's recipe."""
+    """Store the recipe of a study."""
     study.set_user_attr("recipe", plain(recipe))
 
 
 def keep_sessions(study: optuna.Study, sessions: Iterable[Session]) -> None:
-    """Keep when the study was searched."""
+    """Store the sessions of a study."""
     study.set_user_attr("sessions", [session.model_dump() for session in sessions])
 
 

@@ -1,4 +1,4 @@
-"""What a search or a confirmation tells whoever watches it."""
+"""The interface through which a search or a confirmation reports its progress."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from progsearch.study.trial import Trial
 
 Ending = Literal["budget", "exhausted", "plateau", "time limit", "GPU hours", "interrupted"]
-"""Why it ended: the budget is spent or all runs are done, the space has no schedule left that was
-not tried, the last trials made the front no better, the time or the GPU hours are used up, or
-someone stopped it."""
+"""Why it ended: the budget is spent or all runs are done, all schedules of the space were tried,
+the last trials did not improve the front, the time or the GPU hours are used up, or the user
+stopped it."""
 
 
 @dataclass(frozen=True)
 class SearchGoal:
-    """What a search is to train.
+    """What a search will train.
 
     Attributes:
-        n_baselines: References that are still to be trained.
-        budget: Whole trials that are left to search.
+        n_baselines: Number of references that are still to be trained.
+        budget: The remaining budget, in whole trials.
     """
 
     n_baselines: int
@@ -32,12 +32,12 @@ class SearchGoal:
 
 @dataclass(frozen=True)
 class ConfirmGoal:
-    """What a confirmation is to train.
+    """What a confirmation will train.
 
     Attributes:
         seeds: The new seeds.
-        n_schedules: Schedules that are wanted on each of them.
-        n_left: Runs that are not there yet.
+        n_schedules: Number of schedules to train with each seed.
+        n_left: Number of runs that are still to be trained.
     """
 
     seeds: tuple[int, ...]
@@ -47,12 +47,12 @@ class ConfirmGoal:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that a worker has or had.
+    """A run that a worker trains or has trained.
 
     Attributes:
-        trial: The trial as it stands now; of a confirmation, the one that is trained again.
-        seed: The new seed of a confirmation; None in a search.
-        kept: What came out of a run of a confirmation, once it has ended.
+        trial: The current trial; in a confirmation, the one that is trained again.
+        seed: The new seed in a confirmation; None in a search.
+        kept: The result of a run of a confirmation, once it has ended.
     """
 
     trial: Trial
@@ -66,29 +66,29 @@ class Run:
 
 
 class View:
-    """A watcher of one search or confirmation; this one shows nothing.
+    """Shows the progress of one search or confirmation; this base class shows nothing.
 
-    A subclass overrides what it wants to show. All methods are called from the process and the
-    thread that runs the search, between trials, so they must return quickly.
+    Subclasses override methods. All methods are called in the process and thread that run the
+    search, between trials, so they must return quickly.
     """
 
     def preparing(self, message: str) -> None:
-        """It does ``message`` ("loading ...") before its first run."""
+        """A preparation before the first run starts; ``message`` names it ("loading ...")."""
 
     def note(self, message: str) -> None:
-        """The user should know ``message``, a sentence."""
+        """Show ``message``, a sentence for the user."""
 
     def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
-        """Runs begin."""
+        """The runs begin."""
 
     def run_started(self, run: Run) -> None:
-        """A worker took ``run``."""
+        """A worker started ``run``."""
 
     def record(self, run: Run, record: Record) -> None:
-        """A run was evaluated before its end."""
+        """A run was evaluated; it has not ended yet."""
 
     def run_ended(self, run: Run) -> None:
-        """``run`` has its result, or the reason why it has none, and is saved."""
+        """``run`` has ended with a result or a reason, and is saved."""
 
     def finished(self, ending: Ending) -> None:
-        """No run is active any more and everything is saved."""
+        """No run is active, and everything is saved."""

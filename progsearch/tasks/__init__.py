@@ -1,7 +1,7 @@
-"""Tasks: what is learned, from which data, and how it is scored.
+"""Tasks: their data, their types and their metrics.
 
-`load_task` gives tokenised data for the nine GLUE tasks, for the user's own files, for any
-classification or regression data set of the hub and for the embedded demo.
+`load_task` returns tokenised data for the nine GLUE tasks, the user's own files, any
+classification or regression data set of the hub, and the embedded demo.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `progsearch ls tasks` stays free of torch and datasets.
+    # Lazy, so that `progsearch ls tasks` imports neither torch nor datasets.
     if name in _HOMES:
         from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""What a task type makes of a source's tables, before it is tokenised."""
+"""Examples as text: what a task type reads from a source's tables, before tokenisation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Examples:
 
     Attributes:
         texts: One list of texts, or several of the same length, such as two for pairs.
-        answers: What is to be predicted of each example, as its task type reads it: class indices
-            (int64) or numbers (float32) in an array, or anything else in a list.
+        answers: The target of each example, as read by the task type: class indices (int64) or
+            numbers (float32) in an array, or anything else in a list.
     """
 
     texts: tuple[list[Any], ...]
@@ -31,7 +31,7 @@ class Examples:
         return len(self.answers)
 
     def subset(self, indices: np.ndarray) -> Examples:
-        """The examples at ``indices``, in their order."""
+        """The examples at ``indices``, in that order."""
         texts = tuple([column[i] for i in indices] for column in self.texts)
         if isinstance(self.answers, np.ndarray):
             return Examples(texts, self.answers[indices])
@@ -44,13 +44,13 @@ class TextTask:
 
     Attributes:
         name: The task's name.
-        type: What kind of task it is.
+        type: The task type.
         train: Training examples.
         validation: Validation examples.
-        head: What it asks of a model's head.
+        head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
         extra_validation: Further validation sets by name (MNLI mismatched).
-        test: Test examples, if there are labelled ones.
+        test: Labelled test examples, if there are any.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tasks as a run needs them: tokenised, with their metrics."""
+"""Loads tasks for a run: tokenised data, with their metrics."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class TaskData:
 
     Attributes:
         name: The task's name.
-        type: What kind of task it is.
-        train: What is trained on.
-        validation: What runs are compared on.
+        type: The task type.
+        train: The training data.
+        validation: The data that runs are compared on.
         extra_validation: Further validation sets by name (MNLI: ``mismatched``).
-        test: For the end; only if there are labelled test examples.
-        head: What it asks of a model's head.
+        test: The labelled test data, if there is any; not used for any choice.
+        head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
         fingerprint: A hash of the tokenised data, the metrics and what makes the type.
     """
@@ -57,11 +57,11 @@ class TaskData:
 
     @property
     def metric(self) -> str:
-        """The primary metric; more is better."""
+        """The name of the task's primary metric; higher is better."""
         return self.metrics[0]
 
     def keep(self, output: Any) -> Tensor:
-        """What is kept of a model's output; see `TaskType.keep`."""
+        """The part of a model's output to keep; see `TaskType.keep`."""
         return self.type.keep(output)
 
     def evaluate(self, kept: np.ndarray, split: Split) -> dict[str, float]:
@@ -73,9 +73,9 @@ class TaskData:
         self.type.prepare(self.metrics)
 
     def majority(self) -> float | None:
-        """What the best constant answer reaches on the validation data in the primary metric.
+        """The primary metric of the best constant prediction on the validation data.
 
-        For accuracy the share of the most frequent class; None if a constant has no score.
+        For accuracy, the share of the most frequent class; None if a constant has no score.
         """
         return self.type.constant(self.metric, self.validation)
 
@@ -84,14 +84,14 @@ _loaded: dict[tuple[Any, ...], TaskData] = {}
 
 
 def load_task(config: TaskConfig, tokenizer: Any) -> TaskData:
-    """Read and tokenise a task; tokenised data is kept on disk, and in memory per process.
+    """Read and tokenise a task; tokenised data is cached on disk, and in memory per process.
 
     Args:
-        config: Which data, and how it is read.
+        config: Which data to read, and how.
         tokenizer: A tokenizer with a padding token.
 
     Raises:
-        TaskError: The data is not there or cannot be used.
+        TaskError: The data is missing or cannot be used.
     """
     key = (config, file_times(config), tokenizer_fingerprint(tokenizer))
     if key not in _loaded:

@@ -1,4 +1,4 @@
-"""From a task's configuration to its texts, whatever the source; no tokenizer is needed."""
+"""Reads the texts of a task from any source; no tokenizer is needed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _COLUMNS = ("text_columns", "label_column")
 
 
 def check_task(config: TaskConfig) -> None:
-    """Check all that can be checked of a task without a model: options, files, rows and labels.
+    """Check everything about a task that needs no model: options, files, rows and labels.
 
     Raises:
-        TaskError: The data is not there or cannot be used.
+        TaskError: The data is missing or cannot be used.
     """
     read_task(config)
 
@@ -38,21 +38,21 @@ def read_task(config: TaskConfig) -> TextTask:
     """Read the texts and labels of a task.
 
     Raises:
-        TaskError: The data is not there or cannot be used.
+        TaskError: The data is missing or cannot be used.
     """
     _check_metric_name(config)
-    # How much of a task is used, and how long its examples may be, is decided after reading.
+    # The number of examples and their maximum length do not affect reading.
     source = config.model_copy(update={"max_train_samples": None, "max_length": 128})
     return _with_primary(_read(source, file_times(config)), config.metric)
 
 
 def file_times(config: TaskConfig) -> tuple[int, ...]:
-    """When the user's files were last written; a file written since is another file."""
+    """When the user's files were last written, so that a changed file is read again."""
     paths = [Path(getattr(config, field) or "") for field in _FILES]
     return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
 
 
-# A check is followed by a load of the same task.
+# A check is usually followed by loading the same task.
 @functools.lru_cache(maxsize=1)
 def _read(config: TaskConfig, times: tuple[int, ...]) -> TextTask:
     source = _source(config)
@@ -95,7 +95,7 @@ def _check_metric_name(config: TaskConfig) -> None:
 
 
 def _with_primary(task: TextTask, metric: str | None) -> TextTask:
-    """The task with the metric the user asks for as its primary one."""
+    """The task with the metric that the user asked for as its primary one."""
     if metric is None:
         return task
     fitting = task.type.fitting_metrics(task)

@@ -1,25 +1,25 @@
-"""Reproducible subsets that keep the shares of the classes."""
+"""Reproducible subsets that keep the class proportions."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# The subset of a task is part of the task: the same for every run, whatever its seed.
+# The subset belongs to the task: it is the same for every run, whatever the run's seed.
 _SEED = 20_250_619
 
 
 def spread_order(n_examples: int, strata: np.ndarray | None) -> np.ndarray:
-    """An order of all examples in which every leading part has about the classes' shares.
+    """An order of all examples in which every leading part has about the class proportions.
 
-    The j-th of the n examples of a class goes to position (j + 1/2) / n of the order; which
-    example is the j-th is sampled from a fixed seed. Without classes all are only sampled.
+    The j-th of the n examples of a class goes to position (j + 1/2) / n of the order; examples
+    are shuffled with a fixed seed first. Without classes they are only shuffled.
 
     Args:
-        n_examples: How many there are.
-        strata: The class of each, shape (examples,); None: there are none.
+        n_examples: Number of examples.
+        strata: The class of each, shape (examples,); None if there are no classes.
 
     Returns:
-        Indices, shape (examples,). The subset of a smaller size is part of that of a larger.
+        Indices, shape (examples,). A smaller subset is contained in every larger one.
     """
     order = np.random.default_rng(_SEED).permutation(n_examples)
     if strata is None:
@@ -33,18 +33,18 @@ def spread_order(n_examples: int, strata: np.ndarray | None) -> np.ndarray:
 
 
 def spread_subset(n_examples: int, strata: np.ndarray | None, size: int) -> np.ndarray:
-    """The indices, ascending, of ``size`` examples with about the classes' shares."""
+    """The indices, ascending, of ``size`` examples with about the class proportions."""
     return np.sort(spread_order(n_examples, strata)[:size])
 
 
 def spread_split(n_examples: int, strata: np.ndarray | None, *shares: float) -> list[np.ndarray]:
-    """Cut the examples into parts with about the same shares of the classes.
+    """Split the examples into parts with about the same class proportions.
 
     Args:
-        n_examples: How many there are.
-        strata: The class of each, shape (examples,); None: there are none.
-        shares: Share of every part but the last, which takes the rest; a share gives at least
-            one example.
+        n_examples: Number of examples.
+        strata: The class of each, shape (examples,); None if there are no classes.
+        shares: Share of every part except the last, which gets the rest; each of these parts has
+            at least one example.
 
     Returns:
         The indices of each part, ascending.

@@ -1,4 +1,4 @@
-"""Tokenised examples, packed one after another without padding."""
+"""Tokenised examples of a split, packed without padding, and the batches made from them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 IGNORED = -100
-"""The target of a token that the loss leaves out, as torch's cross entropy has it."""
+"""The target of a token that the loss ignores, as in torch's cross entropy."""
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 @dataclass(frozen=True)
 class _Packed:
-    """The tensors of a `Split` on one device; starts are places in what is kept per token."""
+    """The tensors of a `Split` on one device; ``starts`` are positions in the packed tokens."""
 
     ids: Tensor
     token_types: Tensor | None
@@ -36,14 +36,14 @@ class Split:
     """The tokenised examples of one split.
 
     Attributes:
-        lengths: Tokens of each row, shape (rows,), int64.
-        targets: What the model is to predict, by the name of its argument: one value per row,
-            shape (rows, ...), or one per token, packed as the tokens are.
+        lengths: Number of tokens of each row, shape (rows,), int64.
+        targets: What the model must predict, by the name of the model's argument: one value per
+            row, shape (rows, ...), or one per token, packed like the tokens.
         per_token: Whether targets are per token.
-        units: What each row counts for in the mean loss, shape (rows,), int64: 1, or its number
-            of target tokens.
-        example_of: The example that each row belongs to, shape (rows,): several rows may be
-            windows of one.
+        units: The weight of each row in the mean loss, shape (rows,), int64: 1, or its number of
+            target tokens.
+        example_of: The example that each row belongs to, shape (rows,); a long example may have
+            several rows, one per window.
 
     Example:
         >>> labels = {"labels": np.array([0, 1])}
@@ -63,16 +63,16 @@ class Split:
         pad_id: int = 0,
         example_of: np.ndarray | None = None,
     ) -> None:
-        """Take the packed rows.
+        """Create a split from packed rows.
 
         Args:
             ids: Token ids of all rows, shape (sum of lengths,).
-            lengths: Tokens of each row.
-            targets: See the class; per token a target may be `IGNORED`.
+            lengths: Number of tokens of each row.
+            targets: See the class; a target per token may be `IGNORED`.
             per_token: Whether targets are per token.
-            token_types: Segment of each token, shape as ``ids``, if the model reads it.
-            pad_id: What batches are filled with.
-            example_of: The example of each row; by default each is one of its own.
+            token_types: Token type of each token, same shape as ``ids``, if the model reads it.
+            pad_id: The token id of padding.
+            example_of: The example of each row; by default each row is its own example.
         """
         self._ids = torch.from_numpy(ids.astype(np.int32))
         self._token_types = (
@@ -126,25 +126,25 @@ class Split:
         """The examples at ``indices``, padded on the right to the longest of them.
 
         Returns:
-            ``input_ids``, ``attention_mask`` and, where the model reads it, ``token_type_ids``,
-            int64, shape (indices, longest); and the targets by their names, shape (indices, ...),
-            or (indices, longest) if they are per token.
+            ``input_ids``, ``attention_mask`` and, if the model reads it, ``token_type_ids``,
+            int64, shape (indices, longest); and the targets by name, shape (indices, ...), or
+            (indices, longest) if they are per token.
         """
         rows = np.asarray(indices, dtype=np.int64)
         width = int(self.lengths[rows].max(initial=0))
         return self.gather(torch.from_numpy(rows).to(torch.device(device or "cpu")), width)
 
     def gather(self, rows: Tensor, width: int) -> dict[str, Tensor]:
-        """As `batch`, of examples whose numbers lie on the batch's device already.
+        """Like `batch`, for indices that are already on the device.
 
         Args:
-            rows: Which examples, int64.
-            width: To how many tokens they are padded; at least as many as each of them has.
+            rows: Indices of the examples, int64.
+            width: The number of tokens to pad to; at least the length of each example.
         """
         packed = self._on(rows.device)
         columns = torch.arange(width, device=rows.device)
         inside = columns < packed.lengths[rows, None]
-        # Padding points at the first token, which is there, and is filled afterwards.
+        # Padding reads the first token, a valid index, and is replaced below.
         tokens = torch.where(inside, packed.starts[rows, None] + columns, 0)
         batch = {
             "input_ids": torch.where(inside, packed.ids[tokens].long(), self._pad_id),
@@ -159,7 +159,7 @@ class Split:
         return batch
 
     def _on(self, device: torch.device) -> _Packed:
-        """All examples on a device, where they stay: a batch sends its indices alone."""
+        """All examples on a device; they stay there, so that a batch only sends its indices."""
         if device not in self._packed:
             self._packed[device] = _Packed(
                 ids=self._ids.to(device),
@@ -171,7 +171,7 @@ class Split:
         return self._packed[device]
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Split:
-        """The rows at ``indices``, in their order, as a split of its own."""
+        """The rows at ``indices``, in that order, as a new split."""
         rows = np.asarray(indices, dtype=np.int64)
         tokens = self._tokens_of(rows)
         places = tokens if self.per_token else torch.from_numpy(rows)
@@ -186,11 +186,11 @@ class Split:
         )
 
     def token_ids(self) -> Tensor:
-        """The tokens that batches may hold, padding among them, each once, ascending."""
+        """The distinct token ids that batches may hold, including padding, ascending."""
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))
 
     def fingerprint(self) -> str:
-        """A hash of all that batches are made of."""
+        """A hash of all data that batches contain."""
         digest = hashlib.sha256(str(self._pad_id).encode())
         for part in (self._ids, self._token_types):
             digest.update(b"" if part is None else part.numpy().tobytes())
@@ -213,7 +213,7 @@ class Split:
 
 
 def batch_units(batch: Mapping[str, Tensor]) -> int:
-    """What a batch of a `Split` counts for in the mean loss: rows, or target tokens."""
+    """Number of loss units in a batch of a `Split`: rows, or target tokens."""
     targets = [values for name, values in batch.items() if name not in _INPUTS]
     per_token = [values for values in targets if is_per_token(values, batch)]
     if per_token:

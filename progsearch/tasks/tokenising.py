@@ -1,4 +1,4 @@
-"""Texts to packed token ids, once: what was encoded is kept on disk."""
+"""Tokenises texts into packed token ids, cached on disk."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Tokens:
 
     Attributes:
         ids: Token ids of all examples, shape (sum of lengths,).
-        lengths: Tokens of each example, shape (examples,).
-        token_types: Segment of each token, shape as ``ids``, if the model reads it.
+        lengths: Number of tokens of each example, shape (examples,).
+        token_types: Token type of each token, same shape as ``ids``, if the model reads it.
     """
 
     ids: np.ndarray
@@ -41,9 +41,10 @@ def tokenise(texts: Sequence[list[str]], tokenizer: Any, max_length: int) -> Tok
     """Tokenise texts, or read their tokens from the cache.
 
     Args:
-        texts: One list of texts, or two; pairs become one sequence as the tokenizer joins them.
+        texts: One list of texts, or two; the tokenizer joins pairs into one sequence.
         tokenizer: A tokenizer with a padding token.
-        max_length: Tokens an example is cut to; a pair loses them from its longer text.
+        max_length: Examples are truncated to this number of tokens; in a pair, the longer text
+            is truncated first.
     """
     if tokenizer.pad_token_id is None:
         raise ValueError("the tokenizer needs a padding token")
@@ -62,8 +63,8 @@ _vocabularies: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """A hash of what a tokenizer does with a text."""
-    # The vocabulary takes a while to hash, and only ever grows.
+    """A hash of everything that determines a tokenizer's output."""
+    # Hashing the vocabulary is slow, so it is cached; a vocabulary can only grow.
     if tokenizer not in _vocabularies:
         _vocabularies[tokenizer] = content_key(_vocabulary(tokenizer))
     return content_key(
@@ -80,7 +81,7 @@ def _vocabulary(tokenizer: Any) -> Any:
     if backend is None:
         return [tokenizer.get_vocab(), repr(tokenizer.init_kwargs)]
     state = json.loads(backend.to_str())
-    # Left from the last call, and set again with each.
+    # These two are left over from the last call and are set in every call.
     return {name: state[name] for name in state.keys() - {"truncation", "padding"}}
 
 
@@ -95,7 +96,7 @@ def _mapped(texts: Sequence[list[str]], tokenizer: Any, max_length: int, key: st
     folder = cache_dir("tokenised")
     file = folder / f"{key}.arrow"
     with suppress(OSError, pa.ArrowException):
-        # As `datasets` would read it, but importing that takes longer than all the rest here.
+        # The same as with `datasets`, but importing that takes longer than all the rest here.
         return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
     import datasets
 
@@ -110,11 +111,11 @@ def _mapped(texts: Sequence[list[str]], tokenizer: Any, max_length: int, key: st
     sweep(folder, ["tmp*"])
     with quiet_datasets():
         try:
-            # The file is written under another name and moved, so workers that start together
-            # may both write it, and a stopped one leaves no half of it.
+            # `datasets` writes a temporary file and renames it. So workers may write it at the
+            # same time, and a worker that is stopped leaves no partial file.
             mapped = encoded(cache_file_name=str(file), load_from_cache_file=False)
         except (OSError, ValueError) as error:
-            # On a full disk datasets fails once more while it cleans up, with a ValueError.
+            # On a full disk, `datasets` raises a ValueError while it cleans up.
             _log.warning("tokenised data was not kept: %s", error)
             mapped = encoded(keep_in_memory=True)
     return mapped.data.table
@@ -132,7 +133,7 @@ def _encode(batch: Any, tokenizer: Any, max_length: int) -> dict[str, list[list[
 
 
 def _flat(column: Any) -> np.ndarray:
-    """The values of a column of lists, one after another."""
+    """The values of a column of lists, concatenated."""
     return np.asarray(column.combine_chunks().flatten().to_numpy(zero_copy_only=False))
 
 

@@ -1,4 +1,4 @@
-"""Training by a schedule: the engine and whole runs."""
+"""A run from its config to its result, trained according to a schedule."""
 
 from progsearch.store import Store
 from progsearch.training.model_costs import describe

@@ -1,4 +1,4 @@
-"""Puts together all that a run is made of."""
+"""Loads and connects the parts of a run."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from progsearch.training.segments import ENVIRONMENT
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run is made of.
+    """The parts of a run.
 
     Attributes:
-        config: The run, whole.
-        device: Where it trains.
-        tokenizer: The model's.
+        config: The complete config of the run.
+        device: The device that it trains on.
+        tokenizer: The model's tokenizer.
         task: The data.
         model: The model, on the device.
-        plan: What is trained when.
-        lineage: What the model's weights come from.
+        plan: The schedule, cut into segments.
+        lineage: What determines the model's weights at each step.
         engine: Trains the model.
-        blocks: How the run comes to the blocks of its stages.
-        cost: What the parts of the model cost.
+        blocks: Chooses the blocks of stages, as planned or by their scores.
+        cost: The costs of the model's parts.
     """
 
     config: RunConfig
@@ -83,7 +83,7 @@ def assemble(
         trained=trainable.names(*plan.schedule.stages),
         splits=task.splits(),
         store=store,
-        # The shortcuts must not hold the run, which would outlive its end.
+        # Not a method of the run: the shortcuts would keep the run in memory after its end.
         origin=lineage.origin,
         left_out=() if prefix_cache else (FrozenPrefix,),
     )
@@ -134,7 +134,7 @@ def _lineage(
     )
     training = config.training.model_dump(mode="json") | {"precision": precision}
     return Lineage(
-        # Every method starts where the pre-trained model is, whatever the seed.
+        # The same for every seed: a method does not change what the pre-trained model computes.
         pretrained=(*start, precision, hardware),
         root=(*start, task.fingerprint, training, (hardware, torch.get_num_threads())),
         plan=plan,

@@ -16,10 +16,10 @@ from progsearch.schedule import Schedule, Stage
 
 
 class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
-    """Freezes and thaws the model's parts as ``schedule`` says.
+    """Freezes and unfreezes the model's parts according to ``schedule``.
 
-    What the stages freeze and thaw are the parameters that require a gradient when training
-    starts: all of them in full fine-tuning, LoRA's matrices in a peft model.
+    The schedule applies to the parameters that require a gradient when training starts: all
+    parameters in full fine-tuning, LoRA's matrices in a peft model.
 
     Args:
         schedule: The stages; they must fit the model's number of blocks.
@@ -46,7 +46,7 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         model: nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
-        """Inspect the model, whose parameters the optimizer already holds.
+        """Find the parts of the model; the optimizer already holds its parameters.
 
         Raises:
             ScheduleError: The schedule is for another number of blocks.
@@ -56,12 +56,12 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         if anatomy.n_blocks != self.schedule.n_blocks:
             raise ScheduleError(
                 f"the schedule is for {self.schedule.n_blocks} blocks and the model has "
-                f"{anatomy.n_blocks}; take a schedule made for this model"
+                f"{anatomy.n_blocks}; use a schedule made for this model"
             )
         self._spans = self.schedule.spans(state.max_steps)
         self._freezer = Freezer(model, anatomy, TrainableParameters.of(model, anatomy))
-        # The Trainer calls `model.train()` before each step, which would turn the dropout of
-        # frozen parts on again.
+        # The Trainer calls `model.train()` before each step, which turns on the dropout of frozen
+        # parts again.
         freezer = self._freezer
         self._hook = model.register_forward_pre_hook(
             lambda module, inputs: freezer.freeze_modes() if module.training else None
@@ -75,7 +75,7 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         optimizer: Optimizer | None = None,
         **kwargs: Any,
     ) -> None:
-        """Enter the stage that begins at this step, or the one a resumed training is in."""
+        """Enter the stage that begins at this step, or that a resumed training is in."""
         assert self._freezer is not None and optimizer is not None
         for index, (first, end, stage) in enumerate(self._spans):
             if first <= state.global_step < end:
@@ -87,5 +87,5 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Leave the model to its owner."""
+        """Remove the hook from the model."""
         self._hook.remove()

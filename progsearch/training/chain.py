@@ -1,4 +1,4 @@
-"""A run's way through its segments: what is stored is reused, what is missing is trained."""
+"""Goes through the segments of a run: reuses stored ones and trains missing ones."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from progsearch.training.segments import Segment, get_segment, load_chain, put_s
 
 
 class SegmentChain:
-    """The segments that a run has passed, from its beginning on.
+    """The segments of a run so far, reused or trained.
 
     Args:
-        engine: Trains the model. It stays where it is while segments are reused.
+        engine: Trains the model; not moved forward while segments are reused.
         lineage: Gives the keys of segments.
-        evaluator: Scores the model at the end of each segment.
-        metric: The metric that has to be a number.
-        store: Trained segments to start from and to add to.
+        evaluator: Evaluates the model at the end of each segment.
+        metric: The task metric that must be finite.
+        store: The store to read segments from and add them to.
 
     Attributes:
         steps_trained: Optimizer steps that were made; the others were reused.
-        saved_seconds: What reuse saved.
+        saved_seconds: Seconds saved by reuse.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SegmentChain:
 
     @property
     def last(self) -> Segment:
-        """The segment that was passed last: the run is at its end."""
+        """The last segment; the run is at its end."""
         return self._passed[-1][1]
 
     @property
@@ -65,7 +65,7 @@ class SegmentChain:
         return self._passed[-1][0]
 
     def pass_to(self, end: int) -> Segment:
-        """Pass the segment that ends at step ``end``.
+        """Reuse or train the segment that ends at step ``end``.
 
         Raises:
             TrialFailed: The loss or the metric is not finite, or memory ran out.
@@ -78,7 +78,7 @@ class SegmentChain:
     def catch_up(self) -> None:
         """Bring the engine to the end of the last segment, which may have been reused.
 
-        What cannot be loaded of the way there is trained and stored again.
+        Segments that cannot be loaded are trained and stored again.
 
         Raises:
             TrialFailed: As in `pass_to`.
@@ -102,7 +102,7 @@ class SegmentChain:
 
     @contextmanager
     def memory_failures(self) -> Iterator[None]:
-        """While active, memory that runs out is the trial's failure."""
+        """While active, running out of memory raises `TrialFailed`."""
         try:
             yield
         except torch.OutOfMemoryError as error:
@@ -125,7 +125,7 @@ class SegmentChain:
     def _train(self, key: str, end: int) -> Segment:
         if self._store is None:
             return self._train_segment(end)
-        # Whoever comes second to a segment waits here and finds it trained.
+        # A second run that needs this segment waits here, and then reuses it.
         with self._store.lock(key):
             segment = self._reuse(key)
             if segment is None:
@@ -162,7 +162,7 @@ class SegmentChain:
         self.steps_trained += step - first
 
     def _state(self, first: int, end: int) -> dict[str, Tensor] | None:
-        """What a continuation needs of the steps up to ``end``; None if nothing comes after."""
+        """The state after step ``end`` for resuming; None at the end of the run."""
         if end == self._engine.total_steps:
             return None
         return self._engine.state(self._engine.trained_names(first, end))

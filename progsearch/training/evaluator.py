@@ -1,4 +1,4 @@
-"""Scores a model, as it is at the time, on the data of its task."""
+"""Evaluates a model on splits of its task; the task type computes the metrics."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from progsearch.tasks import Split, TaskData
 
 
 class Evaluator:
-    """Scores the model of an engine on the data of a task.
+    """Evaluates the engine's model, in its current state, on the data of a task.
 
     Args:
         engine: Trains the model.
         task: The data.
-        test: Whether `test_metrics` scores the test data, if the task has labelled ones.
+        test: Whether to evaluate on the test data too, if the task has labelled test data.
     """
 
     def __init__(self, engine: Engine, task: TaskData, *, test: bool) -> None:
@@ -23,7 +23,7 @@ class Evaluator:
 
     @property
     def tests(self) -> bool:
-        """Whether there are test data to score."""
+        """Whether `test_metrics` evaluates on test data."""
         return self._test is not None
 
     def metrics(self, split: Split, precision: Precision | None = None) -> dict[str, float]:
@@ -31,7 +31,7 @@ class Evaluator:
 
         Args:
             split: Labelled examples.
-            precision: Of the forward passes; by default the training's.
+            precision: Precision of the forward passes; by default that of the training.
         """
         kept = self._engine.predict(split, self._task.keep, precision=precision)
         return self._task.evaluate(kept.numpy(), split)
@@ -41,9 +41,9 @@ class Evaluator:
         return self.metrics(self._task.validation)
 
     def test_metrics(self) -> dict[str, float] | None:
-        """The task's metrics on its test data; None if they are not to be scored."""
+        """The task's metrics on its test data; None unless `tests`."""
         if self._test is None:
             return None
-        # With a precision it does not use the prefix cache, which is not worth filling for one
-        # pass.
+        # If the precision is given, the prefix cache is not used; for one pass it is not worth
+        # filling.
         return self.metrics(self._test, self._engine.precision)

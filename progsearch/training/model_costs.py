@@ -1,4 +1,4 @@
-"""What the parts of a model cost under a method, measured once and kept."""
+"""The costs of a model's parts under a fine-tuning method, measured once and cached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXAMPLES = 4
 def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
     """The costs of the parts of ``model`` on ``task`` under ``method``.
 
-    FLOPs are those of one example of the training data's mean length.
+    FLOPs are measured for one example of the training data's mean length.
 
     Raises:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.

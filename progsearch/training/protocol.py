@@ -1,4 +1,4 @@
-"""What every run promises, be it of one seed or the mean of several."""
+"""The interface of a run, of one seed or as the mean of several."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from progsearch.study.results import Outcome, Record, Spent
 
 
 class Run(Protocol):
-    """A training that is made from one record to the next."""
+    """A run that trains and evaluates step by step; see `records`."""
 
     @property
     def schedule(self) -> Schedule:
-        """The stages; the blocks of one that has not begun may still change."""
+        """The stages; the blocks of a stage that has not begun may still change."""
 
     @property
     def total_steps(self) -> int:
@@ -24,24 +24,24 @@ class Run(Protocol):
 
     @property
     def cost(self) -> RunCost:
-        """What `schedule` costs."""
+        """The cost of `schedule`."""
 
     @property
     def config(self) -> RunConfig:
-        """The config that trains the same again, with the blocks that were chosen on the way."""
+        """The config that repeats this run, with the blocks that were chosen during training."""
 
     def records(self) -> Iterator[Record]:
-        """Train from one end of an epoch or a stage to the next, and evaluate there.
+        """Train, and evaluate at the end of each epoch and stage.
 
         Raises:
-            TrialFailed: The run cannot go on.
+            TrialFailed: The run cannot continue.
         """
 
     def finish(self) -> None:
-        """Leave the model whole; it is not trained further. May be called again."""
+        """Restore the whole model; it cannot be trained further. May be called again."""
 
     def spent(self) -> Spent:
-        """What the run has used so far."""
+        """The time, steps and memory used so far."""
 
     def result(self) -> Outcome:
-        """What the run came to, once the last of `records` was made."""
+        """The result of the run, after the last of `records`."""

@@ -1,4 +1,4 @@
-"""Blocks chosen on the way: a stage trains those that contribute most when it begins."""
+"""Chooses blocks during training: a stage trains those that contribute most when it begins."""
 
 from __future__ import annotations
 
@@ -22,48 +22,49 @@ RecentGradients = Callable[[Sequence[nn.Parameter]], list[Tensor] | None]
 
 
 class PlannedBlocks:
-    """Every stage trains the blocks that it was planned with.
+    """Every stage trains the blocks that were planned for it.
 
     Attributes:
-        seconds: What choosing blocks took, what was stored included.
-        saved: The part of it that the store saved.
+        seconds: Seconds spent on choosing blocks, including those of reused scores.
+        saved: The part of these seconds that the store saved.
     """
 
     seconds: float = 0.0
     saved: float = 0.0
 
     def choose(self, chain: SegmentChain) -> None:
-        """A segment has ended: choose the blocks of the stage that begins there, if one does."""
+        """Called after each segment: choose the blocks of a stage that begins there, if any."""
 
     def trained_config(self, config: RunConfig) -> RunConfig:
-        """The config that trains the same as ``config`` did."""
+        """The config that repeats the run of ``config``."""
         return config
 
 
 class Rescoring(PlannedBlocks):
-    """Scores the blocks of one run's model when a stage begins that chooses its blocks.
+    """Scores a run's blocks when a stage begins that chooses its blocks.
 
-    If all blocks are in training, metrics that go by gradients alone take those that training
-    had last. A frozen block has none, so other scores take a pass of their own.
+    If all blocks are being trained, contribution metrics that need only gradients use the latest
+    gradients of the training. A frozen block has no gradient, so otherwise the scores take extra
+    passes.
 
-    Scores follow from the model's state alone, so they are stored beside the segment that ends
-    there: a run that has reused its steps so far takes them from the store as well.
+    Scores depend only on the model's state, so they are stored next to the segment that ends
+    there. A run that has reused its steps so far reuses the scores too.
 
     Args:
-        plan: The run's; it says when to choose, and is told what was chosen.
-        metric: What blocks are scored by.
-        model: The model, in training.
+        plan: The plan of the run: says when to choose blocks, and records the choice.
+        metric: The contribution metric that scores the blocks.
+        model: The model during training.
         anatomy: Its parts.
         split: The training data.
-        seed: The run's.
-        recent_gradients: Gives what training has of the gradients of some parameters.
-        store: Where scores are kept for other runs.
+        seed: The seed of the run.
+        recent_gradients: Gives the latest gradients of some parameters, if there are any.
+        store: Shares scores with other runs.
 
     Attributes:
-        scores: Those found so far.
+        scores: The scores so far, one tuple per choice.
 
     Raises:
-        MetricError: There is no such metric.
+        MetricError: There is no such contribution metric.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Rescoring(PlannedBlocks):
         return config.model_copy(update={"contribution": contribution, "stages": stages})
 
     def score(self, segment: str) -> None:
-        """Score the model, which is in the state that the segment of this key ends with."""
+        """Score the model, which must be in the state at the end of this segment (by key)."""
         started = time.perf_counter()
         scores = model_scores(
             self._model,
@@ -130,7 +131,7 @@ class Rescoring(PlannedBlocks):
             self._store.put(self._key(segment), {"scores": scores, "seconds": seconds})
 
     def _stored(self, segment: str) -> bool:
-        """Whether the scores at the end of ``segment`` could be taken from the store."""
+        """Take the scores at the end of ``segment`` from the store; returns whether it had any."""
         known = self._store.get(self._key(segment)) if self._store else None
         if known is None:
             return False
@@ -163,10 +164,10 @@ def blocks_of(
     recent_gradients: RecentGradients,
     store: Store | None,
 ) -> PlannedBlocks:
-    """How the run of ``config`` comes to the blocks of its stages; see `Rescoring`.
+    """Chooses the blocks of the run of ``config``, as planned or by `Rescoring`.
 
     Raises:
-        MetricError: The metric that it chooses by does not exist.
+        MetricError: The contribution metric does not exist.
     """
     if not isinstance(plan, RescoringPlan):
         return PlannedBlocks()

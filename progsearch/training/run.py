@@ -19,21 +19,21 @@ from progsearch.training.evaluator import Evaluator
 
 
 class TrainingRun:
-    """Trains and evaluates one config; make it with `from_config`.
+    """Trains and evaluates one config; create it with `from_config`.
 
-    While it trains, its model may hold less than a whole one, such as the task's rows of the
-    token embedding. `finish` makes it whole, and so does the end of a ``with``.
+    During training the model may be incomplete: its token embedding may hold only the rows that
+    the task needs. `finish` and the end of a ``with`` block restore the whole model.
 
     Args:
-        parts: What the run is made of.
-        store: Trained segments to start from and to add to.
-        test: Whether the task's labelled test data, if it has any, is scored after the last step.
+        parts: The parts of the run.
+        store: The store to read segments from and add them to.
+        test: Whether to evaluate on the task's labelled test data, if any, after the last step.
 
     Attributes:
         model: The model.
-        tokenizer: The model's.
+        tokenizer: The model's tokenizer.
         task: The data.
-        device: Where it trains.
+        device: The device that it trains on.
 
     Example:
         >>> with TrainingRun.from_config(config) as run:  # doctest: +SKIP
@@ -71,16 +71,15 @@ class TrainingRun:
         """The run of ``config``, with its task and its model loaded.
 
         Args:
-            config: The run, whole; its ``costs`` and ``results`` are not read. If its
-                contribution says ``rescore``, the blocks of later stages are chosen when they
+            config: The complete config of the run; its ``costs`` and ``results`` are ignored. If
+                its contribution sets ``rescore``, the blocks of later stages are chosen when they
                 begin.
-            device: Where to train; by default the GPU, if there is one.
-            store: Trained segments to start from and to add to. A run that is found there whole
-                is not trained at all, so its model stays untrained: leave it out to get the
-                model.
-            prefix_cache: Whether the output of frozen blocks is kept.
-            test: Whether the task's labelled test data, if it has any, is scored after the last
-                step. A stored end of the run without that score is trained again.
+            device: The device to train on; by default the GPU, if there is one.
+            store: The store to read segments from and add them to. If it holds the complete run,
+                nothing is trained and the model stays untrained: use no store to get the model.
+            prefix_cache: Whether the output of the frozen prefix is cached.
+            test: Whether to evaluate on the task's labelled test data, if any, after the last
+                step. A stored last segment without test metrics is trained again.
 
         Raises:
             ProgsearchError: The model, the task or the schedule cannot be used, or do not fit.
@@ -103,7 +102,7 @@ class TrainingRun:
         self.finish()
 
     def records(self) -> Iterator[Record]:
-        """Train from one end of an epoch or a stage to the next, and evaluate there.
+        """Train, and evaluate at the end of each epoch and stage.
 
         Raises:
             TrialFailed: The loss or the metric is not finite, or memory ran out.
@@ -120,21 +119,21 @@ class TrainingRun:
             self._blocks.choose(self._chain)
 
     def finish(self) -> None:
-        """Make the model whole; it is not trained further. May be called again."""
+        """Restore the whole model; it cannot be trained further. May be called again."""
         self._engine.finish()
 
     def evaluate(self, split: Split, precision: Precision | None = None) -> dict[str, float]:
-        """The task's metrics of the model as it is now on ``split``.
+        """The task's metrics of the current model on ``split``.
 
         Args:
-            split: Labelled examples; of tokens that the task's data hold until `finish`.
-            precision: Of the forward passes; by default the training's.
+            split: Labelled examples; before `finish`, only with tokens that occur in the task.
+            precision: Precision of the forward passes; by default that of the training.
         """
         return self._evaluator.metrics(split, precision)
 
     @property
     def schedule(self) -> Schedule:
-        """The stages; the blocks of one that has not begun may still change."""
+        """The stages; the blocks of a stage that has not begun may still change."""
         return self._plan.schedule
 
     @property
@@ -144,18 +143,18 @@ class TrainingRun:
 
     @property
     def cost(self) -> RunCost:
-        """What `schedule` costs."""
+        """The cost of `schedule`."""
         return self._model_cost.of(
             self.schedule, self._config.training.epochs, len(self.task.train), self.total_steps
         )
 
     @property
     def config(self) -> RunConfig:
-        """The config that trains the same again, with the blocks that were chosen on the way."""
+        """The config that repeats this run, with the blocks that were chosen during training."""
         return self._blocks.trained_config(self._config)
 
     def spent(self) -> Spent:
-        """What the run has used so far."""
+        """The time, steps and memory used so far."""
         return Spent(
             timings=self._timings,
             steps_trained=self._chain.steps_trained,
@@ -163,7 +162,7 @@ class TrainingRun:
         )
 
     def result(self) -> Outcome:
-        """What the run came to, once the last of `records` was made."""
+        """The result of the run, after the last of `records`."""
         last, trained = self._chain.last, self.config
         return Outcome(
             metrics=last.metrics,

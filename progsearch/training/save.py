@@ -24,19 +24,19 @@ _WEIGHTS = "model.safetensors"
 def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     """Write model, tokenizer, ``schedule.yaml`` and ``metrics.json`` to ``folder``.
 
-    The run is finished, and LoRA's matrices are merged into the weights they adapt, so that
+    The run is finished, and LoRA's matrices are merged into the weights that they adapt, so that
     ``AutoModelForSequenceClassification.from_pretrained(folder)`` loads the whole model. Adapters
-    cannot be merged: load them with `load_trained`. The metrics are those of the model as it is
-    saved, in fp32.
+    cannot be merged: load them with `load_trained`. The metrics are computed on the saved model,
+    in fp32.
 
     Args:
-        run: The trained run; its model is merged in place, its config written with the costs and
-            results as they came out.
-        folder: Made if it is not there.
+        run: The trained run; its model is merged in place, and its config is written with the
+            actual costs and results.
+        folder: Created if it does not exist.
 
     Returns:
-        The metrics that were saved: those on the validation data under their own names, those on
-        further labelled splits with the split's name in front (``test_accuracy``).
+        The saved metrics: those on the validation data under their own names, those on other
+        labelled splits with the split's name as a prefix (``test_accuracy``).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def load_trained(folder: str | Path) -> PreTrainedModel:
     """The model that `save_run` wrote, with its adapters if it has any, in eval mode.
 
     Args:
-        folder: What ``progsearch train --output-dir`` was given.
+        folder: The folder given to ``progsearch train --output-dir``.
 
     Raises:
         ConfigError: ``schedule.yaml`` is missing or damaged.

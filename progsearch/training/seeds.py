@@ -1,4 +1,4 @@
-"""One run made with several seeds, as their mean."""
+"""Trains one config with several seeds and reports the means."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from progsearch.training.run import TrainingRun
 
 
 class SeedMean:
-    """Runs that differ only in their seed, trained in turn from one record to the next.
+    """Runs that differ only in their seed, trained in turn up to each record.
 
-    So every record is a mean as soon as it is made, and whoever judges a trial before its
-    end judges all its seeds. All models are in memory at once. A `Run` like each of them:
-    metrics are means; timings and steps are sums; memory is the most that any run saw.
-    Schedule, costs and config are those of the first run. If runs choose blocks on the way,
-    each chooses its own.
+    So every record is a mean over all seeds, and a judge that may stop the trial sees all of
+    them. All models are in memory at once. This is a `Run` too: metrics are means; timings and
+    steps are sums; memory is the maximum over the runs. Schedule, costs and config are those of
+    the first run. If the runs choose blocks during training, each chooses its own.
 
     Args:
-        runs: The runs, not yet begun; at least one.
+        runs: The runs, not yet started; at least one.
     """
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
@@ -41,19 +40,19 @@ class SeedMean:
 
     @property
     def cost(self) -> RunCost:
-        """What the first run costs; several cost as many times that."""
+        """The cost of the first run; n runs cost n times that."""
         return self._runs[0].cost
 
     @property
     def config(self) -> RunConfig:
-        """The config that trains the first run again."""
+        """The config that repeats the first run."""
         return self._runs[0].config
 
     def records(self) -> Iterator[Record]:
-        """Train as one run does; a record holds mean metrics and the seconds of all runs.
+        """Train like a single run; a record holds mean metrics and the seconds of all runs.
 
         Raises:
-            TrialFailed: One of the runs cannot go on.
+            TrialFailed: One of the runs cannot continue.
         """
         for records in zip(*(_with_seed_named(run) for run in self._runs), strict=True):
             first = records[0]
@@ -66,12 +65,12 @@ class SeedMean:
             )
 
     def finish(self) -> None:
-        """Leave the models of all runs whole."""
+        """Restore the whole models of all runs."""
         for run in self._runs:
             run.finish()
 
     def spent(self) -> Spent:
-        """What all runs have used so far, together."""
+        """The time, steps and memory that all runs have used so far."""
         spent = [run.spent() for run in self._runs]
         return Spent(
             timings=sum((one.timings for one in spent), Timings()),
@@ -80,7 +79,7 @@ class SeedMean:
         )
 
     def result(self) -> Outcome:
-        """What the runs came to, once the last of `records` was made."""
+        """The result of the runs, after the last of `records`."""
         results = [run.result() for run in self._runs]
         seeds = tuple(result.metrics for result in results)
         return Outcome(

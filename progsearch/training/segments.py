@@ -1,9 +1,9 @@
-"""Trained prefixes: no two runs of one machine train the same steps.
+"""Stored segments, so that two runs on one machine never train the same steps.
 
-A run is a chain of segments, cut at stage ends and epoch ends. The state at the end of each is
-stored under a key that covers everything that determines it, so that any run with the same
-beginning, of this study or another, continues from there. Sharing prefixes between trials follows
-Hippo (arXiv 2006.11972); the key is made from content instead of from a plan of one study.
+A run is a chain of segments, cut at the ends of stages and epochs. The state at the end of each is
+stored under a key that covers everything that determines it. So any run with the same beginning,
+in this study or another, can resume from there. Sharing prefixes between trials follows Hippo
+(arXiv 2006.11972), but the key depends on the content instead of the plan of one study.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ ENVIRONMENT = (ENGINE_VERSION, torch.__version__, transformers.__version__)
 
 @dataclass(frozen=True)
 class Segment:
-    """What is known of one trained segment without loading its weights.
+    """The description of one trained segment, without its weights.
 
-    Seconds and memory are those of the whole run up to its end: they are the same for a run that
-    was cut elsewhere on the way there.
+    Seconds and memory count from the start of the run to the end of the segment, so they do not
+    depend on where the run was cut before.
 
     Attributes:
-        parent: Key of the segment before; None for the first.
+        parent: Key of the previous segment; None for the first.
         step: Optimizer steps made at its end.
-        metrics: The validation metrics there.
-        train_seconds: What training up to its end took.
-        evaluate_seconds: What the evaluations up to its end took.
-        peak_memory: The most bytes held meanwhile.
-        test_metrics: The metrics on the test data; only at a run's end, if they were asked for.
+        metrics: The task's metrics on validation data at its end.
+        train_seconds: Seconds of training up to its end.
+        evaluate_seconds: Seconds of evaluation up to its end.
+        peak_memory: Peak memory up to its end, in bytes.
+        test_metrics: The metrics on test data; only at the end of a run that evaluates them.
     """
 
     parent: str | None
@@ -56,18 +56,17 @@ def get_segment(store: Store, key: str) -> Segment | None:
 def put_segment(
     store: Store, key: str, segment: Segment, tensors: dict[str, Tensor] | None
 ) -> None:
-    """Keep a segment; without tensors if nothing continues from it."""
+    """Store a segment; without tensors if no run can resume from it."""
     store.put(key, asdict(segment), tensors)
 
 
 def load_chain(store: Store, key: str, names: Iterable[str]) -> list[dict[str, Tensor]] | None:
-    """The tensors of a segment and of those before it, the last one first.
+    """The tensors of a segment and of earlier ones, the latest first.
 
-    Only as far back as the weights of ``names`` lie: a segment that trained all of them needs
-    none before it.
+    It goes back only until all weights of ``names`` are found.
 
     Returns:
-        None if one of them is missing or damaged.
+        None if one of the segments is missing or damaged.
     """
     chain: list[dict[str, Tensor]] = []
     current: str | None = key

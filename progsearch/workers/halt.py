@@ -1,4 +1,7 @@
-"""Ends a search or a confirmation before it is done: its time is up or the user stops it."""
+"""Ends a search or a confirmation early: its time is up or the user stops it.
+
+It never stops single trials; see `progsearch.strategy.judgement` for what does.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class Halt(Stopper):  # type: ignore[misc]
         return None
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Never stops a single trial."""
+        """Never stops a single trial; `Judgement` decides that."""
         return False
 
     def stop_all(self) -> bool:

@@ -59,7 +59,7 @@ def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsea
     assert "on 2 new seeds (1, 2): 0 runs to train" in outcome.stderr
     lines = outcome.stdout.splitlines()
     assert any(line.split()[:1] == ["progtuning-3"] for line in lines)
-    assert "0.5 pt or more are lost" in outcome.stdout
+    assert "a loss of 0.5 pt or more" in outcome.stdout
     assert lines[-1] == f"report: {study.path}/report.html"
     # All seeds that are there count, and the margin is the one last asked for.
     printed = json.loads(progsearch("report", "fake", "--json").stdout)["confirmed"]

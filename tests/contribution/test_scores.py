@@ -150,14 +150,14 @@ def test_broken_weights_end_in_one_sentence_and_keep_nothing(cache, task, save_m
     broken = tiny_model("bert")
     broken.bert.encoder.layer[1].output.dense.weight.data[0, 0] = math.nan
     folder = save_model("broken", broken)
-    with pytest.raises(MetricError, match="'grad_norm' gave nan for block 0; choose another"):
+    with pytest.raises(MetricError, match="'grad_norm' returned nan for block 0; choose another"):
         contribution_scores(folder, task, "grad_norm", seed=0, settings=SMALL)
     assert list(cache.iterdir()) == []
 
 
 def test_too_few_scores_are_refused(cache, model, task, monkeypatch):
     monkeypatch.setattr(GradNorm, "scores", lambda self, probe: [1.0])
-    with pytest.raises(MetricError, match="gave 1 scores for 3 blocks"):
+    with pytest.raises(MetricError, match="returned 1 scores for 3 blocks"):
         contribution_scores(model, task, "grad_norm", seed=0, settings=SMALL)
 
 

@@ -91,7 +91,7 @@ def test_every_number_of_the_entry():
         0: None, 1: difference(PAPER, FULL).seeds_to_tell(0.01, 3), 2: None, 3: None
     }  # fmt: skip
     assert found[1]["seeds_to_tell"] > 4
-    assert "in 80 % of cases" in confirmed.note
+    assert "a power of 80 %" in confirmed.note
     assert {n: entry["better_than_paper"] for n, entry in found.items()} == {
         0: False, 1: None, 2: True, 3: False
     }  # fmt: skip
@@ -152,9 +152,9 @@ def test_the_note_names_seeds_margin_and_correction():
     study = fake_study()
     note = study_report(study, fake_runs(study, margin=0.005)).confirmed.note
     assert "did not use: 1 to 5" in note
-    assert "for the 11 schedules tested, that 0.5 pt or more are lost" in note
+    assert "for the 11 schedules tested, rejects a loss of 0.5 pt or more" in note
     assert "95 % bootstrap interval" in note and "Holm" in note
-    assert "the test data played no part in any choice" in note
+    assert "the test data was not used for any choice" in note
     without = study_report(study, fake_runs(study, test=False)).confirmed
     assert not without.has_test and "test data" not in without.note
 

@@ -48,7 +48,7 @@ def test_the_page_of_trials_with_several_seeds_says_so():
     own = without_plotly(page(study_report(fake.study)))
     assert "trained with 3 seeds (metrics are means over them" in own
     assert "one seed" not in own
-    assert "<dt>Seeds</dt><dd>3 a trial</dd>" in own
+    assert "<dt>Seeds</dt><dd>3 per trial</dd>" in own
 
 
 def test_the_table_has_the_front_and_the_baselines(html):
@@ -56,7 +56,7 @@ def test_the_table_has_the_front_and_the_baselines(html):
     own = without_plotly(html)
     for trial in report.front:
         assert re.search(rf'<td class="name">{trial.label}(<span|</td>)', own)
-    assert "Baselines that others beat" in own
+    assert "Baselines not on the front" in own
 
 
 def test_failures_are_listed_with_their_reasons_escaped(html):
@@ -107,7 +107,7 @@ def test_confirmed_schedules_have_a_section_with_figure_and_table():
     assert own.count("Plotly.newPlot") == 6
     section = own[own.index("<h2>Confirmed on 6 new seeds</h2>") :]
     section = section[: section.index("</section>")]
-    assert "1 pt or more are lost" in section
+    assert "a loss of 1 pt or more" in section
     assert section.count("<tr") == 1 + 12
     assert "non-inferior" in section and "inferior" in section
     assert "5, 1 failed" in section

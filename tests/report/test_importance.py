@@ -123,7 +123,7 @@ def test_dimensions_that_only_some_trials_have_say_how_many():
     assert freeze.trials == sum("freeze" in trial.params for trial in trials) < 40
     assert by_name(importance)["rate"].trials == 40
     assert importance.left_out == {
-        "fixed": "all 40 trials that have it have 3",
+        "fixed": "all 40 trials with it have the value 3",
         "rare": "only 3 trials have it",
     }
 
@@ -166,7 +166,7 @@ def test_equal_results_have_no_importance():
 def test_few_trials_say_nothing():
     importance = importance_of(sampled(LEAST_TRIALS - 1), ["accuracy", "updated_parameters"])
     assert importance == Importance(LEAST_TRIALS - 1)
-    assert str(importance) == "Importance takes 8 searched trials with a result; there are 7."
+    assert str(importance) == "Importance needs 8 searched trials with a result; there are 7."
     assert importance_of(sampled(LEAST_TRIALS), ["accuracy", "updated_parameters"]).targets
 
 
@@ -204,7 +204,7 @@ def test_the_page_has_it_or_says_why_not():
     assert 'id="' in section[: section.index("<h2>Contribution")]
     fake = FakeStudy()
     fake.complete(Schedule.full(6), 0.8, name="full")
-    assert "Importance takes 8 searched trials with a result; there are 0." in page(
+    assert "Importance needs 8 searched trials with a result; there are 0." in page(
         study_report(fake.study)
     )
 

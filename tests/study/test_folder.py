@@ -50,7 +50,7 @@ def test_the_resume_line_of_the_default_folder_is_short(tmp_path, monkeypatch):
 
 
 def test_a_missing_study_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(StudyError, match="there is none yet"):
+    with pytest.raises(StudyError, match="there are no studies yet"):
         open_study("fake", tmp_path)
     create_study(recipe(), tmp_path)
     with pytest.raises(StudyError, match="did you mean fake?"):
@@ -100,10 +100,10 @@ def test_a_damaged_journal_is_named(tmp_path):
     folder = create_study(recipe(), tmp_path)
     lines = folder.journal.read_bytes().splitlines(keepends=True)
     folder.journal.write_bytes(lines[0] + b"garbage\n" + b"".join(lines[1:]))
-    with pytest.raises(StudyError, match=r"journal.log holds no study that can be read"):
+    with pytest.raises(StudyError, match=r"journal.log holds no readable study"):
         open_study("fake", tmp_path)
     folder.journal.unlink()
-    with pytest.raises(StudyError, match=r"journal.log holds no study that can be read"):
+    with pytest.raises(StudyError, match=r"journal.log holds no readable study"):
         open_study("fake", tmp_path, read_only=True)
 
 
@@ -157,7 +157,7 @@ def test_a_study_may_live_in_a_database(tmp_path):
     found.study.tell(0, [0.5, 0.1])
     assert optuna.load_study(study_name="fake", storage=url).trials[0].values == [0.5, 0.1]
     assert not found.journal.exists()
-    with pytest.raises(StudyError, match="the database .* holds a study fake already"):
+    with pytest.raises(StudyError, match="the database .* already has a study fake"):
         create_study(recipe(storage=url), tmp_path / "b")
     assert not (tmp_path / "b" / "fake").exists()
 

@@ -112,7 +112,7 @@ def test_a_failed_trial_cannot_be_picked_and_the_reason_is_told():
 
 @pytest.mark.parametrize("how", ["knee", "0", "cheapest@1pt"])
 def test_nothing_can_be_picked_where_every_trial_failed(how):
-    with pytest.raises(StudyError, match="no trial of this study has finished"):
+    with pytest.raises(StudyError, match="no trial of this study has a result"):
         pick(trials_of((0.5, 0.5), states={0: TrialState.FAIL}), how)
 
 

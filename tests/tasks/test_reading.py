@@ -45,7 +45,7 @@ def test_the_metric_asked_for_becomes_the_primary_one(train_file):
     assert metrics(None) == ("accuracy", "f1")
     assert metrics("f1") == ("f1", "accuracy")
     assert metrics("matthews_correlation") == ("matthews_correlation", "accuracy", "f1")
-    with pytest.raises(TaskError, match="label 'bad' in column 'label' is no number"):
+    with pytest.raises(TaskError, match="label 'bad' in column 'label' is not a number"):
         metrics("pearson")
 
 

@@ -1,1 +1,1 @@
-"""What spares work and changes no number: each a `Shortcut`, so that each can be left out."""
+"""Optimisations that do not change the result; each is a `Shortcut` and can be left out."""

@@ -1,4 +1,4 @@
-"""What every shortcut promises: it spares work and changes no number."""
+"""The base class of shortcuts: they save work and do not change the result."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Update = Callable[[list[Batch], list[Tensor]], None]
 
 @dataclass(frozen=True)
 class StageStart:
-    """A stage that begins, or that a run continues in its middle.
+    """A stage that begins, or that is resumed midway.
 
     Attributes:
         first: The first step of the stage.
         end: The step after its last one.
-        step: The step that the run continues with.
-        frozen_prefix: How many leading blocks are a constant function of the input.
+        step: The next step of the run.
+        frozen_prefix: The number of leading blocks whose output depends only on the input.
         frozen_since: The step from which they have been frozen.
-        frozen_after: Which other blocks are frozen, and why their output changes all the same;
-            None if there are none.
+        frozen_after: Names the other frozen blocks and why their output still changes; None if
+            there are none.
     """
 
     first: int
@@ -38,57 +38,56 @@ class StageStart:
 
 
 class Shortcut:
-    """Spares a run work that changes no number.
+    """Saves a run work without changing its result.
 
-    The engine tells each shortcut of a run what happens, in this order; by default a shortcut
-    does nothing. Training with any of them left out gives the same weights, except for what
-    rounds in the last digits when tensors have other shapes.
+    The engine calls these methods in this order; by default they do nothing. Training without a
+    shortcut gives the same weights, up to rounding where tensors have other shapes.
     """
 
     def enter_stage(self, start: StageStart) -> None:
-        """Other parts are trained from now on; they are frozen and thawed already."""
+        """A stage begins; its parts have already been frozen and unfrozen."""
 
     def prepare(self, split: Split, indices: Indices, forward: Callable[[Batch], Any]) -> None:
-        """These examples will pass the model: those of an epoch, or all of an evaluation.
+        """Prepare for forward passes of these examples: of an epoch, or of an evaluation.
 
         Args:
-            split: Where they are from.
-            indices: Which they are.
-            forward: Makes the forward pass of a batch.
+            split: The split that they are from.
+            indices: Their indices in the split.
+            forward: Runs the forward pass of a batch.
         """
 
     def step(
         self, batches: list[Batch], rows: list[Tensor], update: Update
     ) -> Callable[[], None] | None:
-        """A quicker way to do the same as ``update`` for these batches; None if there is none.
+        """A faster equivalent of ``update`` for these batches; None if there is none.
 
         Args:
-            batches: Those of the next optimizer step.
-            rows: The numbers of their examples, on the CPU.
-            update: Makes a step, given batches and the numbers of their examples on the device.
+            batches: The batches of the next optimizer step.
+            rows: Their example indices, on the CPU.
+            update: Makes an optimizer step, given batches and their example indices on the device.
         """
         return None
 
     def around(
         self, batch: Batch, rows: Tensor, inputs: dict[str, Tensor]
     ) -> AbstractContextManager[None]:
-        """Active while a batch passes the model.
+        """A context that is active during the forward pass of a batch.
 
         Args:
             batch: The batch.
-            rows: The numbers of its examples, on the device.
-            inputs: What the model is given.
+            rows: Its example indices, on the device.
+            inputs: The arguments of the model.
         """
         return nullcontext()
 
     def forget(self) -> None:
-        """Weights were replaced: nothing that was computed from them holds any more."""
+        """Weights were replaced: drop everything that was computed from them."""
 
     def finish(self, decay: Callable[[str], float]) -> None:
-        """The training is over: leave the model whole. May be called again.
+        """Training is over: restore the whole model. May be called again.
 
         Args:
-            decay: What weight decay alone made of the parameter of a name, as a factor.
+            decay: Given a parameter's name, the factor by which weight decay alone has scaled it.
         """
 
 
@@ -96,7 +95,7 @@ class Shortcuts(Shortcut):
     """All shortcuts of a run as one.
 
     Args:
-        shortcuts: In the order in which they are told; each is active inside those before it.
+        shortcuts: In the order in which they are called; each is active inside those before it.
     """
 
     def __init__(self, shortcuts: Iterable[Shortcut]) -> None:
@@ -115,7 +114,7 @@ class Shortcuts(Shortcut):
     def step(
         self, batches: list[Batch], rows: list[Tensor], update: Update
     ) -> Callable[[], None] | None:
-        """That of the first shortcut that has one."""
+        """The faster step of the first shortcut that has one."""
         ways = (shortcut.step(batches, rows, update) for shortcut in self.all)
         return next((way for way in ways if way is not None), None)
 

@@ -1,4 +1,4 @@
-"""Has modules do something else for a while."""
+"""Temporarily replaces the ``forward`` of modules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Forward = Callable[..., Any]
 
 @contextmanager
 def replaced(forwards: Mapping[nn.Module, Forward]) -> Iterator[None]:
-    """While active, these modules compute what is given; may be active inside another one."""
+    """While active, these modules use the given functions as ``forward``; may be nested."""
     before = {module: vars(module).get("forward") for module in forwards}
     try:
         for module, forward in forwards.items():

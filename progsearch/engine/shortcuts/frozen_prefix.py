@@ -1,8 +1,8 @@
-"""The frozen-prefix cache: what frozen blocks compute is computed once per example.
+"""The frozen-prefix cache: the output of frozen leading blocks is computed once per example.
 
-While the embeddings and the first k blocks are frozen, the output of block k-1 is a constant
-function of the input. It is computed before an example's first pass, in large batches, kept in
-the very dtype the block gave, and put in its place, so that the frozen blocks are not run again.
+While the embeddings and the first k blocks are frozen, the output of block k-1 depends only on
+the input. It is computed before an example's first pass, in large batches, and kept in the dtype
+that the block returned. Later passes use it instead of running the frozen blocks again.
 """
 
 from __future__ import annotations
@@ -31,26 +31,25 @@ from progsearch.tasks import Split
 
 _log = logging.getLogger(__name__)
 
-# States of a prefix that froze on the way are shared up to the size of what a segment of full
-# fine-tuning stores: the weights and two moments each.
+# A prefix that froze during training is stored only if its states are no larger than a stored
+# segment of full fine-tuning: the weights and two Adam moments each.
 _SHARED_TIMES_MODEL = 3
 
 
 class _Filled(Exception):
-    """The states that a pass was made for are there: what comes after them is not needed."""
+    """Ends a forward pass early: the states that it was run for are stored."""
 
 
 class FrozenPrefix(Shortcut):
-    """Runs a model's forward passes without its frozen prefix, as far as its output is known.
+    """Skips the frozen prefix in forward passes if its output is cached.
 
     Args:
-        model: On the device where it is trained. Only the ``forward`` of its blocks is replaced,
-            and only while a batch passes.
-        anatomy: Where its blocks are.
-        head_token: The shortcut to the token that its head reads, if it is used; active around
-            this one.
-        store: Where states are shared with other runs.
-        origin: Given a step, all that determines the weights there, as JSON-able data.
+        model: The model, on the device where it is trained. Only the ``forward`` of its blocks is
+            replaced, and only during a pass.
+        anatomy: Its parts.
+        head_token: The head-token shortcut if it is used; active around this one.
+        store: Shares states with other runs.
+        origin: Given a step, everything that determines the weights there, as JSON-able data.
     """
 
     def __init__(
@@ -70,18 +69,18 @@ class FrozenPrefix(Shortcut):
         parameters = sum(p.numel() * p.element_size() for p in model.parameters())
         self._most_shared = _SHARED_TIMES_MODEL * parameters
         self._depth = 0
-        # Per split the states at hand, shallow first. Two while a cache moves forward: the old
-        # one serves the examples that the new one does not hold yet.
+        # The cached states of each split, shallowest first. There are two while a deeper cache is
+        # being filled: its passes start from the old one.
         self._states: WeakKeyDictionary[Split, list[HiddenStates]] = WeakKeyDictionary()
-        # While a cache is filled: what its passes begin with.
+        # While a cache is being filled: the states that its passes start from.
         self._filling_from: list[HiddenStates | None] = []
-        # Some architectures' blocks return a tuple around the hidden states; None: they do not.
+        # The length of the tuple that the blocks return; None if they return the states alone.
         self._tuple_size: int | None = None
 
-    # -- what the engine tells ---------------------------------------------------------------
+    # -- called by the engine ----------------------------------------------------------------
 
     def enter_stage(self, start: StageStart) -> None:
-        """The embeddings and the first blocks are frozen from now on, or no longer."""
+        """Take over how many leading blocks are frozen from now on."""
         self._since = start.frozen_since
         self._set_depth(start.frozen_prefix)
         if start.step == start.first and start.frozen_after:
@@ -93,12 +92,12 @@ class FrozenPrefix(Shortcut):
             )
 
     def forget(self) -> None:
-        """What was frozen here may have been trained on the way that was skipped."""
+        """Drop all states: the skipped steps may have trained the frozen blocks."""
         self._set_depth(0)
 
     @torch.no_grad()
     def prepare(self, split: Split, indices: Indices, forward: Callable[[Batch], Any]) -> None:
-        """Compute the states of some examples, each once; nothing if nothing is frozen."""
+        """Compute the missing states of these examples; does nothing if nothing is frozen."""
         if self._depth == 0:
             return
         known = self._states.get(split)
@@ -122,14 +121,14 @@ class FrozenPrefix(Shortcut):
     def around(
         self, batch: Batch, rows: Tensor, inputs: dict[str, Tensor]
     ) -> AbstractContextManager[None]:
-        """The pass of exactly this batch begins with what is known."""
+        """Start the pass of this batch from cached states, if there are any."""
         states = self._source(batch)
         if states is None:
             return nullcontext()
         if self._all_tokens(states.depth):
             hidden = states.get(rows, batch.width)
         else:
-            # The head reads one of them, so each place may hold the same.
+            # The head reads only one token, so all positions may hold the same state.
             hidden = states.get(rows, 1).expand(-1, batch.width, -1)
         *below, last = self._blocks[: states.depth]
         return replaced(
@@ -139,32 +138,32 @@ class FrozenPrefix(Shortcut):
             }
         )
 
-    # -- what other shortcuts ask ------------------------------------------------------------
+    # -- called by other shortcuts -----------------------------------------------------------
 
     def replaces(self, batch: Batch) -> bool:
-        """Whether the pass of ``batch`` begins with states that are known."""
+        """Whether the pass of ``batch`` starts from cached states."""
         return self._source(batch) is not None
 
     def on_device(self, batch: Batch) -> bool:
-        """Whether nothing that the pass of ``batch`` begins with is fetched from elsewhere."""
+        """Whether the states that the pass of ``batch`` starts from are on the model's device."""
         states = self._source(batch)
         return states is None or states.on_device
 
-    # -- the states at hand ------------------------------------------------------------------
+    # -- the cached states -------------------------------------------------------------------
 
     def _set_depth(self, depth: int) -> None:
         if depth < self._depth:
-            # Something thawed: the output of what follows it is no constant any more.
+            # A block was unfrozen: the output of the blocks after it may change.
             self._states.clear()
         self._depth = depth
 
     def _current(self, split: Split) -> HiddenStates | None:
-        """The states after all frozen blocks."""
+        """The cached states after the whole frozen prefix."""
         known = self._states.get(split)
         return known[-1] if known and known[-1].depth == self._depth else None
 
     def _source(self, batch: Batch) -> HiddenStates | None:
-        """What the pass of ``batch`` begins with."""
+        """The states that the pass of ``batch`` starts from."""
         if self._filling_from:
             return self._filling_from[-1]
         return self._current(batch.split) if batch.cached else None
@@ -173,7 +172,7 @@ class FrozenPrefix(Shortcut):
     def _keeping(
         self, split: Split, indices: Indices, source: HiddenStates | None
     ) -> Iterator[None]:
-        """While active, a pass of these examples from ``source`` ends where states are kept."""
+        """While active, passes of these examples start from ``source`` and fill the cache."""
         last = self._blocks[self._depth - 1]
         original = last.forward
 
@@ -198,21 +197,21 @@ class FrozenPrefix(Shortcut):
             self._filling_from.pop()
 
     def _all_tokens(self, depth: int) -> bool:
-        """Whether more than one token's state is read after this many blocks."""
+        """Whether the states of all tokens are needed after ``depth`` blocks, not just one."""
         head_token = self._head_token
         return depth < len(self._blocks) or head_token is None or head_token.position is None
 
     def _lengths(self, split: Split, depth: int) -> npt.NDArray[np.int64]:
         return split.lengths if self._all_tokens(depth) else np.ones_like(split.lengths)
 
-    # -- states of other runs ----------------------------------------------------------------
+    # -- states shared with other runs -------------------------------------------------------
 
     def _keys(self, split: Split, depths: Iterable[int]) -> list[str]:
         origin, data = list(self._origin(self._since)), split.fingerprint()
         return [content_key("prefix", origin, data, depth) for depth in depths]
 
     def _shared(self, split: Split) -> list[HiddenStates]:
-        """The deepest states that another run has stored, if there are any."""
+        """The deepest usable states in the store, if there are any."""
         if self._store is None:
             return []
         depths = range(self._depth, 0, -1)
@@ -226,16 +225,17 @@ class FrozenPrefix(Shortcut):
         return []
 
     def _share(self, split: Split, states: HiddenStates) -> None:
-        """Offer complete states to other runs.
+        """Store complete states for other runs.
 
-        Every run with such a schedule can use what was frozen from the start. What froze later
-        serves only runs that were trained alike before, and must not displace their steps.
+        If the prefix was frozen from the start, every run with such a schedule can use them. If
+        it froze later, only runs with the same steps before can, so large states are not stored:
+        they must not displace those steps.
         """
         if self._store is not None and (self._since == 0 or states.size <= self._most_shared):
             (key,) = self._keys(split, [states.depth])
             self._store.put(key, {"tuple_size": self._tuple_size}, {"states": states.states})
 
-    # -- stand-ins for blocks ----------------------------------------------------------------
+    # -- replacement of skipped blocks -------------------------------------------------------
 
     def _pass_on(self, *args: Any, **kwargs: Any) -> Any:
         return as_output(hidden_input(args, kwargs), self._tuple_size)

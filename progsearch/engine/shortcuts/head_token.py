@@ -1,8 +1,8 @@
-"""The last block's work for the one token that the head reads.
+"""Makes the last block compute only the token that the head reads.
 
-A classifier reads the last hidden state of one token: the first one's, or in decoders the last
-one's. What the last block computes for the others from its attention on is thrown away, and so is
-the backward pass of it. Here it is not computed.
+A classifier reads the last hidden state of one token: the first, or in decoders the last. The
+last block's output for the other tokens is not used. This shortcut skips that work, from the
+attention on, in the forward and the backward pass.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _Position = Literal["first", "last"]
 
 
 class HeadToken(Shortcut):
-    """The token that a model's head reads, of each example.
+    """Restricts the last block to the token that the head reads.
 
     Args:
         model: The model.
-        anatomy: Where its blocks are.
-        position: Where the token is, padding not counted; None if the head reads others, too.
+        anatomy: Its parts.
+        position: The token's position, ignoring padding; None if the head reads other tokens too.
 
     Attributes:
         position: As given.
@@ -50,13 +50,13 @@ class HeadToken(Shortcut):
         self._after_attention = self._block.get_submodule(name) if name else None
         if name is None:
             kind = architecture.model_type
-            reason = f"not known how in {kind}" if position else "the head reads others"
-            _log.info("the last block works for all tokens, not for one: %s", reason)
+            reason = f"{kind} is not supported" if position else "the head reads several tokens"
+            _log.info("the last block computes all tokens: %s", reason)
         self._last: Tensor | None = None
 
     @classmethod
     def found(cls, model: nn.Module, anatomy: Anatomy, split: Split) -> Self:
-        """The one of ``model``, which is run on an example of ``split`` to see what is read."""
+        """The shortcut for ``model``; runs it on one example of ``split`` to find the token."""
         last_block = model.get_submodule(anatomy.blocks[-1])
         return cls(model, anatomy, _position(model, last_block, split))
 
@@ -68,13 +68,13 @@ class HeadToken(Shortcut):
 
     @contextmanager
     def alone(self, attention_mask: Tensor) -> Iterator[None]:
-        """While active, the last block works for that token alone, if it can.
+        """While active, the last block computes that token only, if the architecture allows it.
 
-        Its keys and values are those of all tokens. Of what it returns, only the token's state is
-        right.
+        Keys and values are computed for all tokens. In the block's output, only the state of that
+        token is valid.
 
         Args:
-            attention_mask: Of the batch that passes, shape ``(rows, width)``, padded on the right.
+            attention_mask: The batch's, shape ``(rows, width)``, padded on the right.
         """
         if self.position == "last":
             self._last = attention_mask.sum(1, keepdim=True) - 1
@@ -95,13 +95,13 @@ class HeadToken(Shortcut):
         return tuple(self.of(hidden) for hidden in inputs)
 
     def of(self, hidden: Tensor) -> Tensor:
-        """The token's part of ``hidden``, while `alone` is active; all if the head reads others.
+        """The token's part of ``hidden``, while `alone` is active.
 
         Args:
             hidden: Shape ``(rows, ..., width, size)``.
 
         Returns:
-            Shape ``(rows, ..., 1, size)``.
+            Shape ``(rows, ..., 1, size)``; ``hidden`` itself if the head reads other tokens too.
         """
         if self.position is None:
             return hidden
@@ -111,19 +111,19 @@ class HeadToken(Shortcut):
         here = torch.arange(hidden.shape[-2], device=hidden.device)[:, None] == last
         if hidden.dtype == torch.bool:
             return (hidden & here).any(-2, keepdim=True)
-        # Adds up zeros and one number. The gradient of an index would be added up in the order in
-        # which a GPU's threads end, or sorted first.
+        # A sum of zeros and one value. The backward pass of indexing would either sum in the order
+        # in which a GPU's threads end, or sort first.
         return torch.where(here, hidden, 0).sum(-2, keepdim=True)
 
     @property
     def last(self) -> Tensor:
-        """The place of each row's last token, while `alone` is active, shape ``(rows, 1)``."""
-        assert self._last is not None, "what is padding is known while `alone` is active only"
+        """The index of each row's last token, while `alone` is active, shape ``(rows, 1)``."""
+        assert self._last is not None, "the last token is known only while `alone` is active"
         return self._last
 
 
 class _OneQuery(TorchFunctionMode):
-    """Between `enter` and `leave`, attention is computed for the head's token alone."""
+    """Between `enter` and `leave`, attention is computed for the head's token only."""
 
     def __init__(self, token: HeadToken) -> None:
         super().__init__()
@@ -166,14 +166,14 @@ class _OneQuery(TorchFunctionMode):
 
 
 def _position(model: nn.Module, last_block: nn.Module, split: Split) -> _Position | None:
-    """Which token's last hidden state the output depends on, seen by its gradient."""
+    """The token whose last hidden state the output depends on, found from the gradient."""
     states: list[Tensor] = []
 
     def cut(block: nn.Module, inputs: Any, output: Any) -> Any:
         states.append(hidden_output(output).detach().requires_grad_())
         return with_hidden(output, states[0])
 
-    # Padded if any example is, to tell the last token from the last place.
+    # With padding if possible, to tell the last token from the last position.
     two_or_more = np.where(split.lengths > 1, split.lengths, split.lengths.max())
     row = int(np.argmin(two_or_more))
     length = int(split.lengths[row])
@@ -189,7 +189,7 @@ def _position(model: nn.Module, last_block: nn.Module, split: Split) -> _Positio
     found = [value for name, value in output.items() if name != "loss"]
     total = torch.stack([value.sum() for value in found if isinstance(value, Tensor)]).sum()
     (gradient,) = torch.autograd.grad(total, states, allow_unused=True)
-    # Some attention kernels take the tokens of all examples in one row.
+    # With some attention kernels, the tokens of all examples are packed into one row.
     if length == 1 or gradient is None or gradient.shape[:2] != (1, width):
         return None
     read = gradient[0].any(dim=1).nonzero().flatten().tolist()

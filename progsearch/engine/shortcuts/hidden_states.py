@@ -1,4 +1,4 @@
-"""Hidden states of a split's examples, kept without padding."""
+"""Stores hidden states of a split's examples without padding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from progsearch.engine.batches import Indices
 
 _log = logging.getLogger(__name__)
 
-# Share of the memory that is free when states are kept; what does not fit goes to a mapped file.
+# The share of free memory that states may take; larger ones go to a memory-mapped file.
 _MEMORY_SHARE = 0.25
 
 
@@ -23,22 +23,22 @@ class HiddenStates:
     """Hidden states of a split's examples after some block, without padding.
 
     Args:
-        lengths: How many states each example has: one per token, or a single one.
-        depth: How many blocks the states have passed.
-        like: A tensor of their dtype and width, on the device that works with them. What that
-            device has no room for lies in the machine's memory.
+        lengths: Number of states of each example: one per token, or a single one.
+        depth: Number of blocks before the states.
+        like: A tensor with their dtype and hidden size, on the model's device. If they do not fit
+            there, they are kept in host memory or in a memory-mapped file.
 
     Attributes:
-        depth: How many blocks the states have passed.
-        states: All of them, shape ``(sum of lengths + 2, hidden_size)``, wherever there was room.
+        depth: Number of blocks before the states.
+        states: All states, shape ``(sum of lengths + 2, hidden_size)``.
     """
 
     def __init__(self, lengths: npt.NDArray[np.int64], depth: int, like: Tensor) -> None:
         self.depth = depth
         self._device = like.device
         ends = np.cumsum(lengths)
-        # Two rows more than there are states: padding reads the first, which stays zero, and is
-        # written to the second, so that the kernels do not depend on how much of it there is.
+        # Two extra rows: padding is read from the first, which stays zero, and written to the
+        # second. So the kernels do not depend on the amount of padding.
         self._padding_row = int(ends[-1])
         self.states = _allocate(self._padding_row + 2, like)
         self.states[self._padding_row :] = 0
@@ -51,7 +51,7 @@ class HiddenStates:
     def loaded(
         cls, lengths: npt.NDArray[np.int64], depth: int, states: Tensor, device: torch.device
     ) -> HiddenStates:
-        """Those that another run has computed for every example."""
+        """The complete states that another run has computed."""
         made = cls(lengths, depth, states[:1].to(device))
         made.states.copy_(states)
         made._filled[:] = True
@@ -59,28 +59,28 @@ class HiddenStates:
 
     @property
     def on_device(self) -> bool:
-        """Whether they lie on the device that works with them."""
+        """Whether the states are on the model's device."""
         return self.states.device == self._device
 
     @property
     def complete(self) -> bool:
-        """Whether the states of every example are there."""
+        """Whether the states of all examples are stored."""
         return bool(self._filled.all())
 
     @property
     def size(self) -> int:
-        """Bytes that they take."""
+        """Size in bytes."""
         return self.states.numel() * self.states.element_size()
 
     def has(self, indices: Indices) -> npt.NDArray[np.bool_]:
-        """Of which of these examples the states are there."""
+        """For each of these examples, whether its states are stored."""
         return self._filled[indices]
 
     def put(self, indices: Indices, hidden: Tensor) -> None:
-        """Keep the states of some examples.
+        """Store the states of some examples.
 
         Args:
-            indices: Which they are.
+            indices: The examples.
             hidden: Shape ``(len(indices), width, hidden_size)``, padded on the right.
         """
         rows = torch.from_numpy(indices)
@@ -89,14 +89,14 @@ class HiddenStates:
         self._filled[indices] = True
 
     def get(self, rows: Tensor, width: int) -> Tensor:
-        """The states of some examples as they were put; padding is zero.
+        """The stored states of some examples; padding is zero.
 
         Args:
-            rows: Which they are, int64, on the device that works with the states.
-            width: Tokens that they are padded to.
+            rows: Indices of the examples, int64, on the model's device.
+            width: The number of tokens to pad to.
 
         Returns:
-            Shape ``(len(rows), width, hidden_size)``, on that device.
+            Shape ``(len(rows), width, hidden_size)``, on the model's device.
         """
         return self.states[self._places(rows, width, self._padding_row)].to(self._device)
 
@@ -117,7 +117,7 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
     if needed <= psutil.virtual_memory().available * _MEMORY_SHARE:
         return torch.empty(shape, dtype=like.dtype)
     _log.info("prefix cache of %.1f GiB goes to a memory-mapped file", needed / 2**30)
-    # The mapping outlives the name, so the file goes when the tensor does, whatever happens.
+    # The mapping outlives the file's name, so the file is freed with the tensor, even in a crash.
     with tempfile.NamedTemporaryFile(prefix="progsearch-prefix-") as file:
         file.truncate(needed)
         flat = torch.from_file(

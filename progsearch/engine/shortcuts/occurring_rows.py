@@ -1,9 +1,9 @@
-"""Trains only those rows of the token embedding that the task's data holds.
+"""Trains only the rows of the token embedding whose tokens occur in the task's data.
 
-A token that never occurs has no gradient. Its row would take part in every step all the same: the
-backward pass writes a gradient as large as the whole table, which is then measured for clipping
-and read by Adam beside two moments of its size, and in the end weight decay alone has changed the
-row. Most rows of a vocabulary are of that kind, and the table is half of a small model.
+A token that never occurs has no gradient, but its row would still cost time in every step: the
+backward pass writes a gradient as large as the whole table, clipping reads it, and so does Adam,
+with two moments of the same size. In the end only weight decay has changed the row. Most rows of
+a vocabulary are of that kind, and the table is half of a small model.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _ROWS = "rows_of_tokens"
 
 
 class OccurringRows(Shortcut):
-    """Reduces an embedding to the rows of some tokens, in place, until the training is over.
+    """Reduces an embedding to the rows of some tokens, in place, until training is over.
 
-    Make it before the optimizer, which is to hold these rows.
+    Create it before the optimizer, which must hold the reduced table.
 
     Args:
         embedding: The token embedding of a model.
         name: The name of its weight in the model.
-        ids: The tokens that occur, ascending; a padding token of the table is one of them.
+        ids: The token ids that occur, ascending; includes the padding token if the table has one.
     """
 
     def __init__(self, embedding: nn.Embedding, name: str, ids: Tensor) -> None:
@@ -37,10 +37,10 @@ class OccurringRows(Shortcut):
         self._name = name
         self._ids = ids
         self._finished = False
-        # In the machine's memory: no pass needs it before the end.
+        # Kept in host memory, since no pass needs it before the end.
         self._whole = embedding.weight.detach().cpu()
         self._padding = embedding.padding_idx
-        # The other tokens point after the last row, where the lookup refuses them.
+        # Other tokens map to an index past the last row, so a lookup of them fails.
         rows = torch.full((embedding.num_embeddings,), len(ids), device=ids.device)
         rows[ids] = torch.arange(len(ids), device=ids.device)
         if self._padding is not None:
@@ -54,14 +54,14 @@ class OccurringRows(Shortcut):
 
     @torch.no_grad()
     def finish(self, decay: Callable[[str], float]) -> None:
-        """Make the table whole again, with the rows as they are now."""
+        """Restore the whole table, with the trained rows."""
         if self._finished:
             return
         self._finished = True
         rows = self._embedding.weight
         whole = self._whole.to(rows.device)
         factor = decay(self._name)
-        # What weight decay makes of the rows that do not occur.
+        # Apply weight decay to the rows of tokens that do not occur.
         if factor != 1:
             whole *= factor
         whole[self._ids.to(rows.device)] = rows
@@ -71,7 +71,7 @@ class OccurringRows(Shortcut):
         delattr(self._embedding, _ROWS)
 
 
-# Not a method: the embedding would hold what holds the embedding.
+# Not a method, to avoid a reference cycle between the embedding and the shortcut.
 def _as_rows(embedding: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return (getattr(embedding, _ROWS)[inputs[0]], *inputs[1:])
 
@@ -79,21 +79,21 @@ def _as_rows(embedding: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 def keep_occurring_rows(
     model: PreTrainedModel, trained: Collection[str], splits: Iterable[Split]
 ) -> OccurringRows | None:
-    """Let ``model`` hold the token embeddings of ``splits`` alone, in place, if it trains them.
+    """Reduce the token embedding of ``model`` to the tokens of ``splits``, if it is trained.
 
     Args:
-        model: From here on it runs on these splits only.
+        model: The model, changed in place; from now on it can run on these splits only.
         trained: Names of the parameters that will be trained.
         splits: All examples that the model will see.
 
     Returns:
-        The rows that are left; None if the model was left as it was: its table is not trained,
-        belongs to another part of the model, too, does more than look up rows, or is not known.
+        The shortcut; None if the model was not changed: its table is not trained, is shared with
+        another part of the model, does more than look up rows, or is not known.
     """
     try:
         embedding = model.get_input_embeddings()
     except NotImplementedError:
-        # Code from the hub need not say which of its tables is that of the tokens.
+        # Code from the hub need not say which of its tables is the token embedding.
         return None
     if not isinstance(embedding, nn.Embedding) or embedding.max_norm is not None:
         return None

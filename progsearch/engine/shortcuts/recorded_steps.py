@@ -1,9 +1,9 @@
-"""Optimizer steps that a GPU repeats without Python.
+"""Records optimizer steps as CUDA graphs and replays them without Python.
 
-A step of a small model is hundreds of kernels of a few microseconds each, and Python takes ten
-times as long to start them. A CUDA graph holds all kernels of a step and is started by one call;
-what changes from one step to the next (the examples, the learning rate, the random numbers' seed)
-lies in tensors that it reads.
+A step of a small model runs hundreds of kernels of a few microseconds each, and launching them
+from Python takes ten times as long. A CUDA graph holds all kernels of a step and is launched by
+one call. What changes from step to step (the examples, the learning rate, the random seed) is in
+tensors that the graph reads.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from progsearch.models.architectures import architecture_of
 
 _log = logging.getLogger(__name__)
 
-# Each holds some MiB on the device. Data with more shapes than this has large batches.
+# A graph takes a few MiB on the device. Data with more batch shapes than this has large batches.
 _MOST_GRAPHS = 64
 
 
 def recordable(model: nn.Module) -> bool:
-    """Whether steps of ``model`` can be recorded; if not, the log says so."""
+    """Whether steps of ``model`` can be recorded; logs it if they cannot."""
     architecture = architecture_of(model)
     if not architecture.recordable:
         _log.info(
-            "steps are made without CUDA graphs: not known to work with %s",
+            "training without CUDA graphs: not known to work with %s",
             architecture.model_type,
         )
     return architecture.recordable
@@ -45,12 +45,12 @@ class _Recorded:
 
 
 class RecordedSteps(Shortcut):
-    """The recorded steps of one stage, by what makes their kernels differ.
+    """The recorded steps of one stage, by batch shape.
 
     Args:
         device: A GPU.
-        prefix: The shortcut that leaves out frozen blocks, if it is used: what a pass fetches
-            for it from the machine's memory is waited for, and such a step has no graph.
+        prefix: The frozen-prefix shortcut, if it is used. A step that copies its states from host
+            memory waits for them, so it cannot be recorded.
     """
 
     def __init__(self, device: torch.device, prefix: FrozenPrefix | None) -> None:
@@ -62,17 +62,17 @@ class RecordedSteps(Shortcut):
         self.forget()
 
     def enter_stage(self, start: StageStart) -> None:
-        """Other tensors take part from now on: what was recorded reads the old ones."""
+        """Drop the recorded steps: a new stage uses other tensors."""
         self.forget()
 
     def forget(self) -> None:
-        """Tensors that the recorded steps work with are about to be replaced."""
+        """Drop the recorded steps: the tensors that they use may be replaced."""
         if self._recorded:
             self._recorded.clear()
-            # Their memory serves nobody else unless it is given back.
+            # Their memory can be used again only after this.
             torch.cuda.empty_cache()
-        # All of one stage share their memory. No step leaves anything in it, so their order does
-        # not matter.
+        # All graphs of a stage share one memory pool. No step leaves anything in it that another
+        # one reads, so they may be replayed in any order.
         self._pool = torch.cuda.graph_pool_handle()
         self._is_first = True
 
@@ -81,10 +81,10 @@ class RecordedSteps(Shortcut):
     ) -> Callable[[], None] | None:
         """The step as one call, if it can be recorded.
 
-        ``update`` must not wait for the device, and its kernels and their arguments must follow
-        from what `_kind` tells of its batches.
+        ``update`` must not wait for the device, and its kernels and their arguments must depend
+        only on the `_kind` of each batch.
         """
-        # A stage's first step is not recorded: it allocates what the others work with.
+        # The first step of a stage is not recorded: it allocates tensors that later steps use.
         if self._is_first:
             self._is_first = False
             return None
@@ -98,9 +98,9 @@ class RecordedSteps(Shortcut):
         return partial(_replay, recorded, rows) if recorded is not None else None
 
     def _kind(self, batch: Batch) -> Hashable | None:
-        """What the kernels of a pass depend on while a stage lasts; None if it is not known."""
-        # If a batch needs no padding, transformers leaves the attention mask out, but only if it
-        # can read it.
+        """What the kernels of a pass depend on within a stage; None if it cannot be recorded."""
+        # Without padding, transformers drops the attention mask, but to find out it has to read
+        # the mask, which it cannot do in a recording.
         if not batch.is_padded:
             return None
         if self._prefix is not None and not self._prefix.on_device(batch):
@@ -110,22 +110,22 @@ class RecordedSteps(Shortcut):
     def _record(
         self, key: Hashable, rows: list[Tensor], step: Callable[[list[Tensor]], None]
     ) -> None:
-        """Run ``step`` for its kernels' sake: none of them is executed."""
+        """Record the kernels of ``step`` without executing them."""
         held = [row.to(self._device) for row in rows]
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize(self._device)
         try:
             with torch.cuda.stream(self._stream):
-                # Not torch.cuda.graph, which also collects garbage and gives memory back. Other
-                # threads of this process have no part in it.
+                # Not torch.cuda.graph, which also collects garbage and empties the memory cache.
+                # "thread_local": other threads of this process do not disturb the recording.
                 graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
                 try:
                     step(held)
                 finally:
                     graph.capture_end()
         except Exception as error:
-            _log.info("steps are made without CUDA graphs: %s", error)
-            # The generator of random numbers would wait for the end of the recording for ever.
+            _log.info("training without CUDA graphs: %s", error)
+            # Otherwise the random generator would stay in recording mode for ever.
             generator = torch.cuda.default_generators[torch.cuda.current_device()]
             generator.graphsafe_set_state(torch.Generator(generator.device))
             self._usable = False

@@ -1,7 +1,7 @@
-"""Embeddings that nothing reads are not computed.
+"""Skips the embedding layer if nothing reads its output.
 
-If the states after some frozen block are known, the first block is not run, and what the
-embeddings made for it alone is not needed.
+If the states after a frozen block are cached, the first block is not run, so embeddings that only
+the first block reads are not needed.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ from progsearch.models.blocks import hidden_input
 
 
 class UnreadEmbeddings(Shortcut):
-    """Leaves out the module that makes what the first block alone reads.
+    """Skips the module whose output only the first block reads.
 
-    The first whole pass without the frozen prefix shows which module it is. From then on its
-    output is NaN, so any use of it shows in the result.
+    The first complete pass that skips the frozen prefix shows which module that is. From then on
+    its output is NaN, so any use of it shows in the result.
 
     Args:
-        model: The model; only the ``forward`` of its modules is replaced, and only while a batch
-            passes.
-        anatomy: Where its embeddings and its blocks are.
-        prefix: The shortcut that leaves out frozen blocks; active around this one.
+        model: The model; only the ``forward`` of its modules is replaced, and only during a pass.
+        anatomy: Its parts.
+        prefix: The frozen-prefix shortcut; active around this one.
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, prefix: FrozenPrefix) -> None:
         self._prefix = prefix
         self._first_block = model.get_submodule(anatomy.blocks[0])
-        # Empty once a pass has shown which of them it is, if any.
+        # Empty once a pass has shown which module it is, if any.
         self._candidates = anatomy.modules(model, "embeddings")
         self._unread: tuple[nn.Module, Tensor] | None = None
 
@@ -62,7 +61,7 @@ class UnreadEmbeddings(Shortcut):
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """See in one pass which module makes what the first block alone reads."""
+        """Find the module whose output only the first block reads, in one pass."""
         work, first = _Work(), self._first_block.forward
         taken: list[Tensor] = []
 
@@ -73,7 +72,7 @@ class UnreadEmbeddings(Shortcut):
         watched: dict[nn.Module, Forward] = {m: work.of(m) for m in self._candidates}
         with replaced(watched | {self._first_block: block}), work:
             yield
-        # Not after a pass that ended early, which says nothing of what is read later.
+        # Not reached by a pass that ends early, which does not show what is read later.
         self._candidates = []
         makers = [module for module, output in work.given if output is taken[0]]
         if len(makers) == 1 and not any(tensor is taken[0] for tensor in work.read):
@@ -81,11 +80,11 @@ class UnreadEmbeddings(Shortcut):
 
 
 class _Work(TorchFunctionMode):
-    """Watches what becomes of the outputs of modules.
+    """Records which outputs of modules are read.
 
     Attributes:
         given: The modules that ran, and their outputs.
-        read: Those of the outputs that something was computed from.
+        read: The outputs from which something was computed.
     """
 
     def __init__(self) -> None:
@@ -94,7 +93,7 @@ class _Work(TorchFunctionMode):
         self.read: list[Any] = []
 
     def of(self, module: nn.Module) -> Forward:
-        """The module's forward, watched."""
+        """The module's ``forward``, with its output recorded."""
         original = module.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The shortcuts that a run takes."""
+"""Chooses the shortcuts of a run."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ def usual_shortcuts(
     origin: Callable[[int], Sequence[Any]] = lambda step: [step],
     left_out: Collection[type[Shortcut]] = (),
 ) -> list[Shortcut]:
-    """All that this model can take, in the order in which they are active.
+    """All shortcuts that work with this model, in the order in which they are active.
 
-    Some change the model in place, so make them before its optimizer, once it is on its device.
+    Some change the model in place, so create them after the model is on its device and before its
+    optimizer.
 
     Args:
-        model: On the device where it will be trained.
+        model: The model, on the device where it will be trained.
         anatomy: Its parts.
-        precision: Of the training, resolved.
+        precision: The resolved precision of the training.
         trained: Names of the parameters that will be trained.
         splits: All examples that the model will see, the training data first.
-        store: Where that output is shared with other runs.
-        origin: Given a step, all that determines the weights there, as JSON-able data.
-        left_out: Kinds that are not taken, and with them what builds on them.
+        store: Shares the output of frozen prefixes with other runs.
+        origin: Given a step, everything that determines the weights there, as JSON-able data.
+        left_out: Classes to leave out; shortcuts that need them are left out too.
     """
     shortcuts: list[Shortcut] = []
 
@@ -61,7 +62,7 @@ def usual_shortcuts(
         shortcuts.append(prefix)
         if takes(UnreadEmbeddings):
             shortcuts.append(UnreadEmbeddings(model, anatomy, prefix))
-    # In fp16 a scaler reads the gradients before the optimizer gets them.
+    # Not in fp16, where a scaler works on the gradients before the optimizer does.
     device = next(model.parameters()).device
     on_gpu = device.type == "cuda" and precision != "fp16"
     if takes(RecordedSteps) and on_gpu and recordable(model):

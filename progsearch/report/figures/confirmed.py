@@ -1,4 +1,4 @@
-"""The front again, by means over new seeds, with intervals."""
+"""The figure of the front by means over new seeds, with intervals."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def confirmed_figure(
 ) -> go.Figure:
     """The mean metric of every schedule against its first cost, with intervals of the means.
 
-    The step line is the front of the means. Full fine-tuning has its mean as a dashed line, and
-    a dotted one the margin below it.
+    The step line is the front of the means. The mean of full fine-tuning is a dashed line; a
+    dotted line is the margin below it.
 
     Args:
         report: The study.
         confirmed: Its schedules on new seeds.
-        width: Pixels of the drawing area, as far as is known; labels are placed for them.
-        height: The same.
+        width: Expected width of the drawing area in pixels, for placing the labels.
+        height: Height of the drawing area in pixels.
     """
     return _Drawing(report, confirmed).draw((width, height))
 
@@ -50,7 +50,7 @@ class _Drawing:
         self.figure = go.Figure()
 
     def point(self, schedule: ConfirmedSchedule) -> Point:
-        """Where a schedule is drawn, in units of the axes."""
+        """The position of a schedule, in units of the axes."""
         has_cost = len(schedule.means) > 1
         cost = schedule.means[1] if has_cost else schedule.updated_parameters
         return self.factor * cost, schedule.summary.mean
@@ -61,9 +61,9 @@ class _Drawing:
         return (x - left) / (right - left), (y - low) / (high - low)
 
     def draw(self, size: tuple[float, float]) -> go.Figure:
-        """Draw everything; ``size`` is the drawing area's in pixels."""
+        """Draw everything; ``size`` is the size of the drawing area in pixels."""
         schedules = self.confirmed.schedules
-        # As in the front itself: means of the first cost, the others do not show here.
+        # The figure shows only the first cost, so the front is that of the metric and this cost.
         values = [(s.summary.mean, self.point(s)[0]) for s in schedules]
         front = [schedules[index] for index in non_dominated(values, directions(2))]
         front.sort(key=self.point)
@@ -164,7 +164,7 @@ class _Drawing:
                 self.figure.add_scatter(
                     x=[x],
                     y=[y],
-                    # The unseen marker keeps the text at a distance from the seen one.
+                    # The invisible marker keeps the text away from the visible one.
                     mode="markers+text",
                     marker={"size": 12, "opacity": 0},
                     text=[text],
@@ -189,5 +189,5 @@ class _Drawing:
 
 
 def _reach(schedule: ConfirmedSchedule) -> tuple[float, float]:
-    """The interval of the mean; of a single seed the value itself."""
+    """The interval of the mean; for a single seed, the value itself."""
     return schedule.summary.interval or (schedule.summary.mean, schedule.summary.mean)

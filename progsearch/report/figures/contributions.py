@@ -1,4 +1,4 @@
-"""Contribution scores of a model's blocks."""
+"""The figure of the contribution scores of a model's blocks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ _COLUMNS = 3
 
 
 def contribution_figure(contributions: Mapping[str, Sequence[float]]) -> go.Figure:
-    """The scores of every block, one panel per metric.
+    """The scores of every block, one panel per contribution metric.
 
-    Metrics have units of their own, so each is drawn as a share of its largest score.
+    Metrics have different units, so scores are drawn as a share of the metric's largest score.
 
     Args:
-        contributions: One finite score per block for each metric; at least one metric.
+        contributions: One finite score per block for each contribution metric; at least one
+            metric.
     """
     n_rows = math.ceil(len(contributions) / _COLUMNS)
     figure = make_subplots(

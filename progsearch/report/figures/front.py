@@ -1,4 +1,4 @@
-"""The front: the task's metric against what it costs."""
+"""The figure of the front: the task's metric against each cost."""
 
 from __future__ import annotations
 
@@ -25,17 +25,15 @@ Point = tuple[float, float]
 
 
 def front_figure(report: StudyReport, *, width: float = 900, height: float = 430) -> go.Figure:
-    """The metric of every trial against its cost, the front and the baselines marked.
+    """The metric of every trial against its cost, with the front and the baselines marked.
 
-    One panel per cost objective; a study of the metric alone is drawn against its updated
-    parameters. With two objectives the front is a step line: the best metric to be had at that
-    cost.
+    One panel per cost objective; if the metric is the only objective, the cost is the updated
+    parameters. With two objectives the front is a step line: the best metric at each cost.
 
     Args:
         report: The study.
-        width: Pixels that all drawing areas have together, as far as is known; labels are placed
-            for them.
-        height: Pixels of a drawing area.
+        width: Expected width of all drawing areas together in pixels, for placing the labels.
+        height: Height of a drawing area in pixels.
     """
     costs = report.objectives[1:] or ("updated_parameters",)
     figure = make_subplots(cols=len(costs), shared_yaxes=True, horizontal_spacing=0.04)
@@ -47,7 +45,7 @@ def front_figure(report: StudyReport, *, width: float = 900, height: float = 430
 
 
 class _Panel:
-    """One cost's panel of the figure."""
+    """The panel of one cost."""
 
     def __init__(self, figure: go.Figure, report: StudyReport, cost: str, column: int) -> None:
         self.figure, self.report, self.cost, self.column = figure, report, cost, column
@@ -57,7 +55,7 @@ class _Panel:
         self.y_range = padded([y for _, y in points])
 
     def point(self, trial: Trial) -> Point:
-        """Where a trial is drawn, in units of the axes."""
+        """The position of a trial, in units of the axes."""
         if self.cost in self.report.objectives:
             cost = trial.values[self.report.objectives.index(self.cost)]
         else:
@@ -125,7 +123,7 @@ class _Panel:
             if position is not None:
                 self._add(
                     [self.point(trial)],
-                    # The unseen marker keeps the text at a distance from the seen one.
+                    # The invisible marker keeps the text away from the visible one.
                     mode="markers+text",
                     marker={"size": 12, "opacity": 0},
                     text=[text],
@@ -135,7 +133,7 @@ class _Panel:
                 )
 
     def _lines(self) -> list[tuple[Point, Point]]:
-        """The lines that are drawn, as shares of the drawing area."""
+        """The lines in the panel, as shares of the drawing area."""
         lines = []
         if self.report.full is not None:
             height = self.share(self.report.full)[1]
@@ -160,7 +158,7 @@ class _Panel:
 
 
 def _front_by_interest(report: StudyReport) -> list[Trial]:
-    """The front's searched trials, the picks first: labels without room are left out."""
+    """The front's searched trials, picked ones first, since labels without room are left out."""
     if not report.front:
         return []
     picks = [report.pick(how) for how in ("knee", "best")]

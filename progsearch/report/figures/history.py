@@ -1,4 +1,4 @@
-"""How a search went on: what it found after how many trials."""
+"""The figure of a search's progress: its results by the number of trials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from progsearch.study.trial import Trial
 def history_figure(report: StudyReport) -> go.Figure:
     """The metric of each trial with the best so far, and the hypervolume of the front so far.
 
-    Stopped trials are hollow, at their last metric, which counts for neither line.
+    Stopped trials are hollow, at their last metric; they do not count in either line.
     """
     trials = report.usable
     numbers = [trial.number for trial in trials]
@@ -74,7 +74,7 @@ def history_figure(report: StudyReport) -> go.Figure:
 def _add_points(
     figure: go.Figure, name: str, marker: dict[str, Any], points: Sequence[tuple[int, float, str]]
 ) -> None:
-    """Add trials to the upper part: number, metric and hover text of each."""
+    """Add trials to the upper panel: number, metric and hover text of each."""
     figure.add_scatter(
         x=[number for number, _, _ in points],
         y=[metric for _, metric, _ in points],

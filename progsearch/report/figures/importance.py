@@ -1,4 +1,4 @@
-"""Which dimensions of the space set the best trials apart."""
+"""The figure of the importance of the space's dimensions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from progsearch.report.importance import Importance, target_in_words
 
 
 def importance_figure(importance: Importance) -> go.Figure:
-    """The share of each dimension, one panel per target; pale is what chance may explain.
+    """The share of each dimension, one panel per target; pale bars may be due to chance.
 
     Args:
-        importance: With at least one target.
+        importance: The importances, with at least one target.
     """
     # plotly draws the first row at the bottom.
     dimensions = importance.dimensions[::-1]

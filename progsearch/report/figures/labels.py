@@ -1,10 +1,10 @@
-"""Where to write the labels of points so that none covers another."""
+"""Places the labels of points so that they do not overlap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Above the point first: the front's line runs to its right and comes from below.
+# Above the point first, because the front's line comes from below and goes to the right.
 _POSITIONS = {
     "top center": (0.0, 1.0),
     "middle right": (0.5, 0.0),
@@ -29,13 +29,13 @@ def place(
 ) -> list[str | None]:
     """A plotly ``textposition`` for each label, or None if there is no room for it.
 
-    Greedy, in the order given, so the labels that matter most come first.
+    Greedy in the given order, so put the most important labels first.
 
     Args:
         points: The labelled points as shares of the drawing area, in [0, 1].
         texts: Their labels, one line each.
-        obstacles: Other marks, in the same units; a label covers one if it must.
-        lines: Horizontal and vertical lines that no label may cover: their ends.
+        obstacles: Other marks, in the same units; labels avoid them if possible.
+        lines: The ends of horizontal and vertical lines, which no label may cover.
         size: Width and height of the drawing area in pixels.
     """
     width, height = size
@@ -73,6 +73,6 @@ def _fits(box: Box, size: tuple[float, float]) -> bool:
 
 
 def _covered(box: Box, others: Sequence[Box]) -> int:
-    """How many of the ``others`` the box covers a part of."""
+    """The number of ``others`` that the box overlaps."""
     left, low, right, high = box
     return sum(left < o[2] and o[0] < right and low < o[3] and o[1] < high for o in others)

@@ -1,4 +1,4 @@
-"""Schedules as maps: which part of the model is trained when."""
+"""The figure of schedules as maps: which part of the model is trained when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = 4
 
 
 def schedule_map(report: StudyReport) -> go.Figure:
-    """One map per trial of the front and per baseline: time from left to right, head on top."""
+    """One map per trial of the front and per baseline: time to the right, the head at the top."""
     on_front = {trial.number for trial in report.front}
     rest = [t for t in report.usable if t.is_baseline and t.number not in on_front]
     trials = [*report.front, *rest]
@@ -92,9 +92,9 @@ def _title(report: StudyReport, trial: Trial) -> str:
 
 
 def _ticks(n_blocks: int) -> Sequence[int]:
-    """The rows that are named: embeddings, head and some blocks between."""
+    """The rows with a name: embeddings, head and some blocks between."""
     step = max(1, math.ceil(n_blocks / 6))
-    # Block 0 would be written over the embeddings if rows are narrow.
+    # If rows are narrow, the name of block 0 would overlap that of the embeddings.
     return [0, *range(1 if step == 1 else 1 + step, n_blocks + 1, step), n_blocks + 1]
 
 

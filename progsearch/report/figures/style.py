@@ -1,4 +1,4 @@
-"""Colours, fonts and texts that the figures share; they read on light and dark ground."""
+"""Colours, fonts and texts of all figures, readable on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _AXIS = {
     "title": {"font": {"size": 13}, "standoff": 10},
 }
 
-# A template of its own: plotly's default one would weigh more than the data.
+# Not plotly's default template, which would be larger than the data.
 TEMPLATE = go.layout.Template(
     layout={
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": INK},
@@ -50,7 +50,7 @@ TEMPLATE = go.layout.Template(
 
 
 def hover(report: StudyReport, trial: Trial) -> str:
-    """What a trial is and what it reached, as the text that appears under the pointer."""
+    """The hover text of a trial: its schedule and its results."""
     lines = [f"<b>{trial.label}</b>"]
     for objective, value in zip(report.objectives, trial.values, strict=True):
         lines.append(f"{objective.replace('_', ' ')} {value_in_words(objective, value)}")
@@ -66,7 +66,7 @@ def hover(report: StudyReport, trial: Trial) -> str:
 
 
 def axis_of(objective: str) -> tuple[float, dict[str, Any]]:
-    """What to multiply an objective's values by, and the axis they are then drawn on."""
+    """The factor for an objective's values, and the axis for the scaled values."""
     match objective:
         case "updated_parameters":
             return 100.0, {
@@ -84,7 +84,7 @@ def axis_of(objective: str) -> tuple[float, dict[str, Any]]:
 
 
 def padded(values: Sequence[float]) -> tuple[float, float]:
-    """A range that leaves room around ``values``."""
+    """A range with some room around ``values``."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
     return low - margin, high + margin

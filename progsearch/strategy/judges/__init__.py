@@ -1,4 +1,7 @@
-"""Judges decide, at the end of an epoch or a stage, whether a trial continues."""
+"""Judges decide, at the end of an epoch or a stage, whether to stop a trial.
+
+The recipe's ``scheduler:`` picks the judge.
+"""
 
 from __future__ import annotations
 

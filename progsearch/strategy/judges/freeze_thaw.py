@@ -1,4 +1,4 @@
-"""Trials that have begun compete with candidates (Swersky et al., arXiv 1406.3896)."""
+"""Stops trials that are expected to gain less than a new one (Swersky et al., arXiv 1406.3896)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHARE = 0.5
 
 
 class FreezeThaw(Judge):
-    """Stops a trial for a candidate whose training is expected to gain more for its time.
+    """Stops a trial if a waiting candidate is expected to gain more per second of training.
 
     At each measurement the rest of the trial is valued like a new trial: by its expected gain for
     the front per second. The trial is stopped if this is below a share of the best candidate's
@@ -23,7 +23,7 @@ class FreezeThaw(Judge):
     optimisation makes the same choice for runs of unknown length, by entropy.
 
     Args:
-        share: Of the highest expected gain of a waiting candidate.
+        share: The share of the highest expected gain of any waiting candidate.
     """
 
     def __init__(self, share: float = _SHARE) -> None:
@@ -35,7 +35,7 @@ class FreezeThaw(Judge):
         return gains is not None and gains.trials[0] < self._share * gains.waiting
 
     def resumes(self, stopped: Sequence[Curve], evidence: Evidence) -> int | None:
-        """The one that is expected to gain most, if that is enough."""
+        """The stopped trial with the highest expected gain, if that exceeds the share."""
         gains = evidence.gains(stopped)
         if gains is None:
             return None

@@ -106,7 +106,10 @@ class Draws:
         return bool(self._study.get_trials(deepcopy=False, states=states))
 
     def take(self, trial: FrozenTrial) -> int:
-        """A point that was sampled in another session; returns its number here."""
+        """Register a point sampled in another session as running, and return its number here.
+
+        Nothing is sampled; `CandidatePool.take` chooses a new point to train.
+        """
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,

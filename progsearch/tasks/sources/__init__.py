@@ -1,1 +1,1 @@
-"""Where data comes from: GLUE, files, the hub, the embedded demo."""
+"""Sources of data: GLUE, files, the hub, the embedded demo."""

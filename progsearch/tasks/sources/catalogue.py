@@ -1,4 +1,4 @@
-"""The built-in tasks and metrics by name, without their data: nothing heavy is imported here."""
+"""The built-in tasks by name, with their task metrics and without their data; fast to import."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ ALIASES = {"sst-2": "sst2", "sts-b": "stsb"}
 
 @dataclass(frozen=True)
 class GlueTask:
-    """One GLUE task (Wang et al. 2018, arXiv 1804.07461): where its data is and how it is scored.
+    """One GLUE task (Wang et al. 2018, arXiv 1804.07461): where its data is, and its metrics.
 
     Attributes:
-        name: The name on the command line and of the hub's subset.
+        name: The name on the command line, and of the subset on the hub.
         description: One line for `progsearch ls tasks`.
         folder: Name of its folder in the GLUE layout.
         text_columns: Its one or two text columns in the TSV files.
-        label_column: Its label in the TSV files.
+        label_column: Its label column in the TSV files.
         hub_text_columns: Its text columns on the hub.
         labels: Official label names in the order of their indices; empty for regression.
         metrics: Its official metrics, the primary one first.
-        header: Column names where the TSV files have none.
-        extra_validation: Validation sets beside the first, as ``(name, file stem, hub split)``.
+        header: Column names if the TSV files have none.
+        extra_validation: Further validation sets, as ``(name, file stem, hub split)``.
     """
 
     name: str
@@ -146,9 +146,9 @@ def task_names() -> list[tuple[str, str]]:
 
 
 def canonical_name(name: str) -> str:
-    """The name of a built-in task for what the user wrote: any case, ``sst-2`` for ``sst2``.
+    """The name of the built-in task that the user meant: in any case, ``sst-2`` for ``sst2``.
 
-    Any other name comes back as it is.
+    Any other name is returned unchanged.
     """
     known = [known for known, _ in task_names()]
     lower = ALIASES.get(name.lower(), name.lower())
@@ -156,7 +156,7 @@ def canonical_name(name: str) -> str:
 
 
 def unknown_task(name: str) -> TaskError:
-    """The error for a name that is no built-in task and comes with no data."""
+    """The error for a name that is not a built-in task and has no data."""
     known = [known for known, _ in task_names()]
     close = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""

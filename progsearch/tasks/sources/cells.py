@@ -1,4 +1,4 @@
-"""What a cell of a table holds."""
+"""Interprets the cells of a table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: no value, an empty or blank string, or NaN."""
+    """Whether a cell is empty: no value, an empty or blank string, or NaN."""
     if isinstance(value, str):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def number(value: Any) -> float | None:
-    """The finite number that a cell holds, if it does."""
+    """The finite number in a cell; None if there is none."""
     try:
         result = float(value)
     except (TypeError, ValueError):

@@ -16,14 +16,14 @@ _HUB_NAME = "nyu-mll/glue"
 
 
 def read_glue(task: GlueTask, data_dir: str | None) -> Source:
-    """Read a GLUE task. Its test sets are not labelled, so there is none.
+    """Read a GLUE task. GLUE's test sets have no labels, so the source has no test data.
 
     Args:
-        task: Which one.
-        data_dir: The task's folder, or the folder of all of them; None for the hub.
+        task: The task.
+        data_dir: The task's folder, or the folder of all GLUE tasks; None for the hub.
 
     Raises:
-        TaskError: The data is not there or not as GLUE has it.
+        TaskError: The data is missing or does not have GLUE's format.
     """
     if data_dir is None:
         instead = (
@@ -62,8 +62,8 @@ def _task_folder(task: GlueTask, data_dir: Path) -> Path:
         if (folder / "train.tsv").is_file():
             return folder
     raise TaskError(
-        f"--data-dir {data_dir} holds neither train.tsv nor {task.folder}/train.tsv: give the "
-        f"folder of {task.name}, or that of all GLUE tasks"
+        f"--data-dir {data_dir} has neither train.tsv nor {task.folder}/train.tsv: give the "
+        f"folder of {task.name}, or the folder of all GLUE tasks"
     )
 
 

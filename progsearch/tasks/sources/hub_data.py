@@ -1,4 +1,4 @@
-"""Data sets of the hub, or of a local folder that `datasets` can load."""
+"""Loads data sets from the hub, or from a local folder that `datasets` can read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Tabl
 
     Args:
         name: ``owner/name`` on the hub, or a local folder.
-        subset: Which configuration of the data set.
-        instead: What the user can do where it cannot be loaded, for the error message.
+        subset: The configuration of the data set.
+        instead: What the user can do if it cannot be loaded, for the error message.
 
     Raises:
-        TaskError: The hub is out of reach and the data set is not cached, or it cannot be loaded.
+        TaskError: The data set cannot be loaded, or the hub cannot be reached and it is not
+            cached.
     """
     without_hub = not Path(name).is_dir() and offline()
     import datasets
@@ -29,7 +30,7 @@ def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Tabl
     try:
         with quiet_datasets():
             splits = datasets.load_dataset(name, subset)
-    # The library raises many kinds, and its scripts for a data set any other.
+    # The library raises many kinds of errors, and a data set's own script may raise any.
     except Exception as error:
         if without_hub:
             raise TaskError(
@@ -45,7 +46,7 @@ def _table(source: str, rows: Any) -> Table:
     declared = {name: getattr(feature, "names", None) for name, feature in rows.features.items()}
     classes = {name: tuple(names) for name, names in declared.items() if names}
     for column, names in classes.items():
-        # -1 is how data sets of the hub mark a row without a label.
+        # Data sets of the hub mark a row without a label with -1.
         columns[column] = [
             names[index] if index is not None and index >= 0 else None for index in columns[column]
         ]
@@ -54,7 +55,7 @@ def _table(source: str, rows: Any) -> Table:
 
 @contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """Without the progress bars of `datasets`, which would tear the command's own display."""
+    """Hide the progress bars of `datasets`, which would disturb the command's own display."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()

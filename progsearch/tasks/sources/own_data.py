@@ -15,7 +15,7 @@ _VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 
 
 def read_files(config: TaskConfig) -> Source:
-    """The task in ``config.train_file`` and the files beside it.
+    """The task in ``config.train_file``, ``validation_file`` and ``test_file``.
 
     Raises:
         TaskError: A file or a column cannot be used.
@@ -33,7 +33,7 @@ def read_hub_dataset(config: TaskConfig) -> Source:
     """The task in a data set of the hub, ``owner/name`` or ``owner/name:subset``.
 
     Raises:
-        TaskError: It cannot be loaded, has no training split or a column cannot be used.
+        TaskError: It cannot be loaded or has no training split, or a column cannot be used.
     """
     if Path(config.name).is_file():
         raise TaskError(

@@ -1,4 +1,4 @@
-"""What every source of data gives: tables, and what it knows of them."""
+"""The result of reading a data source: tables, and what is known about them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Source:
     Attributes:
         name: The task's name.
         train: The training rows.
-        validation: The validation rows; None: some of the training rows are to be held out.
+        validation: The validation rows; if None, some training rows must be held out.
         test: The test rows, if there are any.
         extra_validation: Further validation sets by name.
-        type: The task type, if the source knows it.
-        text_columns: The columns of the texts, if it knows them.
-        label_column: The column of the answers, if it knows it.
-        metrics: The official metrics, the primary one first, if there are some.
-        is_official: Whether the rows are a benchmark's, which are taken as they are.
-        may_lack_labels: Whether the test rows may have no answers, as test sets of the hub.
+        type: The task type, if it is known.
+        text_columns: The text columns, if they are known.
+        label_column: The label column, if it is known.
+        metrics: The official task metrics, the primary one first, if there are any.
+        is_official: Whether the rows belong to a benchmark and are used as they are.
+        may_lack_labels: Whether the test rows may have no labels, as in test sets of the hub.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Source:
     may_lack_labels: bool = False
 
     def labelled_test(self, column: str) -> Table | None:
-        """The test rows, unless they have no answers in ``column``."""
+        """The test rows; None if they have no labels in ``column``."""
         if self.test is not None and self.may_lack_labels:
             answers = self.test.columns.get(column, [])
             if all(map(is_missing, answers)):

@@ -1,4 +1,4 @@
-"""Data files as tables: CSV, TSV, JSON lines and Parquet."""
+"""Reads data files as tables: CSV, TSV, JSON lines and Parquet."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Table:
     """The rows of one file or split.
 
     Attributes:
-        source: Where it came from, for error messages.
-        columns: Values by column name, in the file's order; all of the same length. Text files
-            give strings, the others what they hold.
-        classes: The names of all classes in their order, for the columns that declare them.
+        source: The file or split, for error messages.
+        columns: Values by column name, in the file's order; all have the same length. Text files
+            give strings; other files give their own types.
+        classes: The names of all classes in order, for the columns that declare them.
     """
 
     source: str
@@ -39,7 +39,7 @@ class Table:
         """The values of a column.
 
         Raises:
-            TaskError: There is no such column; the message names those there are.
+            TaskError: There is no such column; the message lists the existing ones.
         """
         if name not in self.columns:
             raise TaskError(
@@ -49,10 +49,10 @@ class Table:
 
 
 def read_table(path: str | Path) -> Table:
-    """Read a data file; its extension says what it is.
+    """Read a data file; its extension determines the format.
 
     Raises:
-        TaskError: The file is missing, empty, damaged or of an unknown kind.
+        TaskError: The file is missing, empty or damaged, or its format is not known.
     """
     path = Path(path)
     if path.is_dir():
@@ -62,8 +62,8 @@ def read_table(path: str | Path) -> Table:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise TaskError(
-            f"{path} is of no known kind: convert it to one of {', '.join(_READERS)} "
-            "and name it so"
+            f"{path} has an unknown extension: convert it to one of {', '.join(_READERS)} and "
+            "rename it"
         )
     with _readable(path):
         table = reader(path)
@@ -75,12 +75,12 @@ def read_table(path: str | Path) -> Table:
 def read_glue_tsv(path: Path, header: Sequence[str] = ()) -> Table:
     """Read a file of the GLUE distribution.
 
-    As in the official reader, quotes are plain characters and rows that are cut short are left
-    out (QQP has three).
+    As in the official reader, quotes are plain characters and incomplete rows are left out (QQP
+    has three).
 
     Args:
         path: The file.
-        header: Column names, where the file has none.
+        header: Column names, if the file has none.
 
     Raises:
         TaskError: The file is missing, empty or not UTF-8.
@@ -109,8 +109,8 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _delimited(path: Path, delimiter: str, quoting: _Quoting) -> Iterator[list[str]]:
-    csv.field_size_limit(sys.maxsize)  # the standard limit refuses texts past 131,072 characters
-    # utf-8-sig: spreadsheet programs and some GLUE files start with a byte-order mark.
+    csv.field_size_limit(sys.maxsize)  # the default refuses texts of more than 131,072 characters
+    # utf-8-sig: files of spreadsheet programs and of GLUE may start with a byte-order mark.
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
         yield from (row for row in reader if row)
@@ -127,7 +127,7 @@ def _by_column(path: Path, names: list[str], rows: list[list[str]]) -> Table:
 
 
 def _ragged(names: list[str], rows: list[list[str]]) -> int | None:
-    """The number of the first row, from 1, that does not fit the header."""
+    """The number of the first row (1-based) that does not fit the header."""
     return next((i for i, row in enumerate(rows, 1) if len(row) != len(names)), None)
 
 
@@ -136,8 +136,8 @@ def _read_csv(path: Path) -> Table:
 
 
 def _read_tsv(path: Path) -> Table:
-    # Tab-separated files have no quoting (GLUE's hold single quotes); those that pandas wrote do,
-    # and show it by rows that do not fit without.
+    # Tab-separated files usually have no quoting (GLUE's contain lone quotes). Those written by
+    # pandas do: without quoting, their rows do not fit the header.
     names, rows = _header_and_rows(path, "\t", csv.QUOTE_NONE)
     if _ragged(names, rows):
         names, rows = _header_and_rows(path, "\t", csv.QUOTE_MINIMAL)
@@ -155,8 +155,8 @@ def _checked(path: Path, names: list[str], rows: list[list[str]]) -> Table:
     row = _ragged(names, rows)
     if row:
         raise TaskError(
-            f"{path}, row {row} (header not counted) has {len(rows[row - 1])} fields where the "
-            f"header has {len(names)}: quote texts that hold the separator"
+            f"{path}, row {row} (not counting the header) has {len(rows[row - 1])} fields, but "
+            f"the header has {len(names)}: quote texts that contain the separator"
         )
     return _by_column(path, names, rows)
 

@@ -1,7 +1,7 @@
-"""Task types: one file each; other packages add theirs by an entry point.
+"""Task types: one file each; other packages add theirs through an entry point.
 
-The entry point group is ``progsearch.task_types``; `progsearch.tasks.types.base` states the
-contract.
+The entry point group is ``progsearch.task_types``; `progsearch.tasks.types.base` defines the
+interface.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ TASK_TYPES: Registry[TaskType] = Registry(
     "progsearch.task_types",
     TaskType,  # type: ignore[type-abstract]
     TaskError,
-    # In the order in which they are asked whether data is of their type. Classification takes
-    # whatever it is asked about, so it is the last.
+    # In the order in which they are asked whether they recognise the data. Classification takes
+    # all data, so it is the last.
     (Regression, Classification),
 )
 
 
 def type_of(source: Source, config: TaskConfig) -> TaskType:
-    """The type of a task: the user's word, the source's, or the first that recognises the data.
+    """The type of a task: given by the user or the source, or the first to recognise the data.
 
     Types of other packages are not asked, as `TaskType.recognises` explains.
 

@@ -1,4 +1,4 @@
-"""What a task type is: all that the rest of the package must know of one kind of task."""
+"""The base class of task types: everything the package needs to know about a kind of task."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a task.
+    """A task metric (not a contribution metric, which scores blocks).
 
     Attributes:
-        name: What users write.
-        higher_is_better: Which way it is better.
-        worst: The value of the worst answer.
+        name: The name that users write.
+        higher_is_better: Whether a higher value is better.
+        worst: The value of the worst possible prediction.
     """
 
     name: str
@@ -42,16 +42,16 @@ def logits(output: Any) -> Tensor:
 
 
 class TaskType(ABC):
-    """How examples become inputs and targets, which model and loss they take, how they are scored.
+    """How examples become inputs and targets, which model and loss they need, and their metrics.
 
     Attributes:
-        name: What users write; the name of the entry point for a type of another package.
+        name: The name that users write; for another package, the name of its entry point.
         description: One line.
-        metrics: Every metric that tasks of this type can have.
+        metrics: All task metrics that tasks of this type can have.
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
 
-    A type holds no state: one object serves all tasks. One whose examples are a text or a pair
+    A type has no state, so one object serves all tasks. One whose examples are a text or a pair
     with one answer is a subclass of `progsearch.tasks.types.TextType`, which reads and encodes.
 
     Example:
@@ -86,13 +86,13 @@ class TaskType(ABC):
     # -- from tables to examples -------------------------------------------------------------
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
-        """Whether the source's data is of this type, if neither user nor source say it.
+        """Whether the source's data is of this type; asked if neither user nor source say so.
 
         Only the project's own types are asked: what a recipe means must not depend on which other
         packages are installed.
 
         Raises:
-            TaskError: The data cannot be used whatever the type.
+            TaskError: The data cannot be used with any type.
         """
         return False
 
@@ -105,15 +105,15 @@ class TaskType(ABC):
         """
 
     def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
-        """The names of the metrics that fit a task."""
+        """The names of the task metrics that fit a task."""
         return tuple(metric.name for metric in self.metrics)
 
     def targets_in_words(self, head: Head) -> str:
-        """What is predicted, for messages: ``3 classes``."""
+        """A description of the targets for messages: ``3 classes``."""
         return self.description
 
     def strata(self, answers: np.ndarray | Sequence[Any]) -> np.ndarray | None:
-        """A class for each example whose shares subsets keep; None: there are none."""
+        """A class per example, whose proportions subsets keep; None if there are no classes."""
         return None
 
     # -- from examples to what a model takes -------------------------------------------------
@@ -123,20 +123,20 @@ class TaskType(ABC):
         """Tokenise examples and attach the targets, per example or per token.
 
         Args:
-            examples: What `read` gave.
+            examples: The result of `read`.
             tokenizer: A tokenizer with a padding token.
-            max_length: Tokens an example is cut to.
+            max_length: Examples are truncated to this number of tokens.
 
         Returns:
-            The rows that a model is given. ``Split.units`` says what each counts for in the loss,
-            ``Split.example_of`` which example it belongs to, if an example has several rows.
+            The rows for the model. ``Split.units`` is the weight of each row in the loss, and
+            ``Split.example_of`` the example that it belongs to, if examples have several rows.
         """
 
     def keep(self, output: Any) -> Tensor:
-        """What is kept of a model's output, reduced on the device.
+        """The part of a model's output that `evaluate` needs, reduced on the device.
 
         Args:
-            output: What the model returned for a batch of ``rows`` padded to ``width``.
+            output: The model's output for a batch of ``rows`` padded to ``width``.
 
         Returns:
             Shape ``(rows, ...)``; ``(rows, width, ...)`` if targets are per token.
@@ -147,12 +147,12 @@ class TaskType(ABC):
 
     @abstractmethod
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
-        """The metrics of a model's outputs.
+        """Compute the task metrics from a model's outputs.
 
         Args:
-            names: Which metrics.
-            kept: What `keep` gave for all rows, in the split's order: shape ``(rows, ...)``, or
-                ``(tokens, ...)`` without padding if targets are per token.
+            names: Names of the task metrics.
+            kept: The results of `keep` for all rows, in the split's order: shape ``(rows, ...)``,
+                or ``(tokens, ...)`` without padding if targets are per token.
             split: The rows with their targets.
 
         Returns:
@@ -160,8 +160,8 @@ class TaskType(ABC):
         """
 
     def constant(self, name: str, split: Split) -> float | None:
-        """The metric of the best answer that is always the same; None if that has no score."""
+        """The metric of the best constant prediction; None if that has no score."""
         return None
 
     def prepare(self, names: Sequence[str]) -> None:  # noqa: B027
-        """Load what the metrics need, so that the first evaluation takes no longer than others."""
+        """Load the libraries of these metrics, so that the first evaluation is not slower."""

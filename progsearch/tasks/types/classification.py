@@ -18,12 +18,12 @@ from progsearch.tasks.types.labels import LabelReader, learn_classes
 from progsearch.tasks.types.metrics import all_finite, load, score
 from progsearch.tasks.types.texts import TextType
 
-# Metrics in which a constant answer has a score.
+# The metrics that have a value for a constant prediction.
 _WITH_CONSTANT = ("accuracy", "f1", "f1_macro")
 
 
 class Classification(TextType):
-    """One class per example, by the cross entropy of the model's logits."""
+    """One class per example; the loss is the cross entropy of the logits."""
 
     name = "classification"
     description = "one class per text or pair of texts"
@@ -35,7 +35,7 @@ class Classification(TextType):
     )
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
-        """Whatever is no regression is taken as classes."""
+        """Always: data that is not recognised as a regression is read as classes."""
         return True
 
     def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
@@ -51,7 +51,7 @@ class Classification(TextType):
         return ("accuracy", "f1" if len(labels.names) == 2 else "f1_macro")
 
     def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
-        """All, but that ``f1`` is the score of the second of two classes."""
+        """All metrics; ``f1``, the F1 score of class 1, only if there are two classes."""
         names = super().fitting_metrics(task)
         return names if task.head.n_outputs == 2 else tuple(n for n in names if n != "f1")
 
@@ -64,12 +64,12 @@ class Classification(TextType):
         return np.asarray(answers)
 
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
-        """See `TaskType.evaluate`; ``kept`` are logits, shape ``(rows, classes)``."""
+        """See `TaskType.evaluate`; ``kept`` holds logits, shape ``(rows, classes)``."""
         labels = split.targets["labels"].numpy()
         return all_finite(names, kept, lambda name: score(name, kept.argmax(axis=-1), labels))
 
     def constant(self, name: str, split: Split) -> float | None:
-        """For accuracy the share of the most frequent class; None for correlations."""
+        """For accuracy, the share of the most frequent class; None for correlations."""
         if name not in _WITH_CONSTANT:
             return None
         labels = split.targets["labels"].numpy()

@@ -1,4 +1,4 @@
-"""Which columns of a table are the texts and which is the label."""
+"""Finds the text columns and the label column of a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
 
 _LABEL_NAMES = ("label", "labels", "target", "class", "score")
-# Only consulted where a table has more than two columns of text.
+# Used only if a table has more than two text columns.
 _TEXT_NAMES = (
     ("sentence1", "sentence2"),
     ("premise", "hypothesis"),
@@ -27,19 +27,19 @@ def choose_columns(
 
     Args:
         table: The training rows.
-        texts: The text columns the user names, if any.
-        label: The label column the user names, if any.
+        texts: The text columns that the user gave, if any.
+        label: The label column that the user gave, if any.
 
     Raises:
-        TaskError: A column does not exist or is named twice, or the texts cannot be told.
+        TaskError: A column does not exist or is given twice, or the text columns are not clear.
     """
     named = [*(texts or ()), *([label] if label else [])]
     for name in named:
         table.column(name)
         if named.count(name) > 1:
             raise TaskError(
-                f"column {name!r} is named twice: each text column and the label column must be "
-                "another one"
+                f"column {name!r} is named twice: the text columns and the label column must all "
+                "be different"
             )
     label = label or _guess_label(table, texts or ())
     texts = texts or _guess_texts(table, label)
@@ -62,7 +62,7 @@ def read_texts(table: Table, column: str) -> list[str]:
         if isinstance(value, (list, dict)):
             raise TaskError(
                 f"{table.source}, row {row} has a {type(value).__name__} in column {column!r}: "
-                "name a column of texts with --text-columns"
+                "name a text column with --text-columns"
             )
         texts.append(str(value))
     return texts
@@ -90,13 +90,13 @@ def _guess_texts(table: Table, label: str) -> tuple[str, ...]:
             return names
     candidates = ", ".join(found) or "none"
     raise TaskError(
-        f"{table.source}: the text columns cannot be told from {', '.join(table.columns)} "
+        f"{table.source}: the text columns are not clear from {', '.join(table.columns)} "
         f"(with text: {candidates}; label: {label}): name one or two with --text-columns"
     )
 
 
 def _is_text(values: list[Any]) -> bool:
-    """Whether most cells that are filled hold a string that is no number."""
+    """Whether most non-empty cells hold a string that is not a number."""
     filled = [value for value in values if not is_missing(value)]
     texts = sum(isinstance(value, str) and number(value) is None for value in filled)
     return 2 * texts > len(filled)

@@ -1,4 +1,4 @@
-"""How the labels of the user's data are read: as classes or as numbers."""
+"""Reads the labels of the user's data, as classes or as numbers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from progsearch.tasks.sources.tables import Table
 
 _logger = logging.getLogger(__name__)
 
-# A few cells that are no numbers among many decimals are mistakes, not classes.
+# If at least this share of the labels are numbers, the others are mistakes, not classes.
 _MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
 class LabelReader:
-    """What the training rows say about the labels.
+    """Reads labels, with the classes found in the training rows.
 
     Attributes:
         column: The label column.
-        names: The classes, as the data declares them, else numbers in their order and names by
+        names: The classes, in the order that the data declares, else sorted by number or by
             alphabet; empty for regression.
     """
 
@@ -36,8 +36,8 @@ class LabelReader:
         """The labels of a table: int64 class indices, or float32 for regression.
 
         Raises:
-            TaskError: A label is missing, is no number in a regression, or is a class that the
-                training rows do not have.
+            TaskError: A label is missing, is not a number (regression), or is a class that is not
+                in the training rows.
         """
         values = _filled(table, self.column)
         if not self.names:
@@ -57,7 +57,7 @@ class LabelReader:
         result = number(value)
         if result is None:
             raise TaskError(
-                f"{table.source}, row {row}: label {value!r} in column {self.column!r} is no "
+                f"{table.source}, row {row}: label {value!r} in column {self.column!r} is not a "
                 "number: correct it, or name a metric for classes, such as --metric accuracy"
             )
         return result
@@ -66,13 +66,13 @@ class LabelReader:
 def holds_numbers(
     table: Table, column: str, metric: str | None, number_metrics: Collection[str]
 ) -> bool:
-    """Whether a column's labels are numbers to predict: decimals, or a metric asks for them.
+    """Whether a column's labels are numbers to predict: decimals, or the metric is for numbers.
 
     Args:
         table: The training rows.
         column: The label column.
-        metric: The metric that the user asks for, if any.
-        number_metrics: The metrics of numbers.
+        metric: The task metric that the user asked for, if any.
+        number_metrics: The task metrics for numbers.
 
     Raises:
         TaskError: A label is missing.
@@ -82,7 +82,7 @@ def holds_numbers(
 
 
 def learn_numbers(table: Table, column: str) -> LabelReader:
-    """A reader of numbers.
+    """A reader of numeric labels.
 
     Raises:
         TaskError: A label is missing.
@@ -93,7 +93,7 @@ def learn_numbers(table: Table, column: str) -> LabelReader:
 
 
 def learn_classes(table: Table, column: str) -> LabelReader:
-    """Find out from the training rows which classes there are.
+    """A reader of class labels, with the classes of the training rows.
 
     Raises:
         TaskError: A label is missing, or the column cannot hold classes.
@@ -102,8 +102,8 @@ def learn_classes(table: Table, column: str) -> LabelReader:
     names = {_class_name(value) for value in values}
     if len(names) < 2:
         raise TaskError(
-            f"{table.source} has the single class {min(names)!r} in column {column!r}: give data "
-            "of at least two classes, or name another column with --label-column"
+            f"{table.source} has only the class {min(names)!r} in column {column!r}: give data "
+            "with at least two classes, or name another column with --label-column"
         )
     if column in table.classes:
         return LabelReader(column, table.classes[column])
@@ -142,7 +142,7 @@ def _is_integer(text: str) -> bool:
 
 
 def _class_name(value: Any) -> str:
-    # A whole number is the same class whether its file keeps it as 1 or as 1.0.
+    # A whole number is the same class whether the file has 1 or 1.0.
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()

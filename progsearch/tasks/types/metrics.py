@@ -1,4 +1,4 @@
-"""Metrics of classes and numbers, from scikit-learn and scipy."""
+"""Computes task metrics from predictions and labels; the task types call it to evaluate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 def all_finite(
     names: Sequence[str], kept: np.ndarray, score_of: Callable[[str], float]
 ) -> dict[str, float]:
-    """The metrics by name; all NaN if an output is not finite."""
+    """The task metrics by name; all NaN if an output is not finite."""
     if not np.isfinite(kept).all():
         return dict.fromkeys(names, math.nan)
     return {name: score_of(name) for name in names}
@@ -24,13 +24,13 @@ def load(names: Sequence[str]) -> None:
 
 
 def score(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
-    """One metric of predicted classes or values.
+    """One task metric of predicted classes or values, from scikit-learn or scipy.
 
-    ``f1`` is that of class 1, as GLUE has it; ``f1_macro`` the mean over classes. A correlation
-    with a constant does not exist and counts as 0.
+    ``f1`` is the F1 score of class 1, as in GLUE; ``f1_macro`` is the mean over classes. A
+    correlation with a constant is not defined and counts as 0.
     """
-    # scikit-learn and scipy are loaded by the metrics that need them: together they would be a
-    # tenth of what a worker loads before its first trial, and accuracy needs neither.
+    # scikit-learn and scipy are imported only by the metrics that need them. Together they take a
+    # tenth of a worker's loading time before its first trial, and accuracy needs neither.
     match name:
         case "accuracy":
             return float((predictions == labels).mean())
@@ -50,4 +50,4 @@ def score(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
                 return 0.0
             correlate = pearsonr if name == "pearson" else spearmanr
             return float(correlate(predictions, labels).statistic)
-    raise ValueError(f"no metric {name!r}")
+    raise ValueError(f"there is no metric {name!r}")

@@ -18,14 +18,14 @@ from progsearch.tasks.types.texts import TextType, columns_of
 
 
 class Regression(TextType):
-    """One number per example, by the squared error of the model's output."""
+    """One number per example; the loss is the squared error of the model's output."""
 
     name = "regression"
     description = "one number per text or pair of texts"
     metrics = (Metric("pearson", worst=-1.0), Metric("spearman", worst=-1.0))
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
-        """Whether the answers hold decimals, or a metric of numbers is asked for."""
+        """Whether the labels are decimals, or the user asked for a metric of numbers."""
         names = [metric.name for metric in self.metrics]
         _, label = columns_of(source, config)
         return holds_numbers(source.train, label, config.metric, names)
@@ -47,7 +47,7 @@ class Regression(TextType):
         return "numbers as labels"
 
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
-        """See `TaskType.evaluate`; ``kept`` are outputs, shape ``(rows, 1)``."""
+        """See `TaskType.evaluate`; ``kept`` holds outputs, shape ``(rows, 1)``."""
         labels = split.targets["labels"].numpy()
         return all_finite(names, kept, lambda name: score(name, kept.reshape(-1), labels))
 

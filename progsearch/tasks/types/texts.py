@@ -1,4 +1,4 @@
-"""What types share whose examples are one text or a pair, with one answer each."""
+"""The base of task types whose examples are a text or a pair of texts, with one label each."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _VALIDATION_SHARE = 0.1
 
 
 class TextType(TaskType):
-    """Sequences with one answer each: a class or a number."""
+    """Texts or pairs of texts with one label each: a class or a number."""
 
     @abstractmethod
     def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
-        """What the training rows say about the answers."""
+        """A reader of the labels, made from the training rows."""
 
     @abstractmethod
     def head(self, labels: LabelReader) -> Head:
-        """What such answers ask of a model's head."""
+        """The head that such labels need."""
 
     @abstractmethod
     def default_metrics(self, labels: LabelReader) -> tuple[str, ...]:
-        """The metrics of a task that has no official ones."""
+        """The task metrics of a task that has no official ones, the primary one first."""
 
     def read(self, source: Source, config: TaskConfig) -> TextTask:
         """See `TaskType.read`."""
@@ -79,13 +79,13 @@ class TextType(TaskType):
     def _hold_out(self, source: str, training: Examples) -> tuple[Examples, Examples]:
         if len(training) < 2:
             raise TaskError(
-                f"{source} has one row, too few to keep some for validation: give more rows, or "
-                "--validation-file"
+                f"{source} has only one row, too few to hold out validation data: give more rows, "
+                "or --validation-file"
             )
         strata = self.strata(training.answers)
         validation, train = spread_split(len(training), strata, _VALIDATION_SHARE)
         _log.info(
-            "%s: no validation data given, so %d of %d training rows are kept for it",
+            "%s: no validation data given, so %d of %d training rows are held out for it",
             source,
             len(validation),
             len(training),
@@ -101,7 +101,7 @@ class TextType(TaskType):
 
 
 def columns_of(source: Source, config: TaskConfig) -> tuple[tuple[str, ...], str]:
-    """The text columns and the label column of a source, known, given or inferred."""
+    """The text columns and the label column: from the source, the user, or inferred."""
     return choose_columns(
         source.train,
         source.text_columns or config.text_columns,

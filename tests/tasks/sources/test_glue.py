@@ -157,7 +157,7 @@ def test_without_a_hub_one_sentence_names_the_ways_out(monkeypatch):
 def test_a_folder_without_the_data(tmp_path):
     write_task(tmp_path / "MRPC", "mrpc")
 
-    with pytest.raises(TaskError, match=r"holds neither train\.tsv nor RTE/train\.tsv"):
+    with pytest.raises(TaskError, match=r"has neither train\.tsv nor RTE/train\.tsv"):
         read(GLUE["rte"], str(tmp_path))
     (tmp_path / "MRPC" / "dev.tsv").unlink()
     with pytest.raises(TaskError, match=r"there is no file .*dev\.tsv"):

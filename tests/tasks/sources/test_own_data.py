@@ -67,7 +67,7 @@ def test_without_validation_file_a_tenth_with_the_shares_of_the_classes_is_kept(
     assert (len(task.train), len(task.validation)) == (54, 6)
     assert task.validation.answers.sum() == 3
     assert not set(task.train.texts[0]) & set(task.validation.texts[0])
-    assert "6 of 60 training rows are kept" in caplog.text
+    assert "6 of 60 training rows are held out" in caplog.text
     assert from_files(config).validation.texts == task.validation.texts
 
 

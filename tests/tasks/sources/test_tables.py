@@ -62,8 +62,8 @@ def test_parquet(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "text,label\na,0\nb,c,1\n", r"row 2 .*has 3 fields where the header has 2"),
-        ("a.csv", "text,label\na,0\nb\n", r"row 2 .*has 1 fields where the header has 2"),
+        ("a.csv", "text,label\na,0\nb,c,1\n", r"row 2 .*has 3 fields, but the header has 2"),
+        ("a.csv", "text,label\na,0\nb\n", r"row 2 .*has 1 fields, but the header has 2"),
         ("a.csv", "", "has no rows"),
         ("a.csv", "text,label\n", "has no rows"),
         ("a.csv", "text,text\na,0\n", "two columns named 'text'"),

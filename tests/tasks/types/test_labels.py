@@ -83,9 +83,11 @@ def test_a_row_without_label_is_named(missing, others):
 
 @pytest.mark.parametrize("word", ["high", "inf"])
 def test_a_word_among_numbers_is_named(word):
-    with pytest.raises(TaskError, match=f"row 20: label '{word}' in column 'label' is no number"):
+    with pytest.raises(
+        TaskError, match=f"row 20: label '{word}' in column 'label' is not a number"
+    ):
         read(["0.5"] * 19 + [word])
-    with pytest.raises(TaskError, match=f"row 2: label '{word}' .* is no number"):
+    with pytest.raises(TaskError, match=f"row 2: label '{word}' .* is not a number"):
         read(["1", word], "spearman")
 
 
@@ -97,7 +99,7 @@ def test_a_label_unseen_in_training_is_named_with_its_row():
 
 
 def test_columns_that_hold_no_classes():
-    with pytest.raises(TaskError, match="the single class 'a'"):
+    with pytest.raises(TaskError, match="only the class 'a'"):
         read(["a", "a"])
     with pytest.raises(TaskError, match="30 different labels in 30 rows"):
         read([f"id{i}" for i in range(30)])
