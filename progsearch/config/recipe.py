@@ -138,7 +138,7 @@ class Recipe(Config):
         StorageUrl | None,
         Option(
             "URL",
-            "An Optuna storage instead of the journal file. Its password is not kept; later "
+            "An Optuna storage instead of the journal file. Its secrets are not kept; later "
             "commands take it from PROGSEARCH_STORAGE_PASSWORD.",
         ),
     ] = None
@@ -173,9 +173,9 @@ class Recipe(Config):
     def _check_scheduler(self) -> Recipe:
         if self.scheduler == "freeze-thaw" and not self.keeps_candidates:
             what_to_do = (
-                f"the sampler {self.sampler} draws new ones for each trial; take"
+                f"the sampler {self.sampler} draws new ones for each trial; use the scheduler"
                 if self._sampler.learns
-                else "there is one for each trial; take more candidates, or the scheduler"
+                else "there is one for each trial; use more candidates, or the scheduler"
             )
             raise ValueError(
                 "the scheduler freeze-thaw compares trials with waiting candidates, and "

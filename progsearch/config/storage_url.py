@@ -63,7 +63,7 @@ class StorageUrl:
     Secrets are the password and query keys such as ``password``, ``sslpassword`` and ``token``.
     In their place stands ``***``. Only `whole` has them; what the URL does not give comes from
     the environment: ``PROGSEARCH_STORAGE_PASSWORD``, and ``PROGSEARCH_STORAGE_`` with the key in
-    capitals for other keys. Equal are two that look alike.
+    capitals for other keys. Two URLs are equal if they look the same without their secrets.
 
     Args:
         text: Such as ``postgresql://user:password@host/db``.

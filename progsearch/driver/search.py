@@ -18,7 +18,7 @@ from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder, create_study, open_study
 from progsearch.study.info import ModelSize, StudyInfo
 from progsearch.study.progress import interrupt_running, left
-from progsearch.study.storage import not_kept
+from progsearch.study.storage import reminder
 from progsearch.study.view import SearchGoal, View
 from progsearch.version import __version__
 from progsearch.workers.halt import GpuClock, Halt
@@ -39,7 +39,7 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
         info = _info(prepared, found.problem, references)
         folder = create_study(recipe, prepared.studies_dir, info)
         log.write_to(folder.log)
-        if sentence := not_kept(recipe.storage):
+        if sentence := reminder(recipe.storage):
             view.note(sentence)
         with folder.locked():
             _run(folder, space, references, prepared.earlier, found, halt, view)

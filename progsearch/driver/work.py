@@ -1,4 +1,4 @@
-"""The one way from "start Ray, inspect the model and the task" to the end of a source."""
+"""Prepares Ray, the model and the task, and runs a source of trials to its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Ready:
 def ready(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str], view: View
 ) -> Iterator[Ready]:
-    """While active, Ray runs; gives what must be known before the first run.
+    """While active, Ray runs; yields what must be known before the first run.
 
     Args:
         recipe: Names the model, the task and the machines.
@@ -83,7 +83,7 @@ def run_to_end(
         source: Hands out the runs.
         goal: What is to be trained.
         folder: The study.
-        found: The problem and the machines.
+        found: The machines.
         halt: Ends it early.
         resume_message: The message if someone stops it.
         view: Told what happens.

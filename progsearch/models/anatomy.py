@@ -34,8 +34,8 @@ class Anatomy:
     Attributes:
         blocks: Module names of the Transformer blocks, input side first.
         embeddings: The top-most modules outside the blocks that run before the last block. A
-            module between blocks is one of them, since the output of the blocks after it depends
-            only on the input only if that module is frozen too.
+            module between blocks is one of them: the output of later blocks is fixed only while
+            that module is frozen, too.
         head: The top-most modules that first run after the last block: final norm, pooler,
             classifier.
 

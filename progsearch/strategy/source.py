@@ -1,6 +1,6 @@
 """The source of trials: the contract between the search and what runs its trials.
 
-As the scheduler of Syne Tune (Salinas et al. 2022), a source knows nothing of the machine: Ray
+Like the scheduler of Syne Tune (Salinas et al. 2022), a source knows nothing of the machine: Ray
 Tune drives it through `progsearch.workers.adapter`, the tabular benchmark and tests by a loop.
 """
 
@@ -17,12 +17,12 @@ from progsearch.study.view import Ending
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """A run that a worker is to make; each is another one, even of the same trial.
+    """A run that a worker is to make; two are never equal, even of the same trial.
 
     Attributes:
         number: The number of the trial in its study.
-        run: Its config, whole.
-        seeds: How many runs are made, with as many seeds from the config's own on.
+        run: Its complete config.
+        seeds: How many runs are made, with consecutive seeds that start at the config's.
         test: Whether each run is scored on test data at its end, if there are any.
     """
 

@@ -1,4 +1,7 @@
-"""The storage of a study (a journal file or a database), and the lock of its only writer."""
+"""The storage of a study (a journal file or a database), and the lock of its only writer.
+
+Only `open_storage` reads the secrets of a database's URL; see `progsearch.config.storage_url`.
+"""
 
 from __future__ import annotations
 
@@ -40,17 +43,17 @@ def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = url.hide_in(lines[0], os.environ)
         missing = url.missing(os.environ)
-        cure = f"; its password is not kept: set {' and '.join(missing)}" if missing else ""
+        cure = f"; its secrets are not kept: set {' and '.join(missing)}" if missing else ""
         raise StudyError(f"the database {url} cannot be opened: {reason}{cure}") from None
 
 
-def not_kept(url: StorageUrl | None) -> str | None:
+def reminder(url: StorageUrl | None) -> str | None:
     """A sentence on the variables that later commands need; None if all are set."""
     variables = [] if url is None else [name for name in url.variables if name not in os.environ]
     if not variables:
         return None
     return (
-        "the password of the database is not kept; later commands on this study take it from "
+        "secrets of the database's URL are not kept; later commands on this study take them from "
         + " and ".join(variables)
     )
 

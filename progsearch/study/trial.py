@@ -156,7 +156,7 @@ class Trial:
 
     @property
     def is_searched(self) -> bool:
-        """Whether the trial was sampled and does not continue a stopped one."""
+        """Whether it was sampled, does not continue a stopped one and was not interrupted."""
         return not (self.is_baseline or self.continues is not None or self.is_interrupted)
 
     # -- its plan ----------------------------------------------------------------------------

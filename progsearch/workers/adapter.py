@@ -125,8 +125,8 @@ class _Adapter:
         return {"assignment": found, "settings": self._settings}
 
     def reported(self, trial_id: str, message: Message) -> Decision:
-        """A worker sent a message; a run's last one only reaches `completed`."""
-        assert isinstance(message, Progress), "Tune stops a trial that is done by itself"
+        """A worker sent a message; the last one of a run goes to `completed` only."""
+        assert isinstance(message, Progress), "Tune does not ask about a trial's last message"
         active = self._active[trial_id]
         decision = self._source.report(active.assignment, message)
         active.stopped = decision is Decision.STOP

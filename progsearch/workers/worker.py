@@ -52,6 +52,9 @@ class WorkerSettings:
 class TrialWorker(Trainable):  # type: ignore[misc]
     """Trains the ``assignment`` of its config; a step leads to its next message."""
 
+    _run: Run | None = None
+    _records: Iterator[Record] | None = None
+
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, once for all its trials."""
         settings: WorkerSettings = config["settings"]
@@ -65,15 +68,19 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         from progsearch.engine.memory import keep_freed_memory
 
         keep_freed_memory()
-        # There are as many trials as cores, so each uses one.
+        # Up to one trial per core runs at once, so each uses one thread.
         torch.set_num_threads(1)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial; the process keeps what it has loaded."""
+        """Take the next trial; the process keeps what it has loaded.
+
+        Tune calls it after a trial's last `step`. A trial that was stopped gets no message: its
+        process is only asked for no further step.
+        """
+        if self._run is not None:
+            self._drop()
         self._assignment: Assignment = new_config["assignment"]
         self._settings: WorkerSettings = new_config["settings"]
-        self._run: Run | None = None
-        self._records: Iterator[Record] | None = None
         return True
 
     def step(self) -> dict[str, Any]:
@@ -123,7 +130,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         return runs[0] if len(runs) == 1 else SeedMean(runs)
 
     def _drop(self) -> None:
-        """Give the memory of the finished run back, for trials that share the GPU."""
+        """Free the memory of the run, for trials that share the GPU."""
         import torch
 
         self._run = self._records = None

@@ -67,7 +67,7 @@ def test_without_the_password_each_command_says_what_to_set(progsearch, command)
     outcome = progsearch(*command)
     assert (outcome.code, outcome.stdout) == (2, "")
     assert outcome.stderr.startswith("Error: the database guarded://someone:***@host/")
-    assert outcome.stderr.endswith(f"its password is not kept: set {VARIABLE}\n")
+    assert outcome.stderr.endswith(f"its secrets are not kept: set {VARIABLE}\n")
 
 
 def test_a_search_that_starts_from_such_a_study_says_it_too(progsearch):

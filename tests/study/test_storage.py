@@ -7,7 +7,7 @@ from progsearch.config import StorageUrl, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
 from progsearch.study import storage
 from progsearch.study.folder import create_study, open_study
-from progsearch.study.storage import not_kept, open_storage
+from progsearch.study.storage import open_storage, reminder
 from progsearch.study.trial import recipe_of
 from tests.support.fakes import recipe
 from tests.support.guarded import PASSWORD, PASSWORDS, guarded_url, leaks
@@ -37,7 +37,7 @@ def test_no_file_of_a_study_holds_the_password(tmp_path, url, caplog, capfd):
 
 def test_the_environment_opens_it_again(tmp_path, url, monkeypatch):
     create_study(recipe(storage=url), tmp_path / "studies")
-    with pytest.raises(StudyError, match=f"its password is not kept: set {VARIABLE}$") as error:
+    with pytest.raises(StudyError, match=f"its secrets are not kept: set {VARIABLE}$") as error:
         open_study("fake", tmp_path / "studies")
     assert "guarded://" in str(error.value)
     monkeypatch.setenv(VARIABLE, "another")
@@ -104,8 +104,8 @@ def test_a_file_may_have_a_query(tmp_path):
 
 def test_what_later_commands_need_is_told_unless_it_is_there(monkeypatch):
     url = StorageUrl("postgresql://u:sesame@h/db?token=b")
-    assert not_kept(url).endswith(f"from {VARIABLE} and PROGSEARCH_STORAGE_TOKEN")
+    assert reminder(url).endswith(f"from {VARIABLE} and PROGSEARCH_STORAGE_TOKEN")
     monkeypatch.setenv(VARIABLE, "sesame")
-    assert not_kept(url).endswith("from PROGSEARCH_STORAGE_TOKEN")
-    assert not_kept(StorageUrl("postgresql://u@h/db")) is None
-    assert not_kept(None) is None
+    assert reminder(url).endswith("from PROGSEARCH_STORAGE_TOKEN")
+    assert reminder(StorageUrl("postgresql://u@h/db")) is None
+    assert reminder(None) is None

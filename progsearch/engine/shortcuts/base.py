@@ -40,15 +40,16 @@ class StageStart:
 class Shortcut:
     """Saves a run work without changing its result.
 
-    The engine calls these methods in this order; by default they do nothing. Training without a
-    shortcut gives the same weights, up to rounding where tensors have other shapes.
+    The engine calls these methods; by default they do nothing. A training step calls `step`, and
+    then `around` unless `step` gave an equivalent. Training without a shortcut gives the same
+    weights, up to rounding where tensors have other shapes.
     """
 
     def enter_stage(self, start: StageStart) -> None:
         """A stage begins; its parts have already been frozen and unfrozen."""
 
     def prepare(self, split: Split, indices: Indices, forward: Callable[[Batch], Any]) -> None:
-        """Prepare for forward passes of these examples: of an epoch, or of an evaluation.
+        """Prepare for forward passes of these examples: of an evaluation, or of training.
 
         Args:
             split: The split that they are from.

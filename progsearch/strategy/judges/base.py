@@ -71,7 +71,7 @@ class Evidence:
     """The evidence for a judge, apart from the trials that it decides about.
 
     Attributes:
-        others: All other trials of the study that have been measured.
+        others: The other trials that finished or were stopped; running ones are not among them.
         least_metric: The metric that a trial must reach, if there is such a limit.
         gains: Gives the expected gains of some trials; None if too little is known, or no
             candidate waits.

@@ -58,7 +58,7 @@ class TaskType(ABC):
         >>> from progsearch.models.head import Head
         >>> from progsearch.tasks.types import Metric, TextType
         >>> from progsearch.tasks.types.labels import learn_classes
-        >>> from progsearch.tasks.types.metrics import all_finite
+        >>> from progsearch.tasks.types.metrics import if_finite
         >>> class Stars(TextType):
         ...     name = "stars"
         ...     description = "one of several ordered classes per text"
@@ -75,7 +75,7 @@ class TaskType(ABC):
         ...
         ...     def evaluate(self, names, kept, split):
         ...         distance = abs(kept.argmax(axis=-1) - split.targets["labels"].numpy())
-        ...         return all_finite(names, kept, lambda name: float((distance <= 1).mean()))
+        ...         return if_finite(names, kept, lambda name: float((distance <= 1).mean()))
     """
 
     name: ClassVar[str]

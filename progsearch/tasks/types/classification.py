@@ -15,7 +15,7 @@ from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
 from progsearch.tasks.types.labels import LabelReader, learn_classes
-from progsearch.tasks.types.metrics import all_finite, load, score
+from progsearch.tasks.types.metrics import if_finite, import_libraries, score
 from progsearch.tasks.types.texts import TextType
 
 # The metrics that have a value for a constant prediction.
@@ -66,7 +66,7 @@ class Classification(TextType):
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
         """See `TaskType.evaluate`; ``kept`` holds logits, shape ``(rows, classes)``."""
         labels = split.targets["labels"].numpy()
-        return all_finite(names, kept, lambda name: score(name, kept.argmax(axis=-1), labels))
+        return if_finite(names, kept, lambda name: score(name, kept.argmax(axis=-1), labels))
 
     def constant(self, name: str, split: Split) -> float | None:
         """For accuracy, the share of the most frequent class; None for correlations."""
@@ -77,4 +77,4 @@ class Classification(TextType):
 
     def prepare(self, names: Sequence[str]) -> None:
         """See `TaskType.prepare`."""
-        load(names)
+        import_libraries(names)

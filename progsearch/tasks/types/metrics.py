@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 
-def all_finite(
+def if_finite(
     names: Sequence[str], kept: np.ndarray, score_of: Callable[[str], float]
 ) -> dict[str, float]:
     """The task metrics by name; all NaN if an output is not finite."""
@@ -17,7 +17,7 @@ def all_finite(
     return {name: score_of(name) for name in names}
 
 
-def load(names: Sequence[str]) -> None:
+def import_libraries(names: Sequence[str]) -> None:
     """Import what the metrics need, so that the first evaluation takes no longer than others."""
     for name in names:
         score(name, np.array([0, 1]), np.array([0, 1]))

@@ -13,7 +13,7 @@ from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
 from progsearch.tasks.types.labels import LabelReader, holds_numbers, learn_numbers
-from progsearch.tasks.types.metrics import all_finite, load, score
+from progsearch.tasks.types.metrics import if_finite, import_libraries, score
 from progsearch.tasks.types.texts import TextType, columns_of
 
 
@@ -49,8 +49,8 @@ class Regression(TextType):
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
         """See `TaskType.evaluate`; ``kept`` holds outputs, shape ``(rows, 1)``."""
         labels = split.targets["labels"].numpy()
-        return all_finite(names, kept, lambda name: score(name, kept.reshape(-1), labels))
+        return if_finite(names, kept, lambda name: score(name, kept.reshape(-1), labels))
 
     def prepare(self, names: Sequence[str]) -> None:
         """See `TaskType.prepare`."""
-        load(names)
+        import_libraries(names)
