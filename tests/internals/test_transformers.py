@@ -1,8 +1,14 @@
 import inspect
 
-from transformers import AutoConfig, configuration_utils
+import peft
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    MarianConfig,
+    configuration_utils,
+)
 
-from progsearch.internals.transformers import commit_of
+from progsearch.internals.transformers import commit_of, has_adapter, has_model
 from tests.support.tiny import save_tiny
 
 
@@ -18,3 +24,17 @@ def test_transformers_still_keeps_the_commit_under_that_name():
     # Set by the loading of a hub's model, which no test machine reaches.
     source = inspect.getsource(configuration_utils)
     assert "_commit_hash" in source
+
+
+def test_an_auto_class_says_which_configs_it_knows(tmp_path):
+    bert = AutoConfig.from_pretrained(save_tiny(tmp_path))
+    assert has_model(AutoModelForSequenceClassification, bert)
+    assert not has_model(AutoModelForSequenceClassification, MarianConfig())
+
+
+def test_a_model_says_whether_an_adapter_was_loaded_with_it(tmp_path):
+    folder = save_tiny(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert not has_adapter(model)
+    peft.get_peft_model(model, peft.LoraConfig()).save_pretrained(folder)
+    assert has_adapter(AutoModelForSequenceClassification.from_pretrained(folder))
