@@ -10,6 +10,7 @@ import pytest
 from progsearch.errors import ModelError, TaskError
 from progsearch.models import loading
 from progsearch.space.space import Space
+from progsearch.strategy.problem import Problem
 from progsearch.workers.cluster import Machines
 from progsearch.workers.inspect_problem import inspect_problem
 from progsearch.workers.inspection import inspection
@@ -52,14 +53,15 @@ def test_weights_that_do_not_fit_are_found_before_the_first_trial(tmp_path):
     config.write_text(json.dumps(settings | {"num_hidden_layers": 4}))
     # From the second time on from what was kept.
     for _ in range(2):
-        remarks = inspect_problem(recipe, [], []).remarks
-        (said,) = [text for text in remarks if "do not quite fit" in text]
+        found = inspect_problem(recipe, [], [])
+        assert isinstance(found, Problem)
+        (said,) = [text for text in found.remarks if "do not quite fit" in text]
         assert "16 of the 69 weights of its body (22% of its parameters)" in said
     config.write_text(json.dumps(settings | {"num_hidden_layers": 12}))
     loading.model_fingerprint.cache_clear()
     loading._pristine_model.cache_clear()
-    found = inspect_problem(recipe, [], [])
-    assert isinstance(found, ModelError) and "72% of its parameters" in str(found)
+    refused = inspect_problem(recipe, [], [])
+    assert isinstance(refused, ModelError) and "72% of its parameters" in str(refused)
 
 
 def test_a_killed_process_is_an_error_of_the_model(tmp_path):
