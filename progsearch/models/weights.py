@@ -111,7 +111,7 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
     dropped = [name for name in unexpected if body.would_hold(name)]
     if dropped:
         remarks.append(
-            f"{len(dropped)} weights of the files have no place in it and are left out "
+            f"{len(dropped)} of the weights in the files have no place in it and are left out "
             f"({_listed(dropped)})"
         )
     text = f"the weights in {place} do not quite fit a {body.kind}: {', and '.join(remarks)}"
