@@ -70,10 +70,11 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     Raises:
         StudyError: The study's name is taken, or there is no earlier study of that name.
         ConfigError: There is no such space, it has mistakes or the sampler cannot sample it.
-        ModelError: There is no such model.
+        ModelError: There is no such model, or its files cannot be used.
         TaskError: There is no such task, or its files cannot be used.
     """
     from progsearch.driver.prepared import Prepared
+    from progsearch.models.checkpoint import check_tokenizer, check_weights
     from progsearch.models.loading import resolve_model
     from progsearch.space.space import Space
     from progsearch.strategy.samplers.base import sampler_of
@@ -86,7 +87,9 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     space = Space.load(recipe.space, recipe.methods)
     sampler_of(recipe.sampler).check(space)
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
-    resolve_model(recipe.model)
+    model = resolve_model(recipe.model)
+    check_weights(model)
+    check_tokenizer(model)
     check_task(recipe.task)
     return Prepared(recipe, space, earlier, Path(studies_dir))
 

@@ -21,3 +21,6 @@ RESCORING_VERSION = 2
 
 TOKENS_VERSION = "1"
 """Tokenised data: the same texts and tokenizer give other tokens."""
+
+WEIGHTS_VERSION = 1
+"""What is said of loaded weights: the same files and config get another remark, or are refused."""

@@ -23,7 +23,12 @@ from progsearch.contribution.probe import Probe
 from progsearch.determinism import Determinism
 from progsearch.errors import MetricError
 from progsearch.models.anatomy import Anatomy, find_anatomy
-from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
+from progsearch.models.loading import (
+    inspect_weights,
+    load_model,
+    load_tokenizer,
+    model_fingerprint,
+)
 from progsearch.tasks import Split, TaskData, load_task
 from progsearch.version import PROBE_VERSION
 
@@ -81,7 +86,9 @@ def contribution_scores_many(
     """
     settings = settings or ProbeSettings()
     wanted = {name: get_metric(name) for name in metrics}
-    data = load_task(task, load_tokenizer(model_ref))
+    tokenizer = load_tokenizer(model_ref)
+    data = load_task(task, tokenizer)
+    inspect_weights(model_ref, data.head, seed=seed, pad_token_id=tokenizer.pad_token_id)
     shared_key = [
         PROBE_VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)
     ]  # fmt: skip

@@ -30,3 +30,19 @@ def decayed_parameters(model: nn.Module) -> set[str]:
     from transformers.trainer_pt_utils import get_parameter_names
 
     return set(get_parameter_names(model, [nn.LayerNorm], _NO_DECAY))
+
+
+def has_model(auto_class: Any, config: Any) -> bool:
+    """Whether ``auto_class`` knows a model for a config.
+
+    It says so only by an error that names all configs it knows.
+    """
+    return type(config) in auto_class._model_mapping
+
+
+def has_adapter(model: Any) -> bool:
+    """Whether an adapter was attached to a model when it was loaded.
+
+    `active_adapters` raises an error without one and needs PEFT.
+    """
+    return bool(getattr(model, "_hf_peft_config_loaded", False))

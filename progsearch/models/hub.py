@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+from pathlib import Path
 
 from progsearch.internals import datasets, huggingface_hub
 
@@ -12,6 +13,17 @@ _logger = logging.getLogger(__name__)
 
 TIMEOUT = 5.0
 """Seconds after which the hub counts as unreachable."""
+
+
+def cached_folder(name: str) -> Path | None:
+    """The folder on this machine that holds what was downloaded of a model; no hub is asked."""
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        config = try_to_load_from_cache(name, "config.json")
+    except ValueError:  # no name that the hub would give
+        return None
+    return Path(config).parent if isinstance(config, str) else None
 
 
 @functools.cache

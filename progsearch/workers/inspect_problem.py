@@ -33,6 +33,7 @@ def inspect_problem(
         from progsearch.contribution import contribution_scores_many
         from progsearch.models.loading import (
             default_learning_rate,
+            inspect_weights,
             load_tokenizer,
             model_fingerprint,
         )
@@ -44,7 +45,10 @@ def inspect_problem(
     torch.set_num_threads(1)
     with _remarks() as remarks:
         try:
-            data = load_task(recipe.task, load_tokenizer(recipe.model))
+            tokenizer = load_tokenizer(recipe.model)
+            data = load_task(recipe.task, tokenizer)
+            # Before costs and scores, which may be kept from a time when nobody asked.
+            inspect_weights(recipe.model, data.head, pad_token_id=tokenizer.pad_token_id)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
@@ -61,19 +65,35 @@ def inspect_problem(
             return error
 
 
+class _Collector(logging.Handler):
+    """Keeps each message once."""
+
+    def __init__(self, level: int, messages: list[str]) -> None:
+        super().__init__(level)
+        self._messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._messages:
+            self._messages.append(message)
+
+
 @contextmanager
 def _remarks() -> Iterator[list[str]]:
-    """What is logged of how the data is read, for the user to see."""
+    """What is logged of how the data is read and of weights that do not fit, for the user."""
     messages: list[str] = []
-    handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("progsearch.tasks")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    handlers = [
+        (logging.getLogger("progsearch.tasks"), _Collector(logging.INFO, messages)),
+        (logging.getLogger("progsearch.models"), _Collector(logging.WARNING, messages)),
+    ]
+    for logger, handler in handlers:
+        logger.addHandler(handler)
+        logger.setLevel(handler.level)
     try:
         yield messages
     finally:
-        logger.removeHandler(handler)
+        for logger, handler in handlers:
+            logger.removeHandler(handler)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Every mistake a user can make ends in one sentence on stderr, and exit code 2."""
 
+import json
+
 import pytest
 
 from progsearch.config import Recipe, TaskConfig, write_yaml
 from progsearch.study.folder import create_study
+from tests.support.tiny import save_tiny
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +59,57 @@ def test_an_earlier_study_that_is_not_there(refused):
 
 def test_wrong_model(refused):
     assert "./no-such-folder" in refused("run", "--task", "mrpc", "--model", "./no-such-folder")
+
+
+@pytest.fixture
+def model(tmp_path, capsys):
+    folder = save_tiny(tmp_path / "model")
+    # transformers shows its progress on stderr.
+    capsys.readouterr()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "LFS pointer"),
+        ("model.safetensors", None, "holds no weights"),
+        ("tokenizer.json", None, "holds no tokenizer"),
+        ("adapter_config.json", b"{}", "PEFT adapter"),
+        ("config.json", b'{"quantization_config": {"quant_method": "awq"}}', "is quantised"),
+    ],
+)
+def test_a_model_that_is_not_whole(refused, model, name, content, message):
+    (model / name).unlink(missing_ok=True)
+    if content is not None:
+        (model / name).write_bytes(content)
+    assert message in refused("run", "--task", "mrpc", "--model", model)
+
+
+@pytest.mark.parametrize("command", ["contributions", "train"])
+def test_weights_of_another_model(progsearch, model, tmp_path, command):
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {"num_hidden_layers": 12}))
+    train = write_csv(tmp_path / "train.csv", [("text", "label")] + [("a", "0"), ("b", "1")] * 9)
+    write_yaml(
+        "best.yaml",
+        {
+            "progsearch_version": "0.1.0",
+            "model": str(model),
+            "task": {"name": "mine", "train_file": str(train), "validation_file": str(train)},
+            "stages": [{"start": 0, "end": 1, "trainable_blocks": [0], "embeddings": False}],
+        },
+    )
+    arguments = {
+        "contributions": ("--train-file", train, "--model", model),
+        "train": ("best.yaml", "--output-dir", "out"),
+    }
+    outcome = progsearch(command, *arguments[command])
+    assert outcome.code == 2
+    # What is said of the data comes before.
+    (error,) = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
+    assert "do not fit a BertForSequenceClassification" in error
+    assert outcome.stderr.endswith(f"{error}\n")
 
 
 def test_wrong_metric(refused):

@@ -1,9 +1,21 @@
 import inspect
 
+import peft
 import pytest
-from transformers import AutoConfig, Trainer, configuration_utils
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    MarianConfig,
+    Trainer,
+    configuration_utils,
+)
 
-from progsearch.internals.transformers import commit_of, decayed_parameters
+from progsearch.internals.transformers import (
+    commit_of,
+    decayed_parameters,
+    has_adapter,
+    has_model,
+)
 from tests.support.tiny import save_tiny, tiny_model
 
 
@@ -28,3 +40,17 @@ def test_the_parameters_with_weight_decay_are_those_of_the_trainer(architecture)
     expected = Trainer.get_decay_parameter_names(None, model)
     assert decayed_parameters(model) == set(expected)
     assert 0 < len(expected) < len(list(model.parameters()))
+
+
+def test_an_auto_class_says_which_configs_it_knows(tmp_path):
+    bert = AutoConfig.from_pretrained(save_tiny(tmp_path))
+    assert has_model(AutoModelForSequenceClassification, bert)
+    assert not has_model(AutoModelForSequenceClassification, MarianConfig())
+
+
+def test_a_model_says_whether_an_adapter_was_loaded_with_it(tmp_path):
+    folder = save_tiny(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert not has_adapter(model)
+    peft.get_peft_model(model, peft.LoraConfig()).save_pretrained(folder)
+    assert has_adapter(AutoModelForSequenceClassification.from_pretrained(folder))

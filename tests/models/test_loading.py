@@ -1,7 +1,10 @@
+import errno
+import hashlib
 import importlib.util
 import json
 import logging
 import logging.handlers
+import os
 import shutil
 import subprocess
 import sys
@@ -218,7 +221,7 @@ def test_tokenizer_without_padding_or_end(folder):
 
 def test_damaged_weights(folder):
     (folder / "model.safetensors").write_bytes(b"not a tensor in sight")
-    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+    with pytest.raises(ModelError, match="is not a safetensors file") as caught:
         load_model(str(folder), Head(2))
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -226,16 +229,35 @@ def test_damaged_weights(folder):
 
 def test_folder_without_weights(folder):
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match="holds no weights"):
         load_model(str(folder), Head(2))
     with pytest.raises(ModelError, match="holds no weights"):
         model_fingerprint(str(folder))
 
 
-def test_a_kind_of_model_that_cannot_classify(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        load_model(str(tmp_path), Head(2))
+def test_a_kind_of_model_that_cannot_classify(folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "vit"}))
+    with pytest.raises(ModelError, match="is a vit model, for which transformers has no"):
+        load_model(str(folder), Head(2))
+
+
+def test_a_kind_of_model_that_does_not_exist(folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "bret"}))
+    with pytest.raises(ModelError, match="cannot be loaded: .*bret"):
+        load_model(str(folder), Head(2))
+
+
+def test_weights_that_cannot_be_read_have_no_fingerprint(folder, monkeypatch):
+    def deny(path, *arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(hashlib, "file_digest", deny)
+    with pytest.raises(ModelError, match=r"config.json cannot be read \(Permission denied\)"):
+        model_fingerprint(str(folder))
+    monkeypatch.undo()
+    (folder / "old.bin").symlink_to("gone")
+    (folder / "older.bin").mkdir()
+    assert model_fingerprint(str(folder))
 
 
 def test_without_a_hub_the_error_names_a_way_out(unreachable):

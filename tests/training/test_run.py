@@ -1,4 +1,7 @@
 import gc
+import json
+import logging
+import shutil
 import weakref
 
 import pytest
@@ -6,7 +9,7 @@ import torch
 
 from progsearch import Schedule
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
-from progsearch.errors import ScheduleError, TrialFailed
+from progsearch.errors import ModelError, ScheduleError, TrialFailed
 from progsearch.schedule import Stage
 from progsearch.store import Store
 from progsearch.training import TrainingRun
@@ -219,6 +222,33 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
         plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
         with torch.no_grad():
             torch.testing.assert_close(plain(**split.batch(range(24))).logits, logits)
+
+
+def test_a_saved_model_that_was_damaged(files, tmp_path):
+    run = TrainingRun.from_config(config_of(files))
+    save_run(run, tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="model.safetensors is empty"):
+        load_trained(tmp_path)
+
+
+def test_weights_that_a_model_lacks_are_said_when_it_is_trained(files, tmp_path, caplog):
+    model, task = files
+    shutil.copytree(model, tmp_path / "model")
+    config = tmp_path / "model" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"num_hidden_layers": 4}))
+    with caplog.at_level(logging.WARNING, "progsearch"):
+        TrainingRun.from_config(config_of((str(tmp_path / "model"), task), Schedule.full(4)))
+    assert "16 of the 69 weights of its body" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["full", "adapter"])
+def test_nothing_is_said_of_a_saved_model(files, tmp_path, caplog, method):
+    run = TrainingRun.from_config(config_of(files, method=method))
+    save_run(run, tmp_path)
+    with caplog.at_level(logging.WARNING):
+        load_trained(tmp_path)
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("steps", [1, 3])

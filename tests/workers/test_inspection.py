@@ -1,5 +1,6 @@
 """A process of its own inspects model and task; what it finds is tested with the searches."""
 
+import json
 import os
 import signal
 
@@ -7,7 +8,9 @@ import psutil
 import pytest
 
 from progsearch.errors import ModelError, TaskError
+from progsearch.models import loading
 from progsearch.space.space import Space
+from progsearch.strategy.problem import Problem
 from progsearch.workers.cluster import Machines
 from progsearch.workers.inspect_problem import inspect_problem
 from progsearch.workers.inspection import inspection
@@ -41,6 +44,24 @@ def test_a_mistake_comes_back_as_what_it_is(tmp_path):
         pytest.raises(TaskError, match="topic"),
     ):
         answer(FIT)
+
+
+def test_weights_that_do_not_fit_are_found_before_the_first_trial(tmp_path):
+    recipe = tiny_recipe(tmp_path)
+    config = tmp_path / "model" / "config.json"
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps(settings | {"num_hidden_layers": 4}))
+    # From the second time on from what was kept.
+    for _ in range(2):
+        found = inspect_problem(recipe, [], [])
+        assert isinstance(found, Problem)
+        (said,) = [text for text in found.remarks if "do not quite fit" in text]
+        assert "16 of the 69 weights of its body (22% of its parameters)" in said
+    config.write_text(json.dumps(settings | {"num_hidden_layers": 12}))
+    loading.model_fingerprint.cache_clear()
+    loading._pristine_model.cache_clear()
+    refused = inspect_problem(recipe, [], [])
+    assert isinstance(refused, ModelError) and "72% of its parameters" in str(refused)
 
 
 def test_a_killed_process_is_an_error_of_the_model(tmp_path):
