@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import logging
+import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -39,6 +40,8 @@ class Registry(Generic[T]):
         group: The entry point group.
         base: What each of them must be a subclass of.
         error: The error that names a mistake.
+        contract: The full name of the class that other packages extend, if it is not ``base``,
+            which this module must not import before it is needed.
         built_in: The project's own, in the order of listings.
     """
 
@@ -49,11 +52,13 @@ class Registry(Generic[T]):
         base: type[T],
         error: Callable[[str], ProgsearchError],
         built_in: Iterable[type[T]] = (),
+        contract: str | None = None,
     ) -> None:
         self._kind = kind
         self._group = group
         self._base = base
         self._error = error
+        self._contract = contract or f"{base.__module__}.{base.__qualname__}"
         self._built_in: dict[str, type[T]] = {found.name: found for found in built_in}
 
     def add(self, found: type[T]) -> type[T]:
@@ -127,13 +132,25 @@ class Registry(Generic[T]):
                 f"{where} cannot be loaded: {type(error).__name__}: {error}; fix or uninstall its "
                 "package"
             ) from error
-        if not (isinstance(found, type) and issubclass(found, self._base)):
-            raise self._error(
-                f"{where} is not a subclass of {self._base.__name__}; fix its package"
-            )
+        contract = pkgutil.resolve_name(self._contract)
+        if not (isinstance(found, type) and issubclass(found, contract)):
+            raise self._error(f"{where} is not a subclass of {self._contract}; fix its package")
+        if lacking := _lacking(found, contract):
+            raise self._error(f"{where} does not define {', '.join(lacking)}; fix its package")
         if getattr(found, "name", None) != entry.name:
             raise self._error(f"{where} must have its entry point's name as its name")
         return found
+
+
+def _lacking(found: type, contract: type) -> list[str]:
+    """What a class must define and does not: class attributes without a value, and methods."""
+    attributes = [
+        name
+        for base in contract.__mro__
+        for name, kind in vars(base).get("__annotations__", {}).items()
+        if str(kind).startswith(("ClassVar", "typing.ClassVar")) and not hasattr(found, name)
+    ]
+    return sorted({*attributes, *getattr(found, "__abstractmethods__", ())})
 
 
 @functools.cache

@@ -97,7 +97,8 @@ def recipe_options() -> tuple[RecipeOption, ...]:
     """All options of a recipe, in the order of the help."""
     found = list(_options_of(Recipe, ()))
     ordered = [option for option in found if option.option.after is None]
-    for option in found:
+    # The last first, so that several that follow the same one keep their order.
+    for option in reversed(found):
         if option.option.after is not None:
             names = [other.name for other in ordered]
             ordered.insert(names.index(option.option.after) + 1, option)

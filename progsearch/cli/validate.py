@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from progsearch.config import Recipe, TaskConfig, parse, read_yaml
+from progsearch.config import Recipe, parse, read_yaml
 from progsearch.errors import ConfigError, TaskError
 
 
@@ -27,8 +29,8 @@ def validate(
     if "stages" in data:
         from progsearch.schedule.files import read_config
 
-        config = read_config(file)
-        _check_type(config.task, file)
+        with _with_type(data, file):
+            config = read_config(file)
         typer.echo(f"{file}: a valid config; stages: {len(config.stages)}")
     elif "dimensions" in data:
         from progsearch.space.space import Space
@@ -38,8 +40,8 @@ def validate(
     elif "task" in data:
         from progsearch.space.space import Space
 
-        recipe = parse(Recipe, data, str(file))
-        _check_type(recipe.task, file)
+        with _with_type(data, file):
+            recipe = parse(Recipe, data, str(file))
         Space.load(recipe.space, recipe.methods)
         typer.echo(f"{file}: a valid recipe for {recipe.model} on {recipe.task.name}")
     else:
@@ -49,12 +51,25 @@ def validate(
         )
 
 
-def _check_type(task: TaskConfig, file: Path) -> None:
+@contextmanager
+def _with_type(data: dict[str, Any], file: Path) -> Iterator[None]:
+    """Adds an unknown type of the task to what reading ``data`` finds wrong.
+
+    The form of a file leaves types open, since each is a class that must be loaded.
+    """
     from progsearch.tasks.types import TASK_TYPES
 
-    if task.type is None:
-        return
+    task = data.get("task")
+    name = task.get("type") if isinstance(task, dict) else None
+    problems = []
+    if isinstance(name, str):
+        try:
+            TASK_TYPES.get(name)
+        except TaskError as error:
+            problems = [("task.type", str(error))]
     try:
-        TASK_TYPES.get(task.type)
-    except TaskError as error:
-        raise ConfigError(str(file), [("task.type", str(error))]) from None
+        yield
+    except ConfigError as error:
+        raise ConfigError(str(file), [*error.problems, *problems]) from None
+    if problems:
+        raise ConfigError(str(file), problems)

@@ -52,7 +52,11 @@ class MethodSettings(Config):
 
 
 METHODS: Registry[MethodSettings] = Registry(
-    "method", "progsearch.methods", MethodSettings, MethodError
+    "method",
+    "progsearch.methods",
+    MethodSettings,
+    MethodError,
+    contract="progsearch.methods.Method",
 )
 """All methods; the built-in ones are in it once `progsearch.methods` was imported."""
 

@@ -33,6 +33,10 @@ def _error(text: str) -> ProgsearchError:
 
 
 SAMPLERS: Registry[SamplerTraits] = Registry(
-    "sampler", "progsearch.samplers", SamplerTraits, _error
+    "sampler",
+    "progsearch.samplers",
+    SamplerTraits,
+    _error,
+    contract="progsearch.strategy.samplers.Sampler",
 )
 """All samplers; the built-in ones are in it once `progsearch.strategy.samplers` was imported."""

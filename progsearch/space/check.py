@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from progsearch.config import TrainingConfig
 from progsearch.errors import ConfigError, ScheduleError
 from progsearch.space.dimensions import Dimension, FloatDimension, Value
-from progsearch.space.settings import choice_of, impossible_value, unknown_setting
+from progsearch.space.settings import choice_of, impossible_value, unknown_setting, unmeasurable
 
 if TYPE_CHECKING:
     from progsearch.space.space import Space
@@ -54,6 +54,8 @@ def _problems(
     setting = dimension.sets or name
     if text := unknown_setting(setting):
         return [(".sets" if dimension.sets else "", text)]
+    if isinstance(dimension, FloatDimension) and (text := unmeasurable(setting)):
+        return [("", text)]
     found = [
         (f".{place}", text)
         for place, value in dimension.extremes().items()

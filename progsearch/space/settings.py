@@ -68,6 +68,21 @@ def unknown_setting(name: str) -> str | None:
     return f"there is no setting {name!r}; {hint}"
 
 
+def unmeasurable(name: str) -> str | None:
+    """Why the setting ``name`` cannot take any number of a range, if it cannot.
+
+    A search measures the costs of a method for each value of the settings that change them.
+    """
+    owner = None if name in SCHEDULE or name in TRAINING else _owner(name)
+    if owner is None or name in owner.free:
+        return None
+    return (
+        f"{name} of the method {owner.name} may change what its parts cost, which is measured for "
+        "each value before the first trial: give a list of choices (if it changes no cost, its "
+        "class names it in `free`)"
+    )
+
+
 def impossible_value(name: str, value: Any) -> str | None:
     """What is wrong with ``value`` for the setting ``name``, if anything."""
     kind = _type_of(name)

@@ -130,3 +130,12 @@ def test_validate_of_something_else(progsearch, tmp_path, text):
     outcome = progsearch("validate", "file.yaml")
     assert outcome.code == 2
     assert "file.yaml" in outcome.stderr
+
+
+def test_validate_names_an_unknown_type_beside_other_mistakes(progsearch):
+    data = {"model": "minilm-l6", "task": {"name": "own", "type": "regresion"}, "budgt": 3}
+    write_yaml("file.yaml", data)
+    outcome = progsearch("validate", "file.yaml")
+    assert outcome.code == 2
+    assert "task.type: there is no task type 'regresion'" in outcome.stderr
+    assert "budgt" in outcome.stderr

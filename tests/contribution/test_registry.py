@@ -39,6 +39,9 @@ class Flat(ContributionMetric):
 class Misnamed(Flat):
     name = "other"
 
+class Unfinished(ContributionMetric):
+    name = "unfinished"
+
 NOT_A_METRIC = 3
 """
 
@@ -102,7 +105,8 @@ def test_another_package_adds_a_metric(plugin):
     [
         ("progsearch_plugin:Missing", "cannot be loaded: AttributeError"),
         ("no_such_module_here:Flat", "cannot be loaded: ModuleNotFoundError"),
-        ("progsearch_plugin:NOT_A_METRIC", "not a subclass of ContributionMetric"),
+        ("progsearch_plugin:NOT_A_METRIC", "not a subclass of progsearch.contribution.base.Con"),
+        ("progsearch_plugin:Unfinished", "does not define description, scores; fix its package"),
         ("progsearch_plugin:Misnamed", "must have its entry point's name"),
     ],
 )

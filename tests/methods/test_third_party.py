@@ -35,6 +35,11 @@ class Norms(Method):
         block = name.partition(".layer.")[2].partition(".")[0]
         return "LayerNorm" in name and block != "" and int(block) >= self.norms_from
 
+class Scaled(Norms):
+    name: ClassVar[str] = "scaled"
+
+    scaled_by: float = 1.0
+
 class Silent(MethodSettings):
     name: ClassVar[str] = "silent"
     description: ClassVar[str] = "settings only"
@@ -111,11 +116,21 @@ def test_it_is_costed_and_trained(install):
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters() if n not in changed)
 
 
-def test_settings_without_a_training_are_refused_when_they_are_applied(install):
+def test_settings_without_a_training_are_refused(install):
     install(silent="progsearch_plugin:Silent")
-    model = tiny_model("bert")
-    with pytest.raises(MethodError, match="subclass of progsearch.methods.Method"):
-        apply_method(model, find_anatomy(model), config_of(name="silent").method)
+    with pytest.raises(MethodError, match="subclass of progsearch.methods.Method; fix"):
+        method_of("silent")
+    assert dict(METHODS.described())["silent"].startswith("not usable: ")
+
+
+def test_a_decimal_setting_that_changes_costs_has_no_range(install):
+    install(scaled="progsearch_plugin:Scaled")
+    data = {
+        "fixed": {"method": "scaled"},
+        "dimensions": {"scaled_by": {"type": "float", "low": 0.1, "high": 1.0}},
+    }
+    with pytest.raises(ConfigError, match="scaled_by of the method scaled may change"):
+        Space.of(data, "a.yaml")
 
 
 def test_the_example_of_the_contract_is_a_method(install_plugin):

@@ -159,7 +159,7 @@ def test_another_package_adds_a_sampler():
 @pytest.mark.usefixtures("plugin")
 def test_a_sampler_that_cannot_sample_is_refused():
     with pytest.raises(ConfigError, match="subclass of progsearch.strategy.samplers.Sampler"):
-        draws("silent")
+        sampler_of("silent")
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
