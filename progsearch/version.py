@@ -19,5 +19,5 @@ PROBE_VERSION = 1
 RESCORING_VERSION = 2
 """Scores during training: the same state gets other scores."""
 
-TOKENS_VERSION = "1"
+TOKENS_VERSION = "2"
 """Tokenised data: the same texts and tokenizer give other tokens."""

@@ -13,7 +13,7 @@ from progsearch.models.head import Head
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
-from progsearch.tasks.tokenising import tokenizer_fingerprint
+from progsearch.tasks.tokenizer_identity import tokenizer_identity
 from progsearch.tasks.types.base import TaskType
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def load_task(config: TaskConfig, tokenizer: Any) -> TaskData:
     Raises:
         TaskError: The data is not there or cannot be used.
     """
-    key = (config, file_times(config), tokenizer_fingerprint(tokenizer))
+    key = (config, file_times(config), tokenizer_identity(tokenizer))
     if key not in _loaded:
         _loaded[key] = _load(config, tokenizer)
     return _loaded[key]
