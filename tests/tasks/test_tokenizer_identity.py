@@ -21,7 +21,20 @@ from transformers import (
 from progsearch.tasks.tokenizer_identity import tokenizer_identity
 
 CONFIG, STATE = "tokenizer_config.json", "tokenizer.json"
-WORDS = ["good", "bad", "film", "a", "##s", "cafe", "café", "Good", "日", "日本", "first", "second"]
+WORDS = [
+    "good",
+    "bad",
+    "film",
+    "a",
+    "##s",
+    "cafe",
+    "café",
+    "Good",
+    "日",
+    "日本",
+    "first",
+    "second",
+]
 # Those of transformers' classes that a file need not hold; each is tried with all `SIMPLE`.
 OPTIONS = [
     "add_bos_token",
@@ -177,9 +190,7 @@ def loaded(folder):
         ("byt5", {(CONFIG, "truncation_side")}),
     ],
 )
-def test_every_change_of_a_file_that_changes_tokens_changes_the_identity(
-    kind, decisive, tmp_path
-):
+def test_every_change_of_a_file_that_changes_tokens_changes_the_identity(kind, decisive, tmp_path):
     folder = tmp_path / "original"
     KINDS[kind](folder)
     tokenizer, original = loaded(folder)

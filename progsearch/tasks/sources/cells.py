@@ -13,6 +13,23 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def decoded(values: list[Any]) -> list[Any]:
+    """The cells of a column, as text if it holds bytes that are UTF-8.
+
+    Some programs write text as bytes. A column that is no text, such as one of images, stays.
+    """
+    texts = [as_text(value) if isinstance(value, bytes) else value for value in values]
+    return values if any(isinstance(text, bytes) for text in texts) else texts
+
+
+def as_text(value: bytes) -> str | bytes:
+    """The text that the bytes are in UTF-8; if they are none, the bytes."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
 def number(value: Any) -> float | None:
     """The finite number that a cell holds, if it does."""
     try:
