@@ -14,12 +14,8 @@ def is_missing(value: Any) -> bool:
 
 
 def decoded(values: list[Any]) -> list[Any]:
-    """The cells of a column, as text if it holds bytes that are UTF-8.
-
-    Some programs write text as bytes. A column that is no text, such as one of images, stays.
-    """
-    texts = [as_text(value) if isinstance(value, bytes) else value for value in values]
-    return values if any(isinstance(text, bytes) for text in texts) else texts
+    """The cells of a column; bytes that are UTF-8 as text, since some programs write it so."""
+    return [as_text(value) if isinstance(value, bytes) else value for value in values]
 
 
 def as_text(value: bytes) -> str | bytes:

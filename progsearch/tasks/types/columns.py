@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from progsearch.errors import TaskError
-from progsearch.tasks.sources.cells import as_text, is_missing, number
+from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
 
 _LABEL_NAMES = ("label", "labels", "target", "class", "score")
@@ -59,8 +59,7 @@ def read_texts(table: Table, column: str) -> list[str]:
                 f"{table.source}, row {row} has no text in column {column!r}: add it or remove "
                 "the row"
             )
-        text = as_text(value) if isinstance(value, bytes) else str(value)
-        if isinstance(text, bytes):
+        if isinstance(value, bytes):
             raise TaskError(
                 f"{table.source}, row {row} is not UTF-8 in column {column!r}: correct it or "
                 "remove the row, or name a column of texts with --text-columns"
@@ -70,7 +69,7 @@ def read_texts(table: Table, column: str) -> list[str]:
                 f"{table.source}, row {row} has a {type(value).__name__} in column {column!r}: "
                 "name a column of texts with --text-columns"
             )
-        texts.append(text)
+        texts.append(str(value))
     return texts
 
 

@@ -83,7 +83,7 @@ def test_a_row_without_label_is_named(missing, others):
 
 def test_a_label_that_is_not_utf8_is_named():
     with pytest.raises(TaskError, match="train.csv, row 2 is not UTF-8 in column 'label'"):
-        read([b"a", b"caf\xe9"])
+        read(["a", b"caf\xe9"])
 
 
 @pytest.mark.parametrize("word", ["high", "inf"])
