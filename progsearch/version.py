@@ -16,6 +16,9 @@ COSTS_VERSION = 1
 PROBE_VERSION = 1
 """Contribution scores: the same probe settings give another probe."""
 
+ROOM_VERSION = 1
+"""What fits into a model: the measurement itself changes."""
+
 RESCORING_VERSION = 2
 """Scores during training: the same state gets other scores."""
 

@@ -24,7 +24,7 @@ from progsearch.determinism import Determinism
 from progsearch.errors import MetricError
 from progsearch.models.anatomy import Anatomy, find_anatomy
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
-from progsearch.tasks import Split, TaskData, load_task
+from progsearch.tasks import Split, TaskData, load_task_for
 from progsearch.version import PROBE_VERSION
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def contribution_scores_many(
     """
     settings = settings or ProbeSettings()
     wanted = {name: get_metric(name) for name in metrics}
-    data = load_task(task, load_tokenizer(model_ref))
+    data = load_task_for(model_ref, task)
     shared_key = [
         PROBE_VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)
     ]  # fmt: skip

@@ -185,6 +185,28 @@ class Split:
             example_of=self.example_of[rows],
         )
 
+    def without_token_types(self) -> Split:
+        """The same rows for a model that reads no token types."""
+        return Split(
+            self.ids,
+            self.lengths,
+            {name: values.numpy() for name, values in self.targets.items()},
+            per_token=self.per_token,
+            pad_id=self._pad_id,
+            example_of=self.example_of,
+        )
+
+    @property
+    def ids(self) -> np.ndarray:
+        """The token ids of all rows, one row after another."""
+        return self._ids.numpy()
+
+    @property
+    def n_token_types(self) -> int:
+        """One more than the largest token type; 0 if the rows have none."""
+        types = self._token_types
+        return 0 if types is None or not len(types) else int(types.max()) + 1
+
     def token_ids(self) -> Tensor:
         """The tokens that batches may hold, padding among them, each once, ascending."""
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))

@@ -21,7 +21,8 @@ from progsearch.schedule import Schedule
 from progsearch.schedule.plan import Lineage, SegmentPlan
 from progsearch.schedule.rescoring import make_plan
 from progsearch.store import Store
-from progsearch.tasks import TaskData, load_task
+from progsearch.tasks import TaskData, load_task_for
+from progsearch.tasks.fit import fitted_tokenizer
 from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import PlannedBlocks, blocks_of
 from progsearch.training.segments import ENVIRONMENT
@@ -62,7 +63,7 @@ def assemble(
     """Load and prepare all parts of a run; see `TrainingRun.from_config`."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     tokenizer = load_tokenizer(config.model)
-    task = load_task(config.task, tokenizer)
+    task = load_task_for(config.model, config.task)
     task.prepare()
     model = _load_model(config, task, tokenizer)
     anatomy = find_anatomy(model)
@@ -87,7 +88,7 @@ def assemble(
     return Parts(
         config=config,
         device=chosen_device,
-        tokenizer=tokenizer,
+        tokenizer=fitted_tokenizer(tokenizer, task.splits()),
         task=task,
         model=model,
         plan=plan,

@@ -13,7 +13,7 @@ from progsearch.costs.flops import measure_parts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
-from progsearch.tasks import load_task
+from progsearch.tasks import load_task_for
 from progsearch.version import COSTS_VERSION
 
 _EXAMPLES = 4
@@ -28,7 +28,7 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.
     """
     tokenizer = load_tokenizer(model)
-    data = load_task(task, tokenizer)
+    data = load_task_for(model, task)
     mean_length = round(float(data.train.lengths.mean()))
     key = content_key(
         COSTS_VERSION,

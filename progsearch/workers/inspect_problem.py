@@ -33,10 +33,9 @@ def inspect_problem(
         from progsearch.contribution import contribution_scores_many
         from progsearch.models.loading import (
             default_learning_rate,
-            load_tokenizer,
             model_fingerprint,
         )
-        from progsearch.tasks import load_task
+        from progsearch.tasks import load_task_for
         from progsearch.training import describe
 
         # All of this stays, and the process is here for nothing else.
@@ -44,7 +43,7 @@ def inspect_problem(
     torch.set_num_threads(1)
     with _remarks() as remarks:
         try:
-            data = load_task(recipe.task, load_tokenizer(recipe.model))
+            data = load_task_for(recipe.model, recipe.task)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
