@@ -57,7 +57,11 @@ def room_of(ref: str, head: Head, pad_token_id: int | None) -> Room:
         ModelError: The model cannot be loaded or has no such head.
     """
     key = content_key(
-        ROOM_VERSION, model_fingerprint(ref), head.auto_class, pad_token_id, transformers.__version__
+        ROOM_VERSION,
+        model_fingerprint(ref),
+        head.auto_class,
+        pad_token_id,
+        transformers.__version__,
     )
     path = cache_dir("room") / f"{key}.json"
     known = read_json(path)

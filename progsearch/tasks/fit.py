@@ -46,9 +46,7 @@ def fitting_length(splits: Mapping[str, Split], room: Room) -> int | None:
     return None
 
 
-def fitted(
-    task: str, splits: Mapping[str, Split], tokenizer: Any, room: Room
-) -> dict[str, Split]:
+def fitted(task: str, splits: Mapping[str, Split], tokenizer: Any, room: Room) -> dict[str, Split]:
     """The splits as the model can read them: without token types if it has too few.
 
     Args:

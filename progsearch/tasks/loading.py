@@ -133,9 +133,7 @@ def _load(config: TaskConfig, tokenizer: Any, room: Room | None) -> TaskData:
     check_known(task.name, splits, tokenizer)
     if room is not None:
         length = fitting_length(splits, room)
-        splits = fitted(
-            task.name, splits if length is None else encoded(length), tokenizer, room
-        )
+        splits = fitted(task.name, splits if length is None else encoded(length), tokenizer, room)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     identity = repr([task.metrics, task.head.label_names, parts, *task.head.identity])
     return TaskData(

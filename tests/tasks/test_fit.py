@@ -1,4 +1,4 @@
-"""Data that does not fit the model is cut with a note or refused in one sentence with both sizes."""
+"""Data that does not fit the model is cut with a note, or refused with both sizes."""
 
 from __future__ import annotations
 
