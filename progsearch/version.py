@@ -5,6 +5,10 @@ stored value means something else. Old entries are then not read any more. A con
 and a method carry a ``version`` of their own beside these.
 """
 
+from __future__ import annotations
+
+import functools
+
 __version__ = "0.1.0"
 
 ENGINE_VERSION = 6
@@ -24,3 +28,11 @@ RESCORING_VERSION = 2
 
 TOKENS_VERSION = "2"
 """Tokenised data: the same texts and tokenizer give other tokens."""
+
+
+@functools.cache
+def libraries() -> tuple[str, ...]:
+    """The versions of the libraries whose numbers are stored; part of all keys of stored work."""
+    from importlib.metadata import version
+
+    return tuple(version(name) for name in ("torch", "transformers", "peft"))

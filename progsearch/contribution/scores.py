@@ -25,7 +25,7 @@ from progsearch.errors import MetricError
 from progsearch.models.anatomy import Anatomy, find_anatomy
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
 from progsearch.tasks import Split, TaskData, load_task_for
-from progsearch.version import PROBE_VERSION
+from progsearch.version import PROBE_VERSION, libraries
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +82,14 @@ def contribution_scores_many(
     wanted = {name: get_metric(name) for name in metrics}
     data = load_task_for(model_ref, task)
     shared_key = [
-        PROBE_VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)
-    ]  # fmt: skip
+        PROBE_VERSION,
+        libraries(),
+        _device_name(device),
+        model_fingerprint(model_ref),
+        data.fingerprint,
+        seed,
+        asdict(settings),
+    ]
     paths = {
         name: cache_dir("contributions") / f"{content_key(*shared_key, *_identity(metric))}.json"
         for name, metric in wanted.items()
@@ -150,7 +156,7 @@ def make_probe(
     model_ref: str, data: TaskData, seed: int, device: str | None, settings: ProbeSettings
 ) -> Probe:
     """A fresh model with a fitted head, and the examples to measure on."""
-    chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen_device = _chosen(device)
     model = load_model(
         model_ref,
         data.head,
@@ -168,6 +174,16 @@ def make_probe(
         )
     )
     return probe
+
+
+def _chosen(device: str | None) -> torch.device:
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _device_name(device: str | None) -> str:
+    """What decides how scores are rounded: each kind of GPU sums in an order of its own."""
+    chosen = _chosen(device)
+    return torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type
 
 
 def _probe(

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
@@ -20,7 +19,7 @@ from progsearch.internals.torch import TorchDispatchMode
 from progsearch.models.anatomy import evaluating
 from progsearch.models.head import Head
 from progsearch.models.loading import load_model, model_fingerprint
-from progsearch.version import ROOM_VERSION
+from progsearch.version import ROOM_VERSION, libraries
 
 # Token ids in any vocabulary that are neither ascending nor, as 0, 1 or 2 may be, special.
 _TOKENS = (6, 3, 5, 4, 8, 7)
@@ -57,11 +56,7 @@ def room_of(ref: str, head: Head, pad_token_id: int | None) -> Room:
         ModelError: The model cannot be loaded or has no such head.
     """
     key = content_key(
-        ROOM_VERSION,
-        model_fingerprint(ref),
-        head.auto_class,
-        pad_token_id,
-        transformers.__version__,
+        ROOM_VERSION, libraries(), model_fingerprint(ref), head.auto_class, pad_token_id
     )
     path = cache_dir("room") / f"{key}.json"
     known = read_json(path)

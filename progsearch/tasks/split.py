@@ -212,15 +212,18 @@ class Split:
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))
 
     def fingerprint(self) -> str:
-        """A hash of all that batches are made of."""
+        """A hash of all that batches and metrics are made of."""
         digest = hashlib.sha256(str(self._pad_id).encode())
         for part in (self._ids, self._token_types):
             digest.update(b"" if part is None else part.numpy().tobytes())
         for name, values in self.targets.items():
-            if self.per_token or name != "labels":
-                digest.update(f"{name} {self.per_token}".encode())
+            usual = name == "labels" and values.dtype in (torch.int64, torch.float32)
+            if self.per_token or not usual:
+                digest.update(f"{name} {self.per_token} {values.dtype}".encode())
             digest.update(values.numpy().tobytes())
         digest.update(self.lengths.tobytes())
+        if not np.array_equal(self.example_of, np.arange(len(self))):
+            digest.update(self.example_of.astype(np.int64).tobytes())
         return digest.hexdigest()[:16]
 
     def _tokens_of(self, rows: np.ndarray) -> Tensor:

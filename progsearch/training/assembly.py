@@ -133,12 +133,14 @@ def _lineage(
     start: tuple[Any, ...] = (
         ENVIRONMENT,
         model_fingerprint(config.model),
-        config.method.own_fields(),
+        config.method.identity,
+        # How many threads add up decides how sums are rounded.
+        torch.get_num_threads(),
     )
     training = config.training.model_dump(mode="json") | {"precision": precision}
     return Lineage(
         # Every method starts where the pre-trained model is, whatever the seed.
         pretrained=(*start, precision, hardware),
-        root=(*start, task.fingerprint, training, (hardware, torch.get_num_threads())),
+        root=(*start, task.fingerprint, training, hardware),
         plan=plan,
     )

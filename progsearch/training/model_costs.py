@@ -14,7 +14,7 @@ from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
 from progsearch.tasks import load_task_for
-from progsearch.version import COSTS_VERSION
+from progsearch.version import COSTS_VERSION, libraries
 
 _EXAMPLES = 4
 
@@ -29,14 +29,17 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
     """
     tokenizer = load_tokenizer(model)
     data = load_task_for(model, task)
-    mean_length = round(float(data.train.lengths.mean()))
+    lengths = data.train.lengths
+    nearest = np.argsort(np.abs(lengths - round(float(lengths.mean()))), kind="stable")[:_EXAMPLES]
     key = content_key(
         COSTS_VERSION,
+        libraries(),
         model_fingerprint(model),
         data.head.n_outputs,
         *data.head.identity,
-        mean_length,
-        method.own_fields(),
+        # What is counted follows from the shape of the examples, not from their tokens.
+        lengths[nearest].tolist(),
+        method.identity,
     )
     path = cache_dir("costs") / f"{key}.json"
     known = read_json(path)
@@ -57,7 +60,6 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
         for part in ("embeddings", *range(anatomy.n_blocks), "head")
     }
     trainable = apply_method(network, anatomy, method)
-    nearest = np.argsort(np.abs(data.train.lengths - mean_length), kind="stable")[:_EXAMPLES]
     cost = measure_parts(network, anatomy, trainable, data.train.batch(nearest), parameters)
     keep_json(path, asdict(cost))
     return cost
