@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from progsearch.cache import cache_dir
-from progsearch.config import METHODS, ContributionConfig, RunConfig, TaskConfig, method_of
+from progsearch.config import METHODS, ContributionConfig, TaskConfig, method_of
 from progsearch.contribution import ProbeSettings, contribution_scores_many
 from progsearch.contribution.scores import scoring
 from progsearch.models.loading import load_tokenizer
