@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import transformers
@@ -213,3 +216,19 @@ def test_a_tokenizer_without_an_unknown_token_is_not_asked(tmp_path, write):
     tokenizer.unk_token = None
     model = model_of(tmp_path / "model", "bert", tokenizer, vocab_size=260)
     assert len(load_task_for(model, write(train=SHORT, validation=SHORT)).train) == len(SHORT)
+
+
+# -- two tokenizers ------------------------------------------------------------------------------
+
+
+def test_copies_of_a_model_that_differ_in_their_tokenizer_get_their_own_tokens(tmp_path, write):
+    first = model_of(tmp_path / "first")
+    second = shutil.copytree(first, tmp_path / "second")
+    settings = json.loads((second / "tokenizer_config.json").read_text())
+    (second / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"truncation_side": "left"})
+    )
+    task = write(train=[("good good bad", "a"), ("film film plot", "b")] * 4, max_length=4)
+    for ref, words in ((first, {5}), (second, {5, 6}), (first, {5})):
+        data = load_task_for(str(ref), task)
+        assert words == {int(t) for t in data.train.ids if t in (5, 6)}
