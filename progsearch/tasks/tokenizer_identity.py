@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from progsearch.cache import content_key
 
-# Of JSON files: where the tokenizer came from and by what it was written.
+# Where the tokenizer came from and by what it was written.
 _ORIGIN = {
     "_commit_hash",
     "_name_or_path",
@@ -28,8 +28,9 @@ _ORIGIN = {
     "tokenizer_file",
     "transformers_version",
 }
-# Of `tokenizer.json`: left from the last call, and set again with each.
+# Left from the last call, and set again with each.
 _LAST_CALL = {"truncation", "padding"}
+_VOLATILE = {"tokenizer_config.json": _ORIGIN, "tokenizer.json": _LAST_CALL}
 
 _PROBE = (
     "a plain sentence of words",
@@ -45,8 +46,8 @@ _PROBE = (
     "",
 )
 _LONG = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth last"
-# Shorter than `_LONG`, longer than what any tokenizer puts around a pair.
-_SHORT_LENGTH = 8
+# Of `_LONG`, what is left of it.
+_FEW_TOKENS = 4
 
 _files: WeakKeyDictionary[Any, tuple[int, str]] = WeakKeyDictionary()
 
@@ -75,25 +76,28 @@ def _files_of(tokenizer: Any) -> str:
 
 
 def _hash_of_files(tokenizer: Any) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
             tokenizer.save_pretrained(folder)
-        except NotImplementedError:
-            # A class that cannot save its vocabulary.
-            return content_key(tokenizer.get_vocab(), repr(tokenizer.init_kwargs))
-        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-        parts = [(path.relative_to(folder).as_posix(), _content(path)) for path in files]
+            files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+            parts = [(path.relative_to(folder).as_posix(), _content(path)) for path in files]
+    except (OSError, NotImplementedError):
+        # No room for the files, or a class that cannot save its vocabulary.
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        state = "" if backend is None else _without(_LAST_CALL, backend.to_str())
+        return content_key(tokenizer.get_vocab(), state, repr(tokenizer.init_kwargs))
     return content_key(parts)
 
 
 def _content(path: Path) -> str:
     data = path.read_bytes()
-    if path.suffix == ".json":
-        state = json.loads(data)
-        if isinstance(state, dict):
-            volatile = _LAST_CALL if path.name == "tokenizer.json" else _ORIGIN
-            return content_key({key: state[key] for key in state.keys() - volatile})
-    return hashlib.sha256(data).hexdigest()
+    volatile = _VOLATILE.get(path.name)
+    return hashlib.sha256(data).hexdigest() if volatile is None else _without(volatile, data)
+
+
+def _without(keys: set[str], data: str | bytes) -> str:
+    state = json.loads(data)
+    return content_key({key: state[key] for key in state.keys() - keys})
 
 
 def _attributes(tokenizer: Any) -> list[Any]:
@@ -113,7 +117,8 @@ def _probed(tokenizer: Any) -> list[dict[str, Any]]:
     texts = [*_PROBE, _LONG, " ".join(map(str, tokenizer.all_special_tokens))]
     calls: list[tuple[tuple[str, ...], dict[str, Any]]] = [((text,), {}) for text in texts]
     calls += [((_PROBE[0], text), {}) for text in (_PROBE[1], _LONG)]
-    short = {"truncation": True, "max_length": _SHORT_LENGTH}
+    around = tokenizer.num_special_tokens_to_add(pair=True)
+    short = {"truncation": True, "max_length": _FEW_TOKENS + around}
     calls += [((_LONG,), short), ((_LONG, _PROBE[0]), short)]
     calls += [((_LONG,), {"add_special_tokens": False})]
     if tokenizer.pad_token is not None:

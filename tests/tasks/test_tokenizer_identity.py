@@ -254,6 +254,25 @@ def test_equal_copies_are_one_wherever_they_lie(kind, tmp_path):
     assert tokenizer_identity(one) == tokenizer_identity(two)
 
 
+def test_a_disk_without_room_or_a_class_that_cannot_save_is_no_obstacle(tmp_path, monkeypatch):
+    bert(tmp_path / "one")
+    found = set()
+    for error in (OSError, NotImplementedError):
+        for side in ("left", "right"):
+            tokenizer = AutoTokenizer.from_pretrained(tmp_path / "one", truncation_side=side)
+            tokenizer("good film a", truncation=True, max_length=3)
+            monkeypatch.setattr(tokenizer, "save_pretrained", fails_with(error))
+            found.add(tokenizer_identity(tokenizer))
+    assert len(found) == 2
+
+
+def fails_with(error):
+    def fail(folder):
+        raise error
+
+    return fail
+
+
 def test_the_last_call_leaves_no_trace(tmp_path):
     bert(tmp_path / "one")
     used, fresh = (AutoTokenizer.from_pretrained(tmp_path / "one") for _ in range(2))
