@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.internals.torch import TorchDispatchMode
@@ -67,12 +68,12 @@ def room_of(ref: str, head: Head, pad_token_id: int | None) -> Room:
     return room
 
 
-def measure_room(model: nn.Module) -> Room:
+def measure_room(model: PreTrainedModel) -> Room:
     """The room of ``model``, which is run on a few tokens and left as it was.
 
     A model that cannot be run on them is left to `find_anatomy`, which says so.
     """
-    config = getattr(model, "config", None)
+    config = model.config.get_text_config()
     # A padding token has no position of its own, whether the tokenizer or the model names it.
     padding = {getattr(module, "padding_idx", None) for module in model.modules()}
     padding.add(getattr(config, "pad_token_id", None))
@@ -84,10 +85,12 @@ def measure_room(model: nn.Module) -> Room:
         if first == list(range(first[0], first[0] + _LENGTH))
     )
     usual = getattr(config, "max_position_embeddings", None)
+    # XLNet says -1.
+    named = usual if isinstance(usual, int) and usual > 0 else None
     return Room(
         tokens=_least(rows for rows, first in seen if first == tokens),
         positions=positions,
-        usual_positions=usual if positions is None else None,
+        usual_positions=named if positions is None else None,
         token_types=_token_types(model, tokens),
     )
 

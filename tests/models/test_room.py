@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
 
 from progsearch.models import room as module
 from progsearch.models.head import Head
@@ -67,8 +68,6 @@ def test_the_padding_token_is_no_place(padding):
     ],
 )
 def test_other_architectures(kind, positions):
-    import transformers
-
     config = getattr(transformers, f"{kind}Config")()
     small = {
         **dict.fromkeys(("hidden_size", "n_embd", "embedding_size"), 32),
@@ -83,6 +82,14 @@ def test_other_architectures(kind, positions):
     assert (room.tokens, room.positions) == (64, positions)
     assert runs(model, positions or 80)
     assert positions is None or not runs(model, positions + 1)
+
+
+def test_a_model_without_any_limit():
+    config = transformers.XLNetConfig(vocab_size=64, d_model=32, n_layer=2, n_head=2, d_inner=32)
+    model = transformers.XLNetForSequenceClassification(config).eval()
+    room = measure_room(model)
+    assert (room.tokens, room.positions, room.usual_positions) == (64, None, None)
+    assert runs(model, 80)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import inspect
 from dataclasses import asdict, fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -289,7 +290,7 @@ def test_prefix_states_that_froze_on_the_way_follow_the_training(config):
 
 
 def test_states_and_segments_follow_all_that_a_split_holds():
-    given = {
+    given: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 8]),
         "lengths": np.array([1, 3]),
         "targets": {"labels": np.array([0, 1])},
@@ -298,7 +299,7 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "pad_id": 0,
         "example_of": np.array([0, 1]),
     }
-    others = {
+    others: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 9]),
         "lengths": np.array([2, 2]),
         "targets": {"labels": np.array([1, 1])},
