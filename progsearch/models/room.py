@@ -140,8 +140,8 @@ class _Lookups(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         indices = self._indices(func, args)
-        # Those of tables of relative positions have a row for each token.
-        if indices is not None and indices.numel() == indices.shape[-1] >= _LENGTH:
+        # One row, or in XLNet one column; tables of relative positions are read by a square.
+        if indices is not None and indices.numel() == max(indices.shape, default=0) >= _LENGTH:
             self.seen.append((len(args[0]), indices.flatten()[:_LENGTH].tolist()))
         return func(*args, **(kwargs or {}))
 

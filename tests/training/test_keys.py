@@ -16,7 +16,14 @@ import pytest
 import torch
 
 from progsearch.cache import cache_dir
-from progsearch.config import METHODS, ContributionConfig, TaskConfig, method_of
+from progsearch.config import (
+    METHODS,
+    ContributionConfig,
+    Recipe,
+    RunConfig,
+    TaskConfig,
+    method_of,
+)
 from progsearch.contribution import ProbeSettings, contribution_scores_many
 from progsearch.contribution.scores import scoring
 from progsearch.models.loading import load_tokenizer
@@ -47,6 +54,20 @@ RUN_LEFT_OUT = {
 TASK_LEFT_OUT = {
     "name": "what files are called; for a task of GLUE see below",
     "data_dir": "refused for files; see below",
+}
+
+
+# Of a recipe: what decides which runs there are, and not what a run of a config gives.
+RECIPE_LEFT_OUT = {
+    **dict.fromkeys(("study", "storage", "address"), "where it is kept and run"),
+    **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),
+    **dict.fromkeys(("sampler", "candidates", "objectives", "seeds"), "which are chosen"),
+    **dict.fromkeys(("max_updated", "min_metric"), "which are chosen"),
+    **dict.fromkeys(("budget", "time_limit", "max_gpu_hours", "patience"), "how many"),
+    **dict.fromkeys(("scheduler",), "how far they are trained"),
+    **dict.fromkeys(("parallel", "gpus_per_trial"), "threads and hardware are in the keys"),
+    **dict.fromkeys(("reuse", "reuse_budget"), "whether the keys are used"),
+    **dict.fromkeys(("prefix_cache",), "decides how the same numbers are rounded, by 1e-6"),
 }
 
 
@@ -176,6 +197,12 @@ def test_segments_follow_every_field_of_the_stages(config):
         stages = (stage, last.model_copy(update={"start": stage.end}))
         keys[name] = key_of(config.model_copy(update={"stages": stages}))
     all_differ(keys, key_of(config))
+
+
+def test_a_recipe_has_nothing_else_that_decides_a_run():
+    in_runs = RunConfig.model_fields.keys() & Recipe.model_fields.keys()
+    assert in_runs == {"model", "task", "training"}
+    assert Recipe.model_fields.keys() == in_runs | RECIPE_LEFT_OUT.keys()
 
 
 def test_segments_follow_the_rest_of_the_run(config, files):
