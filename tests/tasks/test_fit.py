@@ -13,8 +13,9 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.models.loading import load_model
+from progsearch.models.room import Room
 from progsearch.tasks import load_task_for
-from progsearch.tasks.fit import check_known
+from progsearch.tasks.fit import check_known, fitted
 from progsearch.tasks.split import Split
 from tests.support.tiny import save_tiny
 
@@ -109,6 +110,13 @@ def test_positions_without_a_table_are_no_limit_and_it_is_said(
         "(max_position_embeddings)"
     ]
     trains(model, task)
+
+
+def test_a_row_that_its_type_does_not_cut_is_refused():
+    rows = Split(np.full(70, 5), np.array([70]), {"labels": np.array([0])})
+    room = Room(tokens=64, positions=64, usual_positions=None, token_types=None)
+    with pytest.raises(TaskError, match="own has a row of 70 tokens and the model 64 positions"):
+        fitted("own", {"train": rows}, transformers.ByT5Tokenizer(), room)
 
 
 # -- tokens --------------------------------------------------------------------------------------
