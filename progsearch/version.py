@@ -5,6 +5,10 @@ stored value means something else. Old entries are then not read any more. A con
 a method and a task type carry a ``version`` of their own beside these.
 """
 
+from __future__ import annotations
+
+import functools
+
 __version__ = "0.1.0"
 
 ENGINE_VERSION = 6
@@ -16,11 +20,22 @@ COSTS_VERSION = 1
 PROBE_VERSION = 1
 """Contribution scores: the same probe settings give another probe."""
 
+ROOM_VERSION = 1
+"""What fits into a model: the measurement itself changes."""
+
 RESCORING_VERSION = 2
 """Scores during training: the same state gets other scores."""
 
-TOKENS_VERSION = "1"
+TOKENS_VERSION = "2"
 """Tokenised data: the same texts and tokenizer give other tokens."""
 
 WEIGHTS_VERSION = 1
 """What is said of loaded weights: the same files and config get another remark, or are refused."""
+
+
+@functools.cache
+def libraries() -> tuple[str, ...]:
+    """The versions of the libraries whose numbers are stored; part of all keys of stored work."""
+    from importlib.metadata import version
+
+    return tuple(version(name) for name in ("torch", "transformers", "peft"))

@@ -41,9 +41,15 @@ class MethodSettings(Config):
         return {"name": self.name, **fields(self)}
 
     def own_fields(self) -> dict[str, Any]:
-        """The name and the settings: part of the keys of stored work."""
+        """The name and the settings, with the version if it was raised."""
         fields = self.model_dump()
         return fields if self.version == 1 else {**fields, "version": self.version}
+
+    @property
+    def identity(self) -> list[Any]:
+        """What tells the method and its settings from all others; part of the keys of work."""
+        kind = type(self)
+        return [f"{kind.__module__}.{kind.__qualname__}", self.own_fields()]
 
     @property
     def cost_key(self) -> str:

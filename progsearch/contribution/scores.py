@@ -29,8 +29,8 @@ from progsearch.models.loading import (
     load_tokenizer,
     model_fingerprint,
 )
-from progsearch.tasks import Split, TaskData, load_task
-from progsearch.version import PROBE_VERSION
+from progsearch.tasks import Split, TaskData, load_task_for
+from progsearch.version import PROBE_VERSION, libraries
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +86,18 @@ def contribution_scores_many(
     """
     settings = settings or ProbeSettings()
     wanted = {name: get_metric(name) for name in metrics}
-    tokenizer = load_tokenizer(model_ref)
-    data = load_task(task, tokenizer)
-    inspect_weights(model_ref, data.head, seed=seed, pad_token_id=tokenizer.pad_token_id)
+    data = load_task_for(model_ref, task)
+    pad_token_id = load_tokenizer(model_ref).pad_token_id
+    inspect_weights(model_ref, data.head, seed=seed, pad_token_id=pad_token_id)
     shared_key = [
-        PROBE_VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)
-    ]  # fmt: skip
+        PROBE_VERSION,
+        libraries(),
+        _device_name(device),
+        model_fingerprint(model_ref),
+        data.fingerprint,
+        seed,
+        asdict(settings),
+    ]
     paths = {
         name: cache_dir("contributions") / f"{content_key(*shared_key, *_identity(metric))}.json"
         for name, metric in wanted.items()
@@ -158,7 +164,7 @@ def make_probe(
     model_ref: str, data: TaskData, seed: int, device: str | None, settings: ProbeSettings
 ) -> Probe:
     """A new model, its head trained if that is new, and the examples to measure on."""
-    chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen_device = _chosen(device)
     model = load_model(
         model_ref,
         data.head,
@@ -177,6 +183,16 @@ def make_probe(
             )
         )
     return probe
+
+
+def _chosen(device: str | None) -> torch.device:
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _device_name(device: str | None) -> str:
+    """What decides how scores are rounded: each kind of GPU sums in an order of its own."""
+    chosen = _chosen(device)
+    return torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type
 
 
 def _probe(

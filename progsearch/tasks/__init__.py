@@ -1,7 +1,7 @@
 """Tasks: their data, their types and their metrics.
 
-`load_task` returns tokenised data for the nine GLUE tasks, the user's own files, any
-classification or regression data set of the hub, and the embedded demo.
+`load_task_for` returns tokenised data that fits a model, for the nine GLUE tasks, the user's own
+files, any classification or regression data set of the hub, and the embedded demo.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 from progsearch.tasks.sources.catalogue import task_names
 
 if TYPE_CHECKING:
-    from progsearch.tasks.loading import TaskData, load_task
+    from progsearch.tasks.loading import TaskData, load_task, load_task_for
     from progsearch.tasks.reading import check_task
     from progsearch.tasks.split import Split
 
-__all__ = ["Split", "TaskData", "check_task", "load_task", "task_names"]
+__all__ = ["Split", "TaskData", "check_task", "load_task", "load_task_for", "task_names"]
 
 _HOMES = {
     "Split": "split",
     "TaskData": "loading",
     "check_task": "reading",
     "load_task": "loading",
+    "load_task_for": "loading",
 }
 
 

@@ -12,10 +12,13 @@ import numpy as np
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
+from progsearch.models.loading import load_tokenizer
+from progsearch.models.room import Room, room_of
+from progsearch.tasks.fit import check_known, fitted, fitting_length
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
-from progsearch.tasks.tokenising import tokenizer_fingerprint
+from progsearch.tasks.tokenizer_identity import tokenizer_identity
 from progsearch.tasks.types import TASK_TYPES, TaskType
 
 if TYPE_CHECKING:
@@ -83,19 +86,36 @@ class TaskData:
 _loaded: dict[tuple[Any, ...], TaskData] = {}
 
 
-def load_task(config: TaskConfig, tokenizer: Any) -> TaskData:
+def load_task_for(model: str, config: TaskConfig) -> TaskData:
+    """Read and tokenise a task for a model, as `load_task`: what does not fit is cut or refused.
+
+    Args:
+        model: Alias, folder or hub name; its own tokenizer is used.
+        config: Which data to read, and how.
+
+    Raises:
+        ModelError: The model or its tokenizer cannot be loaded.
+        TaskError: The data is missing, cannot be used or does not fit the model.
+    """
+    head = read_task(config).head
+    tokenizer = load_tokenizer(model)
+    return load_task(config, tokenizer, room_of(model, head, tokenizer.pad_token_id))
+
+
+def load_task(config: TaskConfig, tokenizer: Any, room: Room | None = None) -> TaskData:
     """Read and tokenise a task; tokenised data is cached on disk, and in memory per process.
 
     Args:
         config: Which data to read, and how.
         tokenizer: A tokenizer with a padding token.
+        room: What fits into the model that is to read it, if it is known.
 
     Raises:
         TaskError: The data is missing or cannot be used.
     """
-    key = (config, file_times(config), tokenizer_fingerprint(tokenizer))
+    key = (config, file_times(config), tokenizer_identity(tokenizer), room)
     if key not in _loaded:
-        _loaded[key] = _load(config, tokenizer)
+        _loaded[key] = _load(config, tokenizer, room)
     return _loaded[key]
 
 
@@ -107,21 +127,25 @@ def _type_identity(kind: TaskType) -> tuple[Any, ...]:
     return kind.name, kind.version
 
 
-def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
+def _load(config: TaskConfig, tokenizer: Any, room: Room | None) -> TaskData:
     task = read_task(config)
     train = task.train
     if config.max_train_samples is not None and config.max_train_samples < len(train):
         strata = task.type.strata(train.answers)
         train = train.subset(spread_subset(len(train), strata, config.max_train_samples))
-    splits = {
-        name: task.type.encode(examples, tokenizer, config.max_length)
-        for name, examples in (
-            ("train", train),
-            ("validation", task.validation),
-            *task.extra_validation.items(),
-            *([("test", task.test)] if task.test else []),
-        )
-    }
+    examples = {"train": train, "validation": task.validation, **task.extra_validation}
+    if task.test:
+        examples["test"] = task.test
+
+    def encoded(max_length: int) -> dict[str, Split]:
+        encode = task.type.encode
+        return {name: encode(part, tokenizer, max_length) for name, part in examples.items()}
+
+    splits = encoded(config.max_length)
+    check_known(task.name, splits, tokenizer)
+    if room is not None:
+        length = fitting_length(splits, room)
+        splits = fitted(task.name, splits if length is None else encoded(length), tokenizer, room)
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     data = [task.metrics, task.head.label_names, parts, *task.head.identity]

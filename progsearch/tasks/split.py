@@ -185,18 +185,41 @@ class Split:
             example_of=self.example_of[rows],
         )
 
+    def without_token_types(self) -> Split:
+        """The same rows for a model that reads no token types."""
+        return Split(
+            self.ids,
+            self.lengths,
+            {name: values.numpy() for name, values in self.targets.items()},
+            per_token=self.per_token,
+            pad_id=self._pad_id,
+            example_of=self.example_of,
+        )
+
+    @property
+    def ids(self) -> np.ndarray:
+        """The token ids of all rows, one row after another."""
+        return self._ids.numpy()
+
+    @property
+    def n_token_types(self) -> int:
+        """One more than the largest token type; 0 if the rows have none."""
+        types = self._token_types
+        return 0 if types is None or not len(types) else int(types.max()) + 1
+
     def token_ids(self) -> Tensor:
         """The distinct token ids that batches may hold, including padding, ascending."""
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))
 
     def fingerprint(self) -> str:
-        """A hash of all data that batches contain."""
+        """A hash of all data that batches and metrics are made of."""
         digest = hashlib.sha256(str(self._pad_id).encode())
         for part in (self._ids, self._token_types):
             digest.update(b"" if part is None else part.numpy().tobytes())
         for name, values in self.targets.items():
-            if self.per_token or name != "labels":
-                digest.update(f"{name} {self.per_token}".encode())
+            usual = name == "labels" and values.dtype in (torch.int64, torch.float32)
+            if self.per_token or not usual:
+                digest.update(f"{name} {self.per_token} {values.dtype}".encode())
             digest.update(values.numpy().tobytes())
         digest.update(self.lengths.tobytes())
         if not np.array_equal(self.example_of, np.arange(len(self))):

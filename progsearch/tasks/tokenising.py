@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
 
-from progsearch.cache import cache_dir, content_key, sweep
+from progsearch.cache import cache_dir, sweep
 from progsearch.tasks.sources.hub_data import quiet_datasets
+from progsearch.tasks.tokenizer_identity import tokenizer_identity
 from progsearch.version import TOKENS_VERSION
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def tokenise(texts: Sequence[list[str]], tokenizer: Any, max_length: int) -> Tok
     if tokenizer.pad_token_id is None:
         raise ValueError("the tokenizer needs a padding token")
     max_length = min(max_length, tokenizer.model_max_length)
-    key = _key(texts, tokenizer_fingerprint(tokenizer), max_length)
+    key = _key(texts, tokenizer_identity(tokenizer), max_length)
     table = _mapped(texts, tokenizer, max_length, key)
     types = "token_type_ids"
     return Tokens(
@@ -57,32 +57,6 @@ def tokenise(texts: Sequence[list[str]], tokenizer: Any, max_length: int) -> Tok
         np.diff(_offsets(table["input_ids"])).astype(np.int64),
         _flat(table[types]) if types in table.column_names else None,
     )
-
-
-_vocabularies: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-
-
-def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """A hash of everything that determines a tokenizer's output."""
-    # Hashing the vocabulary is slow, so it is cached; a vocabulary can only grow.
-    if tokenizer not in _vocabularies:
-        _vocabularies[tokenizer] = content_key(_vocabulary(tokenizer))
-    return content_key(
-        type(tokenizer).__name__,
-        _vocabularies[tokenizer],
-        len(tokenizer),
-        tokenizer.model_input_names,
-        tokenizer.pad_token_id,
-    )
-
-
-def _vocabulary(tokenizer: Any) -> Any:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return [tokenizer.get_vocab(), repr(tokenizer.init_kwargs)]
-    state = json.loads(backend.to_str())
-    # These two are left over from the last call and are set in every call.
-    return {name: state[name] for name in state.keys() - {"truncation", "padding"}}
 
 
 def _key(texts: Sequence[list[str]], tokenizer_hash: str, max_length: int) -> str:

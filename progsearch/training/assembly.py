@@ -26,7 +26,8 @@ from progsearch.schedule import Schedule
 from progsearch.schedule.plan import Lineage, SegmentPlan
 from progsearch.schedule.rescoring import make_plan
 from progsearch.store import Store
-from progsearch.tasks import TaskData, load_task
+from progsearch.tasks import TaskData, load_task_for
+from progsearch.tasks.fit import fitted_tokenizer
 from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import PlannedBlocks, blocks_of
 from progsearch.training.segments import ENVIRONMENT
@@ -68,7 +69,7 @@ def assemble(
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     precision = resolve_precision(config.training.precision, chosen_device)
     tokenizer = load_tokenizer(config.model)
-    task = load_task(config.task, tokenizer)
+    task = load_task_for(config.model, config.task)
     task.prepare()
     seed, pad_token_id = config.training.seed, tokenizer.pad_token_id
     inspect_weights(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
@@ -95,7 +96,7 @@ def assemble(
     return Parts(
         config=config,
         device=chosen_device,
-        tokenizer=tokenizer,
+        tokenizer=fitted_tokenizer(tokenizer, task.splits()),
         task=task,
         model=model,
         plan=plan,
@@ -132,12 +133,14 @@ def _lineage(
     start: tuple[Any, ...] = (
         ENVIRONMENT,
         model_fingerprint(config.model),
-        config.method.own_fields(),
+        config.method.identity,
+        # How many threads add up decides how sums are rounded.
+        torch.get_num_threads(),
     )
     training = config.training.model_dump(mode="json") | {"precision": precision}
     return Lineage(
         # The same for every seed: a method does not change what the pre-trained model computes.
         pretrained=(*start, precision, hardware),
-        root=(*start, task.fingerprint, training, (hardware, torch.get_num_threads())),
+        root=(*start, task.fingerprint, training, hardware),
         plan=plan,
     )

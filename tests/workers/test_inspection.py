@@ -7,6 +7,7 @@ import signal
 import psutil
 import pytest
 
+from progsearch.config import method_of
 from progsearch.errors import ModelError, TaskError
 from progsearch.models import loading
 from progsearch.space.space import Space
@@ -77,3 +78,18 @@ def test_whoever_leaves_early_leaves_no_process_behind(tmp_path):
         assert len(processes()) == 1
         raise KeyError
     assert processes() == []
+
+
+def test_what_does_not_fit_the_model_is_said_before_the_first_trial(tmp_path):
+    recipe = tiny_recipe(tmp_path)
+    path = tmp_path / "validation.csv"
+    path.write_text(path.read_text() + " ".join(["good"] * 90) + ",good\n")
+    found = inspect_problem(recipe, [method_of()], ["depth"])
+    assert isinstance(found, Problem)
+    noted = "the longest example has 92 tokens and the model 64 positions: examples are cut to 64"
+    assert f"{noted} tokens" in found.remarks
+
+    path.write_text("text,label\n" + "zzz zzz bad,good\n" * 900 + "good,bad\n")
+    refused = inspect_problem(recipe, [method_of()], ["depth"])
+    assert isinstance(refused, TaskError)
+    assert "unknown to the tokenizer" in str(refused)

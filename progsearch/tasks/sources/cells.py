@@ -13,6 +13,19 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def decoded(values: list[Any]) -> list[Any]:
+    """The cells of a column; bytes that are UTF-8 as text, since some programs write it so."""
+    return [as_text(value) if isinstance(value, bytes) else value for value in values]
+
+
+def as_text(value: bytes) -> str | bytes:
+    """The text that the bytes are in UTF-8; if they are none, the bytes."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
 def number(value: Any) -> float | None:
     """The finite number in a cell; None if there is none."""
     try:

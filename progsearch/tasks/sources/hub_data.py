@@ -9,6 +9,7 @@ from typing import Any
 
 from progsearch.errors import TaskError
 from progsearch.models.hub import offline
+from progsearch.tasks.sources.cells import decoded
 from progsearch.tasks.sources.tables import Table
 
 
@@ -42,7 +43,7 @@ def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Tabl
 
 
 def _table(source: str, rows: Any) -> Table:
-    columns = {name: list(rows[name]) for name in rows.column_names}
+    columns = {name: decoded(list(rows[name])) for name in rows.column_names}
     declared = {name: getattr(feature, "names", None) for name, feature in rows.features.items()}
     classes = {name: tuple(names) for name, names in declared.items() if names}
     for column, names in classes.items():

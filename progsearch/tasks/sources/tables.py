@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from progsearch.errors import TaskError
+from progsearch.tasks.sources.cells import as_text, decoded
 
 # csv.QUOTE_MINIMAL and csv.QUOTE_NONE
 _Quoting = Literal[0, 3]
@@ -100,12 +101,18 @@ def read_glue_tsv(path: Path, header: Sequence[str] = ()) -> Table:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path} is not UTF-8 (byte {error.start}): convert it to UTF-8") from None
+    except UnicodeDecodeError:
+        line = _first_that_is_not_utf8(path)
+        raise TaskError(f"{path}, line {line} is not UTF-8: convert the file to UTF-8") from None
     except OSError as error:
         raise TaskError(f"{path} cannot be read: {error.strerror or error}") from None
     except csv.Error as error:
         raise TaskError(f"{path} cannot be read as a table: {error}") from None
+
+
+def _first_that_is_not_utf8(path: Path) -> int:
+    with path.open("rb") as lines:
+        return next(n for n, line in enumerate(lines, 1) if isinstance(as_text(line), bytes))
 
 
 def _delimited(path: Path, delimiter: str, quoting: _Quoting) -> Iterator[list[str]]:
@@ -173,9 +180,22 @@ def _read_json_lines(path: Path) -> Table:
                 raise TaskError(f"{path}, line {number} is not JSON: {error.msg}") from None
             if not isinstance(record, dict):
                 raise TaskError(f"{path}, line {number} must be an object such as {{...}}")
+            if "\\ud" in line.lower() and not _is_unicode(record):
+                raise TaskError(
+                    f"{path}, line {number} holds half of a character (an escape from \\ud800 to "
+                    "\\udfff without its other half): correct it or remove the line"
+                )
             records.append(record)
     names = list(dict.fromkeys(name for record in records for name in record))
     return Table(str(path), {name: [r.get(name) for r in records] for name in names})
+
+
+def _is_unicode(record: dict[str, Any]) -> bool:
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_parquet(path: Path) -> Table:
@@ -183,9 +203,23 @@ def _read_parquet(path: Path) -> Table:
     from pyarrow import parquet
 
     try:
-        return Table(str(path), parquet.read_table(path).to_pydict())
+        table = parquet.read_table(path)
     except pa.ArrowInvalid as error:
         raise TaskError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+    cells = map(_cells, table.columns)
+    return Table(str(path), dict(zip(table.column_names, cells, strict=True)))
+
+
+def _cells(column: Any) -> list[Any]:
+    """The cells of a column of Arrow; those that are not UTF-8 are bytes."""
+    import pyarrow as pa
+
+    try:
+        cells = column.to_pylist()
+    except UnicodeDecodeError:
+        # Arrow takes the writer's word for it that a text is UTF-8.
+        cells = column.cast(pa.large_binary()).to_pylist()
+    return decoded(cells)
 
 
 _READERS: dict[str, Callable[[Path], Table]] = {

@@ -59,6 +59,11 @@ def read_texts(table: Table, column: str) -> list[str]:
                 f"{table.source}, row {row} has no text in column {column!r}: add it or remove "
                 "the row"
             )
+        if isinstance(value, bytes):
+            raise TaskError(
+                f"{table.source}, row {row} is not UTF-8 in column {column!r}: correct it or "
+                "remove the row, or name a column of texts with --text-columns"
+            )
         if isinstance(value, (list, dict)):
             raise TaskError(
                 f"{table.source}, row {row} has a {type(value).__name__} in column {column!r}: "

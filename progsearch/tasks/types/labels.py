@@ -125,6 +125,11 @@ def _filled(table: Table, column: str) -> list[Any]:
                 f"{table.source}, row {row} has no label in column {column!r}: add it or remove "
                 "the row"
             )
+        if isinstance(value, bytes):
+            raise TaskError(
+                f"{table.source}, row {row} is not UTF-8 in column {column!r}: correct it or "
+                "remove the row"
+            )
     return values
 
 

@@ -59,6 +59,30 @@ def test_parquet(tmp_path):
     assert read_table(tmp_path / "a.parquet").columns == columns
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()])
+def test_parquet_with_texts_as_bytes(tmp_path, kind):
+    texts = ["a", "café \U0001f600", None]
+    column = pa.array([text and text.encode() for text in texts], pa.binary()).cast(kind)
+    parquet.write_table(pa.table({"text": column, "label": [0, 1, 0]}), tmp_path / "a.parquet")
+
+    assert read_table(tmp_path / "a.parquet").column("text") == texts
+
+
+def test_cells_of_parquet_that_are_not_utf8_stay_bytes(tmp_path):
+    image = pa.array([b"\x89PNG", b"a"])
+    text = pa.array([b"a", b"caf\xe9"]).view(pa.utf8())
+    parquet.write_table(pa.table({"image": image, "text": text}), tmp_path / "a.parquet")
+
+    columns = read_table(tmp_path / "a.parquet").columns
+    assert columns == {"image": [b"\x89PNG", "a"], "text": ["a", b"caf\xe9"]}
+
+
+def test_a_whole_character_of_two_escapes_is_text(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "\\ud83d\\ude00"}\n')
+
+    assert read_table(path).column("text") == ["\U0001f600"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -68,7 +92,13 @@ def test_parquet(tmp_path):
         ("a.csv", "text,label\n", "has no rows"),
         ("a.csv", "text,text\na,0\n", "two columns named 'text'"),
         ("a.csv", 'text,label\n"a,0\n', "cannot be read as a table"),
-        ("a.csv", b"text,label\nna\xefve,0\n", r"not UTF-8 \(byte 13\)"),
+        ("a.csv", b"text,label\nna\xefve,0\n", "line 2 is not UTF-8"),
+        # Far behind what is read at once.
+        ("a.csv", b"text,label\n" + b"a,0\n" * 9000 + b"na\xefve,0\n", "line 9002 is not UTF-8"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "na\xefve"}\n', "line 2 is not UTF-8"),
+        ("a.jsonl", '{"text": "a"}\n\n{"text": "\\ud83d"}\n', "line 3 holds half of a character"),
+        ("a.jsonl", '{"text": "a", "label": "x\\uDE00"}\n', "line 1 holds half of a character"),
+        ("a.jsonl", '{"text": [{"\\udfff": 1}]}\n', "line 1 holds half of a character"),
         ("a.tsv", "text\tlabel\na\tb\t0\n", "has 3 fields"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
         ("a.jsonl", "[1, 2]\n", "line 1 must be an object"),

@@ -68,6 +68,11 @@ def test_a_row_without_text_is_named(missing):
         read_texts(table(text=["a", missing]), "text")
 
 
+def test_bytes_that_are_not_utf8_are_named():
+    with pytest.raises(TaskError, match="data.csv, row 2 is not UTF-8 in column 'text'"):
+        read_texts(table(text=["a", b"caf\xe9"]), "text")
+
+
 def test_numbers_are_texts_and_lists_are_not():
     assert read_texts(table(text=[2024, "a"]), "text") == ["2024", "a"]
     with pytest.raises(TaskError, match="row 1 has a list in column 'text'"):

@@ -81,6 +81,11 @@ def test_a_row_without_label_is_named(missing, others):
         read([*others, missing])
 
 
+def test_a_label_that_is_not_utf8_is_named():
+    with pytest.raises(TaskError, match="train.csv, row 2 is not UTF-8 in column 'label'"):
+        read(["a", b"caf\xe9"])
+
+
 @pytest.mark.parametrize("word", ["high", "inf"])
 def test_a_word_among_numbers_is_named(word):
     with pytest.raises(

@@ -1,0 +1,242 @@
+"""Data that does not fit the model is cut with a note, or refused with both sizes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import transformers
+
+from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
+from progsearch.models.head import Head
+from progsearch.models.loading import load_model
+from progsearch.models.room import Room
+from progsearch.tasks import load_task_for
+from progsearch.tasks.fit import check_known, fitted
+from progsearch.tasks.split import Split
+from tests.support.tiny import save_tiny
+
+WORDS = ["good", "bad", "film", "plot", "cast"]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a task; each row is texts and a label."""
+
+    def write(columns="text,label", max_length=128, **splits):
+        paths = {}
+        for name, rows in splits.items():
+            path = tmp_path / f"{name}.csv"
+            path.write_text("\n".join([columns, *(",".join(row) for row in rows)]) + "\n")
+            paths[f"{name}_file"] = str(path)
+        return TaskConfig(name="own", max_length=max_length, **paths)
+
+    return write
+
+
+SHORT = [("good film", "good"), ("bad plot", "bad")] * 4
+PAIRS = [("good film", "bad cast", "good"), ("bad", "plot", "bad")] * 4
+
+
+def long(length):
+    """Rows whose longest has so many tokens, [CLS] and [SEP] among them."""
+    return [*SHORT, (" ".join(["good"] * (length - 2)), "good")]
+
+
+def model_of(folder, architecture="bert", tokenizer=None, words=WORDS, **overrides):
+    save_tiny(folder, words, architecture, **overrides)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def trains(ref, task):
+    """The model passes every row, in batches, forward and backward."""
+    model = load_model(ref, Head(2), pad_token_id=0)
+    for split in task.splits():
+        model(**split.batch(np.arange(len(split)))).loss.backward()
+
+
+# -- positions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("architecture", "overrides", "positions"),
+    [("bert", {}, 64), ("roberta", {"pad_token_id": 1}, 62), ("gpt2", {}, 64), ("opt", {}, 64)],
+)
+@pytest.mark.parametrize("where", ["train", "validation", "test"])
+def test_what_is_longer_than_the_model_reads_is_cut_in_every_split(
+    where, architecture, overrides, positions, tmp_path, write, caplog
+):
+    model = model_of(tmp_path / "model", architecture, **overrides)
+    rows = {"train": SHORT, "validation": SHORT, "test": SHORT} | {where: long(100)}
+    task = load_task_for(model, write(**rows))
+    assert max(int(split.lengths.max()) for split in task.splits()) == positions
+    assert caplog.messages == [
+        f"the longest example has 100 tokens and the model {positions} positions: examples are "
+        f"cut to {positions} tokens"
+    ]
+    trains(model, task)
+
+
+@pytest.mark.parametrize(("architecture", "most"), [("bert", 64), ("roberta", 63)])
+def test_what_fits_exactly_is_left(architecture, most, tmp_path, write, caplog):
+    model = model_of(tmp_path / "model", architecture)
+    task = load_task_for(model, write(train=long(most), validation=SHORT))
+    assert int(task.train.lengths.max()) == most
+    assert not caplog.messages
+    trains(model, task)
+
+
+def test_the_length_that_the_user_gives_may_cut_more(tmp_path, write, caplog):
+    model = model_of(tmp_path / "model")
+    task = load_task_for(model, write(train=long(100), validation=SHORT, max_length=16))
+    assert int(task.train.lengths.max()) == 16
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("architecture", ["deberta-v2", "llama", "modernbert"])
+def test_positions_without_a_table_are_no_limit_and_it_is_said(
+    architecture, tmp_path, write, caplog
+):
+    model = model_of(tmp_path / "model", architecture)
+    task = load_task_for(model, write(train=long(100), validation=SHORT))
+    assert int(task.train.lengths.max()) == 100
+    assert caplog.messages == [
+        "the longest example has 100 tokens; the model takes them, but was made for 64 "
+        "(max_position_embeddings)"
+    ]
+    trains(model, task)
+
+
+def test_a_row_that_its_type_does_not_cut_is_refused():
+    rows = Split(np.full(70, 5), np.array([70]), {"labels": np.array([0])})
+    room = Room(tokens=64, positions=64, usual_positions=None, token_types=None)
+    with pytest.raises(TaskError, match="own has a row of 70 tokens and the model 64 positions"):
+        fitted("own", {"train": rows}, transformers.ByT5Tokenizer(), room)
+
+
+# -- tokens --------------------------------------------------------------------------------------
+
+
+def test_a_vocabulary_larger_than_the_table(tmp_path, write):
+    words = [f"w{i}" for i in range(70)]
+    model = model_of(tmp_path / "model", words=words)
+    rows = [(f"{words[0]} {words[-1]}", "a"), (words[1], "b")] * 4
+    with pytest.raises(TaskError, match=r"ids up to 74 \('w69'\) and the model has 64 token emb"):
+        load_task_for(model, write(train=rows, validation=rows))
+    # It does no harm where the data does not use it.
+    rows = [(words[0], "a"), (words[1], "b")] * 4
+    trains(model, load_task_for(model, write(train=rows, validation=rows)))
+
+
+def test_a_padding_token_that_was_added_without_a_row(tmp_path, write):
+    vocabulary = {word: index for index, word in enumerate(["[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    vocabulary |= {f"w{i}": i for i in range(len(vocabulary), 64)}
+    backend = transformers.BertTokenizerFast(vocab=vocabulary).backend_tokenizer
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    tokenizer.add_special_tokens({"pad_token": "<new pad>"})
+    assert tokenizer.pad_token_id >= 64
+    model = model_of(tmp_path / "model", "llama", tokenizer)
+    with pytest.raises(TaskError, match=r"padding token '<new pad>' has the id \d+ and the model"):
+        load_task_for(model, write(train=SHORT, validation=SHORT))
+
+
+# -- token types ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("architecture", "overrides", "noted"),
+    [
+        ("roberta", {"type_vocab_size": 1}, True),
+        ("bert", {"type_vocab_size": 1}, True),
+        ("distilbert", {}, False),
+    ],
+)
+def test_token_types_that_the_model_does_not_have_are_left_out(
+    architecture, overrides, noted, tmp_path, write, caplog
+):
+    model = model_of(tmp_path / "model", architecture, **overrides)
+    task = load_task_for(model, write("one,two,label", train=PAIRS, validation=PAIRS))
+    assert all("token_type_ids" not in split.batch([0]) for split in task.splits())
+    said = ["the tokenizer gives 2 token types and the model has 1: they are left out"]
+    assert caplog.messages == (said if noted else [])
+    trains(model, task)
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "overrides"),
+    [("one,two,label", PAIRS, {}), ("text,label", SHORT, {"type_vocab_size": 1})],
+)
+def test_token_types_that_the_model_has_are_given(
+    columns, rows, overrides, tmp_path, write, caplog
+):
+    model = model_of(tmp_path / "model", **overrides)
+    task = load_task_for(model, write(columns, train=rows, validation=rows))
+    assert "token_type_ids" in task.train.batch([0])
+    assert not caplog.messages
+    trains(model, task)
+
+
+# -- unknown tokens ------------------------------------------------------------------------------
+
+
+def rows_with_unknown(share):
+    """Rows of ten words, of which so many in a hundred are unknown."""
+    words = ["zzz"] * share + ["good"] * (100 - share)
+    rows = [" ".join(words[i::10]) for i in range(10)]
+    return [(text, "ab"[i % 2]) for i, text in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [(0, None), (5, None), (6, "6 %"), (50, "50 %"), (51, "51%"), (100, "100%")],
+)
+def test_unknown_tokens_are_counted(share, message, tmp_path, write, caplog):
+    model = model_of(tmp_path / "model")
+    rows = rows_with_unknown(share)
+    config = write(train=rows, validation=rows)
+    if share > 50:
+        with pytest.raises(TaskError, match=f"{message} of the tokens of task own are unknown"):
+            load_task_for(model, config)
+        return
+    load_task_for(model, config)
+    text = "of the tokens of task own are unknown to the tokenizer ([UNK])"
+    assert caplog.messages == ([] if message is None else [f"{message} {text}"])
+
+
+def test_an_unknown_token_that_also_ends_texts_is_not_counted():
+    class Tokenizer:
+        unk_token = eos_token = "<|endoftext|>"
+        unk_token_id = eos_token_id = bos_token_id = 0
+        cls_token_id = sep_token_id = None
+
+    check_known("own", {"train": Split(np.zeros(4), np.array([4]), {})}, Tokenizer())
+
+
+def test_a_tokenizer_without_an_unknown_token_is_not_asked(tmp_path, write):
+    tokenizer = transformers.ByT5Tokenizer(extra_ids=0)
+    tokenizer.unk_token = None
+    model = model_of(tmp_path / "model", "bert", tokenizer, vocab_size=260)
+    assert len(load_task_for(model, write(train=SHORT, validation=SHORT)).train) == len(SHORT)
+
+
+# -- two tokenizers ------------------------------------------------------------------------------
+
+
+def test_copies_of_a_model_that_differ_in_their_tokenizer_get_their_own_tokens(tmp_path, write):
+    first = model_of(tmp_path / "first")
+    second = shutil.copytree(first, tmp_path / "second")
+    settings = json.loads((second / "tokenizer_config.json").read_text())
+    (second / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"truncation_side": "left"})
+    )
+    task = write(train=[("good good bad", "a"), ("film film plot", "b")] * 4, max_length=4)
+    for ref, words in ((first, {5}), (second, {5, 6}), (first, {5})):
+        data = load_task_for(str(ref), task)
+        assert words == {int(t) for t in data.train.ids if t in (5, 6)}
