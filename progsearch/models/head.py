@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 SEQUENCE = "AutoModelForSequenceClassification"
@@ -48,20 +46,3 @@ class Head:
         if self.problem_type is not None:
             settings["problem_type"] = self.problem_type
         return settings
-
-
-def saved_head(folder: Path) -> Head:
-    """The head of a model that `save_pretrained` wrote, as its ``config.json`` says.
-
-    Raises:
-        KeyError: It says neither.
-    """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (architecture,) = config["architectures"]
-    names = tuple(config.get("id2label", {}).values())
-    return Head(
-        n_outputs=len(names),
-        label_names=names,
-        auto_class="AutoModelFor" + architecture.partition("For")[2],
-        problem_type=config.get("problem_type"),
-    )

@@ -130,6 +130,32 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
     return model.eval()
 
 
+@functools.lru_cache
+def trained_head(ref: str) -> Head | None:
+    """The head that a model's files hold, as its config says; None: they hold the body alone.
+
+    Loaded with it, a model keeps all that its config says of the head.
+
+    Raises:
+        ModelError: The model's config cannot be loaded.
+    """
+    from transformers import AutoConfig
+
+    with _loading(ref, "config") as path:
+        config = AutoConfig.from_pretrained(path)
+    _, is_head, kind = (config.architectures or [""])[0].partition("For")
+    if not is_head:
+        return None
+    names = tuple(name for _, name in sorted(config.id2label.items()))
+    return Head(
+        n_outputs=len(names),
+        label_names=names,
+        auto_class=f"AutoModelFor{kind}",
+        problem_type=config.problem_type,
+        is_new=False,
+    )
+
+
 @contextmanager
 def _loading(ref: str, what: str) -> Iterator[str]:
     """Gives what to load for ``ref``; keeps transformers quiet and its errors to one sentence."""

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from progsearch.config import plain, write_yaml
+from progsearch.errors import ModelError
 from progsearch.methods import apply_method, merge_method
 from progsearch.models.anatomy import find_anatomy
-from progsearch.models.head import saved_head
-from progsearch.models.loading import load_model
+from progsearch.models.loading import load_model, trained_head
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
 from progsearch.version import __version__
@@ -73,6 +73,8 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
 def load_trained(folder: str | Path) -> PreTrainedModel:
     """The model that `save_run` wrote, with its adapters if it has any, in eval mode.
 
+    Its config is as it was saved: the names of the classes, the type of the problem.
+
     Args:
         folder: What ``progsearch train --output-dir`` was given.
 
@@ -83,7 +85,13 @@ def load_trained(folder: str | Path) -> PreTrainedModel:
     folder = Path(folder)
     config = read_config(folder / _SCHEDULE)
     weights = load_file(folder / _WEIGHTS)
-    model = load_model(str(folder), saved_head(folder))
+    head = trained_head(str(folder))
+    if head is None:
+        raise ModelError(
+            f"{folder / 'config.json'} names no model with a head; give a folder that "
+            "`progsearch train` wrote"
+        )
+    model = load_model(str(folder), head)
     if not config.method.merges:
         apply_method(model, find_anatomy(model), config.method)
         model.load_state_dict(weights)

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from progsearch import Schedule
+from progsearch.config import TaskConfig
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
-from progsearch.errors import ScheduleError, TrialFailed
+from progsearch.errors import ModelError, ScheduleError, TrialFailed
 from progsearch.schedule import Stage
 from progsearch.store import Store
 from progsearch.training import TrainingRun
@@ -219,6 +220,49 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
         plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
         with torch.no_grad():
             torch.testing.assert_close(plain(**split.batch(range(24))).logits, logits)
+
+
+def written(folder, labels):
+    """A task of a word a label, as many as there are ``labels``."""
+    rows = [
+        f"{'good' if i % 2 else 'bad'} w{i % len(labels)},{labels[i % len(labels)]}"
+        for i in range(4 * len(labels))
+    ]
+    file = folder / "train.csv"
+    file.write_text("\n".join(["text,label", *rows]) + "\n")
+    return TaskConfig(name="own", train_file=str(file), validation_file=str(file))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "problem"),
+    [
+        (["no", "yes"], ["no", "yes"], "single_label_classification"),
+        # What transformers would call them: it leaves such names out of the file.
+        (["LABEL_0", "LABEL_1"], ["LABEL_0", "LABEL_1"], "single_label_classification"),
+        ([f"c{i:02}" for i in range(12)], [f"c{i:02}" for i in range(12)], None),
+        ([0.25, 1.5, 3.0], ["LABEL_0"], "regression"),
+    ],
+)
+@pytest.mark.parametrize("method", ["full", "adapter"])
+def test_a_loaded_model_says_what_the_saved_one_says(tmp_path, labels, names, problem, method):
+    model = save_tiny(tmp_path / "model")
+    config = config_of((str(model), written(tmp_path, labels)), method=method, epochs=1)
+    with TrainingRun.from_config(config) as run:
+        save_run(run, tmp_path / "out")
+    loaded = load_trained(tmp_path / "out").config
+    assert loaded.id2label == run.model.config.id2label == dict(enumerate(names))
+    assert loaded.label2id == {name: index for index, name in enumerate(names)}
+    assert loaded.num_labels == len(names)
+    assert loaded.problem_type == run.model.config.problem_type
+    assert problem in (None, loaded.problem_type)
+
+
+def test_a_folder_without_a_head_is_not_loaded_as_a_trained_model(files, tmp_path):
+    with TrainingRun.from_config(config_of(files, epochs=1)) as run:
+        save_run(run, tmp_path / "out")
+    run.model.bert.save_pretrained(tmp_path / "out")
+    with pytest.raises(ModelError, match="names no model with a head"):
+        load_trained(tmp_path / "out")
 
 
 @pytest.mark.parametrize("steps", [1, 3])
