@@ -23,7 +23,12 @@ from progsearch.contribution.probe import Probe
 from progsearch.determinism import Determinism
 from progsearch.errors import MetricError
 from progsearch.models.anatomy import Anatomy, find_anatomy
-from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
+from progsearch.models.loading import (
+    load_model,
+    load_tokenizer,
+    model_fingerprint,
+    trained_head,
+)
 from progsearch.tasks import Split, TaskData, load_task
 from progsearch.version import PROBE_VERSION
 
@@ -80,7 +85,7 @@ def contribution_scores_many(
     """
     settings = settings or ProbeSettings()
     wanted = {name: get_metric(name) for name in metrics}
-    data = load_task(task, load_tokenizer(model_ref))
+    data = load_task(task, load_tokenizer(model_ref), trained_head(model_ref))
     shared_key = [
         PROBE_VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)
     ]  # fmt: skip

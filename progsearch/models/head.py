@@ -18,6 +18,8 @@ class Head:
         auto_class: The class of transformers that loads the model.
         problem_type: What transformers calls the loss; None: the model's own.
         is_new: Whether it is made for the task; else it comes with the pre-trained model.
+        replaces: Whether the weights of a head that the model's files hold are not used, since
+            it was trained for something else.
     """
 
     n_outputs: int
@@ -25,11 +27,13 @@ class Head:
     auto_class: str = SEQUENCE
     problem_type: str | None = None
     is_new: bool = True
+    replaces: bool = False
 
     @property
     def identity(self) -> tuple[str, ...]:
         """What tells it from a classifier of sequences with as many outputs; part of keys."""
-        return () if self.auto_class == SEQUENCE else (self.auto_class,)
+        kind = () if self.auto_class == SEQUENCE else (self.auto_class,)
+        return (*kind, "replaces") if self.replaces else kind
 
     def settings(self) -> dict[str, Any]:
         """What `from_pretrained` is told of it."""

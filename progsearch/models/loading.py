@@ -123,11 +123,31 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
         model: PreTrainedModel = auto_class.from_pretrained(
             path, dtype=torch.float32, **head.settings()
         )
+        if head.replaces:
+            torch.manual_seed(seed)
+            _replace_head(model, auto_class.from_config(model.config))
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
     # Nothing is generated in training: keeping keys and values would only cost memory.
     model.config.get_text_config().use_cache = False
     return model.eval()
+
+
+def _replace_head(model: PreTrainedModel, fresh: PreTrainedModel) -> None:
+    """Put the parameters of another model's head into ``model``.
+
+    Raises:
+        ModelError: The class of the model does not tell its head from its body.
+    """
+    if model.base_model is model:
+        raise ModelError(
+            f"{type(model).__name__} does not say which of its weights are the head, so the one "
+            "it was trained with cannot be replaced; give the pre-trained model without a head"
+        )
+    body = {id(parameter) for parameter in model.base_model.parameters()}
+    for parameter, new in zip(model.parameters(), fresh.parameters(), strict=True):
+        if id(parameter) not in body:
+            parameter.data.copy_(new.data)
 
 
 @functools.lru_cache

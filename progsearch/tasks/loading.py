@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from progsearch.config import TaskConfig
 from progsearch.models.head import Head
+from progsearch.tasks.examples import TextTask
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenising import tokenizer_fingerprint
+from progsearch.tasks.trained_head import fit_to_head
 from progsearch.tasks.types.base import TaskType
 
 if TYPE_CHECKING:
@@ -79,39 +81,45 @@ class TaskData:
 _loaded: dict[tuple[Any, ...], TaskData] = {}
 
 
-def load_task(config: TaskConfig, tokenizer: Any) -> TaskData:
+def load_task(config: TaskConfig, tokenizer: Any, trained: Head | None = None) -> TaskData:
     """Read and tokenise a task; tokenised data is kept on disk, and in memory per process.
 
     Args:
         config: Which data, and how it is read.
         tokenizer: A tokenizer with a padding token.
+        trained: The head that the model's files hold, if they hold one; see `trained_head`. The
+            classes are in its order, if it has the same.
 
     Raises:
         TaskError: The data is not there or cannot be used.
     """
-    key = (config, file_times(config), tokenizer_fingerprint(tokenizer))
+    key = (config, file_times(config), tokenizer_fingerprint(tokenizer), trained)
     if key not in _loaded:
-        _loaded[key] = _load(config, tokenizer)
+        _loaded[key] = _load(config, tokenizer, trained)
     return _loaded[key]
 
 
-def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
-    task = read_task(config)
-    train = task.train
-    if config.max_train_samples is not None and config.max_train_samples < len(train):
-        strata = task.type.strata(train.answers)
-        train = train.subset(spread_subset(len(train), strata, config.max_train_samples))
+def _load(config: TaskConfig, tokenizer: Any, trained: Head | None) -> TaskData:
+    task = fit_to_head(_with_fewer_rows(read_task(config), config.max_train_samples), trained)
     splits = {
         name: task.type.encode(examples, tokenizer, config.max_length)
         for name, examples in (
-            ("train", train),
+            ("train", task.train),
             ("validation", task.validation),
             *task.extra_validation.items(),
             *([("test", task.test)] if task.test else []),
         )
     }
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
-    identity = repr([task.metrics, task.head.label_names, parts, *task.head.identity])
+    identity = repr(
+        [
+            task.metrics,
+            task.head.label_names,
+            parts,
+            *task.head.identity,
+            *task.type.identity,
+        ]
+    )
     return TaskData(
         name=task.name,
         type=task.type,
@@ -123,3 +131,12 @@ def _load(config: TaskConfig, tokenizer: Any) -> TaskData:
         metrics=task.metrics,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
+
+
+def _with_fewer_rows(task: TextTask, most: int | None) -> TextTask:
+    """The task with at most so many training rows."""
+    train = task.train
+    if most is None or most >= len(train):
+        return task
+    strata = task.type.strata(train.answers)
+    return replace(task, train=train.subset(spread_subset(len(train), strata, most)))

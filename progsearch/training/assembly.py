@@ -16,7 +16,12 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
-from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
+from progsearch.models.loading import (
+    load_model,
+    load_tokenizer,
+    model_fingerprint,
+    trained_head,
+)
 from progsearch.schedule import Schedule
 from progsearch.schedule.plan import Lineage, SegmentPlan
 from progsearch.schedule.rescoring import make_plan
@@ -62,7 +67,7 @@ def assemble(
     """Load and prepare all parts of a run; see `TrainingRun.from_config`."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     tokenizer = load_tokenizer(config.model)
-    task = load_task(config.task, tokenizer)
+    task = load_task(config.task, tokenizer, trained_head(config.model))
     task.prepare()
     model = _load_model(config, task, tokenizer)
     anatomy = find_anatomy(model)

@@ -12,7 +12,12 @@ from progsearch.costs import ModelCost, PartCost
 from progsearch.costs.flops import measure_parts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
-from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
+from progsearch.models.loading import (
+    load_model,
+    load_tokenizer,
+    model_fingerprint,
+    trained_head,
+)
 from progsearch.tasks import load_task
 from progsearch.version import COSTS_VERSION
 
@@ -28,7 +33,7 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.
     """
     tokenizer = load_tokenizer(model)
-    data = load_task(task, tokenizer)
+    data = load_task(task, tokenizer, trained_head(model))
     mean_length = round(float(data.train.lengths.mean()))
     key = content_key(
         COSTS_VERSION,

@@ -35,6 +35,7 @@ def inspect_problem(
             default_learning_rate,
             load_tokenizer,
             model_fingerprint,
+            trained_head,
         )
         from progsearch.tasks import load_task
         from progsearch.training import describe
@@ -44,7 +45,8 @@ def inspect_problem(
     torch.set_num_threads(1)
     with _remarks() as remarks:
         try:
-            data = load_task(recipe.task, load_tokenizer(recipe.model))
+            tokenizer, trained = load_tokenizer(recipe.model), trained_head(recipe.model)
+            data = load_task(recipe.task, tokenizer, trained)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(

@@ -3,6 +3,7 @@ import weakref
 
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from progsearch import Schedule
 from progsearch.config import TaskConfig
@@ -215,8 +216,6 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
         name: metrics[name] for name in ("accuracy", "f1")
     }
     if method != "adapter":
-        from transformers import AutoModelForSequenceClassification
-
         plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
         with torch.no_grad():
             torch.testing.assert_close(plain(**split.batch(range(24))).logits, logits)
@@ -263,6 +262,42 @@ def test_a_folder_without_a_head_is_not_loaded_as_a_trained_model(files, tmp_pat
     run.model.bert.save_pretrained(tmp_path / "out")
     with pytest.raises(ModelError, match="names no model with a head"):
         load_trained(tmp_path / "out")
+
+
+@pytest.mark.parametrize("names", [("pos", "neg"), ("Neg", "POS")])
+def test_a_trained_head_scores_untrained_as_in_transformers(tmp_path, names):
+    """Its classes stand in its own order, whatever the order of ours."""
+    task = written(tmp_path, ["neg", "pos"])
+    model = save_tiny(tmp_path / "model")
+    run = TrainingRun.from_config(config_of((str(model), task), Schedule.full(3), epochs=8))
+    finish(run)
+    assert run.evaluate(run.task.validation) == {"accuracy": 1.0, "f1": 1.0}
+    network = run.model
+    order = [0, 1] if names[0].lower() == "neg" else [1, 0]
+    with torch.no_grad():
+        for parameter in network.classifier.parameters():
+            parameter.copy_(parameter[order].clone())
+    network.config.id2label = dict(enumerate(names))
+    network.config.label2id = {name: index for index, name in enumerate(names)}
+    network.save_pretrained(tmp_path / "trained")
+    run.tokenizer.save_pretrained(tmp_path / "trained")
+    head_only = Schedule.last_blocks(3, 0)
+    config = config_of((str(tmp_path / "trained"), task), head_only, epochs=1, learning_rate=1e-9)
+    with TrainingRun.from_config(config) as run:
+        assert run.evaluate(run.task.validation) == {"accuracy": 1.0, "f1": 1.0}
+        _, result = finish(run)
+        assert result.metrics == {"accuracy": 1.0, "f1": 1.0}
+        save_run(run, tmp_path / "out")
+    saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert [saved.config.id2label[index].lower() for index in (0, 1)] == [
+        name.lower() for name in names
+    ]
+    table = (tmp_path / "train.csv").read_text().splitlines()[1:]
+    texts, labels = zip(*(row.rsplit(",", 1) for row in table), strict=True)
+    with torch.no_grad():
+        logits = saved(**run.tokenizer(list(texts), padding=True, return_tensors="pt")).logits
+    said = [saved.config.id2label[index] for index in logits.argmax(-1).tolist()]
+    assert said == list(labels)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

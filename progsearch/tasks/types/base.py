@@ -43,7 +43,7 @@ class TaskType(ABC):
         description: One line.
         metrics: Every metric that tasks of this type can have.
 
-    A type holds no state: one object serves all tasks.
+    A type holds no state but what it is made with: one object may serve many tasks.
     """
 
     name: ClassVar[str]
@@ -67,6 +67,24 @@ class TaskType(ABC):
         Raises:
             TaskError: A column or a row cannot be used.
         """
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this object from one that is made without arguments; part of keys."""
+        return ()
+
+    def in_order(self, task: TextTask, order: Sequence[int]) -> TextTask | None:
+        """The same task with its classes in another order, for a head that was trained with them.
+
+        Args:
+            task: What `read` gave.
+            order: For each class in the new order its index in ``task.head.label_names``.
+
+        Returns:
+            The task with answers, names of classes and metrics in that order; None: this type
+            has but one order, so that the model gets a new head.
+        """
+        return None
 
     def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
         """The names of the metrics that fit a task."""

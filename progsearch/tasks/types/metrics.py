@@ -17,11 +17,11 @@ def all_finite(
     return {name: score_of(name) for name in names}
 
 
-def score(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
+def score(name: str, predictions: np.ndarray, labels: np.ndarray, *, positive: int = 1) -> float:
     """One metric of predicted classes or values.
 
-    ``f1`` is that of class 1, as GLUE has it; ``f1_macro`` the mean over classes. A correlation
-    with a constant does not exist and counts as 0.
+    ``f1`` is that of the class ``positive``, in GLUE 1; ``f1_macro`` the mean over classes. A
+    correlation with a constant does not exist and counts as 0.
     """
     # scikit-learn and scipy are loaded by the metrics that need them: together they would be a
     # tenth of what a worker loads before its first trial, and accuracy needs neither.
@@ -31,8 +31,8 @@ def score(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
         case "f1" | "f1_macro":
             from sklearn.metrics import f1_score
 
-            average = "macro" if name == "f1_macro" else "binary"
-            return float(f1_score(labels, predictions, average=average, zero_division=0.0))
+            how = {"average": "macro" if name == "f1_macro" else "binary", "pos_label": positive}
+            return float(f1_score(labels, predictions, zero_division=0.0, **how))
         case "matthews_correlation":
             from sklearn.metrics import matthews_corrcoef
 
