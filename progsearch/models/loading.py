@@ -180,16 +180,13 @@ def trained_head(ref: str) -> Head | None:
 def _loading(ref: str, what: str) -> Iterator[str]:
     """Gives what to load for ``ref``; keeps transformers quiet and its errors to one sentence."""
     from safetensors import SafetensorError
-    from transformers.utils import logging
 
     path = resolve_model(ref)
     is_local = Path(path).is_dir()
     is_offline = not is_local and offline()
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        yield path
+        with quiet_transformers():
+            yield path
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).strip().split("\n")[0].split()) or type(error).__name__
         if is_offline:
@@ -202,6 +199,18 @@ def _loading(ref: str, what: str) -> Iterator[str]:
         else:
             text = f"the {what} {ref} cannot be loaded from the hub: {reason}"
         raise ModelError(text + _meant(ref)) from error
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """While active, transformers shows neither progress bars nor advice."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:
@@ -229,6 +238,13 @@ def default_learning_rate(ref: str) -> float:
     with _loading(ref, "config") as path:
         width = AutoConfig.from_pretrained(path).get_text_config().hidden_size
     return float(f"{min(5e-4, 2e-4 * (384 / width) ** 2):.0e}")
+
+
+def forget_files() -> None:
+    """Read files anew from now on: some that were read have been written since."""
+    kept = (load_tokenizer, _pristine_model, trained_head, default_learning_rate)
+    for cached in (*kept, model_fingerprint):
+        cached.cache_clear()
 
 
 @functools.lru_cache

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from progsearch.config import Precision, RunConfig, plain
 from progsearch.costs import RunCost
 from progsearch.schedule import Schedule
@@ -130,7 +132,20 @@ class TrainingRun:
             split: Labelled examples; of tokens that the task's data hold until `finish`.
             precision: Of the forward passes; by default the training's.
         """
-        return self._evaluator.metrics(split, precision)
+        return self.task.evaluate(self.outputs(split, precision), split)
+
+    def outputs(self, split: Split, precision: Precision | None = None) -> np.ndarray:
+        """What the task keeps of the outputs of the model as it is now on ``split``.
+
+        Args:
+            split: As in `evaluate`.
+            precision: As in `evaluate`.
+
+        Returns:
+            In the order of the split: shape ``(rows, ...)``, or ``(tokens, ...)`` without
+            padding if targets are per token.
+        """
+        return self._evaluator.outputs(split, precision)
 
     @property
     def schedule(self) -> Schedule:
