@@ -37,7 +37,11 @@ def fit_to_head(task: TextTask, trained: Head | None) -> TextTask:
     order = _order(trained.label_names, head.label_names)
     if order is not None:
         return _in_order(task, trained, order)
-    if trained.label_names == _generic(trained.n_outputs) or _are_indices(head.label_names):
+    is_generic = trained.label_names == _generic(trained.n_outputs)
+    are_indices = _are_indices(head.label_names)
+    if is_generic and are_indices:
+        return task
+    if is_generic or are_indices:
         _log.warning(
             "the model's head was trained, and that its classes %s are the data's %s, in this "
             "order, is an assumption: their names do not say it",

@@ -53,9 +53,17 @@ def test_names_that_differ_in_case_alone_are_told_apart():
     assert (fitted.head.label_names, list(fitted.train.answers)) == (("a", "A"), [1, 0, 0, 1])
 
 
-@pytest.mark.parametrize("head", [None, trained("neg", "pos"), trained("NEG", "POS")])
-def test_what_stands_in_order_stays_as_it_is(head, caplog):
-    task = task_of("neg", "pos")
+@pytest.mark.parametrize(
+    ("names", "head"),
+    [
+        (("neg", "pos"), None),
+        (("neg", "pos"), trained("neg", "pos")),
+        (("neg", "pos"), trained("NEG", "POS")),
+        (("0", "1"), trained("LABEL_0", "LABEL_1")),
+    ],
+)
+def test_what_stands_in_order_stays_as_it_is(names, head, caplog):
+    task = task_of(*names)
     assert fit_to_head(task, head) is task
     assert not caplog.records
 
