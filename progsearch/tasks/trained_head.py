@@ -37,11 +37,7 @@ def fit_to_head(task: TextTask, trained: Head | None) -> TextTask:
     order = _order(trained.label_names, head.label_names)
     if order is not None:
         return _in_order(task, trained, order)
-    is_generic = trained.label_names == _generic(trained.n_outputs)
-    are_indices = _are_indices(head.label_names)
-    if is_generic and are_indices:
-        return task
-    if is_generic or are_indices:
+    if _are_generic(trained.label_names) or _are_indices(head.label_names):
         _log.warning(
             "the model's head was trained, and that its classes %s are the data's %s, in this "
             "order, is an assumption: their names do not say it",
@@ -77,6 +73,8 @@ def _with_new_head(task: TextTask, trained: Head) -> TextTask:
 
 def _order(trained: Sequence[str], names: Sequence[str]) -> list[int] | None:
     """Which of ``names`` each class of a trained head is; None if they are not the same names."""
+    if _are_generic(trained) and _are_indices(names):
+        return list(range(len(names)))
     for key in (str.strip, lambda name: name.strip().casefold()):
         places = {key(name): index for index, name in enumerate(names)}
         found = [places.get(key(name)) for name in trained]
@@ -86,9 +84,9 @@ def _order(trained: Sequence[str], names: Sequence[str]) -> list[int] | None:
     return None
 
 
-def _generic(n_outputs: int) -> tuple[str, ...]:
-    """The names that transformers gives to classes that have none."""
-    return tuple(f"LABEL_{index}" for index in range(n_outputs))
+def _are_generic(names: Sequence[str]) -> bool:
+    """Whether they are what transformers calls classes without names."""
+    return list(names) == [f"LABEL_{index}" for index in range(len(names))]
 
 
 def _are_indices(names: Sequence[str]) -> bool:
@@ -98,7 +96,7 @@ def _are_indices(names: Sequence[str]) -> bool:
 def _outputs_in_words(head: Head) -> str:
     if head.n_outputs == 1:
         return "one number"
-    if not head.label_names or head.label_names == _generic(head.n_outputs):
+    if not head.label_names or _are_generic(head.label_names):
         return f"{head.n_outputs} classes"
     return f"{head.n_outputs} classes: {_in_words(head.label_names)}"
 
