@@ -22,11 +22,13 @@ from progsearch.config.run import (
     with_seed,
 )
 from progsearch.config.sampler import SAMPLERS
+from progsearch.config.understood import Answers, Understood, UnderstoodSplit
 
 __all__ = [
     "DEFAULT_METHOD",
     "METHODS",
     "SAMPLERS",
+    "Answers",
     "Config",
     "ConfigT",
     "ContributionConfig",
@@ -43,6 +45,8 @@ __all__ = [
     "StageConfig",
     "TaskConfig",
     "TrainingConfig",
+    "Understood",
+    "UnderstoodSplit",
     "method_of",
     "parse",
     "plain",

@@ -13,6 +13,7 @@ from progsearch.config.named import name_in
 from progsearch.config.option import Option
 from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
+from progsearch.config.understood import Understood
 
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
 SchedulerName = Literal["freeze-thaw", "dominance", "mo-asha", "none"]
@@ -149,6 +150,9 @@ class Recipe(Config):
     prefix_cache: Annotated[
         bool, Option("", "Keep the output of frozen blocks (default: yes).")
     ] = True
+    understood: Understood | None = Field(
+        default=None, description="of the data; written by a search, not read"
+    )
 
     @model_validator(mode="after")
     def _check_objectives(self) -> Recipe:

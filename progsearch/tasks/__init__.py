@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from progsearch.tasks.loading import TaskData, load_task
     from progsearch.tasks.reading import check_task
     from progsearch.tasks.split import Split
+    from progsearch.tasks.understanding import understand
 
-__all__ = ["Split", "TaskData", "check_task", "load_task", "task_names"]
+__all__ = ["Split", "TaskData", "check_task", "load_task", "task_names", "understand"]
 
 _HOMES = {
     "Split": "split",
     "TaskData": "loading",
     "check_task": "reading",
     "load_task": "loading",
+    "understand": "understanding",
 }
 
 

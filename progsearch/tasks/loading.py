@@ -10,7 +10,7 @@ import numpy as np
 
 from progsearch.config import TaskConfig
 from progsearch.models.head import Head
-from progsearch.tasks.examples import Examples, TextTask
+from progsearch.tasks.examples import TextTask
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
@@ -33,7 +33,7 @@ class TaskData:
         validation: What runs are compared on.
         extra_validation: Further validation sets by name (MNLI: ``mismatched``).
         test: For the end; only if there are labelled test examples.
-        validation_examples: What `validation` was made from.
+        examples: What was tokenised.
         head: What it asks of a model's head.
         metrics: Names of the metrics, the primary one first.
         fingerprint: A hash of the tokenised data and the metrics.
@@ -45,7 +45,7 @@ class TaskData:
     validation: Split
     extra_validation: dict[str, Split]
     test: Split | None
-    validation_examples: Examples
+    examples: TextTask
     head: Head
     metrics: tuple[str, ...]
     fingerprint: str
@@ -129,7 +129,7 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None) -> TaskData:
         validation=splits.pop("validation"),
         test=splits.pop("test", None),
         extra_validation=splits,
-        validation_examples=task.validation,
+        examples=task,
         head=task.head,
         metrics=task.metrics,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],

@@ -47,7 +47,7 @@ def check_saved(
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = load().to(device)
-    split = task.type.encode(task.validation_examples, tokenizer, max_length)
+    split = task.type.encode(task.examples.validation, tokenizer, max_length)
     if split.fingerprint() != task.validation.fingerprint():
         raise NothingUsable(
             f"the tokenizer that was saved in {folder} gives other tokens than the one the model "

@@ -37,7 +37,7 @@ def inspect_problem(
             model_fingerprint,
             trained_head,
         )
-        from progsearch.tasks import load_task
+        from progsearch.tasks import load_task, understand
         from progsearch.training import describe
 
         # All of this stays, and the process is here for nothing else.
@@ -47,6 +47,7 @@ def inspect_problem(
         try:
             tokenizer, trained = load_tokenizer(recipe.model), trained_head(recipe.model)
             data = load_task(recipe.task, tokenizer, trained)
+            understood = understand(data, recipe.task, tokenizer)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
@@ -57,25 +58,32 @@ def inspect_problem(
                 metric=data.metric,
                 majority=data.majority(),
                 fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
-                remarks=tuple(remarks),
+                remarks=tuple(text for _, text in remarks),
+                understood=understood.model_copy(update={"doubts": _doubts(remarks)}),
             )
         except ProgsearchError as error:
             return error
 
 
 @contextmanager
-def _remarks() -> Iterator[list[str]]:
-    """What is logged of how the data is read, for the user to see."""
-    messages: list[str] = []
+def _remarks() -> Iterator[list[tuple[int, str]]]:
+    """What is logged of how the data is read, for the user to see, and at which level."""
+    remarks: list[tuple[int, str]] = []
     handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: remarks.append(  # type: ignore[method-assign]
+        (record.levelno, record.getMessage())
+    )
     logger = logging.getLogger("progsearch.tasks")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        yield messages
+        yield remarks
     finally:
         logger.removeHandler(handler)
+
+
+def _doubts(remarks: Sequence[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(text for level, text in remarks if level >= logging.WARNING)
 
 
 if __name__ == "__main__":

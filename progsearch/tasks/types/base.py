@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from progsearch.config import TaskConfig
+from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
@@ -141,6 +141,10 @@ class TaskType(ABC):
         Returns:
             The metrics by name; all NaN if an output is not finite.
         """
+
+    def answers(self, split: Split, head: Head) -> Answers:
+        """What is to be predicted in a split, for people."""
+        return Answers()
 
     def constant(self, name: str, split: Split) -> float | None:
         """The metric of the best answer that is always the same; None if that has no score."""

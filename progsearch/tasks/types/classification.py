@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from progsearch.config import TaskConfig
+from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
@@ -95,6 +95,11 @@ class Classification(TextType):
         """See `TaskType.evaluate`; ``kept`` are logits, shape ``(rows, classes)``."""
         labels = split.targets["labels"].numpy()
         return all_finite(names, kept, lambda n: self._score(n, kept.argmax(axis=-1), labels))
+
+    def answers(self, split: Split, head: Head) -> Answers:
+        """See `TaskType.answers`."""
+        counts = np.bincount(split.targets["labels"].numpy(), minlength=head.n_outputs)
+        return Answers(classes=dict(zip(head.label_names, counts.tolist(), strict=True)))
 
     def constant(self, name: str, split: Split) -> float | None:
         """For accuracy the share of the most frequent class; None for correlations."""
