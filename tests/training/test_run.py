@@ -22,7 +22,7 @@ from tests.support.runs import (
     three_stages,
     weights,
 )
-from tests.support.tiny import save_tiny
+from tests.support.tiny import name_classes, save_tiny
 
 
 def test_a_run_learns_and_reports_each_epoch(files):
@@ -272,14 +272,8 @@ def test_a_trained_head_scores_untrained_as_in_transformers(tmp_path, names):
     run = TrainingRun.from_config(config_of((str(model), task), Schedule.full(3), epochs=8))
     finish(run)
     assert run.evaluate(run.task.validation) == {"accuracy": 1.0, "f1": 1.0}
-    network = run.model
-    order = [0, 1] if names[0].lower() == "neg" else [1, 0]
-    with torch.no_grad():
-        for parameter in network.classifier.parameters():
-            parameter.copy_(parameter[order].clone())
-    network.config.id2label = dict(enumerate(names))
-    network.config.label2id = {name: index for index, name in enumerate(names)}
-    network.save_pretrained(tmp_path / "trained")
+    name_classes(run.model, names, [0, 1] if names[0] == "Neg" else [1, 0])
+    run.model.save_pretrained(tmp_path / "trained")
     run.tokenizer.save_pretrained(tmp_path / "trained")
     head_only = Schedule.last_blocks(3, 0)
     config = config_of((str(tmp_path / "trained"), task), head_only, epochs=1, learning_rate=1e-9)
