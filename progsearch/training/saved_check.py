@@ -46,7 +46,7 @@ def check_saved(
     """
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = load().to(device)
+        model = load()
     split = task.type.encode(task.examples.validation, tokenizer, max_length)
     if split.fingerprint() != task.validation.fingerprint():
         raise NothingUsable(
@@ -54,7 +54,11 @@ def check_saved(
             "was trained with, so its metrics are not written; the model is kept, load the "
             "tokenizer of the pre-trained model with it"
         )
-    found = _outputs(model, tokenizer, task, split, device)
+    try:
+        found = _outputs(model.to(device), tokenizer, task, split)
+    except torch.OutOfMemoryError:
+        # The trained model and what its optimizer keeps still lie on the GPU.
+        found = _outputs(model.to("cpu"), tokenizer, task, split)
     differing = _differing_rows(found, outputs, split)
     if differing:
         here, there = (task.evaluate(kept, split)[task.metric] for kept in (outputs, found))
@@ -72,7 +76,6 @@ def _outputs(
     tokenizer: PreTrainedTokenizerBase,
     task: TaskData,
     split: Split,
-    device: torch.device,
 ) -> np.ndarray:
     kept = []
     for start in range(0, len(split), _ROWS):
@@ -82,7 +85,9 @@ def _outputs(
             for name in ("input_ids", "token_type_ids")
             if name in rows[0]
         }
-        batch = tokenizer.pad(features, return_attention_mask=True, return_tensors="pt").to(device)
+        batch = tokenizer.pad(features, return_attention_mask=True, return_tensors="pt").to(
+            model.device
+        )
         output = task.keep(model(**batch))
         kept.append(output[batch["attention_mask"].bool()] if split.per_token else output)
     return torch.cat(kept).cpu().numpy()

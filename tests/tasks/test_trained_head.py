@@ -11,6 +11,7 @@ from progsearch.tasks import load_task
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.trained_head import fit_to_head
 from progsearch.tasks.types import TASK_TYPES
+from progsearch.tasks.types.classification import Classification
 from tests.e2e.toy_task_type import TokensModulo3
 
 
@@ -136,6 +137,19 @@ def test_f1_stays_that_of_the_same_class(tmp_path, tokenizer):
         constant = ours.type.constant(metric, ours.validation)
         assert theirs.type.constant(metric, theirs.validation) == constant
     assert ours.fingerprint != theirs.fingerprint
+
+
+def test_what_a_type_was_made_with_is_part_of_the_fingerprint(tmp_path, tokenizer, monkeypatch):
+    assert Classification().identity == Classification(1).identity != Classification(0).identity
+    prints = []
+    for number in range(2):
+        # A copy, since a process loads a file once.
+        file = tmp_path / f"train-{number}.csv"
+        file.write_text("text,label\n" + "good,pos\nbad,neg\n" * 4)
+        config = TaskConfig(name="own", train_file=str(file), validation_file=str(file))
+        prints.append(load_task(config, tokenizer).fingerprint)
+        monkeypatch.setattr(Classification, "identity", ("positive 0",))
+    assert prints[0] != prints[1]
 
 
 def test_a_new_head_has_a_fingerprint_of_its_own(tmp_path, tokenizer):

@@ -11,7 +11,7 @@ from progsearch.errors import NothingUsable
 from progsearch.schedule import Schedule
 from progsearch.training import TrainingRun, load_trained, save_run, saved_check
 from tests.support.plugins import write_plugin
-from tests.support.runs import config_of, finish
+from tests.support.runs import DEVICE, config_of, finish
 from tests.support.tiny import save_tiny
 
 # The texts differ in length, so that batches of 32 are padded.
@@ -105,7 +105,7 @@ def test_rows_that_padding_changes_are_seen(made, tmp_path, monkeypatch):
     finish(run)
     plain_outputs = saved_check._outputs
 
-    def outputs(model, tokenizer, task, split, device):
+    def outputs(model, tokenizer, task, split):
         weight = model.get_input_embeddings().weight
 
         def forward(module, ids):
@@ -114,11 +114,26 @@ def test_rows_that_padding_changes_are_seen(made, tmp_path, monkeypatch):
             return found.roll(1, -1) if is_padded else found
 
         monkeypatch.setattr(torch.nn.Embedding, "forward", forward)
-        return plain_outputs(model, tokenizer, task, split, device)
+        return plain_outputs(model, tokenizer, task, split)
 
     monkeypatch.setattr(saved_check, "_outputs", outputs)
     with pytest.raises(NothingUsable, match="gives other outputs in transformers"):
         save_run(run, tmp_path / "out")
+
+
+def test_a_full_gpu_does_not_cost_the_metrics(made, tmp_path, monkeypatch):
+    plain_outputs, devices = saved_check._outputs, []
+
+    def outputs(model, tokenizer, task, split):
+        devices.append(model.device.type)
+        if len(devices) == 1:
+            raise torch.OutOfMemoryError
+        return plain_outputs(model, tokenizer, task, split)
+
+    monkeypatch.setattr(saved_check, "_outputs", outputs)
+    saved(made(), tmp_path / "out")
+    assert devices == [DEVICE.type, "cpu"]
+    assert (tmp_path / "out" / "metrics.json").is_file()
 
 
 def test_another_tokenizer_is_seen(made, tmp_path, monkeypatch):
