@@ -42,13 +42,18 @@ def train(
         )
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.formatting import in_words, percent
+    from progsearch.tasks import understand
     from progsearch.training import TrainingRun, save_run
 
     keep_freed_memory()
     run = TrainingRun.from_config(config)
     stages = run.schedule.to_dicts()
+    # It logs what makes the metric blind, which is shown in any case.
+    understood = understand(run.task, config.task, run.tokenizer)
     show = not (json or quiet)
     if show:
+        for line in filter(None, (understood.columns, *understood.lines())):
+            typer.echo(line)
         typer.echo(
             f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
             f"fine-tuning's parameter updates: {in_words(stages, run.schedule.n_blocks)}"

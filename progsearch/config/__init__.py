@@ -23,11 +23,13 @@ from progsearch.config.run import (
 )
 from progsearch.config.sampler import SAMPLERS
 from progsearch.config.storage_url import StorageUrl
+from progsearch.config.understood import Answers, Understood, UnderstoodSplit
 
 __all__ = [
     "DEFAULT_METHOD",
     "METHODS",
     "SAMPLERS",
+    "Answers",
     "Config",
     "ConfigT",
     "ContributionConfig",
@@ -45,6 +47,8 @@ __all__ = [
     "StorageUrl",
     "TaskConfig",
     "TrainingConfig",
+    "Understood",
+    "UnderstoodSplit",
     "method_of",
     "parse",
     "plain",

@@ -14,6 +14,7 @@ from progsearch.config.option import Option
 from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
+from progsearch.config.understood import Understood
 
 # "metric" is the task's primary metric, not a contribution metric.
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
@@ -157,6 +158,9 @@ class Recipe(Config):
     prefix_cache: Annotated[
         bool, Option("", "Keep the output of frozen blocks (default: yes).")
     ] = True
+    understood: Understood | None = Field(
+        default=None, description="of the data; written by a search, not read"
+    )
 
     @model_validator(mode="after")
     def _check_objectives(self) -> Recipe:

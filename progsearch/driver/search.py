@@ -35,6 +35,7 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
         ready(recipe, space.methods(), space.metrics(), view) as found,
     ):
         recipe = _with_learning_rate(recipe, found.problem.learning_rate)
+        recipe = recipe.model_copy(update={"understood": found.problem.understood})
         references = make_references(space.default(recipe.training), recipe, found.problem)
         info = _info(prepared, found.problem, references)
         folder = create_study(recipe, prepared.studies_dir, info)

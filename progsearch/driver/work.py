@@ -55,6 +55,8 @@ def ready(
         problem = answer(found)
         for remark in problem.remarks:
             view.note(remark)
+        for line in problem.understood.lines() if problem.understood else ():
+            view.note(line)
         yield Ready(problem, found)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 SEQUENCE = "AutoModelForSequenceClassification"
@@ -20,6 +18,8 @@ class Head:
         auto_class: The class of transformers that loads the model.
         problem_type: The name of the loss in transformers; None for the model's own loss.
         is_new: Whether it is new for the task; otherwise it comes with the pre-trained model.
+        replaces: Whether the weights of a head that the model's files hold are not used, since
+            it was trained for something else.
     """
 
     n_outputs: int
@@ -27,11 +27,13 @@ class Head:
     auto_class: str = SEQUENCE
     problem_type: str | None = None
     is_new: bool = True
+    replaces: bool = False
 
     @property
     def identity(self) -> tuple[str, ...]:
         """Part of keys: empty for a sequence classifier, otherwise the class that loads it."""
-        return () if self.auto_class == SEQUENCE else (self.auto_class,)
+        kind = () if self.auto_class == SEQUENCE else (self.auto_class,)
+        return (*kind, "replaces") if self.replaces else kind
 
     def settings(self) -> dict[str, Any]:
         """The arguments for `from_pretrained`."""
@@ -48,20 +50,3 @@ class Head:
         if self.problem_type is not None:
             settings["problem_type"] = self.problem_type
         return settings
-
-
-def saved_head(folder: Path) -> Head:
-    """The head of a model that `save_pretrained` wrote, from its ``config.json``.
-
-    Raises:
-        KeyError: The file does not name the architecture.
-    """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (architecture,) = config["architectures"]
-    names = tuple(config.get("id2label", {}).values())
-    return Head(
-        n_outputs=len(names),
-        label_names=names,
-        auto_class="AutoModelFor" + architecture.partition("For")[2],
-        problem_type=config.get("problem_type"),
-    )

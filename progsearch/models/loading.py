@@ -167,11 +167,16 @@ class _Loaded:
 @functools.lru_cache(maxsize=_KEPT_MODELS)
 def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -> _Loaded:
     import torch
+    import transformers
 
     with _loading(ref, "model") as path, torch.random.fork_rng(devices=[]):
         check_weights(path)
         torch.manual_seed(seed)
         model, remark = load_checked(path, head)
+        if head.replaces:
+            torch.manual_seed(seed)
+            auto_class = getattr(transformers, head.auto_class)
+            _replace_head(model, auto_class.from_config(model.config))
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
     # Training generates no text, so caching keys and values would only cost memory.
@@ -179,19 +184,58 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
     return _Loaded(model.eval(), remark)
 
 
+def _replace_head(model: PreTrainedModel, fresh: PreTrainedModel) -> None:
+    """Put the parameters of another model's head into ``model``.
+
+    Raises:
+        ModelError: The class of the model does not tell its head from its body.
+    """
+    if model.base_model is model:
+        raise ModelError(
+            f"{type(model).__name__} does not say which of its weights are the head, so the one "
+            "it was trained with cannot be replaced; give the pre-trained model without a head"
+        )
+    body = {id(parameter) for parameter in model.base_model.parameters()}
+    for parameter, new in zip(model.parameters(), fresh.parameters(), strict=True):
+        if id(parameter) not in body:
+            parameter.data.copy_(new.data)
+
+
+@functools.lru_cache
+def trained_head(ref: str) -> Head | None:
+    """The head that a model's files hold, as its config says; None: they hold the body alone.
+
+    Loaded with it, a model keeps all that its config says of the head.
+
+    Raises:
+        ModelError: The model's config cannot be loaded.
+    """
+    from transformers import AutoConfig
+
+    with _loading(ref, "config") as path:
+        config = AutoConfig.from_pretrained(path)
+    _, is_head, kind = (config.architectures or [""])[0].partition("For")
+    if not is_head:
+        return None
+    names = tuple(name for _, name in sorted(config.id2label.items()))
+    return Head(
+        n_outputs=len(names),
+        label_names=names,
+        auto_class=f"AutoModelFor{kind}",
+        problem_type=config.problem_type,
+        is_new=False,
+    )
+
+
 @contextmanager
 def _loading(ref: str, what: str) -> Iterator[str]:
     """Yields what to load for ``ref``; silences transformers and shortens its errors."""
-    from transformers.utils import logging
-
     path = resolve_model(ref)
     is_local = os.path.isdir(path)
     is_offline = not is_local and offline()
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        yield path
+        with quiet_transformers():
+            yield path
     except ProgsearchError:
         raise
     # Whatever a user's file makes pickle, safetensors or tokenizers raise; the last is a bare one.
@@ -208,6 +252,18 @@ def _loading(ref: str, what: str) -> Iterator[str]:
         else:
             text = f"the {what} {ref} cannot be loaded from the hub: {reason}"
         raise ModelError(text + _meant(ref)) from error
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """While active, transformers shows neither progress bars nor advice."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:
@@ -249,6 +305,13 @@ def default_learning_rate(ref: str) -> float:
             AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config().hidden_size
         )
     return float(f"{min(5e-4, 2e-4 * (384 / width) ** 2):.0e}")
+
+
+def forget_files() -> None:
+    """Read files anew from now on: some that were read have been written since."""
+    kept = (load_tokenizer, _pristine_model, trained_head, default_learning_rate)
+    for cached in (*kept, model_fingerprint):
+        cached.cache_clear()
 
 
 @functools.lru_cache

@@ -15,10 +15,11 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from progsearch.config import Recipe
+from progsearch.config import Recipe, plain
 from progsearch.report.comparison import confirmed
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.importance import Importance, importance_of
+from progsearch.report.indistinct import indistinct
 from progsearch.report.reuse import Reuse
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.dominance import corner, directions, hypervolume
@@ -214,6 +215,8 @@ class StudyReport:
             "split": self.split,
             "majority": self.majority,
             "note": self.note,
+            "understood": self.recipe.understood and plain(self.recipe.understood),
+            "indistinct": indistinct(self.usable, self.metric),
             "objectives": self.objectives,
             "directions": directions(len(self.objectives)),
             "baselines": [trial.to_dict() for trial in self.baselines],
@@ -227,7 +230,7 @@ class StudyReport:
             "contributions": self.contributions,
             "n_blocks": self.n_blocks,
             "parameters": self.parameters,
-            "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
+            "recipe": plain(self.recipe.model_copy(update={"understood": None})),
         }
         return {key: finite(value) for key, value in data.items()}
 

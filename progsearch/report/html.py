@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from progsearch.report import figures, html_parts
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.data import StudyReport
+from progsearch.report.indistinct import indistinct
 from progsearch.version import __version__
 
 _ABOUT_FRONT = {
@@ -44,6 +45,14 @@ def page(report: StudyReport) -> str:
 
 def _sections(report: StudyReport) -> list[str]:
     sections = _results(report) if report.usable else [_section("No trial has a result yet")]
+    if report.recipe.understood:
+        sections.append(
+            _section(
+                "What was understood of the data",
+                "",
+                html_parts.understood(report.recipe.understood),
+            )
+        )
     if report.usable:
         sections.append(_importance(report))
     if report.contributions:
@@ -96,7 +105,10 @@ def _results(report: StudyReport) -> list[str]:
             _figure(figures.front_figure(report)) + html_parts.table(report),
         ),
         *([_confirmed(report, report.confirmed)] if report.confirmed else []),
-        _section("Limits of these numbers", report.note),
+        _section(
+            "Limits of these numbers",
+            " ".join(filter(None, (indistinct(report.usable, report.metric), report.note))),
+        ),
         _section(
             "Use a schedule",
             "The first command writes a schedule as a config file; the second trains the final "

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from html import escape
 
+from progsearch.config import Understood
 from progsearch.errors import StudyError
 from progsearch.report import stopped
 from progsearch.report.confirmation import Confirmed
@@ -202,6 +203,29 @@ def stops(report: StudyReport) -> str:
         '<div class="scroll"><table><thead><tr><th>trial</th><th>at</th>'
         f'<th class="number">{escape(metric)} then</th><th class="number">updated</th>'
         f'<th class="wide">trained</th></tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def understood(data: Understood) -> str:
+    """The columns of the data, what is doubtful of it, and a row for each split."""
+
+    def share(number: float | None) -> str:
+        return "" if number is None else percent(number)
+
+    body = "".join(
+        f'<tr><td class="name">{escape(name)}</td><td class="number">{split.rows:,}</td>'
+        f'<td class="wide">{escape(str(split.answers))}</td>'
+        f'<td class="number">{share(split.unknown)}</td>'
+        f'<td class="number">{share(split.cut)}</td></tr>'
+        for name, split in data.splits.items()
+    )
+    read = ", ".join(filter(None, (data.type, data.columns)))
+    doubts = "".join(f'<p class="about">Note: {escape(doubt)}.</p>' for doubt in data.doubts)
+    return (
+        f'<p class="about">Read as {escape(read)}.</p>{doubts}'
+        '<div class="scroll"><table><thead><tr><th>split</th><th class="number">rows</th>'
+        '<th class="wide">answers</th><th class="number">unknown tokens</th>'
+        f'<th class="number">tokens cut off</th></tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from progsearch.config import Understood
 from progsearch.costs import ModelCost
 
 
@@ -20,6 +21,7 @@ class Problem:
         majority: The metric of a constant answer; None if that has no score.
         fingerprint: Identifies the model's weights and the task's data.
         remarks: Notes for the user on how the data was read.
+        understood: What was understood of the data; None in a problem that is made up.
     """
 
     costs: dict[str, ModelCost]
@@ -30,6 +32,7 @@ class Problem:
     majority: float | None
     fingerprint: str
     remarks: tuple[str, ...]
+    understood: Understood | None = None
 
     @property
     def n_blocks(self) -> int:

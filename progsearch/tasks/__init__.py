@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from progsearch.tasks.loading import TaskData, load_task, load_task_for
     from progsearch.tasks.reading import check_task
     from progsearch.tasks.split import Split
+    from progsearch.tasks.understanding import understand
 
-__all__ = ["Split", "TaskData", "check_task", "load_task", "load_task_for", "task_names"]
+__all__ = [
+    "Split",
+    "TaskData",
+    "check_task",
+    "load_task",
+    "load_task_for",
+    "task_names",
+    "understand",
+]
 
 _HOMES = {
     "Split": "split",
@@ -23,6 +32,7 @@ _HOMES = {
     "check_task": "reading",
     "load_task": "loading",
     "load_task_for": "loading",
+    "understand": "understanding",
 }
 
 

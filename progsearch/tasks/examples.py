@@ -49,6 +49,8 @@ class TextTask:
         validation: Validation examples.
         head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
+        text_columns: The columns of the texts, as far as they are known.
+        label_column: The column of the answers, if it is known.
         extra_validation: Further validation sets by name (MNLI mismatched).
         test: Labelled test examples, if there are any.
     """
@@ -59,5 +61,7 @@ class TextTask:
     validation: Examples
     head: Head
     metrics: tuple[str, ...]
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
     extra_validation: dict[str, Examples] = field(default_factory=dict)
     test: Examples | None = None

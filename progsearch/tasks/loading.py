@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +12,15 @@ import numpy as np
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
-from progsearch.models.loading import load_tokenizer
+from progsearch.models.loading import load_tokenizer, model_fingerprint, trained_head
 from progsearch.models.room import Room, room_of
+from progsearch.tasks.examples import TextTask
 from progsearch.tasks.fit import check_known, fitted, fitting_length
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenizer_identity import tokenizer_identity
+from progsearch.tasks.trained_head import fit_to_head
 from progsearch.tasks.types import TASK_TYPES, TaskType
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class TaskData:
         validation: The data that runs are compared on.
         extra_validation: Further validation sets by name (MNLI: ``mismatched``).
         test: The labelled test data, if there is any; not used for any choice.
+        examples: The examples that were tokenised.
         head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
         fingerprint: A hash of the tokenised data, the metrics and what makes the type.
@@ -49,6 +52,7 @@ class TaskData:
     validation: Split
     extra_validation: dict[str, Split]
     test: Split | None
+    examples: TextTask
     head: Head
     metrics: tuple[str, ...]
     fingerprint: str
@@ -97,25 +101,36 @@ def load_task_for(model: str, config: TaskConfig) -> TaskData:
         ModelError: The model or its tokenizer cannot be loaded.
         TaskError: The data is missing, cannot be used or does not fit the model.
     """
-    head = read_task(config).head
     tokenizer = load_tokenizer(model)
-    return load_task(config, tokenizer, room_of(model, head, tokenizer.pad_token_id))
+    key = (model_fingerprint(model), config, file_times(config), tokenizer_identity(tokenizer))
+    if key not in _loaded:
+        room = room_of(model, read_task(config).head, tokenizer.pad_token_id)
+        _loaded[key] = load_task(config, tokenizer, trained=trained_head(model), room=room)
+    return _loaded[key]
 
 
-def load_task(config: TaskConfig, tokenizer: Any, room: Room | None = None) -> TaskData:
+def load_task(
+    config: TaskConfig,
+    tokenizer: Any,
+    *,
+    trained: Head | None = None,
+    room: Room | None = None,
+) -> TaskData:
     """Read and tokenise a task; tokenised data is cached on disk, and in memory per process.
 
     Args:
         config: Which data to read, and how.
         tokenizer: A tokenizer with a padding token.
+        trained: The head in the model's files, if there is one; see `trained_head`. The classes
+            take its order if it has the same ones.
         room: What fits into the model that is to read it, if it is known.
 
     Raises:
         TaskError: The data is missing or cannot be used.
     """
-    key = (config, file_times(config), tokenizer_identity(tokenizer), room)
+    key = (config, file_times(config), tokenizer_identity(tokenizer), trained, room)
     if key not in _loaded:
-        _loaded[key] = _load(config, tokenizer, room)
+        _loaded[key] = _load(config, tokenizer, trained, room)
     return _loaded[key]
 
 
@@ -123,17 +138,13 @@ def _type_identity(kind: TaskType) -> tuple[Any, ...]:
     """What tells a type from another with equal tokens, targets and names of metrics."""
     # The project's own differ in those.
     if kind.name in TASK_TYPES.built_in and kind.version == 1:
-        return ()
-    return kind.name, kind.version
+        return kind.identity
+    return kind.name, kind.version, *kind.identity
 
 
-def _load(config: TaskConfig, tokenizer: Any, room: Room | None) -> TaskData:
-    task = read_task(config)
-    train = task.train
-    if config.max_train_samples is not None and config.max_train_samples < len(train):
-        strata = task.type.strata(train.answers)
-        train = train.subset(spread_subset(len(train), strata, config.max_train_samples))
-    examples = {"train": train, "validation": task.validation, **task.extra_validation}
+def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room | None) -> TaskData:
+    task = fit_to_head(_with_fewer_rows(read_task(config), config.max_train_samples), trained)
+    examples = {"train": task.train, "validation": task.validation, **task.extra_validation}
     if task.test:
         examples["test"] = task.test
 
@@ -157,6 +168,7 @@ def _load(config: TaskConfig, tokenizer: Any, room: Room | None) -> TaskData:
         validation=splits.pop("validation"),
         test=splits.pop("test", None),
         extra_validation=splits,
+        examples=task,
         head=task.head,
         metrics=task.metrics,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -183,3 +195,12 @@ def _with_targets(split: Split, name: str) -> Split:
         name,
     )
     return split.subset(counted)
+
+
+def _with_fewer_rows(task: TextTask, most: int | None) -> TextTask:
+    """The task with at most ``most`` training rows."""
+    train = task.train
+    if most is None or most >= len(train):
+        return task
+    strata = task.type.strata(train.answers)
+    return replace(task, train=train.subset(spread_subset(len(train), strata, most)))

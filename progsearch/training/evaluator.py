@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from progsearch.config import Precision
 from progsearch.engine.loop import Engine
 from progsearch.tasks import Split, TaskData
@@ -33,8 +35,11 @@ class Evaluator:
             split: Labelled examples.
             precision: Precision of the forward passes; by default that of the training.
         """
-        kept = self._engine.predict(split, self._task.keep, precision=precision)
-        return self._task.evaluate(kept.numpy(), split)
+        return self._task.evaluate(self.outputs(split, precision), split)
+
+    def outputs(self, split: Split, precision: Precision | None = None) -> np.ndarray:
+        """What the task keeps of the model's outputs on ``split``; arguments as in `metrics`."""
+        return self._engine.predict(split, self._task.keep, precision=precision).numpy()
 
     def validation_metrics(self) -> dict[str, float]:
         """The task's metrics on its validation data."""

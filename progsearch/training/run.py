@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from progsearch.config import Precision, RunConfig, plain
 from progsearch.costs import RunCost
 from progsearch.schedule import Schedule
@@ -129,7 +131,20 @@ class TrainingRun:
             split: Labelled examples; before `finish`, only with tokens that occur in the task.
             precision: Precision of the forward passes; by default that of the training.
         """
-        return self._evaluator.metrics(split, precision)
+        return self.task.evaluate(self.outputs(split, precision), split)
+
+    def outputs(self, split: Split, precision: Precision | None = None) -> np.ndarray:
+        """What the task keeps of the outputs of the model as it is now on ``split``.
+
+        Args:
+            split: As in `evaluate`.
+            precision: As in `evaluate`.
+
+        Returns:
+            In the order of the split: shape ``(rows, ...)``, or ``(tokens, ...)`` without
+            padding if targets are per token.
+        """
+        return self._evaluator.outputs(split, precision)
 
     @property
     def schedule(self) -> Schedule:

@@ -37,7 +37,7 @@ def inspect_problem(
             load_tokenizer,
             model_fingerprint,
         )
-        from progsearch.tasks import load_task_for
+        from progsearch.tasks import load_task_for, understand
         from progsearch.training import describe
 
         # All of this stays, and the process is here for nothing else.
@@ -46,9 +46,10 @@ def inspect_problem(
     with _remarks() as remarks:
         try:
             data = load_task_for(recipe.model, recipe.task)
-            pad_token_id = load_tokenizer(recipe.model).pad_token_id
+            tokenizer = load_tokenizer(recipe.model)
             # Before costs and scores, which may be kept from a time when nobody asked.
-            inspect_weights(recipe.model, data.head, pad_token_id=pad_token_id)
+            inspect_weights(recipe.model, data.head, pad_token_id=tokenizer.pad_token_id)
+            understood = understand(data, recipe.task, tokenizer)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
@@ -59,7 +60,8 @@ def inspect_problem(
                 metric=data.metric,
                 majority=data.majority(),
                 fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
-                remarks=tuple(remarks),
+                remarks=tuple(text for _, text in remarks),
+                understood=understood.model_copy(update={"doubts": _doubts(remarks)}),
             )
         except ProgsearchError as error:
             return error
@@ -68,32 +70,36 @@ def inspect_problem(
 class _Collector(logging.Handler):
     """Keeps each message once."""
 
-    def __init__(self, level: int, messages: list[str]) -> None:
+    def __init__(self, level: int, remarks: list[tuple[int, str]]) -> None:
         super().__init__(level)
-        self._messages = messages
+        self._remarks = remarks
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if message not in self._messages:
-            self._messages.append(message)
+        remark = (record.levelno, record.getMessage())
+        if remark not in self._remarks:
+            self._remarks.append(remark)
 
 
 @contextmanager
-def _remarks() -> Iterator[list[str]]:
-    """What is logged of how the data is read and of weights that do not fit, for the user."""
-    messages: list[str] = []
+def _remarks() -> Iterator[list[tuple[int, str]]]:
+    """What is logged of the data and of weights that do not fit, for the user, with its level."""
+    remarks: list[tuple[int, str]] = []
     handlers = [
-        (logging.getLogger("progsearch.tasks"), _Collector(logging.INFO, messages)),
-        (logging.getLogger("progsearch.models"), _Collector(logging.WARNING, messages)),
+        (logging.getLogger("progsearch.tasks"), _Collector(logging.INFO, remarks)),
+        (logging.getLogger("progsearch.models"), _Collector(logging.WARNING, remarks)),
     ]
     for logger, handler in handlers:
         logger.addHandler(handler)
         logger.setLevel(handler.level)
     try:
-        yield messages
+        yield remarks
     finally:
         for logger, handler in handlers:
             logger.removeHandler(handler)
+
+
+def _doubts(remarks: Sequence[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(text for level, text in remarks if level >= logging.WARNING)
 
 
 if __name__ == "__main__":

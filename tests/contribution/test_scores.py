@@ -17,7 +17,7 @@ from progsearch.errors import MetricError
 from progsearch.models.head import Head
 from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.tasks import load_task
-from tests.support.tiny import tiny_model
+from tests.support.tiny import name_classes, tiny_model
 
 SMALL = ProbeSettings(train_examples=16, scored_examples=8, batch_size=4)
 
@@ -70,6 +70,17 @@ def test_are_computed_once(cache, model, task, monkeypatch):
     first = contribution_scores(model, task, "grad_norm", seed=0, settings=SMALL)
     monkeypatch.setattr(GradNorm, "scores", no_scores)
     assert contribution_scores(model, task, "grad_norm", seed=0, settings=SMALL) == first
+
+
+def test_the_order_of_a_trained_heads_classes_changes_no_score(cache, save_model, task):
+    scores = {}
+    for names in (("even", "odd"), ("odd", "even")):
+        folder = save_model("-".join(names))
+        trained = tiny_model("bert")
+        name_classes(trained, names, None if names[0] == "even" else [1, 0])
+        trained.save_pretrained(folder)
+        scores[names] = contribution_scores(folder, task, "grad_norm", seed=0, settings=SMALL)
+    assert scores["odd", "even"] == pytest.approx(scores["even", "odd"], rel=1e-3)
 
 
 @pytest.mark.parametrize(

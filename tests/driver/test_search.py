@@ -6,6 +6,7 @@ from optuna.trial import TrialState
 from progsearch import search
 from progsearch.api import resume
 from progsearch.errors import ConfigError, NothingUsable, StudyError, TaskError
+from progsearch.report.data import study_report
 from progsearch.schedule import Schedule
 from progsearch.space.space import Space, SpaceConfig
 from progsearch.study.folder import study_names
@@ -53,6 +54,17 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     assert [record.epoch for record in full.records] == [1, 2]
     assert full.peak_memory > 10**7
     assert head_only.values[1] < named["last-quarter"].values[1] < full.values[1]
+
+    # Nobody watched, and it is kept all the same.
+    kept = yaml.safe_load((folder.path / "study.yaml").read_text())["understood"]
+    assert (kept["type"], kept["texts"], kept["label"]) == ("classification", ["text"], "label")
+    assert {name: split["rows"] for name, split in kept["splits"].items()} == {
+        "train": 48,
+        "validation": 24,
+    }
+    assert study_report(folder.study).to_dict()["understood"] == kept
+    lines = [("note", line) for line in folder.recipe.understood.lines()]
+    assert [told for told in view.told if told in lines] == lines
 
     info = folder.info
     assert info.model.n_blocks == 3

@@ -31,6 +31,8 @@ def test_a_search_ends_with_front_report_and_export_line(home, searched):
     finished = [line for line in searched.stderr.splitlines() if " of 7  " in line]
     assert len(finished) == 7
     assert "5 baselines, then a budget of 2 trials" in searched.stderr
+    (told,) = [line for line in searched.stderr.splitlines() if line.startswith("train (")]
+    assert told.startswith("train (classification): 64 rows; 0 (")
     study = home / "studies" / "words"
     for name in ("study.yaml", "journal.log", "report.html", "report.json", "progsearch.log"):
         assert (study / name).is_file(), name

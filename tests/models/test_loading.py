@@ -31,6 +31,7 @@ from progsearch.models.loading import (
     load_tokenizer,
     model_fingerprint,
     resolve_model,
+    trained_head,
 )
 from tests.support.tiny import HIDDEN, tiny_batch, tiny_model
 
@@ -42,6 +43,7 @@ def _fresh_process_caches():
         load_tokenizer,
         default_learning_rate,
         model_fingerprint,
+        trained_head,
     ):
         cached.cache_clear()
 
@@ -167,6 +169,50 @@ def test_a_trained_head_is_kept_where_it_fits_and_replaced_where_not(tmp_path):
     replaced = load_model(str(tmp_path), Head(2))
     assert replaced.classifier.weight.shape == (2, HIDDEN)
     assert torch.equal(replaced.bert.pooler.dense.weight, trained.bert.pooler.dense.weight)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert", "modernbert", "gpt2"])
+def test_a_head_that_does_not_fit_is_replaced_whole_and_by_the_seed(tmp_path, architecture):
+    trained = tiny_model(architecture, seed=4)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1.0)
+    trained.save_pretrained(tmp_path)
+    new = Head(2, ("no", "yes"), replaces=True)
+    first, other = (load_model(str(tmp_path), new, seed=seed) for seed in (1, 2))
+    before, body = trained.state_dict(), set(trained.base_model.state_dict())
+    prefix = f"{trained.base_model_prefix}."
+    for name, value in first.state_dict().items():
+        kept = name.removeprefix(prefix) in body and name.startswith(prefix)
+        assert torch.equal(value, before[name]) == kept, name
+    assert not torch.equal(output_layer(first), output_layer(other))
+    models._pristine_model.cache_clear()
+    again = load_model(str(tmp_path), new, seed=1)
+    assert torch.equal(output_layer(first), output_layer(again))
+
+
+def output_layer(model):
+    return [p for p in model.parameters() if p.ndim == 2 and len(p) == 2][-1]
+
+
+def test_what_a_config_says_of_a_trained_head(folder, tmp_path):
+    assert trained_head(str(folder)) is None
+    names = {index: f"c{index}" for index in range(12)}
+    tiny_model("bert", n_labels=12, id2label=names).save_pretrained(tmp_path / "twelve")
+    head = trained_head(str(tmp_path / "twelve"))
+    assert head.label_names == tuple(names.values())
+    assert (head.n_outputs, head.auto_class, head.is_new) == (
+        12,
+        "AutoModelForSequenceClassification",
+        False,
+    )
+    # transformers writes no names if there are two without.
+    tiny_model("bert").save_pretrained(tmp_path / "two")
+    assert trained_head(str(tmp_path / "two")).label_names == ("LABEL_0", "LABEL_1")
+    number = tiny_model("bert", n_labels=1, problem_type="regression")
+    number.save_pretrained(tmp_path / "one")
+    head = trained_head(str(tmp_path / "one"))
+    assert (head.n_outputs, head.problem_type) == (1, "regression")
 
 
 def test_weights_are_fp32_whatever_the_files_hold(tmp_path):

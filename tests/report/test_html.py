@@ -3,6 +3,7 @@ import re
 import pytest
 from optuna.trial import TrialState
 
+from progsearch.config import Answers, Understood, UnderstoodSplit
 from progsearch.report.data import study_report
 from progsearch.report.html import page, write_page
 from progsearch.schedule import Schedule
@@ -49,6 +50,34 @@ def test_the_page_of_trials_with_several_seeds_says_so():
     assert "trained with 3 seeds (metrics are means over them" in own
     assert "one seed" not in own
     assert "<dt>Seeds</dt><dd>3 per trial</dd>" in own
+
+
+def test_the_page_tells_what_was_understood_of_the_data():
+    fake = FakeStudy()
+    understood = Understood(
+        type="classification",
+        texts=("one", "two"),
+        label="<label>",
+        splits={
+            "train": UnderstoodSplit(
+                rows=3668, answers=Answers(classes={"no": 1194, "<b>": 2474}), unknown=0.25, cut=0
+            ),
+            "validation": UnderstoodSplit(rows=408),
+        },
+        doubts=("the <order> is an assumption",),
+    )
+    report = study_report(fake.study)
+    assert "What was understood" not in page(report)
+    keep_recipe(fake.study, fake.recipe.model_copy(update={"understood": understood}))
+    report = study_report(fake.study)
+    own = without_plotly(page(report))
+    assert "Read as classification, text from one and two, label from &lt;label&gt;." in own
+    assert "Note: the &lt;order&gt; is an assumption." in own
+    assert '<td class="number">3,668</td><td class="wide">no (1194), &lt;b&gt; (2474)</td>' in own
+    assert '<td class="number">25.0 %</td><td class="number">0 %</td>' in own
+    data = report.to_dict()
+    assert data["understood"]["splits"]["train"]["answers"]["classes"] == {"no": 1194, "<b>": 2474}
+    assert "understood" not in data["recipe"]
 
 
 def test_the_table_has_the_front_and_the_baselines(html):

@@ -127,6 +127,17 @@ def save_tiny(
     return folder
 
 
+def name_classes(
+    model: PreTrainedModel, names: Sequence[str], order: Sequence[int] | None = None
+) -> None:
+    """Name the classes of a BERT, whose outputs take another order first if one is given."""
+    with torch.no_grad():
+        for parameter in model.classifier.parameters():
+            parameter.copy_(parameter[list(order or range(len(names)))].clone())
+    model.config.id2label = dict(enumerate(names))
+    model.config.label2id = {name: index for index, name in enumerate(names)}
+
+
 TINY: dict[str, Callable[[], PreTrainedModel]] = {
     name: partial(tiny_model, name) for name in _CONFIGS
 }

@@ -6,8 +6,10 @@ import weakref
 
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from progsearch import Schedule
+from progsearch.config import TaskConfig
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.errors import ModelError, ScheduleError, TrialFailed
 from progsearch.schedule import Stage
@@ -23,7 +25,7 @@ from tests.support.runs import (
     three_stages,
     weights,
 )
-from tests.support.tiny import save_tiny
+from tests.support.tiny import name_classes, save_tiny
 
 
 def test_a_run_learns_and_reports_each_epoch(files):
@@ -217,8 +219,6 @@ def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
         name: metrics[name] for name in ("accuracy", "f1")
     }
     if method != "adapter":
-        from transformers import AutoModelForSequenceClassification
-
         plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
         with torch.no_grad():
             torch.testing.assert_close(plain(**split.batch(range(24))).logits, logits)
@@ -249,6 +249,79 @@ def test_nothing_is_said_of_a_saved_model(files, tmp_path, caplog, method):
     with caplog.at_level(logging.WARNING):
         load_trained(tmp_path)
     assert caplog.records == []
+
+
+def written(folder, labels):
+    """A task of a word a label, as many as there are ``labels``."""
+    rows = [
+        f"{'good' if i % 2 else 'bad'} w{i % len(labels)},{labels[i % len(labels)]}"
+        for i in range(4 * len(labels))
+    ]
+    file = folder / "train.csv"
+    file.write_text("\n".join(["text,label", *rows]) + "\n")
+    return TaskConfig(name="own", train_file=str(file), validation_file=str(file))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "problem"),
+    [
+        (["no", "yes"], ["no", "yes"], "single_label_classification"),
+        # What transformers would call them: it leaves such names out of the file.
+        (["LABEL_0", "LABEL_1"], ["LABEL_0", "LABEL_1"], "single_label_classification"),
+        ([f"c{i:02}" for i in range(12)], [f"c{i:02}" for i in range(12)], None),
+        ([0.25, 1.5, 3.0], ["LABEL_0"], "regression"),
+    ],
+)
+@pytest.mark.parametrize("method", ["full", "adapter"])
+def test_a_loaded_model_says_what_the_saved_one_says(tmp_path, labels, names, problem, method):
+    model = save_tiny(tmp_path / "model")
+    config = config_of((str(model), written(tmp_path, labels)), method=method, epochs=1)
+    with TrainingRun.from_config(config) as run:
+        save_run(run, tmp_path / "out")
+    loaded = load_trained(tmp_path / "out").config
+    assert loaded.id2label == run.model.config.id2label == dict(enumerate(names))
+    assert loaded.label2id == {name: index for index, name in enumerate(names)}
+    assert loaded.num_labels == len(names)
+    assert loaded.problem_type == run.model.config.problem_type
+    assert problem in (None, loaded.problem_type)
+
+
+def test_a_folder_without_a_head_is_not_loaded_as_a_trained_model(files, tmp_path):
+    with TrainingRun.from_config(config_of(files, epochs=1)) as run:
+        save_run(run, tmp_path / "out")
+    run.model.bert.save_pretrained(tmp_path / "out")
+    with pytest.raises(ModelError, match="names no model with a head"):
+        load_trained(tmp_path / "out")
+
+
+@pytest.mark.parametrize("names", [("pos", "neg"), ("Neg", "POS")])
+def test_a_trained_head_scores_untrained_as_in_transformers(tmp_path, names):
+    """Its classes stand in its own order, whatever the order of ours."""
+    task = written(tmp_path, ["neg", "pos"])
+    model = save_tiny(tmp_path / "model")
+    run = TrainingRun.from_config(config_of((str(model), task), Schedule.full(3), epochs=8))
+    finish(run)
+    assert run.evaluate(run.task.validation) == {"accuracy": 1.0, "f1": 1.0}
+    name_classes(run.model, names, [0, 1] if names[0] == "Neg" else [1, 0])
+    run.model.save_pretrained(tmp_path / "trained")
+    run.tokenizer.save_pretrained(tmp_path / "trained")
+    head_only = Schedule.last_blocks(3, 0)
+    config = config_of((str(tmp_path / "trained"), task), head_only, epochs=1, learning_rate=1e-9)
+    with TrainingRun.from_config(config) as run:
+        assert run.evaluate(run.task.validation) == {"accuracy": 1.0, "f1": 1.0}
+        _, result = finish(run)
+        assert result.metrics == {"accuracy": 1.0, "f1": 1.0}
+        save_run(run, tmp_path / "out")
+    saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert [saved.config.id2label[index].lower() for index in (0, 1)] == [
+        name.lower() for name in names
+    ]
+    table = (tmp_path / "train.csv").read_text().splitlines()[1:]
+    texts, labels = zip(*(row.rsplit(",", 1) for row in table), strict=True)
+    with torch.no_grad():
+        logits = saved(**run.tokenizer(list(texts), padding=True, return_tensors="pt")).logits
+    said = [saved.config.id2label[index] for index in logits.argmax(-1).tolist()]
+    assert said == list(labels)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

@@ -15,6 +15,7 @@ from progsearch.strategy.problem import Problem
 from progsearch.workers.cluster import Machines
 from progsearch.workers.inspect_problem import inspect_problem
 from progsearch.workers.inspection import inspection
+from tests.support.tiny import name_classes, tiny_model
 from tests.support.tiny_task import tiny_recipe
 
 FIT = Machines(parallel=1, gpus_per_trial=0.0)
@@ -23,6 +24,30 @@ FIT = Machines(parallel=1, gpus_per_trial=0.0)
 def processes():
     children = psutil.Process().children()
     return [child for child in children if inspect_problem.__module__ in child.cmdline()]
+
+
+def test_what_was_understood_and_what_is_doubtful_of_it(tmp_path):
+    recipe = tiny_recipe(tmp_path)
+    found = inspect_problem(recipe, [method_of("full")], [])
+    assert isinstance(found, Problem)
+    validation = found.understood.splits["validation"]
+    assert sum(validation.answers.classes.values()) == validation.rows == 24
+    (doubt,) = found.understood.doubts
+    assert "classes LABEL_0, LABEL_1 are the data's bad, good, in this order, is an ass" in doubt
+    # What is no doubt, such as the columns, is a remark alone.
+    assert doubt in found.remarks
+    assert len(found.remarks) > 1
+
+
+def test_classes_are_in_the_order_of_the_models_head(tmp_path):
+    recipe = tiny_recipe(tmp_path)
+    network = tiny_model("bert")
+    name_classes(network, ("good", "bad"))
+    network.save_pretrained(recipe.model)
+    found = inspect_problem(recipe, [method_of("full")], [])
+    assert isinstance(found, Problem)
+    assert list(found.understood.splits["train"].answers.classes) == ["good", "bad"]
+    assert found.understood.doubts == ()
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from progsearch.report import stopped
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.html import write_page
+from progsearch.report.indistinct import indistinct
 from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
@@ -28,6 +29,8 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
     """Print the front, the path of the report and the line that exports a schedule."""
     where = console()
     where.print(front_table(report))
+    if blind := indistinct(report.usable, report.metric):
+        where.print(blind, markup=False, soft_wrap=True)
     if report.reuse.steps_reused:
         where.print(str(report.reuse), markup=False, soft_wrap=True)
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from progsearch.config import TaskConfig
+from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
@@ -51,7 +51,8 @@ class TaskType(ABC):
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
 
-    A type has no state, so one object serves all tasks. One whose examples are a text or a pair
+    A type has no state apart from its constructor's arguments, so one object may serve many tasks.
+    One whose examples are a text or a pair
     with one answer is a subclass of `progsearch.tasks.types.TextType`, which reads and encodes.
 
     Example:
@@ -103,6 +104,24 @@ class TaskType(ABC):
         Raises:
             TaskError: A column or a row cannot be used.
         """
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this object from one that is made without arguments; part of keys."""
+        return ()
+
+    def in_order(self, task: TextTask, order: Sequence[int]) -> TextTask | None:
+        """The same task with its classes in another order, for a head that was trained with them.
+
+        Args:
+            task: What `read` gave.
+            order: For each class in the new order its index in ``task.head.label_names``.
+
+        Returns:
+            The task with answers, names of classes and metrics in that order; None: this type
+            has but one order, so that the model gets a new head.
+        """
+        return None
 
     def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
         """The names of the task metrics that fit a task."""
@@ -158,6 +177,10 @@ class TaskType(ABC):
         Returns:
             The metrics by name; all NaN if an output is not finite.
         """
+
+    def answers(self, split: Split, head: Head) -> Answers:
+        """What is to be predicted in a split, for people."""
+        return Answers()
 
     def constant(self, name: str, split: Split) -> float | None:
         """The metric of the best constant prediction; None if that has no score."""

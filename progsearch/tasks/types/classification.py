@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from progsearch.config import TaskConfig
+from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
-from progsearch.tasks.examples import TextTask
+from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
@@ -33,6 +34,15 @@ class Classification(TextType):
         Metric("f1_macro"),
         Metric("matthews_correlation", worst=-1.0),
     )
+
+    def __init__(self, positive: int = 1) -> None:
+        """Take the index of the class whose score ``f1`` is."""
+        self._positive = positive
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """See `TaskType.identity`."""
+        return () if self._positive == 1 else (f"positive {self._positive}",)
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Always: data that is not recognised as a regression is read as classes."""
@@ -63,17 +73,43 @@ class Classification(TextType):
         """The classes."""
         return np.asarray(answers)
 
+    def in_order(self, task: TextTask, order: Sequence[int]) -> TextTask:
+        """See `TaskType.in_order`."""
+        places = np.argsort(order)
+
+        def moved(examples: Examples) -> Examples:
+            return replace(examples, answers=places[np.asarray(examples.answers)])
+
+        names = tuple(task.head.label_names[index] for index in order)
+        return replace(
+            task,
+            type=type(self)(int(places[self._positive])),
+            head=replace(task.head, label_names=names),
+            train=moved(task.train),
+            validation=moved(task.validation),
+            extra_validation={n: moved(e) for n, e in task.extra_validation.items()},
+            test=None if task.test is None else moved(task.test),
+        )
+
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
         """See `TaskType.evaluate`; ``kept`` holds logits, shape ``(rows, classes)``."""
         labels = split.targets["labels"].numpy()
-        return if_finite(names, kept, lambda name: score(name, kept.argmax(axis=-1), labels))
+        return if_finite(names, kept, lambda n: self._score(n, kept.argmax(axis=-1), labels))
+
+    def answers(self, split: Split, head: Head) -> Answers:
+        """See `TaskType.answers`."""
+        counts = np.bincount(split.targets["labels"].numpy(), minlength=head.n_outputs)
+        return Answers(classes=dict(zip(head.label_names, counts.tolist(), strict=True)))
 
     def constant(self, name: str, split: Split) -> float | None:
         """For accuracy, the share of the most frequent class; None for correlations."""
         if name not in _WITH_CONSTANT:
             return None
         labels = split.targets["labels"].numpy()
-        return max(score(name, np.full_like(labels, c), labels) for c in np.unique(labels))
+        return max(self._score(name, np.full_like(labels, c), labels) for c in np.unique(labels))
+
+    def _score(self, name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
+        return score(name, predictions, labels, positive=self._positive)
 
     def prepare(self, names: Sequence[str]) -> None:
         """See `TaskType.prepare`."""

@@ -23,11 +23,11 @@ def import_libraries(names: Sequence[str]) -> None:
         score(name, np.array([0, 1]), np.array([0, 1]))
 
 
-def score(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
+def score(name: str, predictions: np.ndarray, labels: np.ndarray, *, positive: int = 1) -> float:
     """One task metric of predicted classes or values, from scikit-learn or scipy.
 
-    ``f1`` is the F1 score of class 1, as in GLUE; ``f1_macro`` is the mean over classes. A
-    correlation with a constant is not defined and counts as 0.
+    ``f1`` is the F1 score of the class ``positive``, in GLUE 1; ``f1_macro`` is the mean over
+    classes. A correlation with a constant is not defined and counts as 0.
     """
     # scikit-learn and scipy are imported only by the metrics that need them. Together they take a
     # tenth of a worker's loading time before its first trial, and accuracy needs neither.
@@ -37,8 +37,8 @@ def score(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
         case "f1" | "f1_macro":
             from sklearn.metrics import f1_score
 
-            average = "macro" if name == "f1_macro" else "binary"
-            return float(f1_score(labels, predictions, average=average, zero_division=0.0))
+            how = {"average": "macro" if name == "f1_macro" else "binary", "pos_label": positive}
+            return float(f1_score(labels, predictions, zero_division=0.0, **how))
         case "matthews_correlation":
             from sklearn.metrics import matthews_corrcoef
 

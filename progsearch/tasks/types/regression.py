@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from progsearch.config import TaskConfig
+from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
@@ -50,6 +50,13 @@ class Regression(TextType):
         """See `TaskType.evaluate`; ``kept`` holds outputs, shape ``(rows, 1)``."""
         labels = split.targets["labels"].numpy()
         return if_finite(names, kept, lambda name: score(name, kept.reshape(-1), labels))
+
+    def answers(self, split: Split, head: Head) -> Answers:
+        """See `TaskType.answers`."""
+        labels = split.targets["labels"].numpy()
+        # As they were written: fp32 holds about six digits.
+        least, greatest = (float(f"{value:.6g}") for value in (labels.min(), labels.max()))
+        return Answers(span=(least, greatest))
 
     def prepare(self, names: Sequence[str]) -> None:
         """See `TaskType.prepare`."""

@@ -67,6 +67,8 @@ class TextType(TaskType):
             validation=validating,
             head=self.head(labels),
             metrics=self._official_metrics(source) or self.default_metrics(labels),
+            text_columns=texts,
+            label_column=label,
             extra_validation={n: examples(t) for n, t in source.extra_validation.items()},
             test=examples(test) if test is not None else None,
         )

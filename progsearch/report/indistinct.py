@@ -1,0 +1,23 @@
+"""Whether the metric tells the trials of a study apart at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from progsearch.study.trial import Trial
+
+
+def indistinct(trials: Sequence[Trial], metric: str) -> str | None:
+    """A sentence, if all of several results have one metric, such as an F1 of 0.
+
+    Args:
+        trials: Those with a result.
+        metric: Its name.
+    """
+    values = {trial.values[0] for trial in trials}
+    if len(trials) < 2 or len(values) > 1:
+        return None
+    return (
+        f"The metric cannot tell schedules apart: all {len(trials)} trials with a result have "
+        f"{metric.replace('_', ' ')} {values.pop():.4f}."
+    )

@@ -1,0 +1,111 @@
+"""What was understood of a task's data: columns, answers, rows, and what was lost of its texts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from progsearch.config import Answers, TaskConfig, Understood, UnderstoodSplit
+from progsearch.tasks.examples import Examples
+from progsearch.tasks.loading import TaskData
+from progsearch.tasks.split import Split
+
+_log = logging.getLogger(__name__)
+
+# Long texts are tokenised once more, whole, to count what was cut off: a sample of them.
+_SAMPLE = 256
+_FEWEST = 2
+
+
+def understand(data: TaskData, config: TaskConfig, tokenizer: Any) -> Understood:
+    """Describe a task as it was read; what makes its metric blind is logged as a warning.
+
+    Args:
+        data: The task.
+        config: What it was read by.
+        tokenizer: What it was tokenised by.
+    """
+    source = data.examples
+    limit = min(config.max_length, tokenizer.model_max_length)
+    parts: dict[str, tuple[Split, Examples]] = {
+        "train": (data.train, source.train),
+        "validation": (data.validation, source.validation),
+    }
+    for name, split in data.extra_validation.items():
+        parts[name] = (split, source.extra_validation[name])
+    if data.test is not None and source.test is not None:
+        parts["test"] = (data.test, source.test)
+    splits = {
+        name: UnderstoodSplit(
+            rows=len(examples),
+            answers=data.type.answers(split, data.head),
+            unknown=_unknown(split, tokenizer),
+            cut=_cut(split, examples, tokenizer, limit),
+        )
+        for name, (split, examples) in parts.items()
+    }
+    if doubt := _doubt(splits["validation"].answers, data.metric):
+        _log.warning("%s", doubt)
+    return Understood(
+        type=data.type.name,
+        texts=source.text_columns,
+        label=source.label_column,
+        splits=splits,
+    )
+
+
+def _unknown(split: Split, tokenizer: Any) -> float | None:
+    """The share of unknown tokens among those that stand for text."""
+    unknown = tokenizer.unk_token_id
+    special = set(tokenizer.all_special_ids)
+    named = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    # Tokenizers of bytes know everything, and call their end-of-sequence token unknown.
+    if unknown is None or unknown in named:
+        return None
+    counts = split.token_counts()
+    of_text = sum(number for token, number in counts.items() if token not in special - {unknown})
+    return counts.get(unknown, 0) / of_text if of_text else 0.0
+
+
+def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float | None:
+    """The share of tokens that was cut off, by a sample of the rows that are as long as allowed.
+
+    None if rows are no examples, such as windows.
+    """
+    if len(split) != len(examples):
+        return None
+    full = np.flatnonzero(split.lengths >= limit)
+    if not len(full):
+        return 0.0
+    sample = full[np.linspace(0, len(full) - 1, min(len(full), _SAMPLE)).astype(int)]
+    texts = ([str(column[i]) for i in sample] for column in examples.texts)
+    whole = tokenizer(*texts, truncation=False, padding=False, verbose=False)["input_ids"]
+    lost = np.mean([len(ids) for ids in whole]) - split.lengths[sample].mean()
+    cut = max(0.0, float(lost)) * len(full)
+    return cut / (float(split.lengths.sum()) + cut)
+
+
+def _doubt(answers: Answers, metric: str) -> str | None:
+    """Why the metric of validation data may tell no schedule from another."""
+    ask = "give other data with --validation-file, or more of it"
+    if answers.span is not None and answers.span[0] == answers.span[1]:
+        return (
+            f"every row of the validation data has the same number, {answers.span[0]:g}, so "
+            f"{metric} cannot tell schedules apart: {ask}"
+        )
+    classes = answers.classes or {}
+    present = [name for name, number in classes.items() if number]
+    if len(present) == 1:
+        return (
+            f"every row of the validation data is of the class {present[0]}, so {metric} cannot "
+            f"tell schedules apart: {ask}"
+        )
+    rare = [f"{name}: {number}" for name, number in classes.items() if number < _FEWEST]
+    if rare:
+        return (
+            f"the validation data has fewer than {_FEWEST} rows of some classes "
+            f"({', '.join(rare[:10])}), so {metric} may not tell schedules apart: {ask}"
+        )
+    return None

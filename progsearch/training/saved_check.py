@@ -1,0 +1,103 @@
+"""Scores a saved model as its users will: by transformers alone, on the validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from progsearch.errors import NothingUsable
+from progsearch.models.loading import quiet_transformers
+from progsearch.tasks import Split, TaskData
+
+# Outputs are in fp32 on both sides, so a share of the largest output is far above rounding, and
+# far below what another function of the same inputs would give.
+_TOLERANCE = 1e-3
+_ROWS = 32
+
+
+def check_saved(
+    folder: Path,
+    load: Callable[[], PreTrainedModel],
+    task: TaskData,
+    outputs: np.ndarray,
+    *,
+    max_length: int,
+    device: torch.device,
+) -> None:
+    """Compare the outputs of a saved model with those that its metrics were made from.
+
+    The texts are tokenised by the saved tokenizer, which also pads the batches; they are in the
+    order of the data, so texts of different lengths meet.
+
+    Args:
+        folder: The model and its tokenizer.
+        load: Loads the model.
+        task: The data.
+        outputs: What the task keeps of the trained model's outputs on its validation data.
+        max_length: Tokens that examples are cut to.
+        device: Where to compute.
+
+    Raises:
+        NothingUsable: They differ by more than rounding.
+    """
+    with quiet_transformers():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = load()
+    split = task.type.encode(task.examples.validation, tokenizer, max_length)
+    if split.fingerprint() != task.validation.fingerprint():
+        raise NothingUsable(
+            f"the tokenizer that was saved in {folder} gives other tokens than the one the model "
+            "was trained with, so its metrics are not written; the model is kept, load the "
+            "tokenizer of the pre-trained model with it"
+        )
+    try:
+        found = _outputs(model.to(device), tokenizer, task, split)
+    except torch.OutOfMemoryError:
+        # The trained model and what its optimizer keeps still lie on the GPU.
+        found = _outputs(model.to("cpu"), tokenizer, task, split)
+    differing = _differing_rows(found, outputs, split)
+    if differing:
+        here, there = (task.evaluate(kept, split)[task.metric] for kept in (outputs, found))
+        raise NothingUsable(
+            f"the model that was saved in {folder} gives other outputs in transformers than "
+            f"progsearch measured, on {differing} of {len(split)} validation rows ({task.metric} "
+            f"{there:.4f} instead of {here:.4f}), so its metrics are not written; the model is "
+            "kept, please report this with the name of the pre-trained model"
+        )
+
+
+@torch.no_grad()
+def _outputs(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: TaskData,
+    split: Split,
+) -> np.ndarray:
+    kept = []
+    for start in range(0, len(split), _ROWS):
+        rows = [split.batch([row]) for row in range(start, min(start + _ROWS, len(split)))]
+        features = {
+            name: [row[name][0].tolist() for row in rows]
+            for name in ("input_ids", "token_type_ids")
+            if name in rows[0]
+        }
+        batch = tokenizer.pad(features, return_attention_mask=True, return_tensors="pt").to(
+            model.device
+        )
+        output = task.keep(model(**batch))
+        kept.append(output[batch["attention_mask"].bool()] if split.per_token else output)
+    return torch.cat(kept).cpu().numpy()
+
+
+def _differing_rows(found: np.ndarray, outputs: np.ndarray, split: Split) -> int:
+    """How many rows of a split have outputs that differ by more than rounding."""
+    allowed = _TOLERANCE * max(1.0, float(np.abs(outputs).max(initial=0)))
+    close = np.isclose(found, outputs, rtol=0, atol=allowed, equal_nan=True)
+    close = close.reshape(len(close), -1).all(axis=1)
+    if split.per_token:
+        return len(np.unique(np.repeat(np.arange(len(split)), split.lengths)[~close]))
+    return int((~close).sum())
