@@ -59,6 +59,7 @@ TASK_LEFT_OUT = {
 
 # Of a recipe: what decides which runs there are, and not what a run of a config gives.
 RECIPE_LEFT_OUT = {
+    "understood": "says what the data holds, for people",
     **dict.fromkeys(("study", "storage", "address"), "where it is kept and run"),
     **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),
     **dict.fromkeys(("sampler", "candidates", "objectives", "seeds"), "which are chosen"),
