@@ -7,8 +7,11 @@ and a method carry a ``version`` of their own beside these.
 
 __version__ = "0.1.0"
 
-ENGINE_VERSION = 6
+ENGINE_VERSION = 7
 """Trained segments and the states of frozen prefixes: the same config gives other weights."""
+
+CHECK_VERSION = 1
+"""Comparisons of shortcuts with plain passes: the comparison itself changes."""
 
 COSTS_VERSION = 1
 """Measured costs of the parts of a model: the measurement itself changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,7 +17,8 @@ from progsearch.schedule import Stage
 class Freezer:
     """Freezes and thaws the parts of one model.
 
-    A frozen part has no gradient, no optimizer state and no dropout. The engine and the Trainer
+    A frozen part has no gradient, no optimizer state and no dropout. What lies between the
+    embeddings and the blocks is frozen with the embeddings. The engine and the Trainer
     callback share this class, so that both mean the same by "frozen".
     """
 
@@ -26,6 +28,11 @@ class Freezer:
         self._trainable = trainable
         self._parameters = dict(model.named_parameters())
         self._frozen_modules: list[nn.Module] = []
+        self._frozen_holders: list[nn.Module] = []
+        ancestors = {
+            name[:dot.start()] for name in anatomy.blocks for dot in re.finditer(r"\.", name)
+        }
+        self._holders = [model.get_submodule(name) for name in sorted(ancestors)]
 
     def enter(self, stage: Stage, optimizer: Optimizer) -> None:
         """Start ``stage``: from now on its parts are trained and no others."""
@@ -42,6 +49,7 @@ class Freezer:
             for part in self._frozen_parts(stage)
             for module in self._anatomy.modules(self._model, part)
         ]
+        self._frozen_holders = [] if self._trains_embeddings(stage) else self._holders
         self.set_modes()
 
     def set_modes(self) -> None:
@@ -53,6 +61,10 @@ class Freezer:
         """Turn dropout off in the frozen parts of a model that is in training mode."""
         for module in self._frozen_modules:
             module.eval()
+        # Between the embeddings and the blocks, what holds the blocks may call dropout as a
+        # function (BioGPT, Starcoder2) or skip blocks at random. Its flag alone decides that.
+        for holder in self._frozen_holders:
+            holder.training = False
 
     def frozen_prefix(self, stage: Stage) -> int:
         """How many leading blocks are a constant function of the input in ``stage``."""

@@ -25,6 +25,7 @@ from progsearch.tasks import TaskData, load_task
 from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import PlannedBlocks, blocks_of
 from progsearch.training.segments import ENVIRONMENT
+from progsearch.training.shortcut_check import checked_shortcuts
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def assemble(
     tokenizer = load_tokenizer(config.model)
     task = load_task(config.task, tokenizer)
     task.prepare()
+    check = checked_shortcuts(config.model, config.task, config.method, device=chosen_device)
     model = _load_model(config, task, tokenizer)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
@@ -79,7 +81,7 @@ def assemble(
         store=store,
         # The shortcuts must not hold the run, which would outlive its end.
         origin=lineage.origin,
-        left_out=() if prefix_cache else (FrozenPrefix,),
+        left_out=(*check.left_out, *(() if prefix_cache else (FrozenPrefix,))),
     )
     engine = Engine(
         model, anatomy, trainable, plan, config.training, task.train, shortcuts=shortcuts

@@ -38,6 +38,7 @@ def inspect_problem(
         )
         from progsearch.tasks import load_task
         from progsearch.training import describe
+        from progsearch.training.shortcut_check import checked_shortcuts
 
         # All of this stays, and the process is here for nothing else.
         gc.freeze()
@@ -45,6 +46,9 @@ def inspect_problem(
     with _remarks() as remarks:
         try:
             data = load_task(recipe.task, load_tokenizer(recipe.model))
+            # First of all: a model that gives other numbers than it should is not scored.
+            checks = [checked_shortcuts(recipe.model, recipe.task, m) for m in methods]
+            notes = dict.fromkeys(note for check in checks for note in check.notes)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
@@ -55,7 +59,7 @@ def inspect_problem(
                 metric=data.metric,
                 majority=data.majority(),
                 fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
-                remarks=tuple(remarks),
+                remarks=(*remarks, *notes),
             )
         except ProgsearchError as error:
             return error

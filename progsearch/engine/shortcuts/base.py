@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -43,7 +43,12 @@ class Shortcut:
     The engine tells each shortcut of a run what happens, in this order; by default a shortcut
     does nothing. Training with any of them left out gives the same weights, except for what
     rounds in the last digits when tensors have other shapes.
+
+    Attributes:
+        title: What it is called in messages.
     """
+
+    title: ClassVar[str] = "shortcut"
 
     def enter_stage(self, start: StageStart) -> None:
         """Other parts are trained from now on; they are frozen and thawed already."""

@@ -53,6 +53,8 @@ class RecordedSteps(Shortcut):
             for it from the machine's memory is waited for, and such a step has no graph.
     """
 
+    title = "recorded steps"
+
     def __init__(self, device: torch.device, prefix: FrozenPrefix | None) -> None:
         self._device = device
         self._prefix = prefix

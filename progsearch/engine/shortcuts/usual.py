@@ -29,6 +29,7 @@ def usual_shortcuts(
     store: Store | None = None,
     origin: Callable[[int], Sequence[Any]] = lambda step: [step],
     left_out: Collection[type[Shortcut]] = (),
+    only: Collection[type[Shortcut]] = (Shortcut,),
 ) -> list[Shortcut]:
     """All that this model can take, in the order in which they are active.
 
@@ -43,11 +44,12 @@ def usual_shortcuts(
         store: Where that output is shared with other runs.
         origin: Given a step, all that determines the weights there, as JSON-able data.
         left_out: Kinds that are not taken, and with them what builds on them.
+        only: Kinds that are taken if they are not left out.
     """
     shortcuts: list[Shortcut] = []
 
     def takes(kind: type[Shortcut]) -> bool:
-        return not issubclass(kind, tuple(left_out))
+        return issubclass(kind, tuple(only)) and not issubclass(kind, tuple(left_out))
 
     if takes(OccurringRows):
         rows = keep_occurring_rows(model, trained, splits)
