@@ -30,7 +30,7 @@ class Freezer:
         self._frozen_modules: list[nn.Module] = []
         self._frozen_holders: list[nn.Module] = []
         ancestors = {
-            name[:dot.start()] for name in anatomy.blocks for dot in re.finditer(r"\.", name)
+            name[: dot.start()] for name in anatomy.blocks for dot in re.finditer(r"\.", name)
         }
         self._holders = [model.get_submodule(name) for name in sorted(ancestors)]
 

@@ -53,7 +53,7 @@ def checked_shortcuts(
     if check is None:
         check = compare(model, data, method, device)
         keep_json(path, asdict(check))
-    for note in check.notes:
+    for note in check.notes.values():
         _log.info("%s: %s", model, note)
     return check
 

@@ -48,7 +48,7 @@ def inspect_problem(
             data = load_task(recipe.task, load_tokenizer(recipe.model))
             # First of all: a model that gives other numbers than it should is not scored.
             checks = [checked_shortcuts(recipe.model, recipe.task, m) for m in methods]
-            notes = dict.fromkeys(note for check in checks for note in check.notes)
+            notes = {name: note for check in checks for name, note in check.notes.items()}
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
@@ -59,7 +59,7 @@ def inspect_problem(
                 metric=data.metric,
                 majority=data.majority(),
                 fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
-                remarks=(*remarks, *notes),
+                remarks=(*remarks, *notes.values()),
             )
         except ProgsearchError as error:
             return error

@@ -5,12 +5,18 @@ import signal
 
 import psutil
 import pytest
+from transformers import AutoModelForSequenceClassification, XLNetConfig
 
+from progsearch.config import method_of
+from progsearch.engine.shortcuts import head_token
 from progsearch.errors import ModelError, TaskError
+from progsearch.models.architectures import Architecture
 from progsearch.space.space import Space
+from progsearch.strategy.problem import Problem
 from progsearch.workers.cluster import Machines
 from progsearch.workers.inspect_problem import inspect_problem
 from progsearch.workers.inspection import inspection
+from tests.support.eos import tokenizer
 from tests.support.tiny_task import tiny_recipe
 
 FIT = Machines(parallel=1, gpus_per_trial=0.0)
@@ -41,6 +47,27 @@ def test_a_mistake_comes_back_as_what_it_is(tmp_path):
         pytest.raises(TaskError, match="topic"),
     ):
         answer(FIT)
+
+
+def test_a_model_that_reads_padding_is_refused_before_its_blocks_are_scored(tmp_path):
+    sizes = {"d_model": 32, "n_layer": 3, "n_head": 2, "d_inner": 48, "vocab_size": 64}
+    model = AutoModelForSequenceClassification.from_config(XLNetConfig(**sizes))
+    model.save_pretrained(tmp_path / "xlnet")
+    tokenizer().save_pretrained(tmp_path / "xlnet")
+    recipe = tiny_recipe(tmp_path).model_copy(update={"model": str(tmp_path / "xlnet")})
+    found = inspect_problem(recipe, [method_of()], ["block_influence"])
+    assert isinstance(found, ModelError)
+    assert "padded on the right" in str(found)
+
+
+def test_a_shortcut_that_is_left_out_is_a_remark(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    wrong = Architecture("bert", "BERT", "attention")
+    monkeypatch.setattr(head_token, "architecture_of", lambda model: wrong)
+    found = inspect_problem(tiny_recipe(tmp_path), [method_of(), method_of("lora")], [])
+    assert isinstance(found, Problem)
+    (remark,) = [text for text in found.remarks if "shortcut" in text]
+    assert remark.startswith("trained without the shortcut last block for the head's token: ")
 
 
 def test_a_killed_process_is_an_error_of_the_model(tmp_path):

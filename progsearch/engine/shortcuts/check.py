@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -42,7 +43,16 @@ _ROUNDING = 4
 
 _Case = tuple[Sequence[Stage], Sequence[Batch]]
 
-_FAILURES = (RuntimeError, IndexError, ValueError, TypeError, KeyError, AttributeError)
+# What models raise if they are given what they do not take.
+_FAILURES = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -84,13 +94,13 @@ class Check:
         return tuple(kind for kind in CHECKED if kind.__name__ in names)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """One line for each shortcut that is left out."""
-        return tuple(
-            f"trained without the shortcut {finding.title}: {finding.reason}"
+    def notes(self) -> dict[str, str]:
+        """One line for each shortcut that is left out, by the name of its class."""
+        return {
+            finding.shortcut: f"trained without the shortcut {finding.title}: {finding.reason}"
             for finding in self.findings
             if finding.reason
-        )
+        }
 
 
 def check_shortcuts(
@@ -169,6 +179,8 @@ class _Comparison:
         """The findings if all shortcuts are right together; else None."""
         try:
             outputs, gradients = self._differences(CHECKED)
+        except torch.OutOfMemoryError:
+            raise
         except _FAILURES:
             return None
         if self._reason(outputs, gradients) or not self._frozen_is_constant():
@@ -183,9 +195,7 @@ class _Comparison:
             prefix = replace(prefix, reason=reason)
         if prefix.reason:
             reason = f"there is no {FrozenPrefix.title}, which it builds on"
-            unread = Finding(
-                UnreadEmbeddings.__name__, UnreadEmbeddings.title, None, None, reason
-            )
+            unread = Finding(UnreadEmbeddings.__name__, UnreadEmbeddings.title, None, None, reason)
             token = self._compared(HeadToken)
         else:
             unread = self._compared(UnreadEmbeddings, FrozenPrefix)
@@ -196,6 +206,8 @@ class _Comparison:
         kind = kinds[0]
         try:
             outputs, gradients = self._differences(kinds)
+        except torch.OutOfMemoryError:
+            raise
         except _FAILURES as error:
             return Finding(kind.__name__, kind.title, None, None, _first_line(error))
         reason = self._reason(outputs, gradients)

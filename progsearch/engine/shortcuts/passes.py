@@ -106,9 +106,7 @@ class Passes:
         )
         try:
             return [
-                passed
-                for stage in stages
-                for passed in self._passed_in(stage, batches, shortcuts)
+                passed for stage in stages for passed in self._passed_in(stage, batches, shortcuts)
             ]
         finally:
             self._model.zero_grad()
@@ -209,7 +207,7 @@ def row_difference(found: Sequence[Tensor], expected: Sequence[Tensor], scale: f
 
 
 def _gradient_difference(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
-    if not ours.keys() == theirs.keys():
+    if ours.keys() != theirs.keys():
         return math.inf
     least = _LEAST_SCALE * largest(theirs.values())
     return max(

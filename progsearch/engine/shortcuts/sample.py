@@ -39,4 +39,5 @@ def longest_row(split: Split) -> Split:
 def _by_length(split: Split) -> list[int]:
     """Rows by their length; those of one token, in which nothing can be told apart, last."""
     lengths: npt.NDArray[np.int64] = split.lengths
-    return np.argsort(np.where(lengths > 1, lengths, lengths.max() + 1), kind="stable").tolist()
+    order = np.argsort(np.where(lengths > 1, lengths, lengths.max() + 1), kind="stable")
+    return [int(row) for row in order]
