@@ -70,12 +70,12 @@ def test_a_model_and_its_data_are_compared_once(tmp_path, monkeypatch):
     monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
     model, task = save_with_end(tmp_path / "model", "llama"), write_task(tmp_path)
     found = checked_shortcuts(model, task, method_of("full"))
-    compare = shortcut_check.compare
-    monkeypatch.setattr(shortcut_check, "compare", lambda *arguments: pytest.fail("again"))
+    compare = shortcut_check._compare
+    monkeypatch.setattr(shortcut_check, "_compare", lambda *arguments: pytest.fail("again"))
     assert checked_shortcuts(model, task, method_of("full")) == found
     (kept,) = (tmp_path / "cache" / "shortcuts").glob("*.json")
     kept.write_text("{")
-    monkeypatch.setattr(shortcut_check, "compare", compare)
+    monkeypatch.setattr(shortcut_check, "_compare", compare)
     assert checked_shortcuts(model, task, method_of("full")) == found
 
 

@@ -211,7 +211,7 @@ class _Comparison:
         except _FAILURES as error:
             return Finding(kind.__name__, kind.title, None, None, _first_line(error))
         reason = self._reason(outputs, gradients)
-        return Finding(kind.__name__, kind.title, outputs, gradients, reason)
+        return Finding(kind.__name__, kind.title, _finite(outputs), _finite(gradients), reason)
 
     def _differences(self, kinds: Collection[type[Shortcut]]) -> tuple[float, float]:
         found = [
@@ -222,10 +222,13 @@ class _Comparison:
 
     def _reason(self, outputs: float, gradients: float) -> str | None:
         rounding = _ROUNDING * self.padding
-        if outputs > max(_OUTPUTS, rounding):
-            return f"outputs would differ by {outputs:.1g} of the largest"
-        if gradients > max(_GRADIENTS, rounding * _GRADIENTS / _OUTPUTS):
-            return f"gradients would differ by {gradients:.1g} of the largest"
+        limits = max(_OUTPUTS, rounding), max(_GRADIENTS, rounding * _GRADIENTS / _OUTPUTS)
+        names = "outputs", "gradients"
+        for name, value, limit in zip(names, (outputs, gradients), limits, strict=True):
+            if math.isinf(value):
+                return f"{name} would have another shape or be not finite"
+            if value > limit:
+                return f"{name} would differ by {value:.1g} of the largest"
         return None
 
     def _frozen_is_constant(self) -> bool:
@@ -233,6 +236,10 @@ class _Comparison:
         before = self._passes.frozen_states(self._head, training=False)
         after = self._passes.frozen_states(self._head, training=True)
         return row_difference([after], [before], largest([before])) <= _OUTPUTS
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -121,7 +121,9 @@ def test_without_the_comparison_a_wrong_shortcut_changes_numbers(monkeypatch, gu
     monkeypatch.setattr(head_token, "_position", lambda *arguments: "last")
     found = checked(tiny_model("llama", pad_token_id=PAD), split)
     assert found.left_out == (HeadToken,)
-    assert found.notes["HeadToken"].startswith("trained without the shortcut last block for the head's")
+    assert found.notes["HeadToken"].startswith(
+        "trained without the shortcut last block for the head's"
+    )
     model = tiny_model("llama", pad_token_id=PAD)
     without = found.left_out if guarded else ()
     engine, model = tiny_engine(Schedule.last_blocks(3, 0), model, split=split, without=without)
