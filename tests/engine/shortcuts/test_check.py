@@ -38,6 +38,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "Starcoder2": {**LIKE_BERT, "num_key_value_heads": 1, "embedding_dropout": 0.3},
     "XLNet": {"d_model": 32, "n_layer": 3, "n_head": 2, "d_inner": 48},
     "FNet": {"hidden_size": 32, "num_hidden_layers": 3, "intermediate_size": 48},
+    "ConvBert": {**LIKE_BERT, "num_attention_heads": 4, "embedding_size": 32},
     "Longformer": {**LIKE_BERT, "attention_window": 4},
 }
 
@@ -145,6 +146,13 @@ def test_a_block_that_is_narrowed_in_the_wrong_place_is_computed_whole(monkeypat
 def test_a_model_that_reads_padding_is_refused(kind):
     with pytest.raises(ModelError, match=f"{kind}.* padded on the right .*choose a model"):
         checked(other(kind))
+
+
+def test_a_model_that_reads_a_little_of_the_padding_keeps_no_states():
+    found = checked(other("ConvBert"))
+    assert 1e-4 < found.padding < 1e-2
+    assert FrozenPrefix in found.left_out and HeadToken not in found.left_out
+    assert "outputs change with padding" in found.notes["FrozenPrefix"]
 
 
 @pytest.mark.parametrize("kind", ["BioGpt", "Starcoder2"])
