@@ -65,6 +65,8 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim", "ffn_hidden_size"), 48),
     **dict.fromkeys(("max_position_embeddings", "n_positions"), 64),
     **dict.fromkeys(("sliding_window", "attention_window", "local_attention"), 8),
+    **dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim"), 8),
+    **dict.fromkeys(("linear_num_key_heads", "linear_num_value_heads"), 2),
     # Mixtures of experts.
     **dict.fromkeys(("num_experts", "num_local_experts", "n_routed_experts"), 4),
     **dict.fromkeys(("num_experts_per_tok", "num_experts_per_token", "moe_topk"), 2),
@@ -73,6 +75,14 @@ SIZES: dict[str, Any] = {
     # Attention over compressed keys and values.
     **dict.fromkeys(("q_lora_rank", "kv_lora_rank"), 16),
     **dict.fromkeys(("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim"), 8),
+}
+_VISION = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "image_size": 16,
+    "patch_size": 8,
 }
 _ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 # What a model needs beyond that.
@@ -90,6 +100,16 @@ OWN: dict[str, dict[str, Any]] = {
     "gptj": {"rotary_dim": 8},
     "layoutlmv3": {"coordinate_size": 4, "shape_size": 8},
     "lilt": {"hidden_size": 48, "channel_shrink_ratio": 4},
+    "perceiver": {"num_latents": 8, "d_latents": 32, "num_self_attends_per_block": 3},
+    "qwen3_5": {"vision_config": {**_VISION, "depth": 1, "num_heads": 2, "out_hidden_size": 32}},
+    "reformer": {
+        "attention_head_size": 8,
+        "axial_pos_embds_dim": [16, 16],
+        "axial_pos_shape": [8, 8],
+        "feed_forward_size": 48,
+    },
+    **{name: {"vision_config": _VISION} for name in ("gemma3", "modernvbert", "ultravbert")},
+    "xmod": {"default_language": "en_XX"},
     "mistral4": {
         "num_key_value_heads": 4,
         "qk_head_dim": 16,

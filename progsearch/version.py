@@ -11,7 +11,10 @@ ENGINE_VERSION = 7
 """Trained segments and the states of frozen prefixes: the same config gives other weights."""
 
 CHECK_VERSION = 1
-"""Comparisons of shortcuts with plain passes: the comparison itself changes."""
+"""Comparisons of shortcuts with plain passes: the comparison itself changes.
+
+If it then leaves out a shortcut that changed numbers, raise `ENGINE_VERSION`, too.
+"""
 
 COSTS_VERSION = 1
 """Measured costs of the parts of a model: the measurement itself changes."""

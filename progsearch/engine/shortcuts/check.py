@@ -146,8 +146,14 @@ def check_shortcuts(
             f"{comparison.padding:.1g} of the largest), so results would depend on which texts "
             "share a batch; choose a model that ignores such padding"
         )
-    together = None if each else comparison.together()
-    return Check(comparison.padding, together or comparison.each())
+    findings = None if each else comparison.together(CHECKED)
+    check = Check(comparison.padding, findings or comparison.each())
+    used = [shortcut for shortcut in CHECKED if shortcut not in check.left_out]
+    if findings is None and comparison.together(used) is None:
+        reason = "outputs or gradients would differ together with other shortcuts"
+        found = tuple(replace(f, reason=f.reason or reason) for f in check.findings)
+        return replace(check, findings=found)
+    return check
 
 
 class _Comparison:
@@ -177,17 +183,17 @@ class _Comparison:
             row_difference(passes.outputs(passes.wide), single[:1], self.scale),
         )
 
-    def together(self) -> tuple[Finding, ...] | None:
-        """The findings if all shortcuts are right together; else None."""
+    def together(self, kinds: Sequence[type[Shortcut]]) -> tuple[Finding, ...] | None:
+        """The findings if shortcuts are right together; else None."""
         try:
-            outputs, gradients = self._differences(CHECKED)
+            outputs, gradients = self._differences(kinds)
         except torch.OutOfMemoryError:
             raise
         except _FAILURES:
             return None
-        if self._reason(outputs, gradients) or self._changes():
+        if self._reason(outputs, gradients) or (FrozenPrefix in kinds and self._changes()):
             return None
-        return tuple(Finding(k.__name__, k.title, outputs, gradients, None) for k in CHECKED)
+        return tuple(Finding(k.__name__, k.title, outputs, gradients, None) for k in kinds)
 
     def each(self) -> tuple[Finding, ...]:
         """The finding of each shortcut, which is active with those that it builds on alone."""

@@ -196,8 +196,9 @@ def difference(found: Sequence[Passed], expected: Sequence[Passed]) -> tuple[flo
 
 
 def largest(tensors: Iterable[Tensor]) -> float:
-    """The largest absolute value."""
-    return max((float(tensor.abs().max()) for tensor in tensors), default=0.0)
+    """The largest absolute value; NaN if one is."""
+    values = [tensor.abs().max() for tensor in tensors]
+    return float(torch.stack(values).max()) if values else 0.0
 
 
 def row_difference(found: Sequence[Tensor], expected: Sequence[Tensor], scale: float) -> float:

@@ -223,6 +223,16 @@ def test_outputs_that_are_not_finite_are_refused():
         checked(model)
 
 
+def test_shortcuts_that_are_right_alone_and_wrong_together_are_all_left_out(monkeypatch):
+    together = checking._Comparison.together
+    monkeypatch.setattr(checking._Comparison, "together", lambda self, kinds: None)
+    found = checked(tiny_model("bert"))
+    assert found.left_out == CHECKED
+    assert "together with other shortcuts" in found.notes["HeadToken"]
+    monkeypatch.setattr(checking._Comparison, "together", together)
+    assert not checked(tiny_model("bert"), each=True).left_out
+
+
 def test_if_the_shortcuts_are_right_together_none_is_tried_alone(monkeypatch):
     monkeypatch.setattr(checking._Comparison, "each", lambda self: pytest.fail("not needed"))
     assert not checked(tiny_model("bert")).left_out
