@@ -141,7 +141,7 @@ def _record(
         if hidden.shape[:-1] != is_token.shape:
             raise MetricError(
                 f"block {name} has states of shape {tuple(hidden.shape)} for a batch of shape "
-                f"{tuple(is_token.shape)}, which cannot be told apart by token; choose a metric "
-                "that goes by gradients, such as grad_norm"
+                f"{tuple(is_token.shape)}, so metrics that compare a block's states cannot score "
+                "it; choose those that go by gradients, such as grad_norm, in the search space"
             )
     states[name] = (before[is_token], after[is_token])

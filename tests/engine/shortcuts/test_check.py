@@ -206,7 +206,7 @@ def test_a_metric_that_needs_states_by_token_says_that_there_are_none():
 
     model = other("Longformer")
     split = tiny_split(pad_id=PAD)
-    with pytest.raises(MetricError, match="cannot be told apart by token; choose a metric"):
+    with pytest.raises(MetricError, match="cannot score it; choose those that go by gradients"):
         model_scores(model, find_anatomy(model), split, "block_influence", seed=0)
 
 
