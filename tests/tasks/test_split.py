@@ -123,3 +123,27 @@ def test_fingerprints_are_those_of_earlier_versions():
     targets = {"labels": np.array([2.5], dtype=np.float32)}
     assert Split(np.array([5]), np.array([1]), targets).fingerprint() == "f09b3c23de14a7dc"
     assert per_token().fingerprint() != make().fingerprint()
+
+
+def test_rows_that_hold_a_token_are_found():
+    assert make().holding(7).tolist() == [False, True, False, False]
+    assert make().holding(9).tolist() == [False, False, False, True]
+    assert not make().holding(99).any()
+
+
+def test_a_row_with_another_token_leaves_the_split_as_it_was():
+    split = make()
+    changed = split.with_token(1, 2, 99)
+    assert changed.batch([0])["input_ids"].tolist() == [[6, 7, 99]]
+    assert changed.targets["labels"].tolist() == [1]
+    assert split.batch([1])["input_ids"].tolist() == [[6, 7, 8]]
+
+
+def test_joined_splits_hold_the_rows_of_all():
+    split = make(token_types=np.array([1, 1, 1, 2, 1, 1]))
+    joined = split.subset([3]).joined(split.subset([1, 0]))
+    assert joined.fingerprint() == split.subset([3, 1, 0]).fingerprint()
+    tokens = per_token()
+    first, *rest = range(len(tokens))
+    joined = tokens.subset([first]).joined(tokens.subset(rest))
+    assert joined.fingerprint() == tokens.fingerprint()
