@@ -238,7 +238,7 @@ def time_ideal(split: Split, n_frozen: int, precision: Precision, device: torch.
         for index, batch in enumerate(batches):
             if n_frozen:
                 given.hidden = hidden[index]
-            with head_token.alone(batch["attention_mask"]), autocast(precision, device):
+            with head_token.alone(batch["input_ids"]), autocast(precision, device):
                 loss = model(**batch).loss
             loss.backward()
             optimizer.step()

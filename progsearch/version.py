@@ -11,8 +11,14 @@ import functools
 
 __version__ = "0.1.0"
 
-ENGINE_VERSION = 6
+ENGINE_VERSION = 7
 """Trained segments and the states of frozen prefixes: the same config gives other weights."""
+
+CHECK_VERSION = 1
+"""Comparisons of shortcuts with plain passes: the comparison itself changes.
+
+If it then leaves out a shortcut that changed numbers, raise `ENGINE_VERSION`, too.
+"""
 
 COSTS_VERSION = 1
 """Measured costs of the parts of a model: the measurement itself changes."""

@@ -22,6 +22,7 @@ from progsearch.cli import (
     report,
     resume,
     run,
+    selfcheck,
     status,
     train,
     validate,
@@ -44,6 +45,7 @@ app.command("confirm")(confirm.confirm)
 app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("contributions")(contributions.contributions)
+app.command("selfcheck")(selfcheck.selfcheck)
 app.command("dashboard")(dashboard.dashboard)
 app.command("ls")(ls.ls)
 app.command("cp")(cp.cp)

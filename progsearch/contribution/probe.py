@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from progsearch.contribution.fitting import fit, only_trains
 from progsearch.contribution.gradients import mean_gradients, mean_squared_gradients
+from progsearch.errors import MetricError
 from progsearch.models.anatomy import Anatomy, Part
 from progsearch.models.blocks import hidden_input, hidden_output, with_hidden
 from progsearch.tasks.split import batch_units
@@ -135,4 +136,12 @@ def _record(
     kwargs: Any,
     output: Any,
 ) -> None:
-    states[name] = (hidden_input(args, kwargs)[is_token], hidden_output(output)[is_token])
+    before, after = hidden_input(args, kwargs), hidden_output(output)
+    for hidden in (before, after):
+        if hidden.shape[:-1] != is_token.shape:
+            raise MetricError(
+                f"block {name} has states of shape {tuple(hidden.shape)} for a batch of shape "
+                f"{tuple(is_token.shape)}, so metrics that compare a block's states cannot score "
+                "it; choose those that go by gradients, such as grad_norm, in the search space"
+            )
+    states[name] = (before[is_token], after[is_token])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,8 +17,9 @@ from progsearch.schedule import Stage
 class Freezer:
     """Freezes and unfreezes the parts of one model.
 
-    A frozen part has no gradient, no optimizer state and no dropout. The engine and the Trainer
-    callback share this class, so "frozen" means the same in both.
+    A frozen part has no gradient, no optimizer state and no dropout. Modules between the
+    embeddings and the blocks are frozen with the embeddings. The engine and the Trainer callback
+    share this class, so "frozen" means the same in both.
     """
 
     def __init__(self, model: nn.Module, anatomy: Anatomy, trainable: TrainableParameters) -> None:
@@ -26,6 +28,11 @@ class Freezer:
         self._trainable = trainable
         self._parameters = dict(model.named_parameters())
         self._frozen_modules: list[nn.Module] = []
+        self._frozen_holders: list[nn.Module] = []
+        ancestors = {
+            name[: dot.start()] for name in anatomy.blocks for dot in re.finditer(r"\.", name)
+        }
+        self._holders = [model.get_submodule(name) for name in sorted(ancestors)]
 
     def enter(self, stage: Stage, optimizer: Optimizer) -> None:
         """Start ``stage``: from now on only its parts are trained."""
@@ -42,6 +49,7 @@ class Freezer:
             for part in self._frozen_parts(stage)
             for module in self._anatomy.modules(self._model, part)
         ]
+        self._frozen_holders = [] if self._trains_embeddings(stage) else self._holders
         self.set_modes()
 
     def set_modes(self) -> None:
@@ -53,6 +61,10 @@ class Freezer:
         """Turn off dropout in the frozen parts; call it after each ``model.train()``."""
         for module in self._frozen_modules:
             module.eval()
+        # Between the embeddings and the blocks, what holds the blocks may call dropout as a
+        # function (BioGPT, Starcoder2) or skip blocks at random. Its flag alone decides that.
+        for holder in self._frozen_holders:
+            holder.training = False
 
     def frozen_prefix(self, stage: Stage) -> int:
         """The number of leading blocks whose output depends only on the input in ``stage``."""

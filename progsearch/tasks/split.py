@@ -207,6 +207,33 @@ class Split:
         types = self._token_types
         return 0 if types is None or not len(types) else int(types.max()) + 1
 
+    def holding(self, token: int) -> np.ndarray:
+        """Of which rows a token is one of theirs, shape (rows,), bool."""
+        places = (self._ids == token).nonzero().flatten().numpy()
+        rows = np.searchsorted(self._starts, places, side="right") - 1
+        found = np.zeros(len(self), dtype=bool)
+        found[rows[places < self._starts[rows] + self.lengths[rows]]] = True
+        return found
+
+    def with_token(self, row: int, place: int, token: int) -> Split:
+        """The one row at ``row``, with another token at a place of it, as a split of its own."""
+        one = self.subset([row])
+        one._ids[place] = token
+        return one
+
+    def joined(self, *others: Split) -> Split:
+        """The rows of this split and of others like it, as one split."""
+        splits = (self, *others)
+        types = [s._token_types.numpy() for s in splits if s._token_types is not None]
+        return Split(
+            torch.cat([s._ids for s in splits]).numpy(),
+            np.concatenate([s.lengths for s in splits]),
+            {name: torch.cat([s.targets[name] for s in splits]).numpy() for name in self.targets},
+            per_token=self.per_token,
+            token_types=np.concatenate(types) if types else None,
+            pad_id=self._pad_id,
+        )
+
     def token_ids(self) -> Tensor:
         """The distinct token ids that batches may hold, including padding, ascending."""
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))

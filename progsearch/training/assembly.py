@@ -31,6 +31,7 @@ from progsearch.tasks.fit import fitted_tokenizer
 from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import PlannedBlocks, blocks_of
 from progsearch.training.segments import ENVIRONMENT
+from progsearch.training.shortcut_check import checked_shortcuts
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def assemble(
     task.prepare()
     seed, pad_token_id = config.training.seed, tokenizer.pad_token_id
     inspect_weights(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
+    check = checked_shortcuts(config.model, config.task, config.method, device=chosen_device)
     model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
@@ -88,7 +90,7 @@ def assemble(
         store=store,
         # Not a method of the run: the shortcuts would keep the run in memory after its end.
         origin=lineage.origin,
-        left_out=() if prefix_cache else (FrozenPrefix,),
+        left_out=(*check.left_out, *(() if prefix_cache else (FrozenPrefix,))),
     )
     engine = Engine(
         model, anatomy, trainable, plan, config.training, task.train, shortcuts=shortcuts

@@ -39,6 +39,7 @@ def inspect_problem(
         )
         from progsearch.tasks import load_task_for, understand
         from progsearch.training import describe
+        from progsearch.training.shortcut_check import checked_shortcuts
 
         # All of this stays, and the process is here for nothing else.
         gc.freeze()
@@ -47,8 +48,11 @@ def inspect_problem(
         try:
             data = load_task_for(recipe.model, recipe.task)
             tokenizer = load_tokenizer(recipe.model)
-            # Before costs and scores, which may be kept from a time when nobody asked.
+            # First of all, and before costs and scores, which may be kept from an earlier time:
+            # a model that is not the one of its files or gives other numbers is not scored.
             inspect_weights(recipe.model, data.head, pad_token_id=tokenizer.pad_token_id)
+            checks = [checked_shortcuts(recipe.model, recipe.task, m) for m in methods]
+            notes = {name: note for check in checks for name, note in check.notes.items()}
             understood = understand(data, recipe.task, tokenizer)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
@@ -60,7 +64,7 @@ def inspect_problem(
                 metric=data.metric,
                 majority=data.majority(),
                 fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
-                remarks=tuple(text for _, text in remarks),
+                remarks=(*(text for _, text in remarks), *notes.values()),
                 understood=understood.model_copy(update={"doubts": _doubts(remarks)}),
             )
         except ProgsearchError as error:

@@ -6,15 +6,19 @@ import signal
 
 import psutil
 import pytest
+from transformers import AutoModelForSequenceClassification, XLNetConfig
 
 from progsearch.config import method_of
+from progsearch.engine.shortcuts import head_token
 from progsearch.errors import ModelError, TaskError
 from progsearch.models import loading
+from progsearch.models.architectures import Architecture
 from progsearch.space.space import Space
 from progsearch.strategy.problem import Problem
 from progsearch.workers.cluster import Machines
 from progsearch.workers.inspect_problem import inspect_problem
 from progsearch.workers.inspection import inspection
+from tests.support.eos import tokenizer
 from tests.support.tiny import name_classes, tiny_model
 from tests.support.tiny_task import tiny_recipe
 
@@ -88,6 +92,27 @@ def test_weights_that_do_not_fit_are_found_before_the_first_trial(tmp_path):
     loading._pristine_model.cache_clear()
     refused = inspect_problem(recipe, [], [])
     assert isinstance(refused, ModelError) and "72% of its parameters" in str(refused)
+
+
+def test_a_model_that_reads_padding_is_refused_before_its_blocks_are_scored(tmp_path):
+    sizes = {"d_model": 32, "n_layer": 3, "n_head": 2, "d_inner": 48, "vocab_size": 64}
+    model = AutoModelForSequenceClassification.from_config(XLNetConfig(**sizes))
+    model.save_pretrained(tmp_path / "xlnet")
+    tokenizer().save_pretrained(tmp_path / "xlnet")
+    recipe = tiny_recipe(tmp_path).model_copy(update={"model": str(tmp_path / "xlnet")})
+    found = inspect_problem(recipe, [method_of()], ["block_influence"])
+    assert isinstance(found, ModelError)
+    assert "padded on the right" in str(found)
+
+
+def test_a_shortcut_that_is_left_out_is_a_remark(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    wrong = Architecture("bert", "BERT", "attention")
+    monkeypatch.setattr(head_token, "architecture_of", lambda model: wrong)
+    found = inspect_problem(tiny_recipe(tmp_path), [method_of(), method_of("lora")], [])
+    assert isinstance(found, Problem)
+    (remark,) = [text for text in found.remarks if text.startswith("trained without ")]
+    assert "the shortcut last block for the head's token: " in remark
 
 
 def test_a_killed_process_is_an_error_of_the_model(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console
@@ -13,6 +13,9 @@ from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.rows import rows
+
+if TYPE_CHECKING:
+    from progsearch.engine.shortcuts.check import Finding
 
 # Output to a file or a pipe is not cut to the width of a terminal.
 _WIDTH_OF_FILES = 200
@@ -48,6 +51,22 @@ def confirmed_table(report: StudyReport, confirmed: Confirmed) -> Table:
         table.add_column(column, justify="left" if column == "verdict" else "right")
     for row in shown:
         table.add_row(row.name, *row.cells.values(), style=None if row.on_front else "dim")
+    return table
+
+
+def shortcuts_table(findings: Sequence[Finding]) -> Table:
+    """A row per shortcut: whether it is used, how far it is from plain passes, why it is off."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("shortcut", "used"):
+        table.add_column(name)
+    for name in ("outputs", "gradients"):
+        table.add_column(f"{name} differ by", justify="right")
+    table.add_column("reason")
+    for finding in findings:
+        differences = (finding.outputs, finding.gradients)
+        shown = ("" if value is None else f"{value:.1e}" for value in differences)
+        used = "off" if finding.reason else "yes"
+        table.add_row(finding.title, used, *shown, finding.reason or "")
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -43,7 +43,12 @@ class Shortcut:
     The engine calls these methods; by default they do nothing. A training step calls `step`, and
     then `around` unless `step` gave an equivalent. Training without a shortcut gives the same
     weights, up to rounding where tensors have other shapes.
+
+    Attributes:
+        title: Its name in messages.
     """
+
+    title: ClassVar[str] = "shortcut"
 
     def enter_stage(self, start: StageStart) -> None:
         """A stage begins; its parts have already been frozen and unfrozen."""

@@ -52,6 +52,8 @@ class FrozenPrefix(Shortcut):
         origin: Given a step, everything that determines the weights there, as JSON-able data.
     """
 
+    title = "prefix cache"
+
     def __init__(
         self,
         model: nn.Module,
@@ -208,7 +210,9 @@ class FrozenPrefix(Shortcut):
 
     def _keys(self, split: Split, depths: Iterable[int]) -> list[str]:
         origin, data = list(self._origin(self._since)), split.fingerprint()
-        return [content_key("prefix", origin, data, depth) for depth in depths]
+        return [
+            content_key("prefix", origin, data, depth, self._all_tokens(depth)) for depth in depths
+        ]
 
     def _shared(self, split: Split) -> list[HiddenStates]:
         """The deepest usable states in the store, if there are any."""

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Literal, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from progsearch.engine.batches import Batch
 from progsearch.engine.shortcuts.base import Shortcut
+from progsearch.engine.shortcuts.sample import short_rows
 from progsearch.models.anatomy import Anatomy, evaluating
 from progsearch.models.architectures import architecture_of
 from progsearch.models.blocks import hidden_output, with_hidden
@@ -36,15 +36,19 @@ class HeadToken(Shortcut):
     Args:
         model: The model.
         anatomy: Its parts.
-        position: The token's position, ignoring padding; None if the head reads other tokens too.
+        position: The token's position: ``last`` is the last token that is not the padding token;
+            None if the head reads other tokens too.
 
     Attributes:
         position: As given.
     """
 
+    title = "last block for the head's token"
+
     def __init__(self, model: nn.Module, anatomy: Anatomy, position: _Position | None) -> None:
         self._block = model.get_submodule(anatomy.blocks[-1])
         self.position = position
+        self._pad_id = pad_id_of(model)
         architecture = architecture_of(model)
         name = architecture.after_attention if position else None
         self._after_attention = self._block.get_submodule(name) if name else None
@@ -56,7 +60,7 @@ class HeadToken(Shortcut):
 
     @classmethod
     def found(cls, model: nn.Module, anatomy: Anatomy, split: Split) -> Self:
-        """The shortcut for ``model``; runs it on one example of ``split`` to find the token."""
+        """The shortcut for ``model``; runs it on examples of ``split`` to find the token."""
         last_block = model.get_submodule(anatomy.blocks[-1])
         return cls(model, anatomy, _position(model, last_block, split))
 
@@ -64,20 +68,21 @@ class HeadToken(Shortcut):
         self, batch: Batch, rows: Tensor, inputs: dict[str, Tensor]
     ) -> AbstractContextManager[None]:
         """See `alone`."""
-        return self.alone(inputs["attention_mask"])
+        return self.alone(inputs["input_ids"])
 
     @contextmanager
-    def alone(self, attention_mask: Tensor) -> Iterator[None]:
+    def alone(self, input_ids: Tensor) -> Iterator[None]:
         """While active, the last block computes that token only, if the architecture allows it.
 
         Keys and values are computed for all tokens. In the block's output, only the state of that
         token is valid.
 
         Args:
-            attention_mask: The batch's, shape ``(rows, width)``, padded on the right.
+            input_ids: The batch's, shape ``(rows, width)``, padded on the right.
         """
         if self.position == "last":
-            self._last = attention_mask.sum(1, keepdim=True) - 1
+            assert self._pad_id is not None, "without a padding token there is no such position"
+            self._last = _last_places(input_ids, self._pad_id)
         with ExitStack() as stack:
             stack.callback(setattr, self, "_last", None)
             if self._after_attention is not None:
@@ -165,6 +170,29 @@ class _OneQuery(TorchFunctionMode):
         return one.expand(*query.shape[:-1], -1)
 
 
+def pad_id_of(model: nn.Module) -> int | None:
+    """The padding token that a model's head searches its input for, if it has one."""
+    config: Any = getattr(model, "config", None)
+    return None if config is None else getattr(config.get_text_config(), "pad_token_id", None)
+
+
+def _last_places(ids: Tensor, pad_id: int) -> Tensor:
+    """Where each row's last token is that is not the padding token, as transformers counts it.
+
+    By the token, not by the mask: a text may end in the padding token, as in models that pad with
+    their end-of-sequence token.
+
+    Args:
+        ids: Shape ``(rows, width)``.
+        pad_id: The padding token.
+
+    Returns:
+        Shape ``(rows, 1)``.
+    """
+    places = torch.arange(ids.shape[-1], device=ids.device, dtype=torch.int32)
+    return (places * (ids != pad_id).to(torch.int32)).argmax(-1, keepdim=True)
+
+
 def _position(model: nn.Module, last_block: nn.Module, split: Split) -> _Position | None:
     """The token whose last hidden state the output depends on, found from the gradient."""
     states: list[Tensor] = []
@@ -173,26 +201,31 @@ def _position(model: nn.Module, last_block: nn.Module, split: Split) -> _Positio
         states.append(hidden_output(output).detach().requires_grad_())
         return with_hidden(output, states[0])
 
-    # With padding if possible, to tell the last token from the last position.
-    two_or_more = np.where(split.lengths > 1, split.lengths, split.lengths.max())
-    row = int(np.argmin(two_or_more))
-    length = int(split.lengths[row])
-    width = min(length + 1, int(split.lengths.max()))
+    pad_id = pad_id_of(model)
+    sample = short_rows(split, pad_id)
+    # With padding if any example has some, to tell the last token from the last position.
+    width = min(int(sample.lengths.max()) + 1, int(split.lengths.max()))
     device = next(model.parameters()).device
-    batch = split.gather(torch.tensor([row], device=device), width)
+    batch = sample.gather(torch.arange(len(sample), device=device), width)
+    inputs = {name: value for name, value in batch.items() if name not in sample.targets}
     hook = last_block.register_forward_hook(cut)
     try:
         with torch.enable_grad(), evaluating(model):
-            output = model(**batch)
+            output = model(**inputs)
     finally:
         hook.remove()
     found = [value for name, value in output.items() if name != "loss"]
     total = torch.stack([value.sum() for value in found if isinstance(value, Tensor)]).sum()
     (gradient,) = torch.autograd.grad(total, states, allow_unused=True)
     # With some attention kernels, the tokens of all examples are packed into one row.
-    if length == 1 or gradient is None or gradient.shape[:2] != (1, width):
+    if gradient is None or gradient.shape[:2] != (len(sample), width):
         return None
-    read = gradient[0].any(dim=1).nonzero().flatten().tolist()
-    if read not in ([0], [length - 1]):
+    read = gradient.any(dim=2)
+    first = torch.zeros(len(sample), 1, dtype=torch.long, device=device)
+    last = first if pad_id is None else _last_places(batch["input_ids"], pad_id)
+    if not last.any():
         return None
-    return "first" if read == [0] else "last"
+    places = torch.arange(width, device=device)
+    if torch.equal(read, places == first):
+        return "first"
+    return "last" if torch.equal(read, places == last) else None

@@ -30,12 +30,18 @@ class OccurringRows(Shortcut):
         embedding: The token embedding of a model.
         name: The name of its weight in the model.
         ids: The token ids that occur, ascending; includes the padding token if the table has one.
+
+    Attributes:
+        name: As given.
+        ids: As given.
     """
+
+    title = "rows of tokens that occur"
 
     def __init__(self, embedding: nn.Embedding, name: str, ids: Tensor) -> None:
         self._embedding = embedding
-        self._name = name
-        self._ids = ids
+        self.name = name
+        self.ids = ids
         self._finished = False
         # Kept in host memory, since no pass needs it before the end.
         self._whole = embedding.weight.detach().cpu()
@@ -52,6 +58,12 @@ class OccurringRows(Shortcut):
         )
         self._hook = embedding.register_forward_pre_hook(_as_rows)
 
+    def of_all_rows(self, gradient: Tensor) -> Tensor:
+        """A gradient of the rows at hand as one of the whole table."""
+        whole = gradient.new_zeros(self._whole.shape)
+        whole[self.ids] = gradient
+        return whole
+
     @torch.no_grad()
     def finish(self, decay: Callable[[str], float]) -> None:
         """Restore the whole table, with the trained rows."""
@@ -60,11 +72,11 @@ class OccurringRows(Shortcut):
         self._finished = True
         rows = self._embedding.weight
         whole = self._whole.to(rows.device)
-        factor = decay(self._name)
+        factor = decay(self.name)
         # Apply weight decay to the rows of tokens that do not occur.
         if factor != 1:
             whole *= factor
-        whole[self._ids.to(rows.device)] = rows
+        whole[self.ids.to(rows.device)] = rows
         self._embedding.weight = nn.Parameter(whole, requires_grad=rows.requires_grad)
         self._embedding.padding_idx = self._padding
         self._hook.remove()

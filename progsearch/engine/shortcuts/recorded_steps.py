@@ -53,6 +53,8 @@ class RecordedSteps(Shortcut):
             memory waits for them, so it cannot be recorded.
     """
 
+    title = "recorded steps"
+
     def __init__(self, device: torch.device, prefix: FrozenPrefix | None) -> None:
         self._device = device
         self._prefix = prefix

@@ -36,6 +36,8 @@ class UnreadEmbeddings(Shortcut):
         prefix: The frozen-prefix shortcut; active around this one.
     """
 
+    title = "unread embeddings"
+
     def __init__(self, model: nn.Module, anatomy: Anatomy, prefix: FrozenPrefix) -> None:
         self._prefix = prefix
         self._first_block = model.get_submodule(anatomy.blocks[0])

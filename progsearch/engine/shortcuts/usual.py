@@ -29,6 +29,7 @@ def usual_shortcuts(
     store: Store | None = None,
     origin: Callable[[int], Sequence[Any]] = lambda step: [step],
     left_out: Collection[type[Shortcut]] = (),
+    only: Collection[type[Shortcut]] = (Shortcut,),
 ) -> list[Shortcut]:
     """All shortcuts that work with this model, in the order in which they are active.
 
@@ -44,11 +45,12 @@ def usual_shortcuts(
         store: Shares the output of frozen prefixes with other runs.
         origin: Given a step, everything that determines the weights there, as JSON-able data.
         left_out: Classes to leave out; shortcuts that need them are left out too.
+        only: Classes to use, if they are not left out.
     """
     shortcuts: list[Shortcut] = []
 
     def takes(kind: type[Shortcut]) -> bool:
-        return not issubclass(kind, tuple(left_out))
+        return issubclass(kind, tuple(only)) and not issubclass(kind, tuple(left_out))
 
     if takes(OccurringRows):
         rows = keep_occurring_rows(model, trained, splits)

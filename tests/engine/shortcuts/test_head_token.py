@@ -58,7 +58,7 @@ def assert_same_function(model, anatomy, split=None):
     batch = split.batch(range(6), DEVICE)
     logits, expected = gradients(model, batch)
     token = HeadToken.found(model, anatomy, split)
-    with token.alone(batch["attention_mask"]):
+    with token.alone(batch["input_ids"]):
         narrow_logits, narrow = gradients(model, batch)
     torch.testing.assert_close(narrow_logits, logits, **TOLERANCE)
     assert narrow.keys() == expected.keys()
@@ -116,7 +116,7 @@ def test_the_last_feed_forward_sees_one_token_per_example(architecture):
     token = HeadToken.found(model, anatomy, split)
     for layer in layers:
         layer.register_forward_hook(lambda module, inputs, output: seen.append(output[..., 0]))
-    with token.alone(batch["attention_mask"]):
+    with token.alone(batch["input_ids"]):
         model(**batch)
     tokens = batch["input_ids"].numel() if architecture in WHOLE else len(batch["labels"])
     assert {states.numel() for states in seen} == {tokens}
@@ -141,7 +141,7 @@ def test_the_last_attention_has_one_query_per_example(architecture):
     split = tiny_split(pad_id=model.config.pad_token_id)
     batch = split.batch(range(6), DEVICE)
     token = HeadToken.found(model, anatomy, split)
-    with token.alone(batch["attention_mask"]), _Queries() as queries:
+    with token.alone(batch["input_ids"]), _Queries() as queries:
         model(**batch)
     width = batch["input_ids"].shape[1]
     expected = [width, width, width if architecture in WHOLE else 1]

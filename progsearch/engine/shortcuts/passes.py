@@ -1,0 +1,229 @@
+"""Passes of a sample of rows with some shortcuts or with none, to compare what they give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from progsearch.engine.batches import Batch, Indices
+from progsearch.engine.freezer import Freezer
+from progsearch.engine.shortcuts.base import Shortcut, Shortcuts, StageStart
+from progsearch.engine.shortcuts.head_token import pad_id_of
+from progsearch.engine.shortcuts.occurring_rows import OccurringRows
+from progsearch.engine.shortcuts.sample import longest_row, short_rows
+from progsearch.engine.shortcuts.usual import usual_shortcuts
+from progsearch.models.anatomy import Anatomy, evaluating
+from progsearch.models.blocks import hidden_output
+from progsearch.models.trainable import TrainableParameters
+from progsearch.schedule import Stage
+from progsearch.tasks import Split
+
+# Gradients are compared relative to those of their own parameter, and at least to this share of
+# the largest of all: some are zero but for rounding, such as those of the biases of keys.
+_LEAST_SCALE = 1e-2
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a batch gave in a stage.
+
+    Attributes:
+        outputs: What is kept of the output, row after row, without padding.
+        gradients: Of its loss, by the names of the parameters that have one.
+    """
+
+    outputs: list[Tensor]
+    gradients: dict[str, Tensor]
+
+
+class Passes:
+    """A model and a sample of its data that has all its shapes.
+
+    Args:
+        model: In fp32 and evaluation mode, on its device. Its flags are changed.
+        anatomy: Its parts.
+        trainable: What its method trains.
+        split: The data.
+        keep: What is compared of an output; see `TaskType.keep`.
+
+    Attributes:
+        short: Short rows as one batch, padded.
+        single: Each of the short rows as a batch without padding.
+        long: The longest row of the data, without padding.
+        wide: The first short row, padded to the longest one.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        anatomy: Anatomy,
+        trainable: TrainableParameters,
+        split: Split,
+        keep: Callable[[Any], Tensor],
+    ) -> None:
+        self._model = model
+        self._anatomy = anatomy
+        self._trainable = trainable
+        self._keep = keep
+        self._freezer = Freezer(model, anatomy, trainable)
+        self._device = next(model.parameters()).device
+        short = short_rows(split, pad_id_of(model))
+        self._sample = short.joined(longest_row(split))
+        rows = np.arange(len(self._sample))
+        self.short = self._batch(rows[:-1])
+        self.single = [self._batch(rows[row : row + 1]) for row in rows[:-1]]
+        self.long = self._batch(rows[-1:])
+        self.wide = Batch(self._sample, rows[:1], self.long.width)
+
+    def outputs(self, batch: Batch) -> list[Tensor]:
+        """What the plain forward pass gives for each row of a batch."""
+        with torch.no_grad():
+            return self._rows(self._model(**self._inputs(batch)), batch)
+
+    def passed(
+        self,
+        stages: Sequence[Stage],
+        batches: Sequence[Batch],
+        kinds: Collection[type[Shortcut]] = (),
+    ) -> list[Passed]:
+        """What each batch gives in each stage, with shortcuts of some kinds alone."""
+        shortcuts = Shortcuts(
+            usual_shortcuts(
+                self._model,
+                self._anatomy,
+                "fp32",
+                trained=self._trainable.names(*stages),
+                splits=[self._sample],
+                only=kinds,
+            )
+        )
+        try:
+            return [
+                passed for stage in stages for passed in self._passed_in(stage, batches, shortcuts)
+            ]
+        finally:
+            self._model.zero_grad()
+            shortcuts.finish(lambda name: 1.0)
+
+    def _passed_in(
+        self, stage: Stage, batches: Sequence[Batch], shortcuts: Shortcuts
+    ) -> Iterator[Passed]:
+        names = self._trainable.names(stage)
+        for name, parameter in self._model.named_parameters():
+            parameter.requires_grad_(name in names)
+        shortcuts.enter_stage(StageStart(0, 1, 0, self._freezer.frozen_prefix(stage), 0, None))
+        for batch in batches:
+            # Each on its own: the long one would make the others as wide.
+            shortcuts.prepare(
+                self._sample, batch.indices, lambda part: self._forward(part, shortcuts)
+            )
+        for batch in batches:
+            self._model.zero_grad()
+            output = self._forward(batch, shortcuts)
+            if output.loss.requires_grad:
+                output.loss.backward()
+            yield Passed(self._rows(output, batch), self._gradients(shortcuts))
+
+    def frozen_states(self, stage: Stage, *, training: bool) -> Tensor:
+        """What the last block gives while it is frozen in ``stage``.
+
+        Args:
+            stage: One that trains the head alone.
+            training: Whether as in training, with dropout wherever it is not turned off.
+        """
+        states: list[Tensor] = []
+        block = self._model.get_submodule(self._anatomy.blocks[-1])
+        hook = block.register_forward_hook(lambda *given: states.append(hidden_output(given[2])))
+        try:
+            with torch.no_grad(), evaluating(self._model):
+                if training:
+                    self._freezer.enter(stage, torch.optim.SGD(self._model.parameters()))
+                self._model(**self._inputs(self.short))
+        finally:
+            hook.remove()
+        return states[0]
+
+    def _batch(self, indices: Indices) -> Batch:
+        return Batch.of(self._sample, indices)
+
+    def _inputs(self, batch: Batch) -> dict[str, Tensor]:
+        return self._sample.gather(torch.from_numpy(batch.indices).to(self._device), batch.width)
+
+    def _forward(self, batch: Batch, shortcuts: Shortcuts) -> Any:
+        rows = torch.from_numpy(batch.indices).to(self._device)
+        inputs = self._inputs(batch)
+        with shortcuts.around(batch, rows, inputs):
+            return self._model(**inputs)
+
+    def _rows(self, output: Any, batch: Batch) -> list[Tensor]:
+        kept = self._keep(output).detach()
+        lengths = self._sample.lengths[batch.indices]
+        if not self._sample.per_token:
+            return list(kept)
+        return [row[:length] for row, length in zip(kept, lengths, strict=True)]
+
+    def _gradients(self, shortcuts: Shortcuts) -> dict[str, Tensor]:
+        found = {
+            name: parameter.grad
+            for name, parameter in self._model.named_parameters()
+            if parameter.grad is not None
+        }
+        for shortcut in shortcuts.all:
+            if isinstance(shortcut, OccurringRows) and shortcut.name in found:
+                found[shortcut.name] = shortcut.of_all_rows(found[shortcut.name])
+        return found
+
+
+def difference(found: Sequence[Passed], expected: Sequence[Passed]) -> tuple[float, float]:
+    """The largest differences of outputs and of gradients.
+
+    Outputs relative to the largest of all; gradients to the largest of their parameter. Infinite
+    if one is no number, or there for one of the two alone.
+    """
+    scale = largest(row for passed in expected for row in passed.outputs)
+    outputs = gradients = 0.0
+    for ours, theirs in zip(found, expected, strict=True):
+        outputs = max(outputs, row_difference(ours.outputs, theirs.outputs, scale))
+        gradients = max(gradients, _gradient_difference(ours.gradients, theirs.gradients))
+    return outputs, gradients
+
+
+def largest(tensors: Iterable[Tensor]) -> float:
+    """The largest absolute value; NaN if one is."""
+    values = [tensor.abs().max() for tensor in tensors]
+    return float(torch.stack(values).max()) if values else 0.0
+
+
+def row_difference(found: Sequence[Tensor], expected: Sequence[Tensor], scale: float) -> float:
+    """The largest difference of outputs, relative to ``scale``; infinite if one is no number."""
+    pairs = zip(found, expected, strict=True)
+    return max(_difference(ours, theirs, scale) for ours, theirs in pairs)
+
+
+def _gradient_difference(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
+    if ours.keys() != theirs.keys():
+        return math.inf
+    least = _LEAST_SCALE * largest(theirs.values())
+    return max(
+        (
+            _difference(ours[name], gradient, max(float(gradient.abs().max()), least))
+            for name, gradient in theirs.items()
+        ),
+        default=0.0,
+    )
+
+
+def _difference(found: Tensor, expected: Tensor, scale: float) -> float:
+    if found.shape != expected.shape:
+        return math.inf
+    most = float((found - expected).abs().max())
+    if math.isnan(most):
+        return math.inf
+    return most / max(scale, torch.finfo(torch.float32).tiny)

@@ -1,0 +1,43 @@
+"""A few rows of a split that have every shape a shortcut could depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from progsearch.tasks import Split
+
+
+def short_rows(split: Split, pad_id: int | None) -> Split:
+    """Short rows of two lengths, and such that hold the padding token or end in it.
+
+    If the data has none with the padding token, it is put into a row, where another stood: a
+    shortcut must not depend on which texts come.
+
+    Args:
+        split: The data.
+        pad_id: The token that pads batches of the model; None: it has none.
+    """
+    shortest, *rest = _by_length(split)
+    longer = [row for row in rest if split.lengths[row] > split.lengths[shortest]]
+    rows = [shortest, *longer[:1]]
+    if pad_id is None:
+        # Such models take one row at a time.
+        return split.subset(rows[:1])
+    holding = split.holding(pad_id)
+    rows += [row for row in (shortest, *rest) if holding[row]][:2]
+    last = int(split.lengths[rows[-1]]) - 1
+    made = [split.with_token(rows[-1], place, pad_id) for place in {last, last // 2}]
+    return split.subset(rows).joined(*made)
+
+
+def longest_row(split: Split) -> Split:
+    """The longest row."""
+    return split.subset([int(np.argmax(split.lengths))])
+
+
+def _by_length(split: Split) -> list[int]:
+    """Rows by their length; those of one token, in which nothing can be told apart, last."""
+    lengths: npt.NDArray[np.int64] = split.lengths
+    order = np.argsort(np.where(lengths > 1, lengths, lengths.max() + 1), kind="stable")
+    return [int(row) for row in order]

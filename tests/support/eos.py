@@ -1,0 +1,58 @@
+"""Tiny decoders without a padding token, and texts that hold their end-of-sequence token."""
+
+from pathlib import Path
+
+import tokenizers
+import torch
+import transformers
+
+from progsearch.config import TaskConfig
+from tests.support.tiny import tiny_model
+
+END = "<|endoftext|>"
+WORDS = ["good", "bad", "the", "a", "day", "film", "plot", "cast", "one", "two", "three", "is"]
+VOCABULARY = [END, "<unk>", *WORDS]
+
+
+def tokenizer(**settings):
+    """It knows single words and has no token for padding."""
+    model = tokenizers.models.WordLevel(
+        {word: i for i, word in enumerate(VOCABULARY)}, unk_token="<unk>"
+    )
+    backend = tokenizers.Tokenizer(model)
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token=END, unk_token="<unk>", **settings
+    )
+
+
+def save_with_end(folder: Path, architecture: str) -> str:
+    """A tiny decoder whose padding token is its end-of-sequence token, as GPT-2's is."""
+    settings = dict.fromkeys(("eos_token_id", "bos_token_id", "pad_token_id"), 0)
+    tiny_model(architecture, **settings).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def write_task(folder: Path, *, share: float = 0.5) -> TaskConfig:
+    """Texts of which a share ends in the end-of-sequence token, some with one inside, too."""
+    generator = torch.Generator().manual_seed(0)
+
+    def number(most):
+        return int(torch.randint(most, (), generator=generator))
+
+    for name, rows in (("train", 48), ("validation", 32)):
+        lines = ["text,label"]
+        for _ in range(rows):
+            label = number(2)
+            words = [WORDS[2 + number(len(WORDS) - 2)] for _ in range(2 + number(6))]
+            words.insert(number(len(words)), ("bad", "good")[label])
+            if number(100) < 100 * share:
+                words.append(END)
+                if number(2):
+                    words.insert(1, END)
+            lines.append(" ".join(words) + f",{label}")
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return TaskConfig(
+        name="ends", **{f"{n}_file": str(folder / f"{n}.csv") for n in ("train", "validation")}
+    )
