@@ -49,7 +49,8 @@ def long(length):
 def model_of(folder, architecture="bert", tokenizer=None, words=WORDS, **overrides):
     save_tiny(folder, words, architecture, **overrides)
     # Without a head, as pre-trained models come: a trained one would be remarked on.
-    transformers.AutoModel.from_pretrained(folder).save_pretrained(folder)
+    whole = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    whole.base_model.save_pretrained(folder)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
     return str(folder)
