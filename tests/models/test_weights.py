@@ -246,6 +246,14 @@ def test_a_tokenizer_for_another_architecture(folder):
         load_tokenizer(str(folder))
 
 
+def test_a_vocabulary_that_was_not_fetched(folder):
+    # Its lines would be taken for words.
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("version https://git-lfs.github.com/spec/v1\nsize 9\n")
+    with pytest.raises(ModelError, match="vocab.txt is a Git LFS pointer"):
+        load_tokenizer(str(folder))
+
+
 def test_a_damaged_tokenizer(folder):
     (folder / "tokenizer.json").write_text('{"version": "1.0"}')
     with pytest.raises(ModelError, match="the tokenizer in .* cannot be loaded: ") as caught:
