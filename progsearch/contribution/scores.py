@@ -87,6 +87,7 @@ def contribution_scores_many(
     wanted = {name: get_metric(name) for name in metrics}
     tokenizer = load_tokenizer(model_ref)
     data = load_task(task, tokenizer)
+    # Scores may be kept from a time when nobody asked.
     inspect_weights(model_ref, data.head, seed=seed, pad_token_id=tokenizer.pad_token_id)
     shared_key = [
         PROBE_VERSION, model_fingerprint(model_ref), data.fingerprint, seed, asdict(settings)

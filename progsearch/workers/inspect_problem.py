@@ -33,7 +33,6 @@ def inspect_problem(
         from progsearch.contribution import contribution_scores_many
         from progsearch.models.loading import (
             default_learning_rate,
-            inspect_weights,
             load_tokenizer,
             model_fingerprint,
         )
@@ -45,10 +44,7 @@ def inspect_problem(
     torch.set_num_threads(1)
     with _remarks() as remarks:
         try:
-            tokenizer = load_tokenizer(recipe.model)
-            data = load_task(recipe.task, tokenizer)
-            # Before costs and scores, which may be kept from a time when nobody asked.
-            inspect_weights(recipe.model, data.head, pad_token_id=tokenizer.pad_token_id)
+            data = load_task(recipe.task, load_tokenizer(recipe.model))
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(
