@@ -87,6 +87,7 @@ def contribution_scores_many(
     settings = settings or ProbeSettings()
     wanted = {name: get_metric(name) for name in metrics}
     data = load_task_for(model_ref, task)
+    # Scores may be kept from a time when nobody asked.
     pad_token_id = load_tokenizer(model_ref).pad_token_id
     inspect_weights(model_ref, data.head, seed=seed, pad_token_id=pad_token_id)
     shared_key = [

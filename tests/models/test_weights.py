@@ -3,6 +3,7 @@
 import json
 import logging
 
+import peft
 import pytest
 import torch
 import transformers
@@ -13,6 +14,7 @@ from progsearch.internals.transformers import has_model
 from progsearch.models import loading
 from progsearch.models.head import Head
 from progsearch.models.loading import inspect_weights, load_model, load_tokenizer
+from progsearch.models.weights import load_checked
 from tests.support.tiny import TINY, save_tiny, tiny_model
 
 
@@ -185,7 +187,10 @@ def test_old_names_and_buffers(folder, caplog):
         lambda name: name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"),
     )
     file = folder / "model.safetensors"
-    buffers = {"bert.embeddings.position_ids": torch.arange(64)[None]}
+    buffers = {
+        "bert.embeddings.position_ids": torch.arange(64)[None],
+        "bert.encoder.version": torch.ones(1),
+    }
     save_file(load_file(file) | buffers, file, metadata={"format": "pt"})
     assert remark(folder, caplog)[0] == []
     norm = "bert.embeddings.LayerNorm.weight"
@@ -224,12 +229,28 @@ def test_a_model_that_only_writes_text(tmp_path):
     assert "is a marian model, for which transformers has no AutoModelForSequence" in text
 
 
+def test_an_adapter_that_is_loaded_with_the_model(folder):
+    # From the hub, say; a folder is refused before it is loaded.
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    peft.get_peft_model(model, peft.LoraConfig()).save_pretrained(folder)
+    with pytest.raises(ModelError, match="is a PEFT adapter; merge it into its base"):
+        load_checked(str(folder), Head(2))
+
+
 def test_a_tokenizer_for_another_architecture(folder):
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer_config.json").unlink()
     (folder / "vocab.json").write_text('{"a": 0, "b": 1}')
     (folder / "merges.txt").write_text("#version: 0.2\n")
     with pytest.raises(ModelError, match="knows no word, since .* no files of a BertTokenizer"):
+        load_tokenizer(str(folder))
+
+
+def test_a_vocabulary_that_was_not_fetched(folder):
+    # Its lines would be taken for words.
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("version https://git-lfs.github.com/spec/v1\nsize 9\n")
+    with pytest.raises(ModelError, match="vocab.txt is a Git LFS pointer"):
         load_tokenizer(str(folder))
 
 
