@@ -26,7 +26,9 @@ from progsearch.cli import (
     train,
     validate,
 )
+from progsearch.cli.show.output import any_encoding, say
 from progsearch.errors import Interrupted, ProgsearchError
+from progsearch.paths import is_of_a_place, reason_of
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
@@ -54,7 +56,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from progsearch.version import __version__
 
-        typer.echo(f"progsearch {__version__}")
+        say(f"progsearch {__version__}")
         raise typer.Exit
 
 
@@ -69,8 +71,8 @@ def _root(
 ) -> None:
     """Search progressive fine-tuning schedules for a Transformer and a task.
 
-    Exit codes: 0 done, 1 nothing usable (every trial failed), 2 wrong input, 130 interrupted
-    with all state saved.
+    Exit codes: 0 done, 1 nothing usable (every trial failed), 2 wrong input, 3 the machine
+    failed with all state saved, 130 interrupted with all state saved.
     """
 
 
@@ -78,6 +80,7 @@ def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and its exit code."""
     # Users see warnings without the line of code that raised them.
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
+    any_encoding(sys.stdout, sys.stderr)
     try:
         app(prog_name="progsearch")
     except Interrupted as interruption:
@@ -86,3 +89,9 @@ def main() -> None:
     except ProgsearchError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Those of a disk or its rights can come from any line; others are bugs.
+        if error.filename is None or not is_of_a_place(error):
+            raise
+        print(f"Error: {error.filename} cannot be used: {reason_of(error)}", file=sys.stderr)
+        sys.exit(ProgsearchError.exit_code)

@@ -9,7 +9,7 @@ import typer
 
 from progsearch.cli import options
 from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
-from progsearch.cli.show.output import log_shown, print_json
+from progsearch.cli.show.output import log_shown, print_json, say
 
 # Scores depend on the model, the training data and the seed.
 _USED = {"model", "seed"}
@@ -64,4 +64,4 @@ def contributions(
         return
     console().print(scores_table(scores))
     if out is not None:
-        typer.echo(f"figure: {out}")
+        say(f"figure: {out}")

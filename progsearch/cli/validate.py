@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from progsearch.cli.show.output import say
 from progsearch.config import Recipe, parse, read_yaml
 from progsearch.errors import ConfigError
 
@@ -28,18 +29,18 @@ def validate(
         from progsearch.schedule.files import read_config
 
         stages = read_config(file).stages
-        typer.echo(f"{file}: a valid config; stages: {len(stages)}")
+        say(f"{file}: a valid config; stages: {len(stages)}")
     elif "dimensions" in data:
         from progsearch.space.space import Space
 
         space = Space.load(file)
-        typer.echo(f"{file}: a valid search space; dimensions: {len(space.config.dimensions)}")
+        say(f"{file}: a valid search space; dimensions: {len(space.config.dimensions)}")
     elif "task" in data:
         from progsearch.space.space import Space
 
         recipe = parse(Recipe, data, str(file))
         Space.load(recipe.space, recipe.methods)
-        typer.echo(f"{file}: a valid recipe for {recipe.model} on {recipe.task.name}")
+        say(f"{file}: a valid recipe for {recipe.model} on {recipe.task.name}")
     else:
         raise ConfigError(
             str(file),

@@ -20,6 +20,7 @@ from progsearch.errors import ModelError
 from progsearch.internals.transformers import commit_of
 from progsearch.models.head import Head
 from progsearch.models.hub import offline
+from progsearch.paths import exists, expanded, is_file, is_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,14 +45,14 @@ def resolve_model(ref: str) -> str:
     """
     if ref in ALIASES:
         return str(_packaged_folder(ref))
-    folder = Path(ref).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
+    folder = expanded(ref)
+    if is_folder(folder):
+        if not is_file(folder / "config.json"):
             raise ModelError(
                 f"the folder {ref} holds no config.json; give a folder that save_pretrained wrote"
             )
         return str(folder)
-    if folder.exists():
+    if exists(folder):
         raise ModelError(f"{ref} is a file; give the folder of the model, a hub name or an alias")
     if not _HUB_NAME.fullmatch(ref):
         raise ModelError(f"there is no model folder {ref}; correct the path")
@@ -137,7 +138,7 @@ def _loading(ref: str, what: str) -> Iterator[str]:
     from transformers.utils import logging
 
     path = resolve_model(ref)
-    is_local = Path(path).is_dir()
+    is_local = is_folder(path)
     is_offline = not is_local and offline()
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

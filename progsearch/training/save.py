@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+from progsearch.cache import cache_dir
 from progsearch.config import plain, write_yaml
+from progsearch.errors import ConfigError, MachineFailed
 from progsearch.methods import apply_method, merge_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.head import saved_head
 from progsearch.models.loading import load_model
+from progsearch.paths import is_file, is_folder, reason_of
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
 from progsearch.version import __version__
 
 _SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"
+# A model is saved in fp32.
+_BYTES = 4
 
 
 def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
@@ -37,9 +48,10 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     Returns:
         The metrics that were saved: those on the validation data under their own names, those on
         further labelled splits with the split's name in front (``test_accuracy``).
+
+    Raises:
+        MachineFailed: The folder cannot be written; the message says where the model is instead.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     run.finish()
     merge_method(run.model, run.config.method)
     splits = {"": run.task.validation}
@@ -51,6 +63,69 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         for prefix, split in splits.items()
         for name, value in run.evaluate(split, precision="fp32").items()
     }
+    _write(run, Path(folder), metrics)
+    return metrics
+
+
+def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
+    """Refuse a folder whose disk has no room for a run's model; before the training.
+
+    Args:
+        run: The run, not yet trained.
+        folder: What `save_run` will be given.
+        place: The option that named it, for the message.
+
+    Raises:
+        ConfigError: There is too little room.
+    """
+    folder = Path(folder)
+    needed = run.cost.parameters * _BYTES
+    if is_file(folder / _WEIGHTS):
+        needed -= (folder / _WEIGHTS).stat().st_size
+    there = next(part for part in (folder, *folder.absolute().parents) if is_folder(part))
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        reason = (
+            f"the disk of {folder} has {free / 1e6:.3g} MB free and the model takes "
+            f"{needed / 1e6:.3g} MB; make room or choose another folder"
+        )
+        raise ConfigError(place, [("", reason)])
+
+
+def _write(run: TrainingRun, folder: Path, metrics: dict[str, float]) -> None:
+    """Write a finished run; if its folder fails, to one from which it can be moved there.
+
+    Raises:
+        MachineFailed: The folder failed; the message says where the model is.
+    """
+    try:
+        _write_to(run, folder, metrics)
+        return
+    except (OSError, SafetensorError) as error:
+        failed = f"the trained model cannot be written to {folder} ({_reason_of(error)})"
+    for parent in _places_left():
+        kept = parent / f"{folder.absolute().name[:50]}-{secrets.token_hex(4)}"
+        try:
+            _write_to(run, kept, metrics)
+        except (OSError, SafetensorError):
+            shutil.rmtree(kept, ignore_errors=True)
+        else:
+            raise MachineFailed(f"{failed}; it is in {kept}, move it from there")
+    raise MachineFailed(f"{failed}, nor to another disk; make room and train again")
+
+
+def _places_left() -> Iterator[Path]:
+    with suppress(ConfigError):
+        yield cache_dir("unsaved")
+    yield Path(tempfile.gettempdir())
+
+
+def _reason_of(error: OSError | SafetensorError) -> str:
+    return reason_of(error) if isinstance(error, OSError) else str(error)
+
+
+def _write_to(run: TrainingRun, folder: Path, metrics: dict[str, float]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     run.model.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
     saved = run.config.model_copy(
@@ -67,7 +142,6 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     )
     write_yaml(folder / _SCHEDULE, plain(saved))
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    return metrics
 
 
 def load_trained(folder: str | Path) -> PreTrainedModel:

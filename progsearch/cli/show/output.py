@@ -7,7 +7,24 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any
+
+
+def any_encoding(*streams: object) -> None:
+    """Have streams write a ``?`` for what their encoding lacks, such as ± in ASCII."""
+    for stream in streams:
+        # Tests and notebooks put other objects in their place, which take any text.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def say(text: str) -> None:
+    """Print a line at once.
+
+    `typer.echo` would write UTF-8 where the user's terminal or pipe takes ASCII alone.
+    """
+    print(text, flush=True)
 
 
 def print_json(document: Any) -> None:

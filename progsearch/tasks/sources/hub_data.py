@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from progsearch.errors import TaskError
 from progsearch.models.hub import offline
+from progsearch.paths import is_folder
 from progsearch.tasks.sources.tables import Table
 
 
@@ -23,7 +23,7 @@ def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Tabl
     Raises:
         TaskError: The hub is out of reach and the data set is not cached, or it cannot be loaded.
     """
-    without_hub = not Path(name).is_dir() and offline()
+    without_hub = not is_folder(name) and offline()
     import datasets
 
     try:
