@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
@@ -10,13 +11,25 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any
 
+# A minus must not become a question mark, or a number is another one.
+_PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "→": ">", "·": "-", "±": "+-", "…": "..."}
+_ERRORS = "progsearch.plain"
+
 
 def any_encoding(*streams: object) -> None:
-    """Have streams write a ``?`` for what their encoding lacks, such as ± in ASCII."""
+    """Have streams write in ASCII what their encoding lacks, at worst as ``?``."""
+    codecs.register_error(_ERRORS, _plain)
     for stream in streams:
         # Tests and notebooks put other objects in their place, which take any text.
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character, "?") for character in missing), error.end
 
 
 def say(text: str) -> None:
