@@ -14,7 +14,7 @@ from progsearch.study.folder import StudyFolder
 from progsearch.study.view import ConfirmGoal, SearchGoal, View
 from progsearch.workers.adapter import run_source
 from progsearch.workers.cluster import Machines, machines
-from progsearch.workers.halt import Halt
+from progsearch.workers.halt import Halt, signals_as_ctrl_c
 from progsearch.workers.inspection import inspection
 
 
@@ -62,7 +62,8 @@ def ready(
 def interruptible(message: str) -> Iterator[None]:
     """While active, Ctrl-C ends the work with ``message``, which says how to continue."""
     try:
-        yield
+        with signals_as_ctrl_c():
+            yield
     except KeyboardInterrupt:
         raise Interrupted(message) from None
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
-from ray._private import worker
+from ray._private import utils, worker
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune import tune
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
@@ -66,6 +71,50 @@ def daemon_messages(tell: Callable[[str, str], None]) -> Iterator[None]:
         worker.print_to_stdstream = original
 
 
+@contextmanager
+def signals_left_alone() -> Iterator[None]:
+    """While active, Ray and Tune leave the handlers of signals as they are.
+
+    Else Ray takes SIGTERM and Tune SIGUSR1, and both end without telling anyone.
+    """
+    originals = utils.set_sigterm_handler, tune._setup_signal_catching
+    utils.set_sigterm_handler = lambda handler: None
+    tune._setup_signal_catching = threading.Event
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler, tune._setup_signal_catching = originals
+
+
+@contextmanager
+def every_death_is_of_one_worker() -> Iterator[None]:
+    """While active, any loss of a worker is a dead worker for Tune.
+
+    Ray has errors of its own for one that it killed for memory. Tune does not know them and
+    would end as a whole.
+    """
+    originals = RayActorManager._actor_start_failed, RayActorManager._actor_task_failed
+    start_failed, task_failed = originals
+
+    def start(manager: Any, *, exception: Exception, **what: Any) -> None:
+        start_failed(manager, exception=_as_death(exception), **what)
+
+    def task(manager: Any, *, exception: Exception, **what: Any) -> None:
+        task_failed(manager, exception=_as_death(exception), **what)
+
+    RayActorManager._actor_start_failed, RayActorManager._actor_task_failed = start, task
+    try:
+        yield
+    finally:
+        RayActorManager._actor_start_failed, RayActorManager._actor_task_failed = originals
+
+
+def _as_death(exception: Exception) -> Exception:
+    if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+        return RayActorError(error_msg=str(exception))
+    return exception
+
+
 def actor_of(trial: Trial) -> Any | None:
     """The actor that runs a trial, to be killed; None if there is none at the moment.
 
@@ -80,10 +129,28 @@ def death_of(trial: Trial) -> str | None:
     Callbacks are told that a trial failed and not why, and of the error's text only the middle
     is about this worker.
     """
+    error = _error_of(trial)
+    if error is None:
+        return None
+    _, _, detail = error.partition("Worker exit detail: ")
+    detail, _, _ = detail.partition("Some common causes")
+    return detail.strip() or error.strip().splitlines()[-1]
+
+
+def memory_at_kill(trial: Trial) -> str | None:
+    """The memory in use when Ray killed the worker of a trial for it, in Ray's words.
+
+    None if the worker was not killed for memory.
+    """
+    error = _error_of(trial) or ""
+    if "low on memory" not in error:
+        return None
+    found = re.search(r"was (\S+) used / (\S+) limit", error)
+    return f"{found[1]} of {found[2]}" if found else "the limit"
+
+
+def _error_of(trial: Trial) -> str | None:
     try:
-        error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return str(cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
     except (OSError, TypeError):
         return None
-    _, _, detail = str(error).partition("Worker exit detail: ")
-    detail, _, _ = detail.partition("Some common causes")
-    return detail.strip() or str(error).strip().splitlines()[-1]

@@ -17,7 +17,12 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from progsearch.internals.ray import actor_of, death_of
+from progsearch.internals.ray import (
+    actor_of,
+    death_of,
+    every_death_is_of_one_worker,
+    memory_at_kill,
+)
 from progsearch.strategy.source import (
     WAIT,
     Assignment,
@@ -51,7 +56,7 @@ def run_source(
         Why it ended.
     """
     adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt)
-    with halt.on_signals():
+    with halt.on_signals(), every_death_is_of_one_worker():
         tune.run(
             TrialWorker,
             name=name,
@@ -214,9 +219,19 @@ class _WorkerWatch(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's worker is gone."""
-        reason = death_of(trial)
-        text = "the worker process died"
-        self._adapter.died(trial.trial_id, text if reason is None else f"{text}: {reason}")
+        self._adapter.died(trial.trial_id, _death_in_words(trial))
+
+
+def _death_in_words(trial: Trial) -> str:
+    memory = memory_at_kill(trial)
+    if memory is not None:
+        return (
+            f"out of memory: Ray killed its worker at {memory}; train fewer at once (--parallel) "
+            "or with a smaller --batch-size"
+        )
+    reason = death_of(trial)
+    text = "the worker process died"
+    return text if reason is None else f"{text}: {reason}"
 
 
 def _trial_name(trial: Trial) -> str:

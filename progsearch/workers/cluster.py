@@ -13,7 +13,12 @@ import ray
 
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
-from progsearch.internals.ray import no_environment_for_trials, processes_started_ahead
+from progsearch.internals.ray import (
+    no_environment_for_trials,
+    processes_started_ahead,
+    signals_left_alone,
+)
+from progsearch.workers.halt import signals_kept_from_children
 
 _DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -74,7 +79,11 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
     mine = not ray.is_initialized()
     # If Ray has started already, Tune must pass it to the workers.
     joined = {} if mine else _STAY_IN_FOLDER
-    with _environment(_DRIVER_ENVIRONMENT | joined), no_environment_for_trials():
+    with (
+        _environment(_DRIVER_ENVIRONMENT | joined),
+        no_environment_for_trials(),
+        signals_left_alone(),
+    ):
         if mine:
             _start(recipe)
         try:
@@ -120,7 +129,7 @@ def _start_here(recipe: Recipe) -> None:
         try:
             # Ray's processes inherit it. A runtime_env would make it start others than those
             # that it prestarts.
-            with _environment(environment):
+            with _environment(environment), signals_kept_from_children():
                 _init(
                     address="local",
                     num_cpus=recipe.parallel,
