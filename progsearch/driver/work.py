@@ -13,7 +13,7 @@ from progsearch.strategy.source import TrialSource
 from progsearch.study.folder import StudyFolder
 from progsearch.study.view import ConfirmGoal, SearchGoal, View
 from progsearch.workers.adapter import run_source
-from progsearch.workers.cluster import Machines, machines
+from progsearch.workers.cluster import Machines, machines, starts_here, with_memory_for
 from progsearch.workers.halt import Halt, signals_as_ctrl_c
 from progsearch.workers.inspection import inspection
 
@@ -47,14 +47,20 @@ def ready(
         ProgsearchError: One of them cannot be used.
     """
     view.preparing("starting Ray")
-    with inspection(recipe, methods, metrics) as answer, machines(recipe) as found:
+    here = starts_here(recipe)
+    with inspection(recipe, methods, metrics) as answer, machines(recipe) as there:
         message = f"loading {recipe.task.name} and {recipe.model}"
         if metrics:
             message += f", scoring blocks by {', '.join(metrics)}"
         view.preparing(message)
-        problem = answer(found)
+        problem = answer(there)
         for remark in problem.remarks:
             view.note(remark)
+        found = with_memory_for(there, recipe, problem) if here else there
+        if found.parallel < there.parallel:
+            view.note(
+                f"{found.parallel} at once instead of {there.parallel}: memory holds no more"
+            )
         yield Ready(problem, found)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +33,24 @@ def processes_started_ahead(module: str) -> dict[str, str]:
         "RAY_preload_python_modules": module,
         "RAY_kill_idle_workers_interval_ms": "0",
     }
+
+
+def cluster_answers(address: str, seconds: float) -> bool:
+    """Whether a Ray cluster at ``HOST:PORT`` answers in time.
+
+    In a process of its own: while Ray connects, nothing ends it but its own patience.
+    """
+    question = (
+        "import sys; from ray._raylet import GcsClient; "
+        "GcsClient(address=sys.argv[1]).internal_kv_get(b'session_name', b'session', timeout=10)"
+    )
+    command = [sys.executable, "-P", "-c", question, address]
+    try:
+        return not subprocess.run(
+            command, capture_output=True, timeout=seconds, check=False
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return False
 
 
 @contextmanager
@@ -111,7 +131,8 @@ def every_death_is_of_one_worker() -> Iterator[None]:
 
 def _as_death(exception: Exception) -> Exception:
     if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
-        return RayActorError(error_msg=str(exception))
+        death: Exception = RayActorError(error_msg=str(exception))
+        return death
     return exception
 
 
