@@ -53,7 +53,9 @@ def contributions(
     # Mistakes are reported before torch, which takes its time, is imported.
     from progsearch.cli.show.tables import console, scores_table
     from progsearch.contribution import contribution_scores_many
+    from progsearch.workers.processors import use_allowed_threads
 
+    use_allowed_threads()
     scores = contribution_scores_many(recipe.model, recipe.task, names, seed=recipe.training.seed)
     if out is not None:
         from progsearch.report.figures import contribution_figure

@@ -42,8 +42,10 @@ def train(
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.formatting import in_words, percent
     from progsearch.training import TrainingRun, check_room, save_run
+    from progsearch.workers.processors import use_allowed_threads
 
     keep_freed_memory()
+    use_allowed_threads()
     run = TrainingRun.from_config(config)
     check_room(run, output_dir, _PLACE)
     stages = run.schedule.to_dicts()

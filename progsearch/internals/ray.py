@@ -35,22 +35,34 @@ def processes_started_ahead(module: str) -> dict[str, str]:
     }
 
 
-def cluster_answers(address: str, seconds: float) -> bool:
-    """Whether a Ray cluster at ``HOST:PORT`` answers in time.
+_QUESTION = """
+import sys
+from ray._raylet import GcsClient
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_get(b"session_name", b"session", timeout=10)
+except Exception as error:
+    sys.exit(type(error).__name__)
+"""
 
-    In a process of its own: while Ray connects, nothing ends it but its own patience.
+
+def unanswered(address: str, seconds: float) -> str | None:
+    """Why no Ray cluster at ``HOST:PORT`` answers in time; None if one does.
+
+    It is asked in a process of its own: while Ray connects, nothing but its own patience ends it.
     """
-    question = (
-        "import sys; from ray._raylet import GcsClient; "
-        "GcsClient(address=sys.argv[1]).internal_kv_get(b'session_name', b'session', timeout=10)"
-    )
-    command = [sys.executable, "-P", "-c", question, address]
+    command = [sys.executable, "-P", "-c", _QUESTION, address]
+    silent = f"what listens there gave no answer of a cluster in {seconds:g} s"
     try:
-        return not subprocess.run(
-            command, capture_output=True, timeout=seconds, check=False
-        ).returncode
+        asked = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired:
-        return False
+        return silent
+    if not asked.returncode:
+        return None
+    if "AuthenticationError" in asked.stderr:
+        return "it wants a token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to its file"
+    return silent
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import socket
 from urllib.parse import urlsplit
 
 from progsearch.errors import ConfigError
-from progsearch.internals.ray import cluster_answers
+from progsearch.internals.ray import unanswered
 from progsearch.paths import reason_of
 
 _SECONDS_TO_CONNECT = 10.0
@@ -33,11 +33,13 @@ def check_address(address: str) -> None:
         with socket.create_connection(place, timeout=_SECONDS_TO_CONNECT):
             pass
     except OSError as error:
-        raise _refusal(address, reason_of(error)) from None
+        reason = f"{reason_of(error)}; correct the address or start one"
+        raise _refusal(address, reason) from None
     if urlsplit(address).scheme == _CLIENT:
         return
-    if not cluster_answers(address, _SECONDS_TO_ANSWER):
-        raise _refusal(address, f"what listens there gave no answer in {_SECONDS_TO_ANSWER:g} s")
+    silence = unanswered(address, _SECONDS_TO_ANSWER)
+    if silence is not None:
+        raise _refusal(address, silence)
 
 
 def _host_and_port(address: str) -> tuple[str, int] | None:
@@ -53,5 +55,5 @@ def _host_and_port(address: str) -> tuple[str, int] | None:
 
 
 def _refusal(address: str, reason: str) -> ConfigError:
-    text = f"there is no Ray cluster at {address}: {reason}; correct the address or start one"
+    text = f"no Ray cluster can be joined at {address}: {reason}"
     return ConfigError("address", [("", text)])

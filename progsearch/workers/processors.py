@@ -33,6 +33,13 @@ def allowed_memory() -> int | None:
     return min([*_free_on_machine(), *_free_in_groups()], default=None)
 
 
+def use_allowed_threads() -> None:
+    """Have torch compute with no more threads than there are processors for this process."""
+    import torch
+
+    torch.set_num_threads(min(torch.get_num_threads(), allowed_processors()))
+
+
 def workers_that_fit(wanted: int, parameters: int = 0) -> int:
     """How many of ``wanted`` workers memory holds; at least one.
 

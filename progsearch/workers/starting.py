@@ -73,7 +73,8 @@ def start_ray(recipe: Recipe) -> None:
         _init(address=recipe.address, runtime_env={"env_vars": WORKER_ENVIRONMENT})
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            "address", [("", f"there is no Ray cluster at {recipe.address}: {_first_line(error)}")]
+            "address",
+            [("", f"no Ray cluster can be joined at {recipe.address}: {_first_line(error)}")],
         ) from error
 
 
