@@ -154,7 +154,7 @@ def _logs(variables: Mapping[str, str]) -> Path:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _has_gpus() -> bool:

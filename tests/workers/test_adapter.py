@@ -77,8 +77,9 @@ class Tune:
         if stops:
             self.searcher.on_trial_complete(trial_id, result)
 
-    def loses(self, trial_id, monkeypatch, reason=None):
+    def loses(self, trial_id, monkeypatch, reason=None, memory=None):
         monkeypatch.setattr(adapter, "death_of", lambda trial: reason)
+        monkeypatch.setattr(adapter, "memory_at_kill", lambda trial: memory)
         self.searcher.on_trial_complete(trial_id, error=True)
         self.watch.on_trial_error(0, [], SimpleNamespace(trial_id=trial_id))
 
@@ -161,6 +162,16 @@ def test_a_dead_worker_is_told_with_what_is_known(monkeypatch):
         (0, "the worker process died"),
         (1, "the worker process died: no memory"),
     ]
+
+
+def test_a_worker_that_was_killed_for_memory_says_so(monkeypatch):
+    source = Script(assignment(0))
+    tune = Tune(source)
+    tune.suggest("a")
+    tune.loses("a", monkeypatch, "the last line of Ray's text", memory="7.5GB of 8GB")
+    ((number, reason),) = source.told
+    assert number == 0
+    assert reason.startswith("out of memory: Ray killed its worker at 7.5GB of 8GB; ")
 
 
 def test_a_worker_that_dies_at_a_halt_is_no_failure(monkeypatch):
