@@ -75,6 +75,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
         ModelError: There is no such model.
         TaskError: There is no such task, or its files cannot be used.
     """
+    from progsearch.cache import cache_dir
     from progsearch.driver.prepared import Prepared
     from progsearch.models.loading import resolve_model
     from progsearch.paths import check_writable_folder
@@ -92,6 +93,8 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     space = Space.load(recipe.space, recipe.methods)
     sampler_of(recipe.sampler).check(space)
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
+    # What it holds is made by workers, which come later.
+    cache_dir("reuse")
     resolve_model(recipe.model)
     check_task(recipe.task)
     return Prepared(recipe, space, earlier, Path(studies_dir))

@@ -16,16 +16,14 @@ from pathlib import Path
 
 from progsearch.errors import ConfigError
 
-# Errors of a disk, its rights and its names: what they hit is a user's path, not a bug.
-_OF_PLACES = {
+# Errors of a disk and of the limits of a machine.
+_OF_MACHINES = {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC}
+# With those of rights and names: what they hit is a user's path, not a bug.
+_OF_PLACES = _OF_MACHINES | {
     errno.EACCES,
-    errno.EDQUOT,
-    errno.EIO,
     errno.EISDIR,
     errno.ELOOP,
-    errno.EMFILE,
     errno.ENAMETOOLONG,
-    errno.ENOSPC,
     errno.ENOTDIR,
     errno.EPERM,
     errno.EROFS,
@@ -60,6 +58,11 @@ def reason_of(error: OSError) -> str:
 def is_of_a_place(error: OSError) -> bool:
     """Whether an error is one of a path or a disk, and not a bug."""
     return error.errno in _OF_PLACES
+
+
+def is_of_the_machine(error: OSError) -> bool:
+    """Whether it is an error of a disk or a limit, which another path may have, too."""
+    return error.errno in _OF_MACHINES
 
 
 def check_writable_folder(folder: str | Path, place: str, advice: str = "choose another") -> None:

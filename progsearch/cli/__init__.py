@@ -6,6 +6,7 @@ errors in the options appear at once.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Annotated
@@ -27,8 +28,8 @@ from progsearch.cli import (
     validate,
 )
 from progsearch.cli.show.output import any_encoding, say
-from progsearch.errors import Interrupted, ProgsearchError
-from progsearch.paths import is_of_a_place, reason_of
+from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
+from progsearch.paths import expanded, is_of_a_place, is_of_the_machine, reason_of
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
@@ -81,6 +82,9 @@ def main() -> None:
     # Users see warnings without the line of code that raised them.
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     any_encoding(sys.stdout, sys.stderr)
+    if not expanded("~").is_absolute():
+        # A user number of a container, without a name. Libraries ask for its home.
+        os.environ["HOME"] = "/"
     try:
         app(prog_name="progsearch")
     except Interrupted as interruption:
@@ -91,7 +95,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         # Those of a disk or its rights can come from any line; others are bugs.
-        if error.filename is None or not is_of_a_place(error):
+        if not is_of_a_place(error):
             raise
-        print(f"Error: {error.filename} cannot be used: {reason_of(error)}", file=sys.stderr)
-        sys.exit(ProgsearchError.exit_code)
+        named = error.filename or "a file"
+        print(f"Error: {named} cannot be used: {reason_of(error)}", file=sys.stderr)
+        failed = MachineFailed if is_of_the_machine(error) else ProgsearchError
+        sys.exit(failed.exit_code)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from progsearch.config import MethodConfig, Recipe
-from progsearch.errors import Interrupted
+from progsearch.errors import Interrupted, MachineFailed
+from progsearch.paths import is_of_the_machine, reason_of
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.source import TrialSource
 from progsearch.study.folder import StudyFolder
@@ -74,6 +75,20 @@ def interruptible(message: str) -> Iterator[None]:
         raise Interrupted(message) from None
 
 
+@contextmanager
+def _disk_failures(folder: StudyFolder) -> Iterator[None]:
+    """While active, a full or broken disk ends the work with a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if not is_of_the_machine(error):
+            raise
+        raise MachineFailed(
+            f"{folder.path} cannot be written: {reason_of(error)}; what is done is saved, so make "
+            f"room and continue: a search with `{folder.resume_line}`, a confirmation as it began"
+        ) from error
+
+
 def run_to_end(
     source: TrialSource,
     goal: SearchGoal | ConfirmGoal,
@@ -97,11 +112,12 @@ def run_to_end(
 
     Raises:
         Interrupted: Someone stopped it; what is done is saved.
+        MachineFailed: The study's disk is full or broken; what is done is saved.
     """
     view.started(folder, goal)
     kind = "session" if isinstance(goal, SearchGoal) else "confirm"
     name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
-    with interruptible(resume_message):
+    with interruptible(resume_message), _disk_failures(folder):
         try:
             ending = run_source(source, name, folder, found, halt)
         finally:

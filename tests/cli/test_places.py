@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 
 import pytest
 
@@ -114,18 +113,34 @@ def test_a_file_that_is_no_text(refused, tmp_path):
     assert "recipe.yaml: is not UTF-8 (byte 6)" in refused("run", "recipe.yaml")
 
 
-def test_an_error_of_the_disk_in_any_line(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["progsearch", "ls", "spaces"])
-
+@pytest.mark.parametrize(
+    ("number", "file", "code", "named"),
+    [
+        (errno.ENOSPC, None, 3, "a file"),
+        (errno.EIO, "studies/mine/journal.log", 3, "studies/mine/journal.log"),
+        (errno.EACCES, "studies/mine/journal.log", 2, "studies/mine/journal.log"),
+    ],
+)
+def test_an_error_of_the_disk_in_any_line(monkeypatch, capsys, number, file, code, named):
     def fail(**settings):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "studies/mine/journal.log")
+        raise OSError(number, os.strerror(number), file)
 
     monkeypatch.setattr(cli, "app", fail)
     with pytest.raises(SystemExit) as leaving:
         cli.main()
-    assert leaving.value.code == 2
-    reason = "studies/mine/journal.log cannot be used: No space left on device"
-    assert capsys.readouterr().err == f"Error: {reason}\n"
+    assert leaving.value.code == code
+    said = f"Error: {named} cannot be used: {os.strerror(number)}\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_cache_that_cannot_be_made_is_said_before_ray_starts(refused, monkeypatch):
+    monkeypatch.setenv("PROGSEARCH_CACHE", "/proc/cache")
+    message = refused("run", "--task", "bbc-headlines")
+    assert message.startswith("Error: PROGSEARCH_CACHE: the cache folder /proc/cache/")
+    monkeypatch.delenv("PROGSEARCH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/proc")
+    assert "/proc/.cache" in refused("run", "--task", "bbc-headlines")
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):

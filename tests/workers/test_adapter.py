@@ -1,8 +1,11 @@
 """What Ray Tune is told of a source, and a source of Ray Tune; without Ray."""
 
+import errno
+import os
 from types import SimpleNamespace
 
 import pytest
+from ray.tune.error import TuneError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -202,6 +205,28 @@ def test_the_gpu_clock_runs_while_a_worker_has_a_run(monkeypatch):
     tune.suggest("c")
     now[0] += 1
     assert halt.ending == "GPU hours"
+
+
+class Full(Script):
+    """Its study's disk is full."""
+
+    def next(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_error_of_the_source_ends_tune_as_what_it_is():
+    made = Tune(Full()).adapter
+    with pytest.raises(OSError, match="No space left on device"), made.errors_of_source():
+        try:
+            made.suggest("a")
+        except OSError as error:
+            # As Tune passes it on.
+            raise TuneError(f"Traceback\n{error}") from error
+
+
+def test_an_error_of_tune_itself_stays_one():
+    with pytest.raises(TuneError), Tune(Script()).adapter.errors_of_source():
+        raise TuneError("of its own")
 
 
 # -- the halt --------------------------------------------------------------------------------
