@@ -69,24 +69,32 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
 
     Raises:
         StudyError: The study's name is taken, or there is no earlier study of that name.
-        ConfigError: There is no such space, it has mistakes or the sampler cannot sample it.
+        ConfigError: There is no such space, it has mistakes or the sampler cannot sample it, or
+            the study's folder cannot be written.
         ModelError: There is no such model, or its files cannot be used.
         TaskError: There is no such task, or its files cannot be used.
     """
+    from progsearch.cache import cache_dir
     from progsearch.driver.prepared import Prepared
     from progsearch.models.checkpoint import check_tokenizer, check_weights
     from progsearch.models.loading import resolve_model
+    from progsearch.paths import check_writable_folder
     from progsearch.space.space import Space
     from progsearch.strategy.samplers.base import sampler_of
     from progsearch.strategy.warm_start import read_earlier
     from progsearch.study.folder import check_name_is_free, default_name
     from progsearch.tasks import check_task
 
-    recipe = recipe.model_copy(update={"study": recipe.study or default_name(recipe)})
+    name = recipe.study or default_name(recipe)
+    recipe = recipe.model_copy(update={"study": name})
     check_name_is_free(recipe, studies_dir)
+    check_writable_folder(studies_dir, "--studies-dir")
+    check_writable_folder(Path(studies_dir) / name, "--study")
     space = Space.load(recipe.space, recipe.methods)
     sampler_of(recipe.sampler).check(space)
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
+    # Its content is made by workers, which come later.
+    cache_dir("reuse")
     model = resolve_model(recipe.model)
     check_weights(model)
     check_tokenizer(model)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from progsearch.errors import ConfigError
+from progsearch.paths import expanded, reason_of
 
 # Seconds; an unfinished file that is older has no writer any more.
 _LONGEST_WRITE = 3600
@@ -28,11 +29,14 @@ def cache_dir(kind: str) -> Path:
     Below ``PROGSEARCH_CACHE`` if that is set, else below the user's cache folder.
 
     Raises:
-        ConfigError: It is missing and cannot be created.
+        ConfigError: It is missing and cannot be created, or the user has no cache folder.
     """
     root = os.environ.get("PROGSEARCH_CACHE")
     if root is None:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = os.environ.get("XDG_CACHE_HOME") or expanded("~/.cache")
+        if str(base).startswith("~"):
+            reason = "this user has no home folder for the cache; name a folder"
+            raise ConfigError("PROGSEARCH_CACHE", [("", reason)])
         root = str(Path(base) / "progsearch")
     folder = Path(root) / kind
     try:
@@ -40,7 +44,7 @@ def cache_dir(kind: str) -> Path:
     except OSError as error:
         raise ConfigError(
             "PROGSEARCH_CACHE",
-            [("", f"the cache folder {folder} cannot be made ({error.strerror}); name another")],
+            [("", f"the cache folder {folder} cannot be made ({reason_of(error)}); name another")],
         ) from error
     return folder
 

@@ -69,6 +69,12 @@ class NothingUsable(ProgsearchError):
     exit_code = 1
 
 
+class MachineFailed(ProgsearchError):
+    """The machine ended the work, such as by a full disk; the message says what is saved."""
+
+    exit_code = 3
+
+
 class Interrupted(ProgsearchError):
     """Someone stopped the search; all state was saved."""
 

@@ -6,6 +6,7 @@ errors in the options appear at once.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Annotated
@@ -27,7 +28,9 @@ from progsearch.cli import (
     train,
     validate,
 )
-from progsearch.errors import Interrupted, ProgsearchError
+from progsearch.cli.show.output import any_encoding, say
+from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
+from progsearch.paths import expanded, is_of_a_place, is_of_the_machine, reason_of
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
@@ -56,7 +59,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from progsearch.version import __version__
 
-        typer.echo(f"progsearch {__version__}")
+        say(f"progsearch {__version__}")
         raise typer.Exit
 
 
@@ -71,8 +74,8 @@ def _root(
 ) -> None:
     """Search progressive fine-tuning schedules for a Transformer and a task.
 
-    Exit codes: 0 done, 1 nothing usable (every trial failed), 2 wrong input, 130 interrupted
-    with all state saved.
+    Exit codes: 0 done, 1 nothing usable (every trial failed), 2 wrong input, 3 the machine
+    failed with all state saved, 130 interrupted with all state saved.
     """
 
 
@@ -80,6 +83,10 @@ def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and its exit code."""
     # Users see warnings without the line of code that raised them.
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
+    any_encoding(sys.stdout, sys.stderr)
+    if not expanded("~").is_absolute():
+        # A user number of a container, without a name. Libraries ask for its home.
+        os.environ["HOME"] = "/"
     try:
         app(prog_name="progsearch")
     except Interrupted as interruption:
@@ -88,3 +95,11 @@ def main() -> None:
     except ProgsearchError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Those of a disk or its rights can come from any line; others are bugs.
+        if not is_of_a_place(error):
+            raise
+        named = error.filename or "a file"
+        print(f"Error: {named} cannot be used: {reason_of(error)}", file=sys.stderr)
+        failed = MachineFailed if is_of_the_machine(error) else ProgsearchError
+        sys.exit(failed.exit_code)

@@ -48,10 +48,12 @@ def confirm(
     --pick the ones that matter before you see a result on a new seed.
     """
     drop = _checked(seeds, parallel, margin)
+    from progsearch.cli.show.results import REPORT_FILES
+    from progsearch.study.confirmed_runs import CONFIRMED
     from progsearch.study.folder import open_study
 
-    # A wrong name is told before Ray and torch, which take their time, are imported.
-    open_study(study, studies_dir, read_only=True)
+    # Mistakes are told before Ray and torch, which take their time, are imported.
+    open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
 
     from progsearch.api import confirm as confirm_study
     from progsearch.cli.show.live import watching

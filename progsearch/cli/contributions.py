@@ -9,7 +9,7 @@ import typer
 
 from progsearch.cli import options
 from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
-from progsearch.cli.show.output import log_shown, print_json
+from progsearch.cli.show.output import log_shown, print_json, say
 
 # Scores depend on the model, the training data and the seed.
 _USED = {"model", "seed"}
@@ -53,7 +53,9 @@ def contributions(
     # Mistakes are reported before torch, which takes its time, is imported.
     from progsearch.cli.show.tables import console, scores_table
     from progsearch.contribution import contribution_scores_many
+    from progsearch.workers.processors import use_allowed_threads
 
+    use_allowed_threads()
     scores = contribution_scores_many(recipe.model, recipe.task, names, seed=recipe.training.seed)
     if out is not None:
         from progsearch.report.figures import contribution_figure
@@ -64,4 +66,4 @@ def contributions(
         return
     console().print(scores_table(scores))
     if out is not None:
-        typer.echo(f"figure: {out}")
+        say(f"figure: {out}")

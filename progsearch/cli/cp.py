@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli.options import check_target
+from progsearch.cli.show.output import say
 from progsearch.errors import ConfigError
 
 
@@ -30,4 +31,4 @@ def cp(
         raise ConfigError(space, [("", f"is no built-in space; there are {', '.join(known)}")])
     check_target(file, "FILE", replace=force)
     shutil.copyfile(known[space], file)
-    typer.echo(f"{file}: edit it, then `progsearch run --space {file} ...`")
+    say(f"{file}: edit it, then `progsearch run --space {file} ...`")

@@ -9,6 +9,7 @@ import typer
 
 from progsearch.cli import options
 from progsearch.errors import ConfigError
+from progsearch.paths import check_writable_folder
 
 
 def dashboard(
@@ -30,6 +31,8 @@ def dashboard(
     from optuna.artifacts import FileSystemArtifactStore
 
     artifacts = folder.path / "artifacts"
+    advice = "make it writable, or copy the study to a place that is"
+    check_writable_folder(artifacts, f"study {folder.name}", advice)
     artifacts.mkdir(exist_ok=True)
     optuna_dashboard.run_server(
         folder.storage, host=host, port=port, artifact_store=FileSystemArtifactStore(artifacts)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
+from progsearch.cli.show.output import say
 
 
 def export(
@@ -38,4 +39,4 @@ def export(
     report = study_report(folder.study)
     trial = report.pick(pick)
     write_config(config_of(trial, folder.info, folder.name), out)
-    typer.echo(f"{out}: {trial_line(report, trial)}")
+    say(f"{out}: {trial_line(report, trial)}")

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
+from progsearch.cli.show.output import say
 from progsearch.config import METHODS, SAMPLERS
 from progsearch.errors import ModelError, ProgsearchError
 
@@ -58,7 +59,7 @@ def ls(
             rows = list(_studies(studies_dir))
     width = max((len(name) for name, _ in rows), default=0)
     for name, about in rows:
-        typer.echo(f"{name:<{width}}  {about}")
+        say(f"{name:<{width}}  {about}")
 
 
 def _spaces() -> list[tuple[str, str]]:

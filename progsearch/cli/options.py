@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from progsearch.errors import ConfigError
+from progsearch.paths import check_writable_file, exists, is_folder
 
 STUDIES = Path("studies")
 StudiesDir = Annotated[Path, typer.Option(metavar="DIR", help="The folder of all studies.")]
@@ -25,12 +26,13 @@ def check_target(file: Path, place: str, *, replace: bool) -> None:
     """Check that ``file`` can be written without losing anything.
 
     Raises:
-        ConfigError: It exists and must not be replaced, or its folder does not exist; ``place``
-            is the option or argument that named it.
+        ConfigError: It exists and must not be replaced, its folder does not exist, or it cannot
+            be written; ``place`` is the option or argument that named it.
     """
-    if file.exists() and not replace:
+    if exists(file) and not replace:
         raise ConfigError(
             place, [("", f"{file} exists already; choose another name or add --force")]
         )
-    if not file.parent.is_dir():
+    if not is_folder(file.parent):
         raise ConfigError(place, [("", f"there is no folder {file.parent}; make it first")])
+    check_writable_file(file, place)

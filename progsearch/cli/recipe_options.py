@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from progsearch.config import METHODS, SAMPLERS, Option, Recipe, parse, read_yaml
 from progsearch.errors import ConfigError, TaskError
 from progsearch.models.loading import ALIASES
+from progsearch.paths import exists, expanded
 from progsearch.registry import Registry
 
 # What a field that holds names of a registry may be; the others say it in their type.
@@ -238,9 +239,9 @@ def _with_flags(error: ConfigError, flags: Mapping[str, str], file: Path | None)
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(expanded(path).absolute())
 
 
 def _if_there(name: str) -> str:
     """The whole path of a file or folder; any other name, of the hub or built in, as it is."""
-    return _absolute(name) if Path(name).expanduser().exists() else name
+    return _absolute(name) if exists(expanded(name)) else name

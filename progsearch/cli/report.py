@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json
+from progsearch.cli.show.output import print_json, say
 
 
 def report(
@@ -20,15 +20,16 @@ def report(
 
     report.html and report.json go into the study's folder.
     """
-    from progsearch.cli.show.results import write_report
+    from progsearch.cli.show.results import REPORT_FILES, write_report
     from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)
+    folder.check_writable(*REPORT_FILES)
     result = write_report(folder)
     page = folder.path / "report.html"
     if json:
         print_json(result.to_dict())
     else:
-        typer.echo(f"report: {page}")
+        say(f"report: {page}")
     if open_page:
         typer.launch(str(page))

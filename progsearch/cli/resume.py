@@ -27,10 +27,11 @@ def resume(
     if budget is not None and budget < 1:
         raise ConfigError("--budget", [("", f"must be at least 1, got {budget}")])
     from progsearch.api import resume as resume_search
+    from progsearch.cli.show.results import REPORT_FILES
     from progsearch.study.folder import open_study
 
-    # A wrong name is reported before Ray and torch, which take their time, are imported.
-    open_study(study, studies_dir, read_only=True)
+    # Mistakes are reported before Ray and torch, which take their time, are imported.
+    open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
 
     from progsearch.cli.show.searching import watched_search
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json
+from progsearch.cli.show.output import print_json, say
 
 # Optuna's name for it means little to users.
 _STATES = {"PRUNED": "stopped early"}
@@ -38,12 +36,12 @@ def status(
         if count
     ]
     left = report.seconds_left
-    typer.echo(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
-    typer.echo(
+    say(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
+    say(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "
         f"{duration(report.seconds)}" + (f", about {duration(left)} left" if left else "")
     )
     if report.reuse.steps_reused:
-        typer.echo(str(report.reuse))
+        say(str(report.reuse))
     if report.front:
         console().print(front_table(report))

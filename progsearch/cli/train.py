@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from progsearch.cli.options import Json, Quiet
-from progsearch.cli.show.output import log_shown, print_json
+from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
+from progsearch.paths import check_writable_file, check_writable_folder, exists, is_folder
+
+_PLACE = "--output-dir"
 
 
 @log_shown(logging.WARNING)
@@ -35,33 +38,32 @@ def train(
     from progsearch.schedule.files import read_config
 
     config = read_config(file)
-    if not overwrite and output_dir.exists() and any(output_dir.iterdir()):
-        raise ConfigError(
-            "--output-dir",
-            [("", f"{output_dir} is not empty; choose another folder or add --overwrite")],
-        )
+    _check_output(output_dir, overwrite=overwrite)
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.formatting import in_words, percent
     from progsearch.tasks import understand
-    from progsearch.training import TrainingRun, save_run
+    from progsearch.training import TrainingRun, check_room, save_run
+    from progsearch.workers.processors import use_allowed_threads
 
     keep_freed_memory()
+    use_allowed_threads()
     run = TrainingRun.from_config(config)
+    check_room(run, output_dir, _PLACE)
     stages = run.schedule.to_dicts()
     # It logs what makes the metric blind, which is shown in any case.
     understood = understand(run.task, config.task, run.tokenizer)
     show = not (json or quiet)
     if show:
         for line in filter(None, (understood.columns, *understood.lines())):
-            typer.echo(line)
-        typer.echo(
+            say(line)
+        say(
             f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
             f"fine-tuning's parameter updates: {in_words(stages, run.schedule.n_blocks)}"
         )
     try:
         for record in run.records():
             if show:
-                typer.echo(
+                say(
                     f"epoch {record.epoch:.3g} of {config.training.epochs}  "
                     f"{_line(record.metrics)}  {record.seconds:.0f} s"
                 )
@@ -71,12 +73,26 @@ def train(
     if json:
         print_json({"output_dir": str(output_dir), "metrics": metrics})
     else:
-        typer.echo(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
+        say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
         if not config.method.merges:
-            typer.echo(
+            say(
                 "its adapters are lost on AutoModel; load it with "
                 f"progsearch.training.load_trained({str(output_dir)!r})"
             )
+
+
+def _check_output(folder: Path, *, overwrite: bool) -> None:
+    """Try all that will be written, before the training."""
+    check_writable_folder(folder, _PLACE)
+    if not is_folder(folder) or not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise ConfigError(
+            _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
+        )
+    for name in ("model.safetensors", "config.json", "schedule.yaml", "metrics.json"):
+        if exists(folder / name):
+            check_writable_file(folder / name, _PLACE)
 
 
 def _line(metrics: dict[str, float]) -> str:

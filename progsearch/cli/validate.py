@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from progsearch.cli.show.output import say
 from progsearch.config import Recipe, parse, read_yaml
 from progsearch.errors import ConfigError, TaskError
 
@@ -31,19 +32,19 @@ def validate(
 
         with _with_type(data, file):
             config = read_config(file)
-        typer.echo(f"{file}: a valid config; stages: {len(config.stages)}")
+        say(f"{file}: a valid config; stages: {len(config.stages)}")
     elif "dimensions" in data:
         from progsearch.space.space import Space
 
         space = Space.load(file)
-        typer.echo(f"{file}: a valid search space; dimensions: {len(space.config.dimensions)}")
+        say(f"{file}: a valid search space; dimensions: {len(space.config.dimensions)}")
     elif "task" in data:
         from progsearch.space.space import Space
 
         with _with_type(data, file):
             recipe = parse(Recipe, data, str(file))
         Space.load(recipe.space, recipe.methods)
-        typer.echo(f"{file}: a valid recipe for {recipe.model} on {recipe.task.name}")
+        say(f"{file}: a valid recipe for {recipe.model} on {recipe.task.name}")
     else:
         raise ConfigError(
             str(file),

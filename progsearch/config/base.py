@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from progsearch.errors import ConfigError
+from progsearch.paths import reason_of
 
 UNSHOWN = "unshown"
 """The type of pydantic's errors of which the input must not be shown."""
@@ -74,8 +75,11 @@ def read_yaml(path: str | Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise ConfigError(str(path), [("", "there is no such file")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [("", f"cannot be read: {error}")]) from None
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 (byte {error.start}); convert it to UTF-8"
+        raise ConfigError(str(path), [("", reason)]) from None
+    except OSError as error:
+        raise ConfigError(str(path), [("", f"cannot be read: {reason_of(error)}")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else ""

@@ -129,7 +129,7 @@ class Recipe(Config):
         ),
     ] = Field(default=None, min_length=1)
     parallel: Annotated[
-        int | None, Option("N", "Trials at once (default: as the machine allows).")
+        int | None, Option("N", "Trials at once (default: as processors and memory allow).")
     ] = Field(default=None, ge=1)
     gpus_per_trial: Annotated[
         float | None, Option("F", "A share of a GPU, at most 1 (default 1).")

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from progsearch.config import MethodConfig, Recipe
-from progsearch.errors import Interrupted
+from progsearch.errors import Interrupted, MachineFailed
+from progsearch.paths import is_of_the_machine, reason_of
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.source import TrialSource
 from progsearch.study.folder import StudyFolder
 from progsearch.study.view import ConfirmGoal, SearchGoal, View
 from progsearch.workers.adapter import run_source
-from progsearch.workers.cluster import Machines, machines
-from progsearch.workers.halt import Halt
+from progsearch.workers.cluster import Machines, machines, starts_here, with_memory_for
+from progsearch.workers.halt import Halt, signals_as_ctrl_c
 from progsearch.workers.inspection import inspection
 
 
@@ -47,16 +48,22 @@ def ready(
         ProgsearchError: One of them cannot be used.
     """
     view.preparing("starting Ray")
-    with inspection(recipe, methods, metrics) as answer, machines(recipe) as found:
+    here = starts_here(recipe)
+    with inspection(recipe, methods, metrics) as answer, machines(recipe) as there:
         message = f"loading {recipe.task.name} and {recipe.model}"
         if metrics:
             message += f", scoring blocks by {', '.join(metrics)}"
         view.preparing(message)
-        problem = answer(found)
+        problem = answer(there)
         for remark in problem.remarks:
             view.note(remark)
         for line in problem.understood.lines() if problem.understood else ():
             view.note(line)
+        found = with_memory_for(there, recipe, problem) if here else there
+        if found.parallel < there.parallel:
+            view.note(
+                f"{found.parallel} at once instead of {there.parallel}: memory holds no more"
+            )
         yield Ready(problem, found)
 
 
@@ -64,9 +71,24 @@ def ready(
 def interruptible(message: str) -> Iterator[None]:
     """While active, Ctrl-C ends the work with ``message``, which says how to continue."""
     try:
-        yield
+        with signals_as_ctrl_c():
+            yield
     except KeyboardInterrupt:
         raise Interrupted(message) from None
+
+
+@contextmanager
+def _disk_failures(folder: StudyFolder) -> Iterator[None]:
+    """While active, a full or broken disk ends the work with a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if not is_of_the_machine(error):
+            raise
+        raise MachineFailed(
+            f"{folder.path} cannot be written: {reason_of(error)}; what is done is saved, so make "
+            f"room and continue: a search with `{folder.resume_line}`, a confirmation as it began"
+        ) from error
 
 
 def run_to_end(
@@ -92,11 +114,12 @@ def run_to_end(
 
     Raises:
         Interrupted: Someone stopped it; what is done is saved.
+        MachineFailed: The study's disk is full or broken; what is done is saved.
     """
     view.started(folder, goal)
     kind = "session" if isinstance(goal, SearchGoal) else "confirm"
     name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
-    with interruptible(resume_message):
+    with interruptible(resume_message), _disk_failures(folder):
         try:
             ending = run_source(source, name, folder, found, halt)
         finally:

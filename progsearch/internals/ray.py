@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +13,9 @@ from typing import Any
 
 from ray import cloudpickle
 from ray._private import utils, worker
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune import tune
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
@@ -26,6 +33,36 @@ def processes_started_ahead(module: str) -> dict[str, str]:
         "RAY_preload_python_modules": module,
         "RAY_kill_idle_workers_interval_ms": "0",
     }
+
+
+_QUESTION = """
+import sys
+from ray._raylet import GcsClient
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_get(b"session_name", b"session", timeout=10)
+except Exception as error:
+    sys.exit(type(error).__name__)
+"""
+
+
+def unanswered(address: str, seconds: float) -> str | None:
+    """Why no Ray cluster at ``HOST:PORT`` answers in time; None if one does.
+
+    It is asked in a process of its own: while Ray connects, nothing but its own patience ends it.
+    """
+    command = [sys.executable, "-P", "-c", _QUESTION, address]
+    silent = f"what listens there gave no answer of a cluster in {seconds:g} s"
+    try:
+        asked = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return silent
+    if not asked.returncode:
+        return None
+    if "AuthenticationError" in asked.stderr:
+        return "it wants a token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to its file"
+    return silent
 
 
 @contextmanager
@@ -80,6 +117,51 @@ def command_line_untold() -> Iterator[None]:
         utils.get_entrypoint_name = original
 
 
+@contextmanager
+def signals_left_alone() -> Iterator[None]:
+    """While active, Ray and Tune leave the handlers of signals as they are.
+
+    Else Ray takes SIGTERM and Tune SIGUSR1, and both end without telling anyone.
+    """
+    originals = utils.set_sigterm_handler, tune._setup_signal_catching
+    utils.set_sigterm_handler = lambda handler: None
+    tune._setup_signal_catching = threading.Event
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler, tune._setup_signal_catching = originals
+
+
+@contextmanager
+def every_death_is_of_one_worker() -> Iterator[None]:
+    """While active, any loss of a worker is a dead worker for Tune.
+
+    Ray has errors of its own for one that it killed for memory. Tune does not know them and
+    would end as a whole.
+    """
+    originals = RayActorManager._actor_start_failed, RayActorManager._actor_task_failed
+    start_failed, task_failed = originals
+
+    def start(manager: Any, *, exception: Exception, **what: Any) -> None:
+        start_failed(manager, exception=_as_death(exception), **what)
+
+    def task(manager: Any, *, exception: Exception, **what: Any) -> None:
+        task_failed(manager, exception=_as_death(exception), **what)
+
+    RayActorManager._actor_start_failed, RayActorManager._actor_task_failed = start, task
+    try:
+        yield
+    finally:
+        RayActorManager._actor_start_failed, RayActorManager._actor_task_failed = originals
+
+
+def _as_death(exception: Exception) -> Exception:
+    if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+        death: Exception = RayActorError(error_msg=str(exception))
+        return death
+    return exception
+
+
 def actor_of(trial: Trial) -> Any | None:
     """The actor that runs a trial, to be killed; None if there is none at the moment.
 
@@ -94,10 +176,28 @@ def death_of(trial: Trial) -> str | None:
     Callbacks are told that a trial failed and not why, and of the error's text only the middle
     is about this worker.
     """
+    error = _error_of(trial)
+    if error is None:
+        return None
+    _, _, detail = error.partition("Worker exit detail: ")
+    detail, _, _ = detail.partition("Some common causes")
+    return detail.strip() or error.strip().splitlines()[-1]
+
+
+def memory_at_kill(trial: Trial) -> str | None:
+    """The memory in use when Ray killed the worker of a trial for it, in Ray's words.
+
+    None if the worker was not killed for memory.
+    """
+    error = _error_of(trial) or ""
+    if "low on memory" not in error:
+        return None
+    found = re.search(r"was (\S+) used / (\S+) limit", error)
+    return f"{found[1]} of {found[2]}" if found else "the limit"
+
+
+def _error_of(trial: Trial) -> str | None:
     try:
-        error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return str(cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
     except (OSError, TypeError):
         return None
-    _, _, detail = str(error).partition("Worker exit detail: ")
-    detail, _, _ = detail.partition("Some common causes")
-    return detail.strip() or str(error).strip().splitlines()[-1]

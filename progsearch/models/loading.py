@@ -11,7 +11,6 @@ import functools
 import hashlib
 import importlib.util
 import logging
-import os
 import pickle
 import re
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from progsearch.models.file_damage import unreadable
 from progsearch.models.head import Head
 from progsearch.models.hub import offline
 from progsearch.models.weights import load_checked
+from progsearch.paths import exists, expanded, is_folder
 from progsearch.version import WEIGHTS_VERSION
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def resolve_model(ref: str) -> str:
     """
     if ref in ALIASES:
         return str(_packaged_folder(ref))
-    folder = Path(ref).expanduser()
-    if os.path.isdir(folder):
+    folder = expanded(ref)
+    if is_folder(folder):
         check_config(folder)
         return str(folder)
-    if os.path.exists(folder):
+    if exists(folder):
         raise ModelError(f"{ref} is a file; give the folder of the model, a hub name or an alias")
     if not _HUB_NAME.fullmatch(ref):
         raise ModelError(f"there is no model folder {ref}; correct the path")
@@ -231,7 +231,7 @@ def trained_head(ref: str) -> Head | None:
 def _loading(ref: str, what: str) -> Iterator[str]:
     """Yields what to load for ``ref``; silences transformers and shortens its errors."""
     path = resolve_model(ref)
-    is_local = os.path.isdir(path)
+    is_local = is_folder(path)
     is_offline = not is_local and offline()
     try:
         with quiet_transformers():

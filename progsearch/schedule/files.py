@@ -19,6 +19,7 @@ from progsearch.config import (
     write_yaml,
 )
 from progsearch.errors import ConfigError, ScheduleError
+from progsearch.paths import reason_of
 from progsearch.schedule.stages import check_stages, stages_of
 from progsearch.version import __version__
 
@@ -39,8 +40,7 @@ def write_config(config: RunConfig, path: str | Path) -> None:
     try:
         write_yaml(path, plain(config), header=_HEADER)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(str(path), [("", f"cannot be written: {reason}")]) from None
+        raise ConfigError(str(path), [("", f"cannot be written: {reason_of(error)}")]) from None
 
 
 def read_config(path: str | Path) -> RunConfig:

@@ -9,12 +9,14 @@ from pydantic import Field, field_serializer
 from progsearch.cache import read_json, write_json
 from progsearch.config import Config, parse, plain
 from progsearch.errors import StudyError
+from progsearch.paths import exists
 from progsearch.study.results import Timings
 
 DEFAULT_MARGIN = 0.01
 """The default margin: how much a schedule may lose compared with full fine-tuning."""
 
-_FILE = "confirm.json"
+CONFIRMED = "confirm.json"
+"""The file in the study's folder."""
 
 
 class ConfirmedRun(Config):
@@ -75,8 +77,8 @@ def read_confirmed(folder: Path) -> ConfirmedRuns | None:
         StudyError: The file is damaged.
         ConfigError: The content is not valid.
     """
-    path = folder / _FILE
-    if not path.exists():
+    path = folder / CONFIRMED
+    if not exists(path):
         return None
     data = read_json(path)
     if data is None:
@@ -88,4 +90,4 @@ def read_confirmed(folder: Path) -> ConfirmedRuns | None:
 
 def write_confirmed(folder: Path, confirmed: ConfirmedRuns) -> None:
     """Write the runs to the study's folder atomically: a reader sees the old or the new file."""
-    write_json(folder / _FILE, plain(confirmed))
+    write_json(folder / CONFIRMED, plain(confirmed))

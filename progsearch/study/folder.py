@@ -19,13 +19,14 @@ from optuna.storages import BaseStorage
 
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
+from progsearch.paths import check_writable_file, check_writable_folder, exists, is_file
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
 from progsearch.study.storage import open_storage, try_lock
 from progsearch.study.trial import NewTrial, Trial, info_of, keep_info, keep_recipe, trials_of
 
-_RECIPE, _JOURNAL = "study.yaml", "journal.log"
+_RECIPE, _JOURNAL, _LOG, _RAY = "study.yaml", "journal.log", "progsearch.log", "ray"
 
 
 class StudyFolder:
@@ -60,12 +61,12 @@ class StudyFolder:
     @property
     def ray(self) -> Path:
         """The folder for Ray Tune's state."""
-        return self.path / "ray"
+        return self.path / _RAY
 
     @property
     def log(self) -> Path:
         """The file for log messages of the libraries."""
-        return self.path / "progsearch.log"
+        return self.path / _LOG
 
     @property
     def resume_line(self) -> str:
@@ -77,6 +78,17 @@ class StudyFolder:
         self.recipe = self.recipe.model_copy(update={"budget": budget})
         write_yaml(self.path / _RECIPE, plain(self.recipe))
         keep_recipe(self.study, self.recipe)
+
+    def check_writable(self, *files: str) -> None:
+        """Try the folder and the files that a command will write, before it works for them.
+
+        Args:
+            files: Names of further files in the folder.
+
+        Raises:
+            ConfigError: One of them cannot be written.
+        """
+        check_writable(self.path, *files)
 
     @property
     def info(self) -> StudyInfo:
@@ -134,7 +146,7 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
         StudyError: It exists; the message says how to resume it.
     """
     name = recipe.study or default_name(recipe)
-    if (Path(studies_dir) / name).exists():
+    if exists(Path(studies_dir) / name):
         resume = command_line("resume", name, studies_dir)
         raise StudyError(
             f"there is already a study {name} in {studies_dir}; resume it with `{resume}`, "
@@ -201,12 +213,14 @@ def open_study(
     """
     path = _folder_of(study, Path(studies_dir))
     recipe = parse(Recipe, read_yaml(path / _RECIPE), str(path / _RECIPE))
+    if not read_only:
+        check_writable(path)
     journal = path / _JOURNAL
     damaged = StudyError(
         f"{journal} holds no readable study; restore it from a copy, or delete the folder and "
         "run the study again"
     )
-    if recipe.storage is None and not journal.is_file():
+    if recipe.storage is None and not is_file(journal):
         raise damaged
     if recipe.storage is None and not read_only:
         with try_lock(path) as free:
@@ -221,6 +235,16 @@ def open_study(
             f"the database {recipe.storage} does not have the study {path.name}; restore it, or "
             "delete the folder and run the study again"
         ) from None
+
+
+def check_writable(path: Path, *files: str) -> None:
+    """Try a study's folder and its own files; see `StudyFolder.check_writable`."""
+    place = f"study {path.name}"
+    advice = "make it writable, or copy the study to a place that is"
+    check_writable_folder(path, place, advice)
+    for name in (_RECIPE, _JOURNAL, _LOG, *files):
+        check_writable_file(path / name, place, advice)
+    check_writable_folder(path / _RAY, place, advice)
 
 
 def study_names(studies_dir: str | Path = "studies") -> list[str]:
@@ -244,7 +268,7 @@ def command_line(command: str, study: str, studies_dir: str | Path, *others: str
 
 def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     for path in (studies_dir / study, Path(study)):
-        if (path / _RECIPE).is_file():
+        if is_file(path / _RECIPE):
             return path.absolute()
     names = study_names(studies_dir)
     close = difflib.get_close_matches(str(study), names, n=1)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import transformers
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+from progsearch.cache import cache_dir
 from progsearch.config import MethodConfig, plain, write_yaml
-from progsearch.errors import ModelError
+from progsearch.errors import ConfigError, MachineFailed, ModelError
 from progsearch.methods import apply_method, merge_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.checkpoint import check_weights
 from progsearch.models.head import Head
 from progsearch.models.loading import forget_files, load_model, trained_head
+from progsearch.paths import is_file, is_folder, reason_of
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
 from progsearch.training.saved_check import check_saved
@@ -25,6 +34,8 @@ from progsearch.version import __version__
 _SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"
 _METRICS = "metrics.json"
+# A model is saved in fp32.
+_BYTES = 4
 
 
 def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
@@ -46,11 +57,8 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
 
     Raises:
         NothingUsable: The saved model has other outputs than the trained one; it is kept.
+        MachineFailed: The folder cannot be written; the message says where the model is instead.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    # Those of an earlier model in the folder are not this one's.
-    (folder / _METRICS).unlink(missing_ok=True)
     run.finish()
     merge_method(run.model, run.config.method)
     splits = {"": run.task.validation}
@@ -63,6 +71,73 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         for prefix, split in splits.items()
         for name, value in run.task.evaluate(outputs[prefix], split).items()
     }
+    _write(run, Path(folder), metrics, outputs[""])
+    return metrics
+
+
+def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
+    """Refuse a folder whose disk has no room for a run's model; before the training.
+
+    Args:
+        run: The run, not yet trained.
+        folder: What `save_run` will be given.
+        place: The option that named it, for the message.
+
+    Raises:
+        ConfigError: There is too little room.
+    """
+    folder = Path(folder)
+    needed = run.cost.parameters * _BYTES
+    if is_file(folder / _WEIGHTS):
+        needed -= (folder / _WEIGHTS).stat().st_size
+    there = next(part for part in (folder, *folder.absolute().parents) if is_folder(part))
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        reason = (
+            f"the disk of {folder} has {free / 1e6:.3g} MB free and the model takes "
+            f"{needed / 1e6:.3g} MB; make room or choose another folder"
+        )
+        raise ConfigError(place, [("", reason)])
+
+
+def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray) -> None:
+    """Write a finished run; if its folder fails, to one from which it can be moved there.
+
+    Raises:
+        MachineFailed: The folder failed; the message says where the model is.
+    """
+    try:
+        _write_to(run, folder, metrics, outputs)
+        return
+    except (OSError, SafetensorError) as error:
+        failed = f"the trained model cannot be written to {folder} ({_reason_of(error)})"
+    for parent in _places_left():
+        kept = parent / f"{folder.absolute().name[:50]}-{secrets.token_hex(4)}"
+        try:
+            _write_to(run, kept, metrics, outputs)
+        except (OSError, SafetensorError):
+            shutil.rmtree(kept, ignore_errors=True)
+        else:
+            raise MachineFailed(f"{failed}; it is in {kept}, move it from there")
+    raise MachineFailed(f"{failed}, nor to another disk; make room and train again")
+
+
+def _places_left() -> Iterator[Path]:
+    with suppress(ConfigError):
+        yield cache_dir("unsaved")
+    yield Path(tempfile.gettempdir())
+
+
+def _reason_of(error: OSError | SafetensorError) -> str:
+    return reason_of(error) if isinstance(error, OSError) else str(error)
+
+
+def _write_to(
+    run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Those of an earlier model in the folder are not this one's.
+    (folder / _METRICS).unlink(missing_ok=True)
     run.model.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
     forget_files()
@@ -70,7 +145,7 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         folder,
         partial(_load_as_users_do, folder, run.config.method, run.task.head),
         run.task,
-        outputs[""],
+        outputs,
         max_length=run.config.task.max_length,
         device=run.device,
     )
@@ -88,7 +163,6 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     )
     write_yaml(folder / _SCHEDULE, plain(saved))
     (folder / _METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    return metrics
 
 
 def load_trained(folder: str | Path) -> PreTrainedModel:

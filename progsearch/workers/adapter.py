@@ -7,17 +7,25 @@ the source and checks the halt and the GPU clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune import Callback
+from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from progsearch.internals.ray import actor_of, death_of
+from progsearch.internals.ray import (
+    actor_of,
+    death_of,
+    every_death_is_of_one_worker,
+    memory_at_kill,
+)
 from progsearch.strategy.source import (
     WAIT,
     Assignment,
@@ -51,7 +59,7 @@ def run_source(
         Why it ended.
     """
     adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt)
-    with halt.on_signals():
+    with halt.on_signals(), every_death_is_of_one_worker(), adapter.errors_of_source():
         tune.run(
             TrialWorker,
             name=name,
@@ -106,6 +114,28 @@ class _Adapter:
         self._parallel = parallel
         self._halt = halt
         self._active: dict[str, _Active] = {}
+        self._error: Exception | None = None
+
+    @contextmanager
+    def errors_of_source(self) -> Iterator[None]:
+        """While active, an error of the source ends Tune as what it is, such as a full disk.
+
+        Tune would pass on its text alone, with all its lines.
+        """
+        try:
+            yield
+        except TuneError:
+            if self._error is None:
+                raise
+            raise self._error from None
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._error = error
+            raise
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The config of the next trial; None while it must wait, ``FINISHED`` at the end."""
@@ -113,7 +143,8 @@ class _Adapter:
             return str(Searcher.FINISHED)
         if len(self._active) >= self._parallel:
             return None
-        found = self._source.next()
+        with self._asking():
+            found = self._source.next()
         if found is WAIT:
             return None
         if isinstance(found, Ended):
@@ -128,24 +159,27 @@ class _Adapter:
         """A worker sent a message; the last one of a run goes to `completed` only."""
         assert isinstance(message, Progress), "Tune does not ask about a trial's last message"
         active = self._active[trial_id]
-        decision = self._source.report(active.assignment, message)
+        with self._asking():
+            decision = self._source.report(active.assignment, message)
         active.stopped = decision is Decision.STOP
         return decision
 
     def completed(self, trial_id: str, message: Message | None) -> None:
         """A trial is over, for Tune; ``message`` is the last that its worker sent."""
         active = self._release(trial_id)
-        if active.stopped:
-            self._source.ended(active.assignment, Stopped())
-        elif message is not None and not isinstance(message, Progress):
-            self._source.ended(active.assignment, message)
+        with self._asking():
+            if active.stopped:
+                self._source.ended(active.assignment, Stopped())
+            elif message is not None and not isinstance(message, Progress):
+                self._source.ended(active.assignment, message)
         # Else Tune interrupted it; the source handles that in `close`.
 
     def died(self, trial_id: str, reason: str) -> None:
         """A worker is gone; at a halt all of them are, which is not a failure."""
         active = self._release(trial_id)
         if self._halt.ending is None:
-            self._source.died(active.assignment, reason)
+            with self._asking():
+                self._source.died(active.assignment, reason)
 
     def _release(self, trial_id: str) -> _Active:
         if self._halt.gpus is not None:
@@ -214,9 +248,19 @@ class _WorkerWatch(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's worker is gone."""
-        reason = death_of(trial)
-        text = "the worker process died"
-        self._adapter.died(trial.trial_id, text if reason is None else f"{text}: {reason}")
+        self._adapter.died(trial.trial_id, _death_in_words(trial))
+
+
+def _death_in_words(trial: Trial) -> str:
+    memory = memory_at_kill(trial)
+    if memory is not None:
+        return (
+            f"out of memory: Ray killed its worker at {memory}; train fewer at once (--parallel) "
+            "or with a smaller --batch-size"
+        )
+    reason = death_of(trial)
+    text = "the worker process died"
+    return text if reason is None else f"{text}: {reason}"
 
 
 def _trial_name(trial: Trial) -> str:

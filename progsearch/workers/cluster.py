@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import ray
 
 from progsearch.config import Recipe
-from progsearch.errors import ConfigError, StudyError
-from progsearch.internals.ray import (
-    command_line_untold,
-    no_environment_for_trials,
-    processes_started_ahead,
-)
+from progsearch.errors import ConfigError
+from progsearch.internals.ray import no_environment_for_trials, signals_left_alone
+from progsearch.strategy.problem import Problem
+from progsearch.workers.processors import workers_that_fit
+from progsearch.workers.starting import STAY_IN_FOLDER, environment, start_ray
 
 _DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -28,20 +24,6 @@ _DRIVER_ENVIRONMENT = {
     # Ctrl-C is handled by `Halt`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
-# Relative paths of the user's files begin there.
-_STAY_IN_FOLDER = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
-WORKER_ENVIRONMENT = _STAY_IN_FOLDER | {
-    "OMP_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    # A trial that was given no GPU must not see any.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
-}
-# Weights and data go through files; only configs and results go through Ray's object store.
-_OBJECT_STORE_BYTES = 128 * 2**20
-_START_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -77,81 +59,34 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         raise ConfigError("gpus_per_trial", [("", reason)])
     mine = not ray.is_initialized()
     # If Ray has started already, Tune must pass it to the workers.
-    joined = {} if mine else _STAY_IN_FOLDER
-    with _environment(_DRIVER_ENVIRONMENT | joined), no_environment_for_trials():
+    joined = {} if mine else STAY_IN_FOLDER
+    with (
+        environment(_DRIVER_ENVIRONMENT | joined),
+        no_environment_for_trials(),
+        signals_left_alone(),
+    ):
         if mine:
-            _start(recipe)
+            start_ray(recipe)
         try:
             fit = _fit(recipe)
             # Workers start side by side only if Tune may have as many trials pending.
-            with _environment({"TUNE_MAX_PENDING_TRIALS_PG": str(fit.parallel)}):
+            with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(fit.parallel)}):
                 yield fit
         finally:
             if mine:
                 ray.shutdown()
 
 
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+def with_memory_for(found: Machines, recipe: Recipe, problem: Problem) -> Machines:
+    """The same machines with no more runs at once than this machine's memory holds.
 
-
-def _start(recipe: Recipe) -> None:
-    if recipe.address is None:
-        _start_here(recipe)
-        return
-    try:
-        _init(address=recipe.address, runtime_env={"env_vars": WORKER_ENVIRONMENT})
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            "address", [("", f"there is no Ray cluster at {recipe.address}: {error}")]
-        ) from error
-
-
-def _start_here(recipe: Recipe) -> None:
-    environment = dict(WORKER_ENVIRONMENT)
-    if recipe.parallel is not None or not _has_gpus():
-        environment |= processes_started_ahead("progsearch.workers.preload")
-    for tries_left in reversed(range(_START_TRIES)):
-        try:
-            # Ray's processes inherit it. A runtime_env would make it start others than those
-            # that it prestarts.
-            with _environment(environment):
-                _init(
-                    address="local",
-                    num_cpus=recipe.parallel,
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    include_dashboard=False,
-                )
-            return
-        except Exception as error:
-            # Ray gives its own processes 30 s, too little on a busy machine, and then raises
-            # a bare Exception.
-            ray.shutdown()
-            if not tries_left:
-                reason = str(error).strip().splitlines()[0]
-                raise StudyError(
-                    f"Ray did not start in {_START_TRIES} tries ({reason}); free memory and "
-                    "processors of this machine and try again"
-                ) from error
-
-
-def _has_gpus() -> bool:
-    """Whether this machine has a GPU that Ray would count; without loading torch."""
-    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
-
-
-def _init(**settings: Any) -> None:
-    with command_line_untold():
-        ray.init(log_to_driver=False, logging_level="warning", **settings)
+    A number that the user gave is kept, and a GPU has a memory of its own.
+    """
+    if recipe.parallel is not None or found.gpus_per_trial:
+        return found
+    return replace(
+        found, parallel=workers_that_fit(found.parallel, problem.parameters * recipe.seeds)
+    )
 
 
 def _fit(recipe: Recipe) -> Machines:

@@ -8,13 +8,17 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ray.tune import Stopper
 
 from progsearch.study.view import Ending
+
+# What a user, a closed terminal and a batch system (before its time limit) send.
+_TO_GROUPS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *_TO_GROUPS)
 
 
 class Halt(Stopper):  # type: ignore[misc]
@@ -58,22 +62,60 @@ class Halt(Stopper):  # type: ignore[misc]
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """While active, the first Ctrl-C (or SIGTERM) ends the work, a second one this process."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may have handlers
-            return
+        """While active, the first Ctrl-C (or SIGTERM) ends the work, a second one this process.
+
+        So do the signals by which terminals and batch systems announce an end.
+        """
 
         def handle(number: int, frame: Any) -> None:
             if self._interrupted:
                 raise KeyboardInterrupt
             self._interrupted = True
 
-        before = {kind: signal.signal(kind, handle) for kind in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with _handled_by(handle):
             yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
+
+
+@contextmanager
+def signals_as_ctrl_c() -> Iterator[None]:
+    """While active, all signals that end a search do what Ctrl-C does."""
+
+    def handle(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    with _handled_by(handle):
+        yield
+
+
+@contextmanager
+def signals_kept_from_children() -> Iterator[None]:
+    """While active, processes that start never get the signals that a whole group gets.
+
+    A terminal that closes and a batch system tell every process of a search. Ray's daemons would
+    die of it before the search can end. This process gets the signals afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_GROUPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _handled_by(handle: Callable[[int, Any], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may have handlers
+        return
+    before = {}
+    for kind in _SIGNALS:
+        # `nohup` has it ignored.
+        if kind != signal.SIGHUP or signal.getsignal(kind) != signal.SIG_IGN:
+            before[kind] = signal.signal(kind, handle)
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 class GpuClock:

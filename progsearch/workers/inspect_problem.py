@@ -33,6 +33,7 @@ def inspect_problem(
         from progsearch.contribution import contribution_scores_many
         from progsearch.models.loading import (
             default_learning_rate,
+            inspect_weights,
             load_tokenizer,
             model_fingerprint,
         )

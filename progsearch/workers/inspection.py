@@ -16,8 +16,9 @@ import ray
 from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import ModelError, ProgsearchError
 from progsearch.strategy.problem import Problem
-from progsearch.workers.cluster import WORKER_ENVIRONMENT, Machines, starts_here
+from progsearch.workers.cluster import Machines, starts_here
 from progsearch.workers.inspect_problem import inspect_problem
+from progsearch.workers.starting import WORKER_ENVIRONMENT
 
 _Question = tuple[Recipe, Sequence[MethodConfig], Sequence[str]]
 

@@ -30,3 +30,18 @@ def progsearch(capsys, monkeypatch):
         return Outcome(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def refused(progsearch):
+    """Runs the command line, which ends in one sentence; returns it."""
+
+    def check(*arguments: object) -> str:
+        outcome = progsearch(*arguments)
+        assert outcome.code == 2
+        assert outcome.stdout == ""
+        assert outcome.stderr.startswith("Error: ")
+        assert outcome.stderr.count("\n") == 1
+        return str(outcome.stderr)
+
+    return check

@@ -14,19 +14,6 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def refused(progsearch):
-    def check(*arguments: object) -> str:
-        outcome = progsearch(*arguments)
-        assert outcome.code == 2
-        assert outcome.stdout == ""
-        assert outcome.stderr.startswith("Error: ")
-        assert outcome.stderr.count("\n") == 1
-        return str(outcome.stderr)
-
-    return check
-
-
 def write_csv(path, rows):
     path.write_text("\n".join(",".join(row) for row in rows) + "\n")
     return path

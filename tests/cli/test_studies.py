@@ -1,6 +1,9 @@
 """The commands that look at a study, on one that no search had to make."""
 
 import json
+import os
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -138,3 +141,15 @@ def test_the_line_of_another_command_finds_the_study(tmp_path):
     assert command_line("export", "a", elsewhere, "--out", "b.yaml") == (
         f"progsearch export a --out b.yaml --studies-dir '{elsewhere}'"
     )
+
+
+def test_the_front_in_ascii(study):
+    done = subprocess.run(
+        [sys.executable, "-c", "from progsearch.cli import main; main()", "status", "fake"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii() and b"progtuning-3" in done.stdout

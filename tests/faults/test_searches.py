@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 class Search:
     """A search in a process group of its own."""
 
-    def __init__(self, recipe, studies_dir):
+    def __init__(self, recipe, studies_dir, **variables):
         self.words = []
         self.process = subprocess.Popen(
             [
@@ -37,6 +37,7 @@ class Search:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env=os.environ | variables,
         )
 
     def wait_for(self, *words):
@@ -64,8 +65,8 @@ class Search:
 def begin(tmp_path):
     searches = []
 
-    def begin(recipe):
-        searches.append(Search(recipe, str(tmp_path / "studies")))
+    def begin(recipe, **variables):
+        searches.append(Search(recipe, str(tmp_path / "studies"), **variables))
         return searches[-1]
 
     yield begin
@@ -100,6 +101,35 @@ def test_ctrl_c_saves_everything_at_once(tmp_path, begin, moment):
     assert {t.reason for t in folder.trials()} == {INTERRUPTED}
     # No progtuning-50: the model has 3 blocks.
     assert left(folder) == (4, 2)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGHUP, signal.SIGUSR1])
+def test_a_closed_terminal_and_a_batch_system_are_as_ctrl_c(tmp_path, begin, kind):
+    running = begin(tiny_recipe(tmp_path / "tiny", rows=4_000, training={"epochs": 50}))
+    running.wait_for("run_started", 1)
+    os.killpg(running.process.pid, kind)
+    code, seconds = running.end()
+    assert code == 130
+    assert seconds < 20
+    assert running.words[-2] == ["finished", "interrupted"]
+    assert "progsearch resume tiny" in running.words[-1][2]
+
+
+def test_a_kill_for_memory_is_the_failure_of_one_trial(tmp_path, begin):
+    # More is in use already, so Ray kills every worker. The folder is too long for its sockets.
+    folder = tmp_path / ("n" * 100)
+    folder.mkdir()
+    settings = {"RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100"}
+    recipe = tiny_recipe(tmp_path / "tiny", rows=4_000, budget=1, parallel=1)
+    running = begin(recipe, TMPDIR=str(folder), **settings)
+    code, _ = running.end()
+    assert code == 1
+    assert running.words[-1][1] == "NothingUsable"
+    folder = open_study("tiny", tmp_path / "studies")
+    assert set(states(folder)) == {TrialState.FAIL}
+    assert len(folder.trials()) == 6
+    for trial in folder.trials():
+        assert trial.reason.startswith("out of memory: Ray killed its worker at ")
 
 
 def test_trials_run_in_the_processes_that_were_started_ahead(tmp_path, begin):

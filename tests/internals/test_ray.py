@@ -1,12 +1,17 @@
 """Each use of something that Ray does not promise; what fails here, an upgrade has moved."""
 
+import inspect
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import ray
 from ray._private import utils, worker
-from ray.exceptions import RayTaskError
+from ray.air.execution._internal import actor_manager
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
+from ray.tune import tune
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
@@ -15,10 +20,18 @@ from progsearch.internals.ray import (
     command_line_untold,
     daemon_messages,
     death_of,
+    every_death_is_of_one_worker,
+    memory_at_kill,
     no_environment_for_trials,
     processes_started_ahead,
+    signals_left_alone,
 )
 
+# As Ray 2.60 says it.
+KILLED = (
+    "1 worker(s) were killed due to the node running low on memory. Memory on the node "
+    "(IP: 192.0.2.2, ID: b7) was 3.62GB used / 23.54GB limit (0.153767)\nOOM kill reason: ..."
+)
 DAEMON = Path(ray.__file__).parent / "core/src/ray/raylet/raylet"
 
 
@@ -74,6 +87,44 @@ def test_ray_is_not_told_the_command_line(monkeypatch):
     assert utils.get_entrypoint_name is original
 
 
+@pytest.mark.parametrize("module", [ray._private.node, ray._private.worker])
+def test_ray_leaves_sigterm_alone_through_one_function(module):
+    assert "ray._private.utils.set_sigterm_handler(" in inspect.getsource(module)
+    assert "signal.signal(" not in inspect.getsource(module)
+
+
+def test_ray_and_tune_take_no_signals():
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    before = [signal.getsignal(kind) for kind in kinds]
+    originals = utils.set_sigterm_handler, tune._setup_signal_catching
+    with signals_left_alone():
+        utils.set_sigterm_handler(print)
+        assert not tune._setup_signal_catching().is_set()
+    assert [signal.getsignal(kind) for kind in kinds] == before
+    assert (utils.set_sigterm_handler, tune._setup_signal_catching) == originals
+
+
+@pytest.mark.parametrize("kind", [OutOfMemoryError, WorkerCrashedError])
+@pytest.mark.parametrize("failed", ["_actor_start_failed", "_actor_task_failed"])
+def test_tune_takes_every_loss_of_a_worker_as_its_death(kind, failed):
+    told = []
+    actor = SimpleNamespace(actor_id=1, _on_error=lambda actor, error: told.append(error))
+    manager = SimpleNamespace(_failed_actor_ids=set(), _cleanup_actor=lambda tracked_actor: None)
+    what = {"tracked_actor": actor}
+    if failed == "_actor_task_failed":
+        what = {"tracked_actor_task": SimpleNamespace(_tracked_actor=actor, _on_error=None)}
+    error = kind(KILLED) if kind is OutOfMemoryError else kind()
+    original = getattr(RayActorManager, failed)
+    with every_death_is_of_one_worker():
+        getattr(RayActorManager, failed)(manager, exception=error, **what)
+    assert getattr(RayActorManager, failed) is original
+    assert isinstance(told[0], RayActorError)
+    assert str(told[0]) == str(error)
+    source = inspect.getsource(actor_manager)
+    assert "tracked_actor=tracked_actor, exception=exception" in source
+    assert "tracked_actor_task=tracked_actor_task, exception=exception" in source
+
+
 def test_a_trial_of_tune_knows_its_actor():
     trial = Trial("a trainable", stub=True)
     assert actor_of(trial) is None
@@ -94,6 +145,17 @@ def test_a_trial_of_tune_keeps_why_its_worker_died(failing):
     assert death_of(failing) is None
     failing.handle_error(RayTaskError("step", "File x\nRuntimeError: CUDA error", None))
     assert death_of(failing) == "RuntimeError: CUDA error"
+
+
+def test_ray_says_how_much_memory_was_used_when_it_killed_for_it(failing):
+    assert memory_at_kill(failing) is None
+    failing.handle_error(RayActorError(error_msg="killed by someone"))
+    assert memory_at_kill(failing) is None
+    failing.handle_error(RayActorError(error_msg=KILLED))
+    assert memory_at_kill(failing) == "3.62GB of 23.54GB"
+    said = DAEMON.read_bytes()
+    words = (b" worker(s) were killed due to the node running low on memory", b"GB used / ")
+    assert all(part in said for part in words)
 
 
 def test_ray_says_between_known_words_why_a_worker_died(failing):

@@ -1,21 +1,26 @@
+import errno
 import gc
 import json
 import logging
+import os
 import shutil
+import tempfile
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from progsearch import Schedule
 from progsearch.config import TaskConfig
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
-from progsearch.errors import ModelError, ScheduleError, TrialFailed
+from progsearch.errors import ConfigError, MachineFailed, ModelError, ScheduleError, TrialFailed
 from progsearch.schedule import Stage
 from progsearch.store import Store
 from progsearch.training import TrainingRun
-from progsearch.training.save import load_trained, save_run
+from progsearch.training.save import check_room, load_trained, save_run
 from tests.support.runs import (
     VOCABULARY,
     changed,
@@ -322,6 +327,50 @@ def test_a_trained_head_scores_untrained_as_in_transformers(tmp_path, names):
         logits = saved(**run.tokenizer(list(texts), padding=True, return_tensors="pt")).logits
     said = [saved.config.id2label[index] for index in logits.argmax(-1).tolist()]
     assert said == list(labels)
+
+
+def fails_in(monkeypatch, *folders):
+    """Models cannot be saved below these folders."""
+    save = PreTrainedModel.save_pretrained
+
+    def fail(self, folder, *arguments, **settings):
+        if any(folder.is_relative_to(other) for other in folders):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        return save(self, folder, *arguments, **settings)
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", fail)
+
+
+@pytest.mark.parametrize("where", ["cache", "temporary"])
+def test_a_model_whose_folder_fails_is_kept_elsewhere(files, tmp_path, monkeypatch, where):
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    failing = ["out"] if where == "cache" else ["out", "cache"]
+    fails_in(monkeypatch, *(tmp_path / name for name in failing))
+    run = TrainingRun.from_config(config_of(files, method="lora"))
+    finish(run)
+    with pytest.raises(MachineFailed, match="No space left on device.*; it is in ") as error:
+        save_run(run, tmp_path / "out")
+    kept = Path(str(error.value).partition("it is in ")[2].partition(",")[0])
+    assert kept.is_relative_to(tmp_path / where)
+    assert not changed(dict(load_trained(kept).state_dict()), dict(run.model.state_dict()))
+    assert error.value.exit_code == 3
+
+
+def test_a_model_that_no_disk_takes(files, tmp_path, monkeypatch):
+    fails_in(monkeypatch, Path("/"))
+    run = TrainingRun.from_config(config_of(files))
+    finish(run)
+    with pytest.raises(MachineFailed, match="nor to another disk; make room and train again"):
+        save_run(run, tmp_path / "out")
+
+
+def test_a_disk_without_room_is_refused_before_the_training(files, tmp_path, monkeypatch):
+    run = TrainingRun.from_config(config_of(files))
+    check_room(run, tmp_path / "out" / "inner", "--output-dir")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000))
+    with pytest.raises(ConfigError, match="--output-dir: the disk of .* has 0.001 MB free"):
+        check_room(run, tmp_path / "out" / "inner", "--output-dir")
 
 
 @pytest.mark.parametrize("steps", [1, 3])

@@ -1,8 +1,11 @@
 """What Ray Tune is told of a source, and a source of Ray Tune; without Ray."""
 
+import errno
+import os
 from types import SimpleNamespace
 
 import pytest
+from ray.tune.error import TuneError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -77,8 +80,9 @@ class Tune:
         if stops:
             self.searcher.on_trial_complete(trial_id, result)
 
-    def loses(self, trial_id, monkeypatch, reason=None):
+    def loses(self, trial_id, monkeypatch, reason=None, memory=None):
         monkeypatch.setattr(adapter, "death_of", lambda trial: reason)
+        monkeypatch.setattr(adapter, "memory_at_kill", lambda trial: memory)
         self.searcher.on_trial_complete(trial_id, error=True)
         self.watch.on_trial_error(0, [], SimpleNamespace(trial_id=trial_id))
 
@@ -163,6 +167,16 @@ def test_a_dead_worker_is_told_with_what_is_known(monkeypatch):
     ]
 
 
+def test_a_worker_that_was_killed_for_memory_says_so(monkeypatch):
+    source = Script(assignment(0))
+    tune = Tune(source)
+    tune.suggest("a")
+    tune.loses("a", monkeypatch, "the last line of Ray's text", memory="7.5GB of 8GB")
+    ((number, reason),) = source.told
+    assert number == 0
+    assert reason.startswith("out of memory: Ray killed its worker at 7.5GB of 8GB; ")
+
+
 def test_a_worker_that_dies_at_a_halt_is_no_failure(monkeypatch):
     source = Script(assignment(0))
     tune = Tune(source)
@@ -191,6 +205,28 @@ def test_the_gpu_clock_runs_while_a_worker_has_a_run(monkeypatch):
     tune.suggest("c")
     now[0] += 1
     assert halt.ending == "GPU hours"
+
+
+class Full(Script):
+    """Its study's disk is full."""
+
+    def next(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_error_of_the_source_ends_tune_as_what_it_is():
+    made = Tune(Full()).adapter
+    with pytest.raises(OSError, match="No space left on device"), made.errors_of_source():
+        try:
+            made.suggest("a")
+        except OSError as error:
+            # As Tune passes it on.
+            raise TuneError(f"Traceback\n{error}") from error
+
+
+def test_an_error_of_tune_itself_stays_one():
+    with pytest.raises(TuneError), Tune(Script()).adapter.errors_of_source():
+        raise TuneError("of its own")
 
 
 # -- the halt --------------------------------------------------------------------------------

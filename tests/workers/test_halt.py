@@ -1,11 +1,15 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from progsearch.workers.halt import GpuClock, Halt
+from progsearch.driver.work import interruptible
+from progsearch.errors import Interrupted
+from progsearch.workers.halt import GpuClock, Halt, signals_kept_from_children
 
 
 def test_a_search_ends_when_its_time_is_up():
@@ -16,7 +20,10 @@ def test_a_search_ends_when_its_time_is_up():
     assert Halt(None).ending is None
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+KINDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_first_signal_ends_the_search_and_the_second_the_process(kind):
     before = signal.getsignal(kind)
     halt = Halt(None)
@@ -26,6 +33,41 @@ def test_the_first_signal_ends_the_search_and_the_second_the_process(kind):
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), kind)
     assert signal.getsignal(kind) is before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_before_the_first_trial_every_signal_is_as_ctrl_c(kind):
+    before = signal.getsignal(kind)
+    with pytest.raises(Interrupted, match="nothing was saved"), interruptible("nothing was saved"):
+        os.kill(os.getpid(), kind)
+        time.sleep(5)
+    assert signal.getsignal(kind) is before
+
+
+def test_a_terminal_that_closes_does_not_end_what_nohup_started():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        halt = Halt(None)
+        with halt.on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert halt.ending is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGHUP, signal.SIGUSR1])
+def test_rays_processes_outlive_the_signals_of_a_group(kind):
+    halt = Halt(None)
+    with halt.on_signals():
+        with signals_kept_from_children():
+            child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+            os.kill(os.getpid(), kind)
+            assert halt.ending is None
+        assert halt.ending == "interrupted", "it is heeded afterwards"
+    child.send_signal(kind)
+    child.communicate(b"\n")
+    assert child.returncode == 0
 
 
 def test_another_thread_may_search_without_signals():

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any
+
+# A minus must not become a question mark, or a number is another one.
+_PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "→": ">", "·": "-", "±": "+-", "…": "..."}
+_ERRORS = "progsearch.plain"
+
+
+def any_encoding(*streams: object) -> None:
+    """Have streams write in ASCII what their encoding lacks, at worst as ``?``."""
+    codecs.register_error(_ERRORS, _plain)
+    for stream in streams:
+        # Tests and notebooks put other objects in their place, which take any text.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character, "?") for character in missing), error.end
+
+
+def say(text: str) -> None:
+    """Print a line at once.
+
+    `typer.echo` would write UTF-8 where the user's terminal or pipe takes ASCII alone.
+    """
+    print(text, flush=True)
 
 
 def print_json(document: Any) -> None:

@@ -15,13 +15,17 @@ from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
 
+# What `write_report` writes into the study's folder.
+REPORT_FILES = ("report.html", "report.json")
+
 
 def write_report(folder: StudyFolder) -> StudyReport:
     """Write ``report.html`` and ``report.json`` into the study's folder."""
     report = study_report(folder.study, read_confirmed(folder.path))
-    write_page(report, folder.path / "report.html")
+    page, data = (folder.path / name for name in REPORT_FILES)
+    write_page(report, page)
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
-    (folder.path / "report.json").write_text(text + "\n", encoding="utf-8")
+    data.write_text(text + "\n", encoding="utf-8")
     return report
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
+from progsearch.paths import is_file
 from progsearch.tasks.sources.catalogue import DEMO
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
@@ -35,7 +34,7 @@ def read_hub_dataset(config: TaskConfig) -> Source:
     Raises:
         TaskError: It cannot be loaded or has no training split, or a column cannot be used.
     """
-    if Path(config.name).is_file():
+    if is_file(config.name):
         raise TaskError(
             f"task {config.name} is a file: give it with --train-file, and any name as the task"
         )

@@ -6,12 +6,13 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from progsearch.errors import TaskError
+from progsearch.paths import is_file, is_folder
 from progsearch.tasks.sources.cells import as_text, decoded
 
 # csv.QUOTE_MINIMAL and csv.QUOTE_NONE
@@ -56,9 +57,11 @@ def read_table(path: str | Path) -> Table:
         TaskError: The file is missing, empty or damaged, or its format is not known.
     """
     path = Path(path)
-    if path.is_dir():
+    with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()
+    if is_folder(path):
         raise TaskError(f"{path} is a directory: name a file in it")
-    if not path.is_file():
+    if not is_file(path):
         raise TaskError(f"there is no file {path}: correct the path")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -86,7 +89,7 @@ def read_glue_tsv(path: Path, header: Sequence[str] = ()) -> Table:
     Raises:
         TaskError: The file is missing, empty or not UTF-8.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise TaskError(f"there is no file {path}: correct --data-dir")
     with _readable(path):
         rows = _delimited(path, "\t", csv.QUOTE_NONE)

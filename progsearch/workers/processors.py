@@ -1,0 +1,110 @@
+"""How many processors and how much memory this process may use, and how many workers that makes.
+
+The machine may have more: `taskset` and batch systems allow some of its processors, containers a
+share of their time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
+_MEMORY = Path("/proc/meminfo")
+# Python with torch, transformers and a task.
+_PROCESS_BYTES = 500 * 2**20
+# In fp32: the weights, their gradients, the two moments of Adam, and the pristine weights.
+_BYTES_PER_PARAMETER = 20
+
+
+def allowed_processors() -> int:
+    """Processors that this process may use: its affinity and its share of their time."""
+    processors = len(os.sched_getaffinity(0))
+    return max(1, min(processors, int(min(_quotas(), default=processors))))
+
+
+def allowed_memory() -> int | None:
+    """Bytes that are free for this process: of the machine and of its control group.
+
+    None if the system does not say.
+    """
+    return min([*_free_on_machine(), *_free_in_groups()], default=None)
+
+
+def use_allowed_threads() -> None:
+    """Have torch compute with no more threads than there are processors for this process."""
+    import torch
+
+    torch.set_num_threads(min(torch.get_num_threads(), allowed_processors()))
+
+
+def workers_that_fit(wanted: int, parameters: int = 0) -> int:
+    """How many of ``wanted`` workers memory holds; at least one.
+
+    Args:
+        wanted: As many as there are processors for.
+        parameters: Of all models that each has in memory; 0 if that is not known yet.
+    """
+    free = allowed_memory()
+    if free is None:
+        return wanted
+    each = _PROCESS_BYTES + _BYTES_PER_PARAMETER * parameters
+    return max(1, min(wanted, free // each))
+
+
+def _quotas() -> Iterator[float]:
+    """The limits of processor time of the control groups that this process is in."""
+    for folder in _groups(""):
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+        if quota.isdigit() and period.isdigit():
+            yield int(quota) / int(period)
+    for folder in _groups("cpu"):
+        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit():
+            yield int(quota) / int(period)
+
+
+def _free_on_machine() -> Iterator[int]:
+    for line in _read(_MEMORY).splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            yield int(value.split()[0]) * 1024
+
+
+def _free_in_groups() -> Iterator[int]:
+    names = {
+        "": ("memory.max", "memory.current", "inactive_file"),
+        "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    }
+    for controller, (limit_name, used_name, cached_name) in names.items():
+        for folder in _groups(controller):
+            limit, used = _read(folder / limit_name), _read(folder / used_name)
+            if limit.isdigit() and used.isdigit():
+                # What is kept of files is given back when memory is short.
+                lines = (line.split() for line in _read(folder / "memory.stat").splitlines())
+                cached = next((int(line[1]) for line in lines if line[0] == cached_name), 0)
+                yield max(0, int(limit) - int(used) + cached)
+
+
+def _groups(controller: str) -> Iterator[Path]:
+    """Folders of the control groups of this process, from its own to the outermost.
+
+    Args:
+        controller: Of version 1; empty for version 2.
+    """
+    for line in _read(_OWN_GROUP).splitlines():
+        _, names, path = line.split(":", 2)
+        if controller in names.split(","):
+            root = _GROUPS / controller
+            own = root / path.lstrip("/")
+            # In a container the path is that of the host, and only the outermost folder is there.
+            yield from (folder for folder in (own, *own.parents) if folder.is_relative_to(root))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,167 @@
+"""Starts a Ray of this machine, or joins a cluster."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from progsearch.config import Recipe
+from progsearch.errors import ConfigError, StudyError
+from progsearch.internals.ray import command_line_untold, processes_started_ahead
+from progsearch.paths import check_writable_folder, exists, expanded, is_of_a_place, reason_of
+from progsearch.workers.address import check_address
+from progsearch.workers.halt import signals_kept_from_children
+from progsearch.workers.processors import allowed_processors, workers_that_fit
+
+# Relative paths of the user's files begin there.
+STAY_IN_FOLDER = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
+WORKER_ENVIRONMENT = STAY_IN_FOLDER | {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    # A trial that was given no GPU must not see any.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+}
+# Weights and data go through files; only configs and results go through Ray's object store.
+_OBJECT_STORE_BYTES = 128 * 2**20
+_START_TRIES = 3
+# Ray's sockets have paths such as FOLDER/ray/session_DATE_TIME_PROCESS/sockets/plasma_store, and
+# the system takes no more than 107 bytes.
+_LONGEST_FOLDER = 107 - len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store")
+_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+_TOKEN_SETTINGS = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """While active, these environment variables are set."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def start_ray(recipe: Recipe) -> None:
+    """Start Ray here, or join the cluster at the recipe's address.
+
+    Raises:
+        ConfigError: There is no cluster at the address.
+        StudyError: Ray does not start; the message says Ray's reason.
+    """
+    if recipe.address is None:
+        _start_here(recipe)
+        return
+    check_address(recipe.address)
+    try:
+        _init(address=recipe.address, runtime_env={"env_vars": WORKER_ENVIRONMENT})
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            "address",
+            [("", f"no Ray cluster can be joined at {recipe.address}: {_first_line(error)}")],
+        ) from error
+
+
+def _start_here(recipe: Recipe) -> None:
+    variables = WORKER_ENVIRONMENT | _short_folder() | _token()
+    if recipe.parallel is not None or not _has_gpus():
+        variables |= processes_started_ahead("progsearch.workers.preload")
+    for tries_left in reversed(range(_START_TRIES)):
+        try:
+            # Ray's processes inherit it. A runtime_env would make it start others than those
+            # that it prestarts.
+            with environment(variables), signals_kept_from_children():
+                _init(
+                    address="local",
+                    num_cpus=recipe.parallel or workers_that_fit(allowed_processors()),
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                )
+            return
+        except Exception as error:
+            ray.shutdown()
+            if isinstance(error, OSError) and is_of_a_place(error):
+                reason = f"{error.filename or 'a folder'} cannot be used: {reason_of(error)}"
+                raise StudyError(f"Ray cannot start on this machine: {reason}") from error
+            # Ray gives its own processes 30 s, too little on a busy machine, and then raises
+            # a bare Exception.
+            if not tries_left:
+                raise StudyError(
+                    f"Ray did not start in {_START_TRIES} tries: {_first_line(error)}; if the "
+                    "machine is busy, free memory and processors, else see Ray's logs in "
+                    f"{_logs(variables)}"
+                ) from error
+
+
+def _short_folder() -> dict[str, str]:
+    """Where Ray keeps its files, if it cannot do so where it would.
+
+    Raises:
+        StudyError: There is no such place.
+    """
+    usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    reasons = []
+    for folder in (usual, *_SHORT_FOLDERS):
+        try:
+            if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+                raise ConfigError("RAY_TMPDIR", [("", f"{folder} is too long for Ray's sockets")])
+            check_writable_folder(Path(folder) / "ray", "RAY_TMPDIR")
+        except ConfigError as error:
+            reasons.append(error.problems[0][1])
+            continue
+        if folder != usual:
+            _log.warning("Ray keeps its files in %s: %s", folder, reasons[0])
+        return {"RAY_TMPDIR": folder}
+    raise StudyError(
+        f"Ray has no place for its files: {reasons[0]}; name a short, writable one in RAY_TMPDIR"
+    )
+
+
+@functools.cache
+def _token() -> dict[str, str]:
+    """Ray's password of this process, if Ray cannot keep one in the user's home.
+
+    In containers with any user's number, the home is often a folder of root.
+    """
+    home = expanded("~/.ray")
+    if any(name in os.environ for name in _TOKEN_SETTINGS) or exists(home / "auth_token"):
+        return {}
+    try:
+        check_writable_folder(home, "HOME")
+    except ConfigError:
+        return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    return {}
+
+
+def _logs(variables: Mapping[str, str]) -> Path:
+    return Path(variables["RAY_TMPDIR"]) / "ray/session_latest/logs"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _has_gpus() -> bool:
+    """Whether this machine has a GPU that Ray would count; without loading torch."""
+    return any(exists(device) for device in ("/dev/nvidiactl", "/dev/kfd"))
+
+
+def _init(**settings: Any) -> None:
+    with command_line_untold():
+        ray.init(log_to_driver=False, logging_level="warning", **settings)
