@@ -232,6 +232,7 @@ class Split:
             per_token=self.per_token,
             token_types=np.concatenate(types) if types else None,
             pad_id=self._pad_id,
+            example_of=np.concatenate([s.example_of for s in splits]),
         )
 
     def token_ids(self) -> Tensor:

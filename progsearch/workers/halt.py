@@ -92,7 +92,7 @@ def signals_kept_from_children() -> Iterator[None]:
     """While active, processes that start never get the signals that a whole group gets.
 
     A terminal that closes and a batch system tell every process of a search. Ray's daemons would
-    die of it before the search can end. This process gets the signals afterwards.
+    die of it before the search can end. This process still gets the signals.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_GROUPS)
     try:

@@ -14,7 +14,7 @@ from progsearch.errors import ModelError
 from progsearch.schedule import Schedule
 from progsearch.training import TrainingRun, save_run, shortcut_check
 from progsearch.training.shortcut_check import checked_shortcuts
-from tests.support.eos import save_with_end, tokenizer, write_task
+from tests.support.eos import END, WORDS, save_with_end, tokenizer, write_task
 from tests.support.runs import config_of, finish
 from tests.support.tiny import save_tiny
 
@@ -98,5 +98,5 @@ def test_a_model_that_reads_padding_is_refused_before_it_is_trained(tmp_path):
 
 
 def test_a_plain_bert_is_trained_as_before(tmp_path):
-    model = str(save_tiny(tmp_path / "model"))
+    model = str(save_tiny(tmp_path / "model", [*WORDS, END]))
     assert not checked_shortcuts(model, write_task(tmp_path), method_of("full")).left_out

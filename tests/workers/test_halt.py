@@ -62,9 +62,9 @@ def test_rays_processes_outlive_the_signals_of_a_group(kind):
     with halt.on_signals():
         with signals_kept_from_children():
             child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+            # At once if another thread takes it, else afterwards.
             os.kill(os.getpid(), kind)
-            assert halt.ending is None
-        assert halt.ending == "interrupted", "it is heeded afterwards"
+        assert halt.ending == "interrupted"
     child.send_signal(kind)
     child.communicate(b"\n")
     assert child.returncode == 0
