@@ -51,7 +51,7 @@ def train(
     check_room(run, output_dir, _PLACE)
     stages = run.schedule.to_dicts()
     # It logs what makes the metric blind, which is shown in any case.
-    understood = understand(run.task, config.task, run.tokenizer)
+    understood = understand(run.task, run.tokenizer)
     show = not (json or quiet)
     if show:
         for line in filter(None, (understood.columns, *understood.lines())):

@@ -79,15 +79,33 @@ def fitted(task: str, splits: Mapping[str, Split], tokenizer: Any, room: Room) -
 
 
 def fitted_tokenizer(tokenizer: Any, splits: Iterable[Split]) -> Any:
-    """The tokenizer as the model needs it; a copy if token types were left out of all splits."""
+    """The tokenizer that gives the model what it was trained with, to be saved with it.
+
+    A copy that pads on the right, as training does: a model with a position for each place would
+    compute something else on the left. Without token types if they were left out of all splits.
+    """
     names = tokenizer.model_input_names
-    if "token_type_ids" not in names or any(split.n_token_types for split in splits):
+    if not any(split.n_token_types for split in splits):
+        names = [name for name in names if name != "token_type_ids"]
+    if (names, "right") == (tokenizer.model_input_names, tokenizer.padding_side):
         return tokenizer
     fitting = copy.deepcopy(tokenizer)
-    fitting.model_input_names = [name for name in names if name != "token_type_ids"]
+    fitting.model_input_names, fitting.padding_side = names, "right"
     # Only these are saved.
-    fitting.init_kwargs["model_input_names"] = fitting.model_input_names
+    fitting.init_kwargs |= {"model_input_names": names, "padding_side": "right"}
     return fitting
+
+
+def unknown_share(splits: Iterable[Split], tokenizer: Any) -> float | None:
+    """The share of unknown tokens among those that are not special; None if it is not known."""
+    unknown, ids = tokenizer.unk_token_id, tokenizer
+    # If it also begins, ends or pads texts, it is not always an unknown word.
+    others = (ids.bos_token_id, ids.eos_token_id, ids.cls_token_id, ids.sep_token_id)
+    if unknown is None or unknown in (*others, ids.pad_token_id):
+        return None
+    special = np.array(sorted({*ids.all_special_ids} - {unknown}), dtype=np.int64)
+    words = np.concatenate([split.ids[~np.isin(split.ids, special)] for split in splits])
+    return float(np.mean(words == unknown)) if len(words) else 0.0
 
 
 def check_known(task: str, splits: Mapping[str, Split], tokenizer: Any) -> None:
@@ -96,14 +114,7 @@ def check_known(task: str, splits: Mapping[str, Split], tokenizer: Any) -> None:
     Raises:
         TaskError: Most are.
     """
-    unknown, ids = tokenizer.unk_token_id, tokenizer
-    # Where it also begins or ends texts, it cannot be told from a token that belongs there.
-    others = {ids.bos_token_id, ids.eos_token_id, ids.cls_token_id, ids.sep_token_id}
-    if unknown is None or unknown in others:
-        return
-    special = np.array(sorted({*ids.all_special_ids} - {unknown}), dtype=np.int64)
-    words = [split.ids[~np.isin(split.ids, special)] for split in splits.values()]
-    share = float(np.mean(np.concatenate(words) == unknown)) if any(map(len, words)) else 0.0
+    share = unknown_share(splits.values(), tokenizer) or 0.0
     if share > _MOST_UNKNOWN:
         raise TaskError(
             f"{share:.0%} of the tokens of task {task} are unknown to the tokenizer "

@@ -43,6 +43,7 @@ class TaskData:
         examples: The examples that were tokenised.
         head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
+        max_length: Tokens that examples were cut to.
         fingerprint: A hash of the tokenised data, the metrics and what makes the type.
     """
 
@@ -55,6 +56,7 @@ class TaskData:
     examples: TextTask
     head: Head
     metrics: tuple[str, ...]
+    max_length: int
     fingerprint: str
 
     def splits(self) -> list[Split]:
@@ -152,11 +154,14 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room |
         encode = task.type.encode
         return {name: encode(part, tokenizer, max_length) for name, part in examples.items()}
 
-    splits = encoded(config.max_length)
+    max_length = min(config.max_length, tokenizer.model_max_length)
+    splits = encoded(max_length)
     check_known(task.name, splits, tokenizer)
     if room is not None:
         length = fitting_length(splits, room)
-        splits = fitted(task.name, splits if length is None else encoded(length), tokenizer, room)
+        if length is not None:
+            max_length, splits = length, encoded(length)
+        splits = fitted(task.name, splits, tokenizer, room)
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     data = [task.metrics, task.head.label_names, parts, *task.head.identity]
@@ -171,6 +176,7 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room |
         examples=task,
         head=task.head,
         metrics=task.metrics,
+        max_length=max_length,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
 

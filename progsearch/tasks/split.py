@@ -239,11 +239,6 @@ class Split:
         """The distinct token ids that batches may hold, including padding, ascending."""
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))
 
-    def token_counts(self) -> dict[int, int]:
-        """How often each token occurs, padding aside."""
-        tokens, counts = np.unique(self._ids.numpy(), return_counts=True)
-        return dict(zip(tokens.tolist(), counts.tolist(), strict=True))
-
     def fingerprint(self) -> str:
         """A hash of all data that batches and metrics are made of."""
         digest = hashlib.sha256(str(self._pad_id).encode())

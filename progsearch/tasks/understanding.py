@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from progsearch.config import Answers, TaskConfig, Understood, UnderstoodSplit
+from progsearch.config import Answers, Understood, UnderstoodSplit
 from progsearch.tasks.examples import Examples
+from progsearch.tasks.fit import unknown_share
 from progsearch.tasks.loading import TaskData
 from progsearch.tasks.split import Split
 
@@ -19,16 +20,14 @@ _SAMPLE = 256
 _FEWEST = 2
 
 
-def understand(data: TaskData, config: TaskConfig, tokenizer: Any) -> Understood:
+def understand(data: TaskData, tokenizer: Any) -> Understood:
     """Describe a task as it was read; what makes its metric blind is logged as a warning.
 
     Args:
         data: The task.
-        config: What it was read by.
         tokenizer: What it was tokenised by.
     """
     source = data.examples
-    limit = min(config.max_length, tokenizer.model_max_length)
     parts: dict[str, tuple[Split, Examples]] = {
         "train": (data.train, source.train),
         "validation": (data.validation, source.validation),
@@ -41,8 +40,8 @@ def understand(data: TaskData, config: TaskConfig, tokenizer: Any) -> Understood
         name: UnderstoodSplit(
             rows=len(examples),
             answers=data.type.answers(split, data.head),
-            unknown=_unknown(split, tokenizer),
-            cut=_cut(split, examples, tokenizer, limit),
+            unknown=unknown_share([split], tokenizer),
+            cut=_cut(split, examples, tokenizer, data.max_length),
         )
         for name, (split, examples) in parts.items()
     }
@@ -54,19 +53,6 @@ def understand(data: TaskData, config: TaskConfig, tokenizer: Any) -> Understood
         label=source.label_column,
         splits=splits,
     )
-
-
-def _unknown(split: Split, tokenizer: Any) -> float | None:
-    """The share of unknown tokens among those that stand for text."""
-    unknown = tokenizer.unk_token_id
-    special = set(tokenizer.all_special_ids)
-    named = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    # Tokenizers of bytes know everything, and call their end-of-sequence token unknown.
-    if unknown is None or unknown in named:
-        return None
-    counts = split.token_counts()
-    of_text = sum(number for token, number in counts.items() if token not in special - {unknown})
-    return counts.get(unknown, 0) / of_text if of_text else 0.0
 
 
 def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float | None:

@@ -146,7 +146,6 @@ def _write_to(
         partial(_load_as_users_do, folder, run.config.method, run.task.head),
         run.task,
         outputs,
-        max_length=run.config.task.max_length,
         device=run.device,
     )
     saved = run.config.model_copy(

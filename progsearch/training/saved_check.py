@@ -25,7 +25,6 @@ def check_saved(
     task: TaskData,
     outputs: np.ndarray,
     *,
-    max_length: int,
     device: torch.device,
 ) -> None:
     """Compare the outputs of a saved model with those that its metrics were made from.
@@ -38,7 +37,6 @@ def check_saved(
         load: Loads the model.
         task: The data.
         outputs: What the task keeps of the trained model's outputs on its validation data.
-        max_length: Tokens that examples are cut to.
         device: Where to compute.
 
     Raises:
@@ -47,7 +45,7 @@ def check_saved(
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = load()
-    split = task.type.encode(task.examples.validation, tokenizer, max_length)
+    split = task.type.encode(task.examples.validation, tokenizer, task.max_length)
     if split.fingerprint() != task.validation.fingerprint():
         raise NothingUsable(
             f"the tokenizer that was saved in {folder} gives other tokens than the one the model "

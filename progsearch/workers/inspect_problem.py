@@ -53,7 +53,7 @@ def inspect_problem(
             inspect_weights(recipe.model, data.head, pad_token_id=tokenizer.pad_token_id)
             checks = [checked_shortcuts(recipe.model, recipe.task, m) for m in methods]
             notes = {name: note for check in checks for name, note in check.notes.items()}
-            understood = understand(data, recipe.task, tokenizer)
+            understood = understand(data, tokenizer)
             return Problem(
                 costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
                 contributions=contribution_scores_many(

@@ -217,7 +217,7 @@ def test_an_unknown_token_that_also_ends_texts_is_not_counted():
     class Tokenizer:
         unk_token = eos_token = "<|endoftext|>"
         unk_token_id = eos_token_id = bos_token_id = 0
-        cls_token_id = sep_token_id = None
+        cls_token_id = sep_token_id = pad_token_id = None
 
     check_known("own", {"train": Split(np.zeros(4), np.array([4]), {})}, Tokenizer())
 

@@ -23,7 +23,7 @@ def understood(tmp_path, tokenizer):
                 file.write_text("\n".join([header, *(f"{t},{y}" for t, y in rows)]) + "\n")
                 files[f"{name}_file"] = str(file)
         config = TaskConfig(name="own", **files, **fields)
-        return understand(load_task(config, tokenizer, trained=trained), config, tokenizer)
+        return understand(load_task(config, tokenizer, trained=trained), tokenizer)
 
     return read
 
@@ -135,7 +135,7 @@ def test_a_type_that_says_nothing_of_its_answers(tmp_path, monkeypatch, tokenize
     (tmp_path / "train.csv").write_text("text\n" + "good film\nbad\n" * 4)
     train_file = str(tmp_path / "train.csv")
     config = TaskConfig(name="toy", type="tokens-modulo-3", train_file=train_file)
-    found = understand(load_task(config, tokenizer), config, tokenizer)
+    found = understand(load_task(config, tokenizer), tokenizer)
     assert found.columns == ""
     assert found.lines()[0] == (
         "train (tokens-modulo-3): 8 rows; 0.0 % of tokens unknown; 0.0 % cut off"

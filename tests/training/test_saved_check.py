@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
-from transformers import BertTokenizerFast, PreTrainedModel
+from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedModel
 
 from progsearch.config import TaskConfig, plain, write_yaml
 from progsearch.errors import NothingUsable
 from progsearch.schedule import Schedule
+from progsearch.tasks import understand
 from progsearch.training import TrainingRun, load_trained, save_run, saved_check
 from tests.support.plugins import write_plugin
 from tests.support.runs import DEVICE, config_of, finish
@@ -190,3 +191,25 @@ def test_the_command_says_it_and_ends_with_1(made, tmp_path, broken, capsys, mon
     (error,) = [line for line in captured.err.splitlines() if line.startswith("Error:")]
     assert "gives other outputs in transformers" in error
     assert (tmp_path / "out" / "config.json").is_file()
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "llama"])
+def test_a_tokenizer_that_pads_left_is_saved_padding_right_as_the_model_was_trained(
+    made, tmp_path, architecture
+):
+    config = made(architecture)
+    settings = tmp_path / "model" / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"padding_side": "left"}))
+    _, metrics = saved(config, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").padding_side == "right"
+
+
+def test_texts_cut_to_the_positions_of_the_model_are_cut_so_in_the_check(made, tmp_path):
+    config = made()
+    file = tmp_path / "rows.csv"
+    file.write_text(file.read_text() + f"{' '.join(['good'] * 100)},yes\n")
+    run, metrics = saved(config, tmp_path / "out")
+    assert run.task.max_length == 64
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    assert understand(run.task, run.tokenizer).splits["train"].cut > 0.1
