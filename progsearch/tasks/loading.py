@@ -91,7 +91,7 @@ _loaded: dict[tuple[Any, ...], TaskData] = {}
 
 
 def load_task_for(model: str, config: TaskConfig) -> TaskData:
-    """Read and tokenise a task for a model, as `load_task`: what does not fit is cut or refused.
+    """Read and tokenise a task for a model; data that does not fit is cut or refused.
 
     Args:
         model: Alias, folder or hub name; its own tokenizer is used.
@@ -121,9 +121,9 @@ def load_task(
     Args:
         config: Which data to read, and how.
         tokenizer: A tokenizer with a padding token.
-        trained: The head in the model's files, if there is one; see `trained_head`. The classes
-            take its order if it has the same ones.
-        room: What fits into the model that is to read it, if it is known.
+        trained: The head in the model's files, if there is one; see `trained_head`. If it has the
+            same classes, they are put in its order.
+        room: The limits of the model, if known.
 
     Raises:
         TaskError: The data is missing or cannot be used.

@@ -1,4 +1,4 @@
-"""What was understood of a task's data: columns, answers, rows, and what was lost of its texts."""
+"""Summarises a task's data: columns, labels, rows, and the shares of unknown and cut tokens."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from progsearch.tasks.split import Split
 
 _log = logging.getLogger(__name__)
 
-# Long texts are tokenised once more, whole, to count what was cut off: a sample of them.
+# The number of long texts that are tokenised again in full to count the tokens cut off.
 _SAMPLE = 256
 _FEWEST = 2
 
 
 def understand(data: TaskData, config: TaskConfig, tokenizer: Any) -> Understood:
-    """Describe a task as it was read; what makes its metric blind is logged as a warning.
+    """Summarise a task's data; log a warning if its metric cannot tell schedules apart.
 
     Args:
         data: The task.
-        config: What it was read by.
-        tokenizer: What it was tokenised by.
+        config: The config it was read with.
+        tokenizer: The tokenizer of the data.
     """
     source = data.examples
     limit = min(config.max_length, tokenizer.model_max_length)
@@ -57,11 +57,11 @@ def understand(data: TaskData, config: TaskConfig, tokenizer: Any) -> Understood
 
 
 def _unknown(split: Split, tokenizer: Any) -> float | None:
-    """The share of unknown tokens among those that stand for text."""
+    """The share of unknown tokens, without special tokens."""
     unknown = tokenizer.unk_token_id
     special = set(tokenizer.all_special_ids)
     named = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    # Tokenizers of bytes know everything, and call their end-of-sequence token unknown.
+    # Byte-level tokenizers know all texts and use the end-of-sequence token as unknown token.
     if unknown is None or unknown in named:
         return None
     counts = split.token_counts()
@@ -70,9 +70,9 @@ def _unknown(split: Split, tokenizer: Any) -> float | None:
 
 
 def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float | None:
-    """The share of tokens that was cut off, by a sample of the rows that are as long as allowed.
+    """The share of tokens cut off, estimated on a sample of the rows of maximum length.
 
-    None if rows are no examples, such as windows.
+    None if rows are not examples but windows.
     """
     if len(split) != len(examples):
         return None
@@ -88,7 +88,7 @@ def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float 
 
 
 def _doubt(answers: Answers, metric: str) -> str | None:
-    """Why the metric of validation data may tell no schedule from another."""
+    """Why the metric on the validation data may not tell schedules apart."""
     ask = "give other data with --validation-file, or more of it"
     if answers.span is not None and answers.span[0] == answers.span[1]:
         return (
