@@ -118,9 +118,9 @@ class _Adapter:
 
     @contextmanager
     def errors_of_source(self) -> Iterator[None]:
-        """While active, an error of the source ends Tune as what it is, such as a full disk.
+        """While active, an error of the source is raised unchanged, such as a full disk.
 
-        Tune would pass on its text alone, with all its lines.
+        Tune would only raise its own error with the whole traceback as text.
         """
         try:
             yield

@@ -78,9 +78,10 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
 
 
 def with_memory_for(found: Machines, recipe: Recipe, problem: Problem) -> Machines:
-    """The same machines with no more runs at once than this machine's memory holds.
+    """The same machines with no more parallel runs than fit into this machine's memory.
 
-    A number that the user gave is kept, and a GPU has a memory of its own.
+    A number given by the user is kept. Runs on GPUs are not limited, since GPUs have their own
+    memory.
     """
     if recipe.parallel is not None or found.gpus_per_trial:
         return found

@@ -16,7 +16,7 @@ from ray.tune import Stopper
 
 from progsearch.study.view import Ending
 
-# What a user, a closed terminal and a batch system (before its time limit) send.
+# Sent by a closed terminal and by batch systems before the time limit, to the process group.
 _TO_GROUPS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *_TO_GROUPS)
 
@@ -62,9 +62,9 @@ class Halt(Stopper):  # type: ignore[misc]
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """While active, the first Ctrl-C (or SIGTERM) ends the work, a second one this process.
+        """While active, the first Ctrl-C (or SIGTERM) ends the work, the second this process.
 
-        So do the signals by which terminals and batch systems announce an end.
+        The same holds for the signals by which terminals and batch systems announce the end.
         """
 
         def handle(number: int, frame: Any) -> None:
@@ -89,10 +89,10 @@ def signals_as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def signals_kept_from_children() -> Iterator[None]:
-    """While active, processes that start never get the signals that a whole group gets.
+    """While active, newly started processes block the signals sent to the whole group.
 
-    A terminal that closes and a batch system tell every process of a search. Ray's daemons would
-    die of it before the search can end. This process gets the signals afterwards.
+    A closed terminal and a batch system signal every process of a search. Ray's daemons would be
+    killed before the search can end. This process receives pending signals afterwards.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_GROUPS)
     try:
@@ -104,11 +104,11 @@ def signals_kept_from_children() -> Iterator[None]:
 @contextmanager
 def _handled_by(handle: Callable[[int, Any], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may have handlers
+        yield  # only the main thread may set handlers
         return
     before = {}
     for kind in _SIGNALS:
-        # `nohup` has it ignored.
+        # Under `nohup`, SIGHUP is ignored and must stay so.
         if kind != signal.SIGHUP or signal.getsignal(kind) != signal.SIG_IGN:
             before[kind] = signal.signal(kind, handle)
     try:
