@@ -1,4 +1,4 @@
-"""Places that cannot be written or read: a sentence before any work, and exit code 2."""
+"""Paths that cannot be read or written give a clear message before any work, and exit code 2."""
 
 import errno
 import os

@@ -208,7 +208,7 @@ def test_the_gpu_clock_runs_while_a_worker_has_a_run(monkeypatch):
 
 
 class Full(Script):
-    """Its study's disk is full."""
+    """A source whose study's disk is full."""
 
     def next(self):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -220,7 +220,7 @@ def test_an_error_of_the_source_ends_tune_as_what_it_is():
         try:
             made.suggest("a")
         except OSError as error:
-            # As Tune passes it on.
+            # As raised by Tune.
             raise TuneError(f"Traceback\n{error}") from error
 
 
