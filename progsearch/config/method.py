@@ -108,4 +108,4 @@ def _is_setting(name: str) -> bool:
 
 
 MethodConfig = Annotated[SerializeAsAny[MethodSettings], WrapValidator(_read)]
-"""The settings of any method; data says by its ``name`` which, full fine-tuning without one."""
+"""The settings of any method, chosen by ``name`` in the data; without it, full fine-tuning."""

@@ -82,13 +82,13 @@ def no_environment_for_trials() -> Iterator[None]:
 
 @contextmanager
 def daemon_messages(tell: Callable[[str, str], None]) -> Iterator[None]:
-    """While active, messages of Ray's daemon ("a worker died") are not printed but told.
+    """While active, messages of Ray's daemon ("a worker died") go to ``tell``, not to stdout.
 
-    Ray prints them to stdout from a thread, whatever ``log_to_driver`` says, which would break
+    Ray prints them to stdout from a thread, whatever ``log_to_driver`` is, which would break
     the output of ``--json``.
 
     Args:
-        tell: Gets who says it and a line.
+        tell: Called with the sender and a line.
     """
 
     def tell_lines(data: dict[str, Any], ignore_prefix: bool) -> None:
@@ -105,9 +105,9 @@ def daemon_messages(tell: Callable[[str, str], None]) -> Iterator[None]:
 
 @contextmanager
 def command_line_untold() -> Iterator[None]:
-    """While active, Ray that is joined is not told this process's command line.
+    """While active, Ray does not get this process's command line on connecting.
 
-    Ray shows it to everyone who uses the cluster, and it may hold the password of a database.
+    Ray shows it to all users of the cluster, and it may contain a database password.
     """
     original = utils.get_entrypoint_name
     utils.get_entrypoint_name = lambda: "progsearch"
@@ -163,7 +163,7 @@ def _as_death(exception: Exception) -> Exception:
 
 
 def actor_of(trial: Trial) -> Any | None:
-    """The actor that runs a trial, to be killed; None if there is none at the moment.
+    """The actor that runs a trial, to be killed; None if there is no actor at the moment.
 
     Tune offers no way to stop a trial within a step.
     """
@@ -171,10 +171,10 @@ def actor_of(trial: Trial) -> Any | None:
 
 
 def death_of(trial: Trial) -> str | None:
-    """Why the worker of a trial died, in Ray's words; None if Ray does not say.
+    """Why the worker of a trial died, as Ray reports it; None if Ray gives no reason.
 
-    Callbacks are told that a trial failed and not why, and of the error's text only the middle
-    is about this worker.
+    Callbacks learn that a trial failed but not why, and only the middle of the error's text is
+    about this worker.
     """
     error = _error_of(trial)
     if error is None:

@@ -126,7 +126,7 @@ def load_model(
             padding, so they need it.
 
     Raises:
-        ModelError: The model cannot be loaded, has no such head, or is not the one of its files.
+        ModelError: The model cannot be loaded, has no such head, or does not match its files.
     """
     return copy.deepcopy(_pristine_model(ref, head, seed, pad_token_id).model)
 
@@ -134,9 +134,9 @@ def load_model(
 def inspect_weights(
     ref: str, head: Head, *, seed: int = 0, pad_token_id: int | None = None
 ) -> None:
-    """Log a warning if `load_model` gives a model that is not quite the one of its files.
+    """Log a warning that says how the model of `load_model` differs from its files.
 
-    The model is loaded for that only if no process of this machine has done so before.
+    The model is loaded for this only if no process on this machine has done so before.
 
     Raises:
         ModelError: As for `load_model`.

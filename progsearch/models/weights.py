@@ -85,7 +85,7 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
         A sentence for the user on how the body differs from the files; None if it does not.
 
     Raises:
-        ModelError: The body's weights have other shapes than its config says, or most of them
+        ModelError: The body's weights do not have the shapes of its config, or most of them
             are random.
     """
     body = _Body(model)
@@ -111,7 +111,7 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
     dropped = [name for name in unexpected if body.would_hold(name)]
     if dropped:
         remarks.append(
-            f"{len(dropped)} of the weights in the files have no place in it and are left out "
+            f"{len(dropped)} of the weights in the files do not belong to it and are left out "
             f"({_listed(dropped)})"
         )
     text = f"the weights in {place} do not quite fit a {body.kind}: {', and '.join(remarks)}"
