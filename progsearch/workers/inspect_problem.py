@@ -23,9 +23,9 @@ from progsearch.strategy.problem import Problem
 def inspect_problem(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
 ) -> Problem | ProgsearchError:
-    """What a search must know; a mistake is returned, since Ray would change its class.
+    """Inspect model and task; errors are returned, because Ray would change their class.
 
-    What takes long (tokenising, scoring blocks) is kept on disk for the trials.
+    Slow results (tokenised data, block scores) are stored on disk for the trials.
     """
     with collector_paused():
         import torch
@@ -41,7 +41,7 @@ def inspect_problem(
         from progsearch.training import describe
         from progsearch.training.shortcut_check import checked_shortcuts
 
-        # All of this stays, and the process is here for nothing else.
+        # The imports stay, and the process has no other purpose.
         gc.freeze()
     torch.set_num_threads(1)
     with _remarks() as remarks:

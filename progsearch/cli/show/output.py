@@ -1,4 +1,4 @@
-"""What subcommands print beside tables: data for scripts, and progsearch's own log."""
+"""Output of subcommands other than tables: data for scripts, and progsearch's own log."""
 
 from __future__ import annotations
 
