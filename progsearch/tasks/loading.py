@@ -176,7 +176,7 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room |
 
 
 def _with_targets(split: Split, name: str) -> Split:
-    """The rows that count in the loss: a batch of others alone has no mean loss.
+    """The rows that count in the loss: a batch without such rows has no mean loss.
 
     Raises:
         TaskError: There are none.

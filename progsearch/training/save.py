@@ -44,7 +44,7 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     The run is finished, and LoRA's matrices are merged into the weights that they adapt, so that
     ``AutoModelForSequenceClassification.from_pretrained(folder)`` loads the whole model. Adapters
     cannot be merged: load them with `load_trained`. The metrics are computed on the saved model,
-    in fp32, and are written only if the saved model has the same outputs when it is loaded again.
+    in fp32, and are written only if the saved model gives the same outputs after loading.
 
     Args:
         run: The trained run; its model is merged in place, and its config is written with the

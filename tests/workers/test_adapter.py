@@ -1,4 +1,4 @@
-"""What Ray Tune is told of a source, and a source of Ray Tune; without Ray."""
+"""What Ray Tune and a source learn from each other; without Ray."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ def assignment(number):
 
 
 class Script(TrialSource):
-    """Hands out what it was given and keeps what it is told."""
+    """Gives out its assignments and records what it is told."""
 
     def __init__(self, *items, decision=Decision.CONTINUE):
         self.items = list(items)
@@ -59,7 +59,7 @@ class Script(TrialSource):
 
 
 class Tune:
-    """The three faces of an adapter, asked and told in the order in which Tune does it."""
+    """The three interfaces of an adapter, called in the same order as by Tune."""
 
     def __init__(self, source, parallel=2, halt=None):
         self.halt = halt or Halt(None)

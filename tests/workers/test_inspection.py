@@ -1,4 +1,4 @@
-"""A process of its own inspects model and task; what it finds is tested with the searches."""
+"""A separate process inspects model and task; its results are tested with the searches."""
 
 import json
 import os
