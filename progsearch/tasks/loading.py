@@ -43,7 +43,7 @@ class TaskData:
         examples: The examples that were tokenised.
         head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
-        fingerprint: A hash of the tokenised data, the metrics and what makes the type.
+        fingerprint: A hash of the tokenised data, the metrics and the identity of the type.
     """
 
     name: str
@@ -135,8 +135,8 @@ def load_task(
 
 
 def _type_identity(kind: TaskType) -> tuple[Any, ...]:
-    """What tells a type from another with equal tokens, targets and names of metrics."""
-    # The project's own differ in those.
+    """Distinguishes types with equal tokens, targets and metric names."""
+    # The project's own types already differ in these.
     if kind.name in TASK_TYPES.built_in and kind.version == 1:
         return kind.identity
     return kind.name, kind.version, *kind.identity

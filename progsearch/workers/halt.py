@@ -22,10 +22,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, *_TO_GROUPS)
 
 
 class Halt(Stopper):  # type: ignore[misc]
-    """Says whether the work must end.
+    """Decides whether the work must end.
 
     Args:
-        seconds: Until its time is up; None if the time is not limited.
+        seconds: The time limit; None if there is no limit.
 
     Attributes:
         workers_gone: Whether no worker is left, so that Tune need not wait for any.
@@ -54,7 +54,7 @@ class Halt(Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        """Whether Tune is to end.
+        """Whether Tune must end.
 
         It waits ten seconds for each busy worker, so the workers must be gone before.
         """
@@ -122,8 +122,8 @@ class GpuClock:
     """Counts the time that trials hold GPUs.
 
     Args:
-        hours: How many GPU hours there are.
-        per_trial: GPUs of a trial; a fraction if several share one.
+        hours: The limit in GPU hours.
+        per_trial: The GPUs of a trial; a fraction if several share one.
     """
 
     def __init__(self, hours: float, per_trial: float) -> None:
@@ -137,7 +137,7 @@ class GpuClock:
         self._since[trial_id] = time.monotonic()
 
     def stop(self, trial_id: str) -> None:
-        """A trial gave them back."""
+        """A trial returned its GPUs."""
         self._spent += self._per_trial * (time.monotonic() - self._since.pop(trial_id))
 
     @property
