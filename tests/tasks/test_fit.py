@@ -109,7 +109,7 @@ def test_positions_without_a_table_are_no_limit_and_it_is_said(
     task = load_task_for(model, write(train=long(100), validation=SHORT))
     assert int(task.train.lengths.max()) == 100
     assert caplog.messages == [
-        "the longest example has 100 tokens; the model takes them, but was made for 64 "
+        "the longest example has 100 tokens; the model accepts them, but was made for 64 "
         "(max_position_embeddings)"
     ]
     trains(model, task)

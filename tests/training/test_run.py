@@ -351,7 +351,7 @@ def test_a_model_whose_folder_fails_is_kept_elsewhere(files, tmp_path, monkeypat
     finish(run)
     with pytest.raises(MachineFailed, match="No space left on device.*; it is saved in ") as error:
         save_run(run, tmp_path / "out")
-    kept = Path(str(error.value).partition("it is in ")[2].partition(",")[0])
+    kept = Path(str(error.value).partition("it is saved in ")[2].partition(",")[0])
     assert kept.is_relative_to(tmp_path / where)
     assert not changed(dict(load_trained(kept).state_dict()), dict(run.model.state_dict()))
     assert error.value.exit_code == 3
