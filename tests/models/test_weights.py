@@ -136,7 +136,7 @@ def test_adapters_of_other_libraries_have_no_place(folder, caplog):
     adapter = {"bert.encoder.layer.0.output.dense.adapter.down.weight": torch.ones(2)}
     save_file(load_file(file) | adapter, file, metadata={"format": "pt"})
     ((said,), _) = remark(folder, caplog)
-    assert "1 of the weights in the files have no place" in said and "adapter.down.weight" in said
+    assert "1 of the weights in the files do not belong" in said and "adapter.down.weight" in said
 
 
 def test_it_is_said_again_without_loading_again(folder, caplog, monkeypatch):
