@@ -1,13 +1,13 @@
-"""Compares progsearch with plain transformers over every architecture that classifies sequences.
+"""Compares progsearch with plain transformers for every sequence classification architecture.
 
-For each of them that the installed transformers has, a tiny random model is made from its config
-class. Its shortcuts are compared with plain passes, as before each search, on texts that hold the
-padding token or end in it and on others. Then a few steps are trained with the shortcuts that are
-left, and the engine's outputs are compared with those of plain passes.
+For each of them in the installed transformers, a tiny random model is made from its config class.
+Its shortcuts are compared with plain passes, as before each search, on texts with and without the
+padding token. Then a few steps are trained with the remaining shortcuts, and the engine's outputs
+are compared with those of plain passes.
 
     python benchmarks/architectures.py --out docs/architectures.md
 
-Each model runs in a process of its own, which ends after a time limit.
+Each model runs in a separate process with a time limit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SECONDS = 120
 MEMORY = 6 * 2**30
 PAD, VOCABULARY = 2, 64
 
-# Every field of these names that a config has, so that a model of any class comes out tiny.
+# Sizes for the config fields of these names, which make a model of any class tiny.
 SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "pad_token_id": PAD,
@@ -85,7 +85,7 @@ _VISION = {
     "patch_size": 8,
 }
 _ROPE = {"rope_type": "default", "rope_theta": 10000.0}
-# What a model needs beyond that.
+# Further settings that some models need.
 OWN: dict[str, dict[str, Any]] = {
     **{
         name: {"num_key_value_heads": 4}
@@ -152,7 +152,7 @@ def main() -> None:
 
 
 def in_process(name: str, config_class: Any) -> Row:
-    """The row of a model, made in a process that may fail or take too long."""
+    """The row of a model, made in a separate process that may fail or time out."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(sender, name, config_class))
@@ -227,14 +227,14 @@ def tiny(name: str, config_class: Any) -> PreTrainedModel:
     model.config.get_text_config().use_cache = False
     for module in model.modules():
         for field, value in vars(module).items():
-            # Random numbers would be drawn for other shapes.
+            # Dropout would draw random numbers for other shapes.
             if isinstance(value, float) and ("drop" in field or field == "p"):
                 setattr(module, field, 0.0)
     return model.float().eval()
 
 
 def texts(*, holding: bool) -> Split:
-    """Rows of 4 to 20 tokens; ``holding``: half of them end in the padding token."""
+    """Rows of 4 to 20 tokens; with ``holding``, half of them end with the padding token."""
     generator = np.random.default_rng(0)
     lengths = generator.integers(4, 20, size=24)
     ids = generator.integers(5, VOCABULARY, size=lengths.sum())
@@ -245,14 +245,14 @@ def texts(*, holding: bool) -> Split:
 
 
 def check(model: PreTrainedModel, split: Split) -> Check:
-    """The comparison that precedes a search, of each shortcut alone."""
+    """The comparison before a search, for each shortcut separately."""
     anatomy = find_anatomy(model)
     trainable = apply_method(model, anatomy, method_of())
     return check_shortcuts(model, anatomy, trainable, split, each=True)
 
 
 def trained_difference(model: PreTrainedModel, split: Split, left_out: tuple[Any, ...]) -> float:
-    """How far the engine's outputs are from plain ones after each of three stages, relative."""
+    """The largest relative difference of engine and plain outputs after each of three stages."""
     anatomy = find_anatomy(model)
     trainable = apply_method(model, anatomy, method_of())
     n = anatomy.n_blocks
@@ -278,7 +278,7 @@ def trained_difference(model: PreTrainedModel, split: Split, left_out: tuple[Any
 
 
 def _plain(model: PreTrainedModel, split: Split) -> Tensor:
-    """What plain passes give for the batches of an evaluation, in the split's order."""
+    """The outputs of plain passes for the batches of an evaluation, in the split's order."""
     batches = evaluation_batches(split.lengths, torch.device("cpu"))
     with torch.no_grad():
         kept = [model(**split.batch(rows)).logits for rows in batches]
@@ -286,7 +286,7 @@ def _plain(model: PreTrainedModel, split: Split) -> Tensor:
 
 
 def left_difference(model: PreTrainedModel, split: Split) -> float:
-    """How far outputs are from those of each text alone if batches are padded on the left."""
+    """The relative difference between left-padded batches and single texts."""
     right = split.batch(range(len(split)))
     mask = right["attention_mask"]
     shift = mask.shape[1] - mask.sum(1, keepdim=True)
@@ -325,12 +325,12 @@ def page(rows: list[Row]) -> str:
         "Made by `benchmarks/architectures.py` with tiny random models of every architecture that",
         f"classifies sequences, in fp32 on a CPU ({versions}).",
         f"Of {len(rows)}, {equal} compute what plain transformers computes and {refused} are",
-        "refused with a reason; the others could not be made tiny, or need what is not installed.",
-        "Texts are padded on the right; once half of them end in the padding token, once none.",
+        "refused with a reason; the others could not be made tiny or need further packages.",
+        "Texts are padded on the right; half of the texts, or none, end with the padding token.",
         "",
-        "- *outputs* and *gradients*: the largest difference of those with the shortcuts that are",
-        "  used, relative to the largest output and to the largest gradient of the parameter.",
-        "- *left*: whether the model ignores padding on the left, too.",
+        "- *outputs* and *gradients*: the largest differences with the shortcuts that are used,",
+        "  relative to the largest output and to the largest gradient of the parameter.",
+        "- *left*: whether the model also ignores padding on the left.",
         "",
         "| architecture | result | outputs | gradients | left |",
         "|---|---|---|---|---|",

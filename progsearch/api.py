@@ -69,8 +69,8 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
 
     Raises:
         StudyError: The study's name is taken, or there is no earlier study of that name.
-        ConfigError: There is no such space, it has mistakes or the sampler cannot sample it, or
-            the study's folder cannot be written.
+        ConfigError: The space does not exist, is invalid or cannot be sampled by this sampler,
+            or the study's folder cannot be written.
         ModelError: There is no such model, or its files cannot be used.
         TaskError: There is no such task, or its files cannot be used.
     """
@@ -93,7 +93,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     space = Space.load(recipe.space, recipe.methods)
     sampler_of(recipe.sampler).check(space)
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
-    # Its content is made by workers, which come later.
+    # Workers write into it later.
     cache_dir("reuse")
     model = resolve_model(recipe.model)
     check_weights(model)

@@ -29,7 +29,7 @@ def cache_dir(kind: str) -> Path:
     Below ``PROGSEARCH_CACHE`` if that is set, else below the user's cache folder.
 
     Raises:
-        ConfigError: It is missing and cannot be created, or the user has no cache folder.
+        ConfigError: It does not exist and cannot be created, or the user has no cache folder.
     """
     root = os.environ.get("PROGSEARCH_CACHE")
     if root is None:
@@ -44,7 +44,7 @@ def cache_dir(kind: str) -> Path:
     except OSError as error:
         raise ConfigError(
             "PROGSEARCH_CACHE",
-            [("", f"the cache folder {folder} cannot be made ({reason_of(error)}); name another")],
+            [("", f"cache folder {folder} cannot be created ({reason_of(error)}); name another")],
         ) from error
     return folder
 

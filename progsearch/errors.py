@@ -70,7 +70,7 @@ class NothingUsable(ProgsearchError):
 
 
 class MachineFailed(ProgsearchError):
-    """The machine ended the work, such as by a full disk; the message says what is saved."""
+    """The machine failed, for example with a full disk; the message says what is saved."""
 
     exit_code = 3
 

@@ -1,7 +1,7 @@
-"""Tries the places that will be written before any work, and looks at those that a user named.
+"""Checks output paths before any work starts, and inspects paths given by the user.
 
-A path can be impossible in many ways: too long, below a file, in a folder that may not be read.
-`pathlib` raises an error for some of them where only yes or no was asked.
+A path can be unusable in many ways: too long, below a file, in a folder without read permission.
+For some of them `pathlib` raises an error even if only asked whether the path exists.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from progsearch.errors import ConfigError
 
-# Errors of a disk and of the limits of a machine.
+# Errors of a disk or of a limit of the machine.
 _OF_MACHINES = {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC}
-# With those of rights and names: what they hit is a user's path, not a bug.
+# Also errors of permissions and names: they concern a user's path and are not bugs.
 _OF_PLACES = _OF_MACHINES | {
     errno.EACCES,
     errno.EISDIR,
@@ -31,42 +31,42 @@ _OF_PLACES = _OF_MACHINES | {
 
 
 def exists(path: str | Path) -> bool:
-    """Whether there is something; no if the system does not say."""
+    """Whether the path exists; False if the system cannot tell."""
     return os.path.exists(path)
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether there is a file; no if the system does not say."""
+    """Whether the path is a file; False if the system cannot tell."""
     return os.path.isfile(path)
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether there is a folder; no if the system does not say."""
+    """Whether the path is a folder; False if the system cannot tell."""
     return os.path.isdir(path)
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with the user's home for ``~``; as it is if there is no such home."""
+    """The path with ``~`` replaced by the user's home; unchanged if there is no home."""
     return Path(os.path.expanduser(path))
 
 
 def reason_of(error: OSError) -> str:
-    """Why a path cannot be used, in the system's words and without its path."""
+    """The system's message for an error, without the path."""
     return error.strerror or str(error) or type(error).__name__
 
 
 def is_of_a_place(error: OSError) -> bool:
-    """Whether an error is one of a path or a disk, and not a bug."""
+    """Whether an error is due to a path or a disk, not to a bug."""
     return error.errno in _OF_PLACES
 
 
 def is_of_the_machine(error: OSError) -> bool:
-    """Whether it is an error of a disk or a limit, which another path may have, too."""
+    """Whether an error is due to a disk or a limit, so that other paths may fail too."""
     return error.errno in _OF_MACHINES
 
 
 def check_writable_folder(folder: str | Path, place: str, advice: str = "choose another") -> None:
-    """Make and write a folder on trial; everything is as before afterwards.
+    """Check that a folder can be created and written to; nothing is left behind.
 
     Args:
         folder: It need not exist.
@@ -74,7 +74,7 @@ def check_writable_folder(folder: str | Path, place: str, advice: str = "choose 
         advice: What to do about it, for the message.
 
     Raises:
-        ConfigError: It cannot be made or written to.
+        ConfigError: It cannot be created or written to.
     """
     folder = Path(folder)
     made: list[Path] = []
@@ -94,7 +94,7 @@ def check_writable_folder(folder: str | Path, place: str, advice: str = "choose 
 
 
 def check_writable_file(file: str | Path, place: str, advice: str = "choose another") -> None:
-    """Open a file for writing on trial; everything is as before afterwards.
+    """Check that a file can be written; it is not changed, and nothing is left behind.
 
     Args:
         file: It need not exist; its folder must.
@@ -111,7 +111,7 @@ def check_writable_file(file: str | Path, place: str, advice: str = "choose anot
         if not os.path.lexists(file):
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             file.unlink()
-        # A pipe would wait for its reader.
+        # Opening a pipe would wait for a reader.
         elif stat.S_ISREG(file.stat().st_mode):
             os.close(os.open(file, os.O_WRONLY))
     except OSError as error:
@@ -123,7 +123,7 @@ def _refusal(path: Path, place: str, advice: str, error: OSError) -> ConfigError
 
 
 def _missing(folder: Path) -> Iterator[Path]:
-    """The folders to make for ``folder`` to exist, the outermost first."""
+    """The missing folders on the way to ``folder``, outermost first."""
     missing = []
     for part in (folder, *folder.parents):
         if os.path.lexists(part):
@@ -133,7 +133,7 @@ def _missing(folder: Path) -> Iterator[Path]:
 
 
 def _why(path: Path, error: OSError) -> str:
-    """The reason; if a file stands where a folder must be, which file."""
+    """The reason; if a file is in the place of a folder, it names the file."""
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         in_the_way = next((p for p in (path, *path.parents) if is_file(p)), None)
         if in_the_way is not None:

@@ -17,7 +17,7 @@ ENGINE_VERSION = 7
 CHECK_VERSION = 1
 """Comparisons of shortcuts with plain passes: the comparison itself changes.
 
-If it then leaves out a shortcut that changed numbers, raise `ENGINE_VERSION`, too.
+If the new comparison disables a shortcut that changed numbers, also raise `ENGINE_VERSION`.
 """
 
 COSTS_VERSION = 1
@@ -27,7 +27,7 @@ PROBE_VERSION = 1
 """Contribution scores: the same probe settings give another probe."""
 
 ROOM_VERSION = 1
-"""What fits into a model: the measurement itself changes."""
+"""Measured input limits of models: the measurement itself changes."""
 
 RESCORING_VERSION = 2
 """Scores during training: the same state gets other scores."""
@@ -36,12 +36,12 @@ TOKENS_VERSION = "2"
 """Tokenised data: the same texts and tokenizer give other tokens."""
 
 WEIGHTS_VERSION = 1
-"""What is said of loaded weights: the same files and config get another remark, or are refused."""
+"""Remarks on loaded weights: the same files and config get another remark or are refused."""
 
 
 @functools.cache
 def libraries() -> tuple[str, ...]:
-    """The versions of the libraries whose numbers are stored; part of all keys of stored work."""
+    """Versions of the libraries that stored numbers depend on; part of all their keys."""
     from importlib.metadata import version
 
     return tuple(version(name) for name in ("torch", "transformers", "peft"))

@@ -1,4 +1,4 @@
-"""Places are tried before anything is written, and nothing of the trial stays."""
+"""Paths are checked before anything is written, and the check leaves nothing behind."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def read_only(monkeypatch, tmp_path):
-    """A folder where nothing can be made, for any user: what its file system would say."""
+    """A folder in which no user can create anything, with the error of its file system."""
     folder = tmp_path / "read-only"
     folder.mkdir()
     opens, makes = os.open, os.mkdir

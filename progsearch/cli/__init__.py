@@ -85,7 +85,7 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     any_encoding(sys.stdout, sys.stderr)
     if not expanded("~").is_absolute():
-        # A user number of a container, without a name. Libraries ask for its home.
+        # In containers a user id may have no name and no home, but libraries ask for the home.
         os.environ["HOME"] = "/"
     try:
         app(prog_name="progsearch")
@@ -96,7 +96,7 @@ def main() -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
-        # Those of a disk or its rights can come from any line; others are bugs.
+        # Errors of disks and permissions can occur anywhere; other errors are bugs.
         if not is_of_a_place(error):
             raise
         named = error.filename or "a file"

@@ -52,7 +52,7 @@ def confirm(
     from progsearch.study.confirmed_runs import CONFIRMED
     from progsearch.study.folder import open_study
 
-    # Mistakes are told before Ray and torch, which take their time, are imported.
+    # Mistakes are reported before the slow imports of Ray and torch.
     open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
 
     from progsearch.api import confirm as confirm_study

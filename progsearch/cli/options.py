@@ -15,7 +15,7 @@ StudiesDir = Annotated[Path, typer.Option(metavar="DIR", help="The folder of all
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
-# What `--pick` takes, in words.
+# The values of `--pick`, described for the help.
 PICKS = (
     "knee (the front's bend), best (highest metric), cheapest@DROP (the cheapest at most DROP "
     "below full fine-tuning, such as 0.01 or 1pt), a trial's number or a baseline's name"

@@ -20,7 +20,7 @@ from progsearch.models.loading import ALIASES
 from progsearch.paths import exists, expanded
 from progsearch.registry import Registry
 
-# What a field that holds names of a registry may be; the others say it in their type.
+# The registries of fields that take registered names; other fields list values in their type.
 _REGISTRIES: dict[str, Registry[Any]] = {"methods": METHODS, "sampler": SAMPLERS}
 
 
@@ -32,7 +32,7 @@ class RecipeOption:
         name: Its name, with underscores.
         place: Its field in the recipe, such as ``("task", "data_dir")``.
         field: The field.
-        option: What the field says of its option.
+        option: The option settings of the field.
     """
 
     name: str
@@ -42,7 +42,7 @@ class RecipeOption:
 
     @property
     def flag(self) -> str:
-        """What is typed."""
+        """The option as typed on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
     def parameter(self) -> inspect.Parameter:
@@ -63,7 +63,7 @@ class RecipeOption:
         )
 
     def value(self, given: Any) -> Any:
-        """What the recipe holds of what was typed."""
+        """The recipe's value for the typed value."""
         if self.option.form == "duration":
             return seconds_of(given, self.flag)
         if self.option.form == "list":
@@ -98,7 +98,7 @@ def recipe_options() -> tuple[RecipeOption, ...]:
     """All options of a recipe, in the order of the help."""
     found = list(_options_of(Recipe, ()))
     ordered = [option for option in found if option.option.after is None]
-    # The last first, so that several that follow the same one keep their order.
+    # In reverse order, so that several options after the same one keep their order.
     for option in reversed(found):
         if option.option.after is not None:
             names = [other.name for other in ordered]
@@ -111,7 +111,7 @@ def with_recipe_options(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Replace the parameter ``given`` of a command by the options of a recipe.
 
-    The command gets those that were typed in ``given``, a dict by name for `recipe_of`.
+    The command gets the typed options in ``given``, a dict by name for `recipe_of`.
 
     Args:
         wanted: Which of them the command has.
@@ -141,7 +141,7 @@ def with_recipe_options(
 
 
 def recipe_of(file: Path | None, options: Mapping[str, Any]) -> Recipe:
-    """The recipe of a command line: its options override ``file``, and that the defaults.
+    """The recipe of a command line: options override ``file``, which overrides the defaults.
 
     Args:
         file: A recipe file, if one was given.
@@ -177,7 +177,7 @@ def recipe_of(file: Path | None, options: Mapping[str, Any]) -> Recipe:
 
 
 def _with_absolute_paths(recipe: Recipe) -> Recipe:
-    """The recipe with its local paths made absolute, for workers run in folders of their own."""
+    """The recipe with absolute local paths, because workers run in other folders."""
     paths = (o.place[-1] for o in recipe_options() if o.option.form == "path")
     files = {name: getattr(recipe.task, name) for name in paths}
     task = {name: _absolute(path) for name, path in files.items() if path is not None}
@@ -194,7 +194,7 @@ def seconds_of(duration: str, flag: str) -> float:
     """Seconds of a duration such as ``2h``, ``30m``, ``90s`` or ``1h30m``.
 
     Raises:
-        ConfigError: It is written in another way; ``flag`` is the option that gave it.
+        ConfigError: It has another form; ``flag`` is the option that gave it.
     """
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", duration.strip())
     if not duration or match is None:
@@ -228,7 +228,7 @@ def _put(data: dict[str, Any], place: Sequence[str], value: Any) -> None:
 
 
 def _with_flags(error: ConfigError, flags: Mapping[str, str], file: Path | None) -> ConfigError:
-    """The same mistakes, under the names of the options that made them."""
+    """The same mistakes, under the names of the options that caused them."""
     problems = []
     for path, text in error.problems:
         flag = next((f for place, f in flags.items() if f"{path}.".startswith(f"{place}.")), None)
@@ -243,5 +243,5 @@ def _absolute(path: str) -> str:
 
 
 def _if_there(name: str) -> str:
-    """The whole path of a file or folder; any other name, of the hub or built in, as it is."""
+    """The absolute path of a file or folder; hub and built-in names are unchanged."""
     return _absolute(name) if exists(expanded(name)) else name

@@ -30,7 +30,7 @@ def resume(
     from progsearch.cli.show.results import REPORT_FILES
     from progsearch.study.folder import open_study
 
-    # Mistakes are reported before Ray and torch, which take their time, are imported.
+    # Mistakes are reported before the slow imports of Ray and torch.
     open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
 
     from progsearch.cli.show.searching import watched_search

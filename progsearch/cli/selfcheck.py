@@ -1,4 +1,4 @@
-"""`progsearch selfcheck`: which shortcuts a model can take, and why not the others."""
+"""`progsearch selfcheck`: which shortcuts a model can use, and why not the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from progsearch.cli import options
 from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
 from progsearch.cli.show.output import log_shown, print_json
 
-# The comparison depends on the model and the training data.
+# The comparison depends only on the model and the training data.
 _UNUSED = {"test_file", "task_metric"}
 
 
@@ -21,16 +21,16 @@ def _decides_comparison(option: RecipeOption) -> bool:
 @log_shown()
 @with_recipe_options(_decides_comparison)
 def selfcheck(given: dict[str, Any], json: options.Json = False) -> None:
-    """Compare what spares work with plain passes of the model.
+    """Compare each shortcut with plain forward passes of the model.
 
-    Each shortcut alone, by outputs and gradients, on the training data of a task or, without one,
-    on a few sentences. Searches do this before their first trial and leave out what differs.
+    Outputs and gradients are compared on the training data of a task or, without a task, on a few
+    sentences. Searches do this before the first trial and disable shortcuts that differ.
     """
     has_task = any(value for name, value in given.items() if name != "model")
     # Without a task, any name lets the other options be checked.
     recipe = recipe_of(None, given if has_task else given | {"task": "sentences"})
 
-    # Mistakes are reported before torch, which takes its time, is imported.
+    # Mistakes are reported before the slow import of torch.
     from progsearch.cli.show.tables import console, shortcuts_table
     from progsearch.training.shortcut_check import selfcheck as compare
 

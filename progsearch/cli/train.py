@@ -50,7 +50,7 @@ def train(
     run = TrainingRun.from_config(config)
     check_room(run, output_dir, _PLACE)
     stages = run.schedule.to_dicts()
-    # It logs what makes the metric blind, which is shown in any case.
+    # It logs a warning, which is always shown, if the metric cannot tell schedules apart.
     understood = understand(run.task, run.tokenizer)
     show = not (json or quiet)
     if show:
@@ -82,7 +82,7 @@ def train(
 
 
 def _check_output(folder: Path, *, overwrite: bool) -> None:
-    """Try all that will be written, before the training."""
+    """Check before the training that all files can be written."""
     check_writable_folder(folder, _PLACE)
     if not is_folder(folder) or not any(folder.iterdir()):
         return

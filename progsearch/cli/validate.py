@@ -1,4 +1,4 @@
-"""`progsearch validate`: every mistake of a file at once."""
+"""`progsearch validate`: reports all mistakes in a file together."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _sentence(item: Any) -> str:
     if item["type"] == "missing":
         return "is missing; add it"
     given = repr(item["input"])
-    # Keys may stand below a wrong one, a database's URL among them.
+    # A wrong value may contain nested keys, such as a database URL.
     if len(given) > 60 or isinstance(item["input"], dict) or item["type"] == UNSHOWN:
         return message
     return f"{message[:1].lower()}{message[1:]}, got {given}"
@@ -110,7 +110,7 @@ _Loader.add_implicit_resolver(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists of numbers and words go on one line; anything nested gets lines of its own."""
+    """Lists of numbers and words go on one line; nested values go on separate lines."""
 
 
 def _represent_list(dumper: yaml.SafeDumper, data: list[Any] | tuple[Any, ...]) -> yaml.Node:

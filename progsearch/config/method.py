@@ -47,7 +47,7 @@ class MethodSettings(Config):
 
     @property
     def identity(self) -> list[Any]:
-        """What tells the method and its settings from all others; part of the keys of work."""
+        """Identifies the method with its settings; part of the keys of stored work."""
         kind = type(self)
         return [f"{kind.__module__}.{kind.__qualname__}", self.own_fields()]
 
@@ -108,4 +108,4 @@ def _is_setting(name: str) -> bool:
 
 
 MethodConfig = Annotated[SerializeAsAny[MethodSettings], WrapValidator(_read)]
-"""The settings of any method; data says by its ``name`` which, full fine-tuning without one."""
+"""The settings of any method, chosen by ``name`` in the data; without it, full fine-tuning."""

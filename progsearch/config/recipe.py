@@ -159,7 +159,7 @@ class Recipe(Config):
         bool, Option("", "Keep the output of frozen blocks (default: yes).")
     ] = True
     understood: Understood | None = Field(
-        default=None, description="of the data; written by a search, not read"
+        default=None, description="summary of the data; written by a search, not read"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The URL of a database: the one place that knows which parts of it are secret."""
+"""The URL of a database; the only module that knows which parts are secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from progsearch.config.base import UNSHOWN
 HIDDEN = "***"
 """Shown in place of a secret, as SQLAlchemy does."""
 
-# SQLAlchemy's reading: the user name and the password end at the first @ after the first colon.
+# As in SQLAlchemy, user name and password end at the first @ after the first colon.
 _FORM = re.compile(
     r"(?P<scheme>[\w+]+)://"
     r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
@@ -33,10 +33,10 @@ class _Secret:
 
     Attributes:
         variable: The environment variable that gives it if the URL does not.
-        value: What the URL gives.
-        marked: Whether the URL has it or says ``***``.
-        before: What stands before it in the URL, if it is there.
-        after: What stands after it.
+        value: Its value in the URL.
+        marked: Whether the URL contains it or ``***``.
+        before: The text before it in the URL, if it is there.
+        after: The text after it.
     """
 
     variable: str
@@ -61,15 +61,15 @@ class StorageUrl:
     """The URL of an Optuna storage; printed, saved and pickled without its secrets.
 
     Secrets are the password and query keys such as ``password``, ``sslpassword`` and ``token``.
-    In their place stands ``***``. Only `whole` has them; what the URL does not give comes from
+    They are shown as ``***``. Only `whole` returns them; values missing from the URL come from
     the environment: ``PROGSEARCH_STORAGE_PASSWORD``, and ``PROGSEARCH_STORAGE_`` with the key in
-    capitals for other keys. Two URLs are equal if they look the same without their secrets.
+    capitals for other keys. Two URLs are equal if they are equal without their secrets.
 
     Args:
         text: Such as ``postgresql://user:password@host/db``.
 
     Raises:
-        ValueError: It is no URL, or it is unclear where its password ends; the message does not
+        ValueError: It is not a URL, or it is unclear where its password ends; the message does not
             show it.
     """
 
@@ -81,32 +81,32 @@ class StorageUrl:
         return "".join(part if isinstance(part, str) else part.shown for part in self._parts)
 
     def __repr__(self) -> str:
-        """Without its secrets, too."""
+        """Also without its secrets."""
         return f"StorageUrl({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        """Whether both look alike."""
+        """Whether both are equal without their secrets."""
         return isinstance(other, StorageUrl) and str(self) == str(other)
 
     def __hash__(self) -> int:
-        """The hash of what is shown."""
+        """The hash of the URL without its secrets."""
         return hash(str(self))
 
     def __reduce__(self) -> tuple[type[StorageUrl], tuple[str]]:
-        """Neither a file nor another process gets its secrets."""
+        """Pickles never contain the secrets, neither for files nor for other processes."""
         return type(self), (str(self),)
 
     def __deepcopy__(self, memo: object) -> StorageUrl:
-        """Itself: it does not change, and in this process a copy needs its secrets."""
+        """Return self: it is immutable, and a copy in this process needs the secrets."""
         return self
 
     @property
     def variables(self) -> list[str]:
-        """The environment variables that give its secrets once it was saved."""
+        """The environment variables that provide the secrets after it was saved."""
         return list(dict.fromkeys(secret.variable for secret in self._secrets if secret.marked))
 
     def missing(self, environment: Mapping[str, str]) -> list[str]:
-        """The variables of secrets that neither it nor the environment has."""
+        """The variables of secrets that are missing in both the URL and the environment."""
         have = {secret.variable for secret in self._secrets if secret.value_in(environment)}
         return [variable for variable in self.variables if variable not in have]
 
@@ -119,7 +119,7 @@ class StorageUrl:
         return "".join(parts)
 
     def hide_in(self, text: str, environment: Mapping[str, str]) -> str:
-        """A message of a driver without the secrets, however they are written in it."""
+        """A driver's message with the secrets hidden, in every form in which they may occur."""
         values = {secret.value_in(environment) for secret in self._secrets} - {None}
         forms = {form for value in values if value for form in _forms_of(value)}
         for form in sorted(forms, key=len, reverse=True):
@@ -132,7 +132,7 @@ class StorageUrl:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        """A field is given text and writes text without secrets."""
+        """A field is read from text and written as text without secrets."""
         return core_schema.no_info_plain_validator_function(
             _validated,
             json_schema_input_schema=core_schema.str_schema(),

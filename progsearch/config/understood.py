@@ -1,4 +1,4 @@
-"""What was understood of a task's data, as a study keeps it."""
+"""The summary of a task's data that a study stores."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _CLASSES_SHOWN = 10
 
 
 class Answers(Config):
-    """What is to be predicted in a split.
+    """The targets of a split.
 
     Attributes:
-        classes: How many rows or tokens have each class; None: the answers are no classes.
-        span: The least and the greatest number; None: they are no numbers.
+        classes: The number of rows or tokens of each class; None if targets are not classes.
+        span: The minimum and the maximum; None if targets are not numbers.
     """
 
     classes: dict[str, int] | None = None
     span: tuple[float, float] | None = None
 
     def __str__(self) -> str:
-        """In words; empty if the task type says nothing of them."""
+        """A description; empty if the task type gives none."""
         if self.span is not None:
             return "numbers from {:g} to {:g}".format(*self.span)
         shown = [f"{name} ({number})" for name, number in (self.classes or {}).items()]
@@ -29,13 +29,13 @@ class Answers(Config):
 
 
 class UnderstoodSplit(Config):
-    """One split of the data.
+    """The summary of one split.
 
     Attributes:
-        rows: Its examples.
-        answers: What is to be predicted.
-        unknown: The share of unknown tokens; None if the tokenizer has no token for them.
-        cut: The share of tokens that were cut off; None if that was not counted.
+        rows: The number of examples.
+        answers: The targets.
+        unknown: The share of unknown tokens; None if the tokenizer has no unknown token.
+        cut: The share of tokens that were cut off; None if they were not counted.
     """
 
     rows: int
@@ -44,7 +44,7 @@ class UnderstoodSplit(Config):
     cut: float | None = None
 
     def __str__(self) -> str:
-        """In words."""
+        """A description."""
         shares = [str(self.answers)] if str(self.answers) else []
         if self.unknown is not None:
             shares.append(f"{self.unknown:.1%} of tokens unknown".replace("%", " %"))
@@ -54,14 +54,14 @@ class UnderstoodSplit(Config):
 
 
 class Understood(Config):
-    """What was understood of a task's data before training.
+    """The summary of a task's data, made before training.
 
     Attributes:
         type: The task type.
-        texts: The columns of the texts.
-        label: The column of the answers; None if the task type has none.
+        texts: The text columns.
+        label: The label column; None if the task type has none.
         splits: The splits by name, the training data first.
-        doubts: Sentences on what may be wrong with it.
+        doubts: Warnings about possible problems, one sentence each.
     """
 
     type: str
@@ -72,11 +72,11 @@ class Understood(Config):
 
     @property
     def columns(self) -> str:
-        """The columns in words; empty if they are not known."""
+        """A description of the columns; empty if they are not known."""
         label = [] if self.label is None else [f"label from {self.label}"]
         texts = [f"text from {' and '.join(self.texts)}"] if self.texts else []
         return ", ".join([*texts, *label])
 
     def lines(self) -> list[str]:
-        """The splits in words, a line each, without the columns and the doubts."""
+        """One line per split, without columns and warnings."""
         return [f"{name} ({self.type}): {split}" for name, split in self.splits.items()]

@@ -142,6 +142,6 @@ def _record(
             raise MetricError(
                 f"block {name} has states of shape {tuple(hidden.shape)} for a batch of shape "
                 f"{tuple(is_token.shape)}, so metrics that compare a block's states cannot score "
-                "it; choose those that go by gradients, such as grad_norm, in the search space"
+                "it; choose metrics based on gradients, such as grad_norm, in the search space"
             )
     states[name] = (before[is_token], after[is_token])

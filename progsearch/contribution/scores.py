@@ -87,7 +87,7 @@ def contribution_scores_many(
     settings = settings or ProbeSettings()
     wanted = {name: get_metric(name) for name in metrics}
     data = load_task_for(model_ref, task)
-    # Scores may be kept from a time when nobody asked.
+    # Stored scores may be from before the weights were checked.
     pad_token_id = load_tokenizer(model_ref).pad_token_id
     inspect_weights(model_ref, data.head, seed=seed, pad_token_id=pad_token_id)
     shared_key = [
@@ -191,7 +191,7 @@ def _chosen(device: str | None) -> torch.device:
 
 
 def _device_name(device: str | None) -> str:
-    """What decides how scores are rounded: each kind of GPU sums in an order of its own."""
+    """The device as far as it affects rounding: each kind of GPU sums in its own order."""
     chosen = _chosen(device)
     return torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type
 

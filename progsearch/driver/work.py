@@ -62,7 +62,7 @@ def ready(
         found = with_memory_for(there, recipe, problem) if here else there
         if found.parallel < there.parallel:
             view.note(
-                f"{found.parallel} at once instead of {there.parallel}: memory holds no more"
+                f"{found.parallel} parallel trials instead of {there.parallel}, limited by memory"
             )
         yield Ready(problem, found)
 
@@ -79,15 +79,16 @@ def interruptible(message: str) -> Iterator[None]:
 
 @contextmanager
 def _disk_failures(folder: StudyFolder) -> Iterator[None]:
-    """While active, a full or broken disk ends the work with a sentence."""
+    """While active, a full or broken disk ends the work with a clear message."""
     try:
         yield
     except OSError as error:
         if not is_of_the_machine(error):
             raise
         raise MachineFailed(
-            f"{folder.path} cannot be written: {reason_of(error)}; what is done is saved, so make "
-            f"room and continue: a search with `{folder.resume_line}`, a confirmation as it began"
+            f"{folder.path} cannot be written: {reason_of(error)}; finished work is saved, so "
+            f"make room and continue: a search with `{folder.resume_line}`, a confirmation with "
+            "the same command"
         ) from error
 
 
@@ -114,7 +115,7 @@ def run_to_end(
 
     Raises:
         Interrupted: Someone stopped it; what is done is saved.
-        MachineFailed: The study's disk is full or broken; what is done is saved.
+        MachineFailed: The study's disk is full or broken; finished work is saved.
     """
     view.started(folder, goal)
     kind = "session" if isinstance(goal, SearchGoal) else "confirm"

@@ -61,8 +61,8 @@ class Freezer:
         """Turn off dropout in the frozen parts; call it after each ``model.train()``."""
         for module in self._frozen_modules:
             module.eval()
-        # Between the embeddings and the blocks, what holds the blocks may call dropout as a
-        # function (BioGPT, Starcoder2) or skip blocks at random. Its flag alone decides that.
+        # The modules that hold the blocks may call dropout as a function between embeddings and
+        # blocks (BioGPT, Starcoder2), or skip blocks at random. Only their flag decides that.
         for holder in self._frozen_holders:
             holder.training = False
 

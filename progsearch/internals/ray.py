@@ -48,10 +48,10 @@ except Exception as error:
 def unanswered(address: str, seconds: float) -> str | None:
     """Why no Ray cluster at ``HOST:PORT`` answers in time; None if one does.
 
-    It is asked in a process of its own: while Ray connects, nothing but its own patience ends it.
+    A separate process asks, because a connection attempt of Ray cannot be interrupted.
     """
     command = [sys.executable, "-P", "-c", _QUESTION, address]
-    silent = f"what listens there gave no answer of a cluster in {seconds:g} s"
+    silent = f"the process that listens there did not answer as a cluster in {seconds:g} s"
     try:
         asked = subprocess.run(
             command, capture_output=True, text=True, timeout=seconds, check=False
@@ -61,7 +61,7 @@ def unanswered(address: str, seconds: float) -> str | None:
     if not asked.returncode:
         return None
     if "AuthenticationError" in asked.stderr:
-        return "it wants a token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to its file"
+        return "it needs a token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to its file"
     return silent
 
 
@@ -82,13 +82,13 @@ def no_environment_for_trials() -> Iterator[None]:
 
 @contextmanager
 def daemon_messages(tell: Callable[[str, str], None]) -> Iterator[None]:
-    """While active, messages of Ray's daemon ("a worker died") are not printed but told.
+    """While active, messages of Ray's daemon ("a worker died") go to ``tell``, not to stdout.
 
-    Ray prints them to stdout from a thread, whatever ``log_to_driver`` says, which would break
+    Ray prints them to stdout from a thread, whatever ``log_to_driver`` is, which would break
     the output of ``--json``.
 
     Args:
-        tell: Gets who says it and a line.
+        tell: Called with the sender and a line.
     """
 
     def tell_lines(data: dict[str, Any], ignore_prefix: bool) -> None:
@@ -105,9 +105,9 @@ def daemon_messages(tell: Callable[[str, str], None]) -> Iterator[None]:
 
 @contextmanager
 def command_line_untold() -> Iterator[None]:
-    """While active, Ray that is joined is not told this process's command line.
+    """While active, Ray does not get this process's command line on connecting.
 
-    Ray shows it to everyone who uses the cluster, and it may hold the password of a database.
+    Ray shows it to all users of the cluster, and it may contain a database password.
     """
     original = utils.get_entrypoint_name
     utils.get_entrypoint_name = lambda: "progsearch"
@@ -119,9 +119,9 @@ def command_line_untold() -> Iterator[None]:
 
 @contextmanager
 def signals_left_alone() -> Iterator[None]:
-    """While active, Ray and Tune leave the handlers of signals as they are.
+    """While active, Ray and Tune do not install signal handlers.
 
-    Else Ray takes SIGTERM and Tune SIGUSR1, and both end without telling anyone.
+    Otherwise Ray handles SIGTERM and Tune SIGUSR1, and both exit without notifying progsearch.
     """
     originals = utils.set_sigterm_handler, tune._setup_signal_catching
     utils.set_sigterm_handler = lambda handler: None
@@ -134,10 +134,10 @@ def signals_left_alone() -> Iterator[None]:
 
 @contextmanager
 def every_death_is_of_one_worker() -> Iterator[None]:
-    """While active, any loss of a worker is a dead worker for Tune.
+    """While active, Tune treats every lost worker as a dead worker.
 
-    Ray has errors of its own for one that it killed for memory. Tune does not know them and
-    would end as a whole.
+    Ray raises other errors if it killed a worker to free memory. Tune does not handle them, so
+    the whole search would fail.
     """
     originals = RayActorManager._actor_start_failed, RayActorManager._actor_task_failed
     start_failed, task_failed = originals
@@ -163,7 +163,7 @@ def _as_death(exception: Exception) -> Exception:
 
 
 def actor_of(trial: Trial) -> Any | None:
-    """The actor that runs a trial, to be killed; None if there is none at the moment.
+    """The actor that runs a trial, to be killed; None if there is no actor at the moment.
 
     Tune offers no way to stop a trial within a step.
     """
@@ -171,10 +171,10 @@ def actor_of(trial: Trial) -> Any | None:
 
 
 def death_of(trial: Trial) -> str | None:
-    """Why the worker of a trial died, in Ray's words; None if Ray does not say.
+    """Why the worker of a trial died, as Ray reports it; None if Ray gives no reason.
 
-    Callbacks are told that a trial failed and not why, and of the error's text only the middle
-    is about this worker.
+    Callbacks learn that a trial failed but not why, and only the middle of the error's text is
+    about this worker.
     """
     error = _error_of(trial)
     if error is None:
@@ -185,9 +185,9 @@ def death_of(trial: Trial) -> str | None:
 
 
 def memory_at_kill(trial: Trial) -> str | None:
-    """The memory in use when Ray killed the worker of a trial for it, in Ray's words.
+    """The memory in use when Ray killed the worker of a trial to free memory, as Ray reports it.
 
-    None if the worker was not killed for memory.
+    None if the worker was not killed to free memory.
     """
     error = _error_of(trial) or ""
     if "low on memory" not in error:

@@ -1,7 +1,7 @@
 """Inspects a model's folder before anything is loaded: no torch, a few milliseconds.
 
-What transformers would silently replace, attach to the model or fail on with an error of its own
-is refused here, in one sentence.
+Files that transformers would silently replace, attach to the model or fail on with its own error
+are refused here, in one sentence.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _VOCABULARY = re.compile(
     r"vocab\.txt|vocab\.json|merges\.txt|vocab-src\.json|byte_maps\.json|tekken\.json"
     r"|prophetnet\.tokenizer|.+\.model|.+\.spm|.+\.tiktoken"
 )
-# Tokenizers of bytes or characters, whose vocabulary is in no file.
+# Byte and character tokenizers, which have no vocabulary file.
 _WITHOUT_FILES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
 _MODELS_WITHOUT_FILES = ("canine", "perceiver")
 COPY_TOKENIZER = (
@@ -58,7 +58,7 @@ COPY_TOKENIZER = (
 
 
 def check_config(folder: Path) -> None:
-    """Refuse a folder that is no model's.
+    """Refuse a folder that holds no model.
 
     Raises:
         ModelError: Its ``config.json`` is missing or damaged, or it can't be read.
@@ -75,11 +75,11 @@ def check_config(folder: Path) -> None:
 
 
 def check_weights(model: str) -> None:
-    """Refuse weights that cannot be loaded, or would not be what gets trained.
+    """Refuse weights that cannot be loaded or would not be the ones trained.
 
     Args:
-        model: A folder with a ``config.json``, or a hub name. Of the hub's models only what was
-            downloaded before can be seen.
+        model: A folder with a ``config.json``, or a hub name. For hub models, only the files
+            downloaded so far are checked.
 
     Raises:
         ModelError: The weights are missing, damaged or quantised, or there is an adapter.
@@ -105,7 +105,7 @@ def check_weights(model: str) -> None:
 def check_tokenizer(model: str) -> None:
     """Refuse a folder without the files of a tokenizer, or with damaged ones.
 
-    From a folder without them transformers makes a tokenizer that knows no word.
+    Without these files, transformers makes a tokenizer that knows no words.
 
     Args:
         model: As for `check_weights`.
@@ -117,7 +117,7 @@ def check_tokenizer(model: str) -> None:
     if folder is None:
         return
     names = _names(folder.path)
-    # If it is there, the others are not read.
+    # If tokenizer.json exists, the other files are not read.
     files = [name for name in names if _TOKENIZER.fullmatch(name)]
     files = files or [name for name in names if _VOCABULARY.fullmatch(name)]
     for name in files:
@@ -148,7 +148,7 @@ class _Folder:
 
     @classmethod
     def of(cls, model: str) -> _Folder | None:
-        """That of a model; None if nothing of it is on this machine."""
+        """The folder of a model; None if none of its files are on this machine."""
         if os.path.isdir(model):
             return cls(Path(model), False)
         path = cached_folder(model)
@@ -177,7 +177,7 @@ def _no_files(folder: Path) -> ModelError:
 
 
 def _names(folder: Path) -> list[str]:
-    """The files in a folder, sorted; a link to a missing file is none."""
+    """The files in a folder, sorted, without broken links."""
     try:
         return sorted(name for name in os.listdir(folder) if os.path.isfile(folder / name))
     except OSError as error:
@@ -200,7 +200,7 @@ def _refuse_quantised(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _refuse_adapter(folder: Path) -> None:
-    """An adapter would be attached to the model when it is loaded, and be trained with it."""
+    """Loading the model would attach the adapter, and training would change it too."""
     if not os.path.isfile(folder / _ADAPTER):
         return
     merging = "merge it with PEFT (`merge_and_unload`), save the result with save_pretrained"

@@ -1,4 +1,4 @@
-"""What can be wrong with one file of a model, seen without loading it."""
+"""Finds damage in a single model file without loading it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AGAIN = "copy or download it again"
 """The cure for a damaged file of a user's own folder."""
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-# The bytes that are read of every file: enough for a pointer's first line.
+# Bytes read from every file: enough for the first line of a pointer.
 _START = 64
 # The format's own limit; without it a file of another kind could ask for gigabytes.
 _LONGEST_HEADER = 100_000_000
@@ -22,10 +22,10 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 
 
 def check_file(path: Path, cure: str = AGAIN) -> None:
-    """Refuse a file that is certain not to load.
+    """Refuse a file that cannot load.
 
-    Of every file it is seen whether it can be read, is empty or is a Git LFS pointer; of weights
-    also whether they are all there, from the lengths that the file itself names.
+    Every file is checked for being readable, not empty and not a Git LFS pointer. Weight files
+    are also checked for completeness, using the lengths in their header.
 
     Args:
         path: A file of a model.
@@ -59,7 +59,7 @@ def unreadable(path: Path, error: OSError) -> ModelError:
 
 
 def missing_target(path: Path) -> ModelError | None:
-    """The error for a link whose target is gone; None if ``path`` is no such link."""
+    """The error for a broken link; None if ``path`` is not one."""
     if not path.is_symlink() or os.path.exists(path):
         return None
     return ModelError(
@@ -113,13 +113,13 @@ def _check_safetensors(path: Path, file: BinaryIO, cure: str) -> None:
 
 
 def _check_pickled(path: Path, file: BinaryIO, start: bytes, cure: str) -> None:
-    """Look for the end of what `torch.save` writes: a zip file, before torch 1.6 a pickle."""
+    """Check that a `torch.save` file is complete: a zip file, or before torch 1.6 a pickle."""
     if start.startswith(_PICKLE):
         return
     if not start.startswith(_ZIP):
         raise ModelError(f"{path} is not a file of PyTorch weights; {cure}")
     try:
-        # A zip file's table of contents is its end.
+        # The table of contents is at the end of a zip file.
         zipfile.ZipFile(file).close()
     except zipfile.BadZipFile as error:
         size = path.stat().st_size

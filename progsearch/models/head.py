@@ -18,8 +18,8 @@ class Head:
         auto_class: The class of transformers that loads the model.
         problem_type: The name of the loss in transformers; None for the model's own loss.
         is_new: Whether it is new for the task; otherwise it comes with the pre-trained model.
-        replaces: Whether the weights of a head that the model's files hold are not used, since
-            it was trained for something else.
+        replaces: Whether the head weights in the model's files are discarded because that head was
+            trained for another task.
     """
 
     n_outputs: int

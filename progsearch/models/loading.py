@@ -126,7 +126,7 @@ def load_model(
             padding, so they need it.
 
     Raises:
-        ModelError: The model cannot be loaded, has no such head, or is not the one of its files.
+        ModelError: The model cannot be loaded, has no such head, or does not match its files.
     """
     return copy.deepcopy(_pristine_model(ref, head, seed, pad_token_id).model)
 
@@ -134,9 +134,9 @@ def load_model(
 def inspect_weights(
     ref: str, head: Head, *, seed: int = 0, pad_token_id: int | None = None
 ) -> None:
-    """Log a warning if `load_model` gives a model that is not quite the one of its files.
+    """Log a warning that says how the model of `load_model` differs from its files.
 
-    The model is loaded for that only if no process of this machine has done so before.
+    The model is loaded for this only if no process on this machine has done so before.
 
     Raises:
         ModelError: As for `load_model`.
@@ -185,15 +185,15 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
 
 
 def _replace_head(model: PreTrainedModel, fresh: PreTrainedModel) -> None:
-    """Put the parameters of another model's head into ``model``.
+    """Copy the head parameters of ``fresh`` into ``model``.
 
     Raises:
-        ModelError: The class of the model does not tell its head from its body.
+        ModelError: The model class does not separate its head from its body.
     """
     if model.base_model is model:
         raise ModelError(
-            f"{type(model).__name__} does not say which of its weights are the head, so the one "
-            "it was trained with cannot be replaced; give the pre-trained model without a head"
+            f"{type(model).__name__} does not separate its head from its body, so its trained "
+            "head cannot be replaced; give the pre-trained model without a head"
         )
     body = {id(parameter) for parameter in model.base_model.parameters()}
     for parameter, new in zip(model.parameters(), fresh.parameters(), strict=True):
@@ -203,9 +203,9 @@ def _replace_head(model: PreTrainedModel, fresh: PreTrainedModel) -> None:
 
 @functools.lru_cache
 def trained_head(ref: str) -> Head | None:
-    """The head that a model's files hold, as its config says; None: they hold the body alone.
+    """The head in a model's files, according to its config; None if there is only the body.
 
-    Loaded with it, a model keeps all that its config says of the head.
+    A model loaded with this head keeps all head settings of its config.
 
     Raises:
         ModelError: The model's config cannot be loaded.
@@ -256,7 +256,7 @@ def _loading(ref: str, what: str) -> Iterator[str]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """While active, transformers shows neither progress bars nor advice."""
+    """While active, transformers shows no progress bars and no advice."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -308,7 +308,7 @@ def default_learning_rate(ref: str) -> float:
 
 
 def forget_files() -> None:
-    """Read files anew from now on: some that were read have been written since."""
+    """Drop everything read from files, because some files have been rewritten since."""
     kept = (load_tokenizer, _pristine_model, trained_head, default_learning_rate)
     for cached in (*kept, model_fingerprint):
         cached.cache_clear()

@@ -1,7 +1,7 @@
-"""How much fits into a model: token ids, positions and token types.
+"""The input limits of a model: token ids, positions and token types.
 
-Measured on the model and not read from its config, whose ``max_position_embeddings`` is no limit
-for rotary and relative positions, and says two more than there are for RoBERTa and its like.
+They are measured on the model, because ``max_position_embeddings`` in the config is not a limit
+for rotary and relative positions, and is two too large for RoBERTa and similar models.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from progsearch.models.head import Head
 from progsearch.models.loading import load_model, model_fingerprint
 from progsearch.version import ROOM_VERSION, libraries
 
-# Token ids in any vocabulary that are neither ascending nor, as 0, 1 or 2 may be, special.
+# Token ids that are in any vocabulary, not ascending and not special (as 0, 1 or 2 may be).
 _TOKENS = (6, 3, 5, 4, 8, 7)
 _LENGTH = 4
 _TYPES = [1, 0, 0, 1]
@@ -30,13 +30,14 @@ _TYPES = [1, 0, 0, 1]
 
 @dataclass(frozen=True)
 class Room:
-    """What a model takes; None: no table limits it.
+    """The input limits of a model; None: no table limits it.
 
     Attributes:
-        tokens: Rows of the table of token embeddings.
-        positions: Tokens that an example may have. Rotary and relative positions have no table.
-        usual_positions: What the config names as the most, where no table limits it.
-        token_types: Different token types; 0 if the model has no such argument.
+        tokens: The number of rows of the token embedding table.
+        positions: The maximum number of tokens per example. Rotary and relative positions have
+            no table.
+        usual_positions: The maximum according to the config, if no table limits it.
+        token_types: The number of token types; 0 if the model has no such argument.
     """
 
     tokens: int | None
@@ -46,11 +47,11 @@ class Room:
 
 
 def room_of(ref: str, head: Head, pad_token_id: int | None) -> Room:
-    """The room of the model ``ref``; measured once, then read from the cache.
+    """The input limits of the model ``ref``; measured once, then read from the cache.
 
     Args:
         ref: An alias, a folder in the Hugging Face format, or a hub name.
-        head: What the task asks of its head.
+        head: The head that the task needs.
         pad_token_id: The tokenizer's padding token.
 
     Raises:
@@ -69,12 +70,12 @@ def room_of(ref: str, head: Head, pad_token_id: int | None) -> Room:
 
 
 def measure_room(model: PreTrainedModel) -> Room:
-    """The room of ``model``, which is run on a few tokens and left as it was.
+    """The input limits of ``model``, measured by running it on a few tokens; it is not changed.
 
-    A model that cannot be run on them is left to `find_anatomy`, which says so.
+    If the model cannot be run on them, `find_anatomy` reports that later.
     """
     config = model.config.get_text_config()
-    # A padding token has no position of its own, whether the tokenizer or the model names it.
+    # A padding token has no position, whether the tokenizer or the model defines it.
     padding = {getattr(module, "padding_idx", None) for module in model.modules()}
     padding.add(getattr(config, "pad_token_id", None))
     tokens = [token for token in _TOKENS if token not in padding][:_LENGTH]
@@ -85,7 +86,7 @@ def measure_room(model: PreTrainedModel) -> Room:
         if first == list(range(first[0], first[0] + _LENGTH))
     )
     usual = getattr(config, "max_position_embeddings", None)
-    # XLNet says -1.
+    # It is -1 in XLNet.
     named = usual if isinstance(usual, int) and usual > 0 else None
     return Room(
         tokens=_least(rows for rows, first in seen if first == tokens),
@@ -107,24 +108,24 @@ def _least(sizes: Iterable[int]) -> int | None:
 
 
 def _lookups(model: nn.Module, **inputs: list[int]) -> list[tuple[int, list[int]]]:
-    """What a pass looks up in tables: their rows, and which rows the first tokens read."""
+    """The table look-ups of a forward pass: table rows, and the rows read by the first tokens."""
     device = next(model.parameters()).device
     lookups = _Lookups(model)
     try:
         with torch.no_grad(), evaluating(model), lookups:
             model(**{name: torch.tensor([row], device=device) for name, row in inputs.items()})
     except Exception:
-        # Whatever a model raises that cannot be run so: what it looked up until then is known, a
-        # row that is not there among it.
+        # Models raise all kinds of errors here. The look-ups before the error are recorded,
+        # including one of a row that does not exist.
         pass
     return lookups.seen
 
 
 class _Lookups(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees the rows that are looked up in tables, before they are.
+    """Records table look-ups before they run.
 
-    The operations are watched, not the modules: some tables are no `nn.Embedding`, and some of
-    those add an offset to the positions that they are given.
+    It watches operations, not modules: some tables are not `nn.Embedding`, and some `nn.Embedding`
+    subclasses add an offset to the positions.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -140,7 +141,7 @@ class _Lookups(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         indices = self._indices(func, args)
-        # One row, or in XLNet one column; tables of relative positions are read by a square.
+        # One row, or one column in XLNet; relative position tables are indexed by a square.
         if indices is not None and indices.numel() == max(indices.shape, default=0) >= _LENGTH:
             self.seen.append((len(args[0]), indices.flatten()[:_LENGTH].tolist()))
         return func(*args, **(kwargs or {}))
@@ -149,7 +150,7 @@ class _Lookups(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is torch.ops.aten.embedding.default:
             indices: Tensor = args[1]
             return indices
-        # Mixtures of experts pick rows of hidden states in this way: only what is kept is a table.
+        # Mixtures of experts index hidden states like this; only stored tensors are tables.
         if func is torch.ops.aten.index.Tensor and id(args[0]) in self._tables:
             (indices,) = args[1][:1]
             return indices if len(args[1]) == 1 and indices.dtype == torch.int64 else None

@@ -1,7 +1,7 @@
-"""Loads a model and checks that it is the one of its files.
+"""Loads a model and checks that its weights come from its files.
 
-transformers makes new weights for what it does not find and only logs that; a head is meant to be
-new, a body is not.
+transformers initialises missing weights at random and only logs that. This is right for a new
+head but not for the body.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MOST_RANDOM = 0.5
-"""More of the body's parameters than this must not be random."""
-# A wrapper of a wrapper, such as module._orig_mod.model., is as deep as they come.
+"""The largest share of the body's parameters that may be random."""
+# Nested wrappers, such as module._orig_mod.model., are the longest in use.
 _LONGEST_PREFIX = 4
 
 
@@ -34,12 +34,12 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
         head: What the task asks of its head.
 
     Returns:
-        The model, and what `check_loaded` says of it.
+        The model and the remark of `check_loaded`.
 
     Raises:
-        ModelError: There is no such head for it, it comes with an adapter, or the weights of its
-            body are not those of the files.
-        Exception: Whatever transformers raises.
+        ModelError: The architecture has no such head, there is an adapter, or the weights of the
+            body do not come from the files.
+        Exception: Any error of transformers.
     """
     import torch
     import transformers
@@ -50,7 +50,7 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
             path,
             dtype=torch.float32,
             output_loading_info=True,
-            # Else transformers asks on the terminal whether to run code of the model's.
+            # Otherwise transformers asks on the terminal whether to run the model's own code.
             trust_remote_code=False,
             **head.settings(),
         )
@@ -73,19 +73,19 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
 def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) -> str | None:
     """Compare a model with the files that it was loaded from.
 
-    The head is left out, which may be new, and so is the pooler, which models that were trained
-    on masked words do not have.
+    The head is not compared, since it may be new; nor is the pooler, which masked language
+    models do not have.
 
     Args:
         model: The model as it was loaded.
-        info: What transformers says of the loading (``output_loading_info``).
+        info: The loading report of transformers (``output_loading_info``).
         place: Where the files are.
 
     Returns:
-        A sentence for the user if the body is not quite what the files hold; None if it is.
+        A sentence for the user on how the body differs from the files; None if it does not.
 
     Raises:
-        ModelError: The body's weights have other shapes than its config says, or most of them
+        ModelError: The body's weights do not have the shapes of its config, or most of them
             are random.
     """
     body = _Body(model)
@@ -111,7 +111,7 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
     dropped = [name for name in unexpected if body.would_hold(name)]
     if dropped:
         remarks.append(
-            f"{len(dropped)} of the weights in the files have no place in it and are left out "
+            f"{len(dropped)} of the weights in the files do not belong to it and are left out "
             f"({_listed(dropped)})"
         )
     text = f"the weights in {place} do not quite fit a {body.kind}: {', and '.join(remarks)}"
@@ -134,12 +134,12 @@ class _Body:
         self._kinds = {name.rpartition(".")[2] for name in self.sizes}
 
     def would_hold(self, name: str) -> bool:
-        """Whether a weight of this name belongs in a body, and is no head's and no buffer."""
+        """Whether a weight of this name belongs to the body: not to a head, and not a buffer."""
         is_inside = name.removeprefix(self.prefix).partition(".")[0] in self._children
         return is_inside and name.rpartition(".")[2] in self._kinds
 
     def knows(self, name: str) -> bool:
-        """Whether it is one of its weights, with or without the name of the body itself."""
+        """Whether the body has this weight, with or without the body's own prefix."""
         return name in self.sizes or self.prefix + name in self.sizes
 
 
@@ -164,7 +164,7 @@ def _shape(sizes: Sequence[int]) -> str:
 
 
 def _explained(body: _Body, missing: Sequence[str], unexpected: Sequence[str]) -> str:
-    """Why the weights are missing, if the names in the files tell, and what to do."""
+    """Why the weights are missing, if the names in the files show it, and what to do."""
     prefix, count = _wrong_prefix(body, unexpected)
     if count > len(missing) / 2:
         return (
@@ -177,7 +177,7 @@ def _explained(body: _Body, missing: Sequence[str], unexpected: Sequence[str]) -
 
 
 def _wrong_prefix(body: _Body, unexpected: Sequence[str]) -> tuple[str, int]:
-    """The most frequent prefix after which names of the body follow, and its number of names."""
+    """The most frequent prefix before names of the body, and how many names have it."""
     prefixes: Counter[str] = Counter()
     for name in unexpected:
         parts = name.split(".")

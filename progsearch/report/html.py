@@ -48,7 +48,7 @@ def _sections(report: StudyReport) -> list[str]:
     if report.recipe.understood:
         sections.append(
             _section(
-                "What was understood of the data",
+                "Summary of the data",
                 "",
                 html_parts.understood(report.recipe.understood),
             )

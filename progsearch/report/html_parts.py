@@ -207,7 +207,7 @@ def stops(report: StudyReport) -> str:
 
 
 def understood(data: Understood) -> str:
-    """The columns of the data, what is doubtful of it, and a row for each split."""
+    """The columns of the data, warnings about it, and a row for each split."""
 
     def share(number: float | None) -> str:
         return "" if number is None else percent(number)

@@ -1,4 +1,4 @@
-"""Whether the metric tells the trials of a study apart at all."""
+"""Detects that a metric does not tell the trials of a study apart."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from progsearch.study.trial import Trial
 
 
 def indistinct(trials: Sequence[Trial], metric: str) -> str | None:
-    """A sentence, if all of several results have one metric, such as an F1 of 0.
+    """A sentence if two or more results all have the same metric, such as an F1 of 0.
 
     Args:
-        trials: Those with a result.
-        metric: Its name.
+        trials: The trials with a result.
+        metric: The metric's name.
     """
     values = {trial.values[0] for trial in trials}
     if len(trials) < 2 or len(values) > 1:

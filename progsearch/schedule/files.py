@@ -105,7 +105,7 @@ def _without_unknown_keys(data: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 def _stage_problems(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is wrong between stages that are each valid alone."""
+    """Mistakes between stages that are each valid."""
     try:
         stages = TypeAdapter(list[StageConfig]).validate_python(data.get("stages"))
     except ValidationError:

@@ -38,7 +38,7 @@ _TYPE_IN_PATH = re.compile(r"^(dimensions\.[^.]+)\.(?:int|float|categorical)\b")
 
 
 class SpaceConfig(Config):
-    """A search space as it stands in a file."""
+    """A search space as written in a file."""
 
     description: str = ""
     dimensions: dict[str, Dimension]

@@ -21,7 +21,7 @@ class Problem:
         majority: The metric of a constant answer; None if that has no score.
         fingerprint: Identifies the model's weights and the task's data.
         remarks: Notes for the user on how the data was read.
-        understood: What was understood of the data; None in a problem that is made up.
+        understood: The summary of the data; None in a synthetic problem.
     """
 
     costs: dict[str, ModelCost]

@@ -80,7 +80,7 @@ class StudyFolder:
         keep_recipe(self.study, self.recipe)
 
     def check_writable(self, *files: str) -> None:
-        """Try the folder and the files that a command will write, before it works for them.
+        """Check before any work that the folder and the files of a command can be written.
 
         Args:
             files: Names of further files in the folder.
@@ -238,7 +238,7 @@ def open_study(
 
 
 def check_writable(path: Path, *files: str) -> None:
-    """Try a study's folder and its own files; see `StudyFolder.check_writable`."""
+    """Check a study's folder and its own files; see `StudyFolder.check_writable`."""
     place = f"study {path.name}"
     advice = "make it writable, or copy the study to a place that is"
     check_writable_folder(path, place, advice)

@@ -49,8 +49,8 @@ class TextTask:
         validation: Validation examples.
         head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
-        text_columns: The columns of the texts, as far as they are known.
-        label_column: The column of the answers, if it is known.
+        text_columns: The text columns, if known.
+        label_column: The label column, if known.
         extra_validation: Further validation sets by name (MNLI mismatched).
         test: Labelled test examples, if there are any.
     """

@@ -1,4 +1,4 @@
-"""Whether tokenised data fits the model that is to read it, and its tokenizer."""
+"""Checks whether tokenised data fits the model and its tokenizer."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from progsearch.tasks.split import Split
 
 _log = logging.getLogger(__name__)
 
-# Shares of unknown tokens: from where on it is said, and from where on nothing can be learned.
+# Shares of unknown tokens: above the first a warning is logged, above the second data is refused.
 _NOTED_UNKNOWN = 0.05
 _MOST_UNKNOWN = 0.5
 
 
 def fitting_length(splits: Mapping[str, Split], room: Room) -> int | None:
-    """How many tokens examples must be cut to, so that the model has a position for each.
+    """The length to which examples must be cut, so that each token has a position.
 
     Returns:
-        None if they fit; otherwise the log says what is cut.
+        None if all examples fit; otherwise a warning is logged.
     """
     longest = _longest(splits)
     if room.positions is not None and longest > room.positions:
         _log.warning(
-            "the longest example has %d tokens and the model %d positions: examples are cut to "
-            "%d tokens",
+            "the longest example has %d tokens and the model has %d positions: examples are cut "
+            "to %d tokens",
             longest,
             room.positions,
             room.positions,
@@ -38,7 +38,7 @@ def fitting_length(splits: Mapping[str, Split], room: Room) -> int | None:
         return room.positions
     if room.usual_positions is not None and longest > room.usual_positions:
         _log.warning(
-            "the longest example has %d tokens; the model takes them, but was made for %d "
+            "the longest example has %d tokens; the model accepts them, but was made for %d "
             "(max_position_embeddings)",
             longest,
             room.usual_positions,
@@ -47,13 +47,13 @@ def fitting_length(splits: Mapping[str, Split], room: Room) -> int | None:
 
 
 def fitted(task: str, splits: Mapping[str, Split], tokenizer: Any, room: Room) -> dict[str, Split]:
-    """The splits as the model can read them: without token types if it has too few.
+    """Check the splits against the model's limits; drop token types if the model has too few.
 
     Args:
         task: The task's name.
         splits: All data of the task, cut to `fitting_length`.
-        tokenizer: What tokenised it.
-        room: The model's.
+        tokenizer: The tokenizer of the data.
+        room: The limits of the model.
 
     Raises:
         TaskError: A token has no embedding, or a row is too long.
@@ -63,15 +63,15 @@ def fitted(task: str, splits: Mapping[str, Split], tokenizer: Any, room: Room) -
     if room.positions is not None and longest > room.positions:
         raise TaskError(
             f"task {task} has a row of {longest} tokens and the model {room.positions} positions: "
-            f"give --max-length {room.positions}, or another model"
+            f"set --max-length {room.positions} or choose another model"
         )
     given = max(split.n_token_types for split in splits.values())
     if room.token_types is None or given <= room.token_types:
         return dict(splits)
-    # A model that has no such argument is given none by any tokenizer of its own.
+    # For a model without this argument no warning is needed: its own tokenizer gives none.
     if room.token_types:
         _log.warning(
-            "the tokenizer gives %d token types and the model has %d: they are left out",
+            "the tokenizer gives %d token types and the model has %d: token types are left out",
             given,
             room.token_types,
         )
@@ -79,10 +79,10 @@ def fitted(task: str, splits: Mapping[str, Split], tokenizer: Any, room: Room) -
 
 
 def fitted_tokenizer(tokenizer: Any, splits: Iterable[Split]) -> Any:
-    """The tokenizer that gives the model what it was trained with, to be saved with it.
+    """The tokenizer to save with the model: it gives what the model was trained with.
 
-    A copy that pads on the right, as training does: a model with a position for each place would
-    compute something else on the left. Without token types if they were left out of all splits.
+    It pads on the right, as training does, since a model with position embeddings computes other
+    outputs for padding on the left. It gives no token types if all splits are without them.
     """
     names = tokenizer.model_input_names
     if not any(split.n_token_types for split in splits):
@@ -91,7 +91,7 @@ def fitted_tokenizer(tokenizer: Any, splits: Iterable[Split]) -> Any:
         return tokenizer
     fitting = copy.deepcopy(tokenizer)
     fitting.model_input_names, fitting.padding_side = names, "right"
-    # Only these are saved.
+    # Only `init_kwargs` are saved.
     fitting.init_kwargs |= {"model_input_names": names, "padding_side": "right"}
     return fitting
 
@@ -109,10 +109,10 @@ def unknown_share(splits: Iterable[Split], tokenizer: Any) -> float | None:
 
 
 def check_known(task: str, splits: Mapping[str, Split], tokenizer: Any) -> None:
-    """Say how many tokens are unknown to a tokenizer, if they are more than a few.
+    """Log a warning if more than a few tokens are unknown to the tokenizer.
 
     Raises:
-        TaskError: Most are.
+        TaskError: Most tokens are unknown.
     """
     share = unknown_share(splits.values(), tokenizer) or 0.0
     if share > _MOST_UNKNOWN:

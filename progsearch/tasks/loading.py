@@ -43,8 +43,8 @@ class TaskData:
         examples: The examples that were tokenised.
         head: The head that the model needs.
         metrics: Names of the metrics, the primary one first.
-        max_length: Tokens that examples were cut to.
-        fingerprint: A hash of the tokenised data, the metrics and what makes the type.
+        max_length: The number of tokens that examples were cut to.
+        fingerprint: A hash of the tokenised data, the metrics and the identity of the type.
     """
 
     name: str
@@ -93,7 +93,7 @@ _loaded: dict[tuple[Any, ...], TaskData] = {}
 
 
 def load_task_for(model: str, config: TaskConfig) -> TaskData:
-    """Read and tokenise a task for a model, as `load_task`: what does not fit is cut or refused.
+    """Read and tokenise a task for a model; data that does not fit is cut or refused.
 
     Args:
         model: Alias, folder or hub name; its own tokenizer is used.
@@ -123,9 +123,9 @@ def load_task(
     Args:
         config: Which data to read, and how.
         tokenizer: A tokenizer with a padding token.
-        trained: The head in the model's files, if there is one; see `trained_head`. The classes
-            take its order if it has the same ones.
-        room: What fits into the model that is to read it, if it is known.
+        trained: The head in the model's files, if there is one; see `trained_head`. If it has the
+            same classes, they are put in its order.
+        room: The limits of the model, if known.
 
     Raises:
         TaskError: The data is missing or cannot be used.
@@ -137,8 +137,8 @@ def load_task(
 
 
 def _type_identity(kind: TaskType) -> tuple[Any, ...]:
-    """What tells a type from another with equal tokens, targets and names of metrics."""
-    # The project's own differ in those.
+    """Distinguishes types with equal tokens, targets and metric names."""
+    # The project's own types already differ in these.
     if kind.name in TASK_TYPES.built_in and kind.version == 1:
         return kind.identity
     return kind.name, kind.version, *kind.identity
@@ -182,7 +182,7 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room |
 
 
 def _with_targets(split: Split, name: str) -> Split:
-    """The rows that count in the loss: a batch of others alone has no mean loss.
+    """The rows that count in the loss: a batch without such rows has no mean loss.
 
     Raises:
         TaskError: There are none.

@@ -203,12 +203,12 @@ class Split:
 
     @property
     def n_token_types(self) -> int:
-        """One more than the largest token type; 0 if the rows have none."""
+        """The largest token type plus one; 0 if the rows have no token types."""
         types = self._token_types
         return 0 if types is None or not len(types) else int(types.max()) + 1
 
     def holding(self, token: int) -> np.ndarray:
-        """Of which rows a token is one of theirs, shape (rows,), bool."""
+        """Which rows contain a token; shape (rows,), bool."""
         places = (self._ids == token).nonzero().flatten().numpy()
         rows = np.searchsorted(self._starts, places, side="right") - 1
         found = np.zeros(len(self), dtype=bool)
@@ -216,13 +216,13 @@ class Split:
         return found
 
     def with_token(self, row: int, place: int, token: int) -> Split:
-        """The one row at ``row``, with another token at a place of it, as a split of its own."""
+        """A split with only row ``row``, in which the token at ``place`` is replaced."""
         one = self.subset([row])
         one._ids[place] = token
         return one
 
     def joined(self, *others: Split) -> Split:
-        """The rows of this split and of others like it, as one split."""
+        """One split with the rows of this one and of others of the same kind."""
         splits = (self, *others)
         types = [s._token_types.numpy() for s in splits if s._token_types is not None]
         return Split(
@@ -240,7 +240,7 @@ class Split:
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))
 
     def fingerprint(self) -> str:
-        """A hash of all data that batches and metrics are made of."""
+        """A hash of all data used in batches and metrics."""
         digest = hashlib.sha256(str(self._pad_id).encode())
         for part in (self._ids, self._token_types):
             digest.update(b"" if part is None else part.numpy().tobytes())

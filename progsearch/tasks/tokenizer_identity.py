@@ -1,7 +1,7 @@
-"""What a tokenizer is, as a hash: its files and what it gives for texts that try its options.
+"""Identifies a tokenizer by a hash of its files and of its output for probe texts.
 
-A list of known settings would leave out the next one. The files hold all that is saved; the probe
-sees what is set on the object alone or is not saved, such as whether a start token is added.
+A list of known settings would miss new ones. The files contain everything that is saved; the
+probe covers settings that exist only on the object, such as whether a start token is added.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from progsearch.cache import content_key
 
-# Where the tokenizer came from and by what it was written.
+# The origin of the tokenizer and the version that wrote it.
 _ORIGIN = {
     "_commit_hash",
     "_name_or_path",
@@ -28,7 +28,7 @@ _ORIGIN = {
     "tokenizer_file",
     "transformers_version",
 }
-# Left from the last call, and set again with each.
+# Set anew by every call.
 _LAST_CALL = {"truncation", "padding"}
 _VOLATILE = {"tokenizer_config.json": _ORIGIN, "tokenizer.json": _LAST_CALL}
 
@@ -46,17 +46,17 @@ _PROBE = (
     "",
 )
 _LONG = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth last"
-# Of `_LONG`, what is left of it.
+# `_LONG` is truncated to this many tokens.
 _FEW_TOKENS = 4
 
 _files: WeakKeyDictionary[Any, tuple[int, str]] = WeakKeyDictionary()
 
 
 def tokenizer_identity(tokenizer: Any) -> str:
-    """A hash of what a tokenizer is: equal for equal copies, wherever they lie.
+    """A hash that is equal for equal tokenizers, independent of their location.
 
     Args:
-        tokenizer: Of transformers; its last call leaves no trace in the hash.
+        tokenizer: A transformers tokenizer; the hash does not depend on its last call.
     """
     return content_key(
         f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}",
@@ -67,8 +67,8 @@ def tokenizer_identity(tokenizer: Any) -> str:
 
 
 def _files_of(tokenizer: Any) -> str:
-    # A large vocabulary takes a while to write. Who adds tokens changes its length, and other
-    # changes of a tokenizer in memory are seen by the probe.
+    # Writing a large vocabulary is slow, so the hash is kept. Added tokens change the length;
+    # the probe detects other changes in memory.
     known = _files.get(tokenizer)
     if known is None or known[0] != len(tokenizer):
         known = _files[tokenizer] = (len(tokenizer), _hash_of_files(tokenizer))
@@ -82,7 +82,7 @@ def _hash_of_files(tokenizer: Any) -> str:
             files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
             parts = [(path.relative_to(folder).as_posix(), _content(path)) for path in files]
     except (OSError, NotImplementedError):
-        # No room for the files, or a class that cannot save its vocabulary.
+        # The disk is full, or the class cannot save its vocabulary.
         backend = getattr(tokenizer, "backend_tokenizer", None)
         state = "" if backend is None else _without(_LAST_CALL, backend.to_str())
         return content_key(tokenizer.get_vocab(), state, repr(tokenizer.init_kwargs))
@@ -101,7 +101,7 @@ def _without(keys: set[str], data: str | bytes) -> str:
 
 
 def _attributes(tokenizer: Any) -> list[Any]:
-    """What is not saved if it was set on the object, and has no effect on a text by itself."""
+    """Attributes that may not be saved and that the probe texts do not cover."""
     return [
         len(tokenizer),
         tokenizer.model_max_length,
@@ -129,7 +129,7 @@ def _probed(tokenizer: Any) -> list[dict[str, Any]]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the advice that transformers gives on texts that are cut or not cut."""
+    """While active, transformers gives no advice on truncation."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()

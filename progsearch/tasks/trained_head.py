@@ -1,4 +1,4 @@
-"""Fits a task to the head that a model's files hold: by the names of its classes, or not."""
+"""Matches a task with the trained head in a model's files by the class names."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ def fit_to_head(task: TextTask, trained: Head | None) -> TextTask:
     """The task with its classes in the order of a trained head, or with a new head.
 
     Args:
-        task: As it was read.
-        trained: The head that the model's files hold, if they hold one.
+        task: The task as read.
+        trained: The head in the model's files, if there is one.
 
     Returns:
-        The task as it is, if there is no trained head of its kind. Else, by the first that
-        applies: with its classes in the order in which the trained head has the same names; as
-        it is, if one side has numbers for names, which say nothing but an order; or with a head
-        that is to be made new.
+        The unchanged task if there is no trained head of its kind. Otherwise the first case that
+        applies: if the class names are the same, the task with the head's class order; if one
+        side only has numbers as names, the unchanged task; else the task with a new head.
     """
     head = task.head
     if trained is None or not head.is_new or trained.auto_class != head.auto_class:
@@ -39,8 +38,8 @@ def fit_to_head(task: TextTask, trained: Head | None) -> TextTask:
         return _in_order(task, trained, order)
     if _are_generic(trained.label_names) or _are_indices(head.label_names):
         _log.warning(
-            "the model's head was trained, and that its classes %s are the data's %s, in this "
-            "order, is an assumption: their names do not say it",
+            "the classes %s of the model's trained head are assumed to be the classes %s of the "
+            "data, in this order; the names do not show whether this is right",
             _in_words(trained.label_names),
             _in_words(head.label_names),
         )
@@ -55,7 +54,7 @@ def _in_order(task: TextTask, trained: Head, order: list[int]) -> TextTask:
     if fitted is None:
         return _with_new_head(task, trained)
     _log.info(
-        "the model's trained head is used, so classes are in its order: %s",
+        "the model's trained head is used, so the classes are in its order: %s",
         _in_words(fitted.head.label_names),
     )
     return fitted
@@ -63,8 +62,8 @@ def _in_order(task: TextTask, trained: Head, order: list[int]) -> TextTask:
 
 def _with_new_head(task: TextTask, trained: Head) -> TextTask:
     _log.warning(
-        "the head that the model was trained with (%s) does not fit the task (%s), so it gets a "
-        "new, untrained one",
+        "the model's trained head (%s) does not fit the task (%s), so it is replaced by a new, "
+        "untrained one",
         _outputs_in_words(trained),
         _outputs_in_words(task.head),
     )
@@ -72,7 +71,7 @@ def _with_new_head(task: TextTask, trained: Head) -> TextTask:
 
 
 def _order(trained: Sequence[str], names: Sequence[str]) -> list[int] | None:
-    """Which of ``names`` each class of a trained head is; None if they are not the same names."""
+    """The index in ``names`` of each class of a trained head; None if the names differ."""
     if _are_generic(trained) and _are_indices(names):
         return list(range(len(names)))
     for key in (str.strip, lambda name: name.strip().casefold()):
@@ -85,7 +84,7 @@ def _order(trained: Sequence[str], names: Sequence[str]) -> list[int] | None:
 
 
 def _are_generic(names: Sequence[str]) -> bool:
-    """Whether they are what transformers calls classes without names."""
+    """Whether they are the default names of transformers for classes without names."""
     return list(names) == [f"LABEL_{index}" for index in range(len(names))]
 
 

@@ -1,4 +1,4 @@
-"""What was understood of a task's data: columns, answers, rows, and what was lost of its texts."""
+"""Summarises a task's data: columns, labels, rows, and the shares of unknown and cut tokens."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from progsearch.tasks.split import Split
 
 _log = logging.getLogger(__name__)
 
-# Long texts are tokenised once more, whole, to count what was cut off: a sample of them.
+# The number of long texts that are tokenised again in full to count the tokens cut off.
 _SAMPLE = 256
 _FEWEST = 2
 
 
 def understand(data: TaskData, tokenizer: Any) -> Understood:
-    """Describe a task as it was read; what makes its metric blind is logged as a warning.
+    """Summarise a task's data; log a warning if its metric cannot tell schedules apart.
 
     Args:
         data: The task.
-        tokenizer: What it was tokenised by.
+        tokenizer: The tokenizer of the data.
     """
     source = data.examples
     parts: dict[str, tuple[Split, Examples]] = {
@@ -56,9 +56,9 @@ def understand(data: TaskData, tokenizer: Any) -> Understood:
 
 
 def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float | None:
-    """The share of tokens that was cut off, by a sample of the rows that are as long as allowed.
+    """The share of tokens cut off, estimated on a sample of the rows of maximum length.
 
-    None if rows are no examples, such as windows.
+    None if rows are not examples but windows.
     """
     if len(split) != len(examples):
         return None
@@ -74,7 +74,7 @@ def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float 
 
 
 def _doubt(answers: Answers, metric: str) -> str | None:
-    """Why the metric of validation data may tell no schedule from another."""
+    """Why the metric on the validation data may not tell schedules apart."""
     ask = "give other data with --validation-file, or more of it"
     if answers.span is not None and answers.span[0] == answers.span[1]:
         return (

@@ -136,7 +136,7 @@ def _lineage(
         ENVIRONMENT,
         model_fingerprint(config.model),
         config.method.identity,
-        # How many threads add up decides how sums are rounded.
+        # The number of threads decides how sums are rounded.
         torch.get_num_threads(),
     )
     training = config.training.model_dump(mode="json") | {"precision": precision}

@@ -38,7 +38,7 @@ class Evaluator:
         return self._task.evaluate(self.outputs(split, precision), split)
 
     def outputs(self, split: Split, precision: Precision | None = None) -> np.ndarray:
-        """What the task keeps of the model's outputs on ``split``; arguments as in `metrics`."""
+        """The model's outputs on ``split``, as kept by the task; arguments as in `metrics`."""
         return self._engine.predict(split, self._task.keep, precision=precision).numpy()
 
     def validation_metrics(self) -> dict[str, float]:

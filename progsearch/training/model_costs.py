@@ -37,7 +37,7 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
         model_fingerprint(model),
         data.head.n_outputs,
         *data.head.identity,
-        # What is counted follows from the shape of the examples, not from their tokens.
+        # Costs depend on the shape of the examples, not on their tokens.
         lengths[nearest].tolist(),
         method.identity,
     )

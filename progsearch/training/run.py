@@ -134,7 +134,7 @@ class TrainingRun:
         return self.task.evaluate(self.outputs(split, precision), split)
 
     def outputs(self, split: Split, precision: Precision | None = None) -> np.ndarray:
-        """What the task keeps of the outputs of the model as it is now on ``split``.
+        """The outputs of the model in its current state on ``split``, as kept by the task.
 
         Args:
             split: As in `evaluate`.

@@ -44,7 +44,7 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     The run is finished, and LoRA's matrices are merged into the weights that they adapt, so that
     ``AutoModelForSequenceClassification.from_pretrained(folder)`` loads the whole model. Adapters
     cannot be merged: load them with `load_trained`. The metrics are computed on the saved model,
-    in fp32, and are written only if the saved model has the same outputs when it is loaded again.
+    in fp32, and are written only if the saved model gives the same outputs after loading.
 
     Args:
         run: The trained run; its model is merged in place, and its config is written with the
@@ -56,7 +56,7 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         labelled splits with the split's name as a prefix (``test_accuracy``).
 
     Raises:
-        NothingUsable: The saved model has other outputs than the trained one; it is kept.
+        NothingUsable: The saved model's outputs differ from the trained one's; it is kept.
         MachineFailed: The folder cannot be written; the message says where the model is instead.
     """
     run.finish()
@@ -76,11 +76,11 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
 
 
 def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
-    """Refuse a folder whose disk has no room for a run's model; before the training.
+    """Check before the training that the disk has room for the model.
 
     Args:
         run: The run, not yet trained.
-        folder: What `save_run` will be given.
+        folder: The folder that `save_run` will get.
         place: The option that named it, for the message.
 
     Raises:
@@ -94,17 +94,17 @@ def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
     free = shutil.disk_usage(there).free
     if free < needed:
         reason = (
-            f"the disk of {folder} has {free / 1e6:.3g} MB free and the model takes "
+            f"the disk of {folder} has {free / 1e6:.3g} MB free and the model needs "
             f"{needed / 1e6:.3g} MB; make room or choose another folder"
         )
         raise ConfigError(place, [("", reason)])
 
 
 def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray) -> None:
-    """Write a finished run; if its folder fails, to one from which it can be moved there.
+    """Write a finished run; if the folder cannot be written, write it to another place.
 
     Raises:
-        MachineFailed: The folder failed; the message says where the model is.
+        MachineFailed: The folder cannot be written; the message says where the model is.
     """
     try:
         _write_to(run, folder, metrics, outputs)
@@ -118,8 +118,8 @@ def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: n
         except (OSError, SafetensorError):
             shutil.rmtree(kept, ignore_errors=True)
         else:
-            raise MachineFailed(f"{failed}; it is in {kept}, move it from there")
-    raise MachineFailed(f"{failed}, nor to another disk; make room and train again")
+            raise MachineFailed(f"{failed}; it is saved in {kept}, move it from there")
+    raise MachineFailed(f"{failed} or to another disk; make room and train again")
 
 
 def _places_left() -> Iterator[Path]:
@@ -136,7 +136,7 @@ def _write_to(
     run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    # Those of an earlier model in the folder are not this one's.
+    # The metrics of an earlier model in the folder no longer apply.
     (folder / _METRICS).unlink(missing_ok=True)
     run.model.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
@@ -167,7 +167,7 @@ def _write_to(
 def load_trained(folder: str | Path) -> PreTrainedModel:
     """The model that `save_run` wrote, with its adapters if it has any, in eval mode.
 
-    Its config is as it was saved: the names of the classes, the type of the problem.
+    The model keeps the saved config, such as the class names and the problem type.
 
     Args:
         folder: The folder given to ``progsearch train --output-dir``.
@@ -187,7 +187,7 @@ def _with_adapters(folder: Path, method: MethodConfig) -> PreTrainedModel:
     head = trained_head(str(folder))
     if head is None:
         raise ModelError(
-            f"{folder / 'config.json'} names no model with a head; give a folder that "
+            f"{folder / 'config.json'} does not name a model with a head; give a folder that "
             "`progsearch train` wrote"
         )
     model = load_model(str(folder), head)
@@ -198,7 +198,7 @@ def _with_adapters(folder: Path, method: MethodConfig) -> PreTrainedModel:
 
 
 def _load_as_users_do(folder: Path, method: MethodConfig, head: Head) -> PreTrainedModel:
-    """By transformers alone, if that can hold the method."""
+    """Load with transformers alone if the method is merged into the weights."""
     if not method.merges:
         return _with_adapters(folder, method)
     model: PreTrainedModel = getattr(transformers, head.auto_class).from_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Scores a saved model as its users will: by transformers alone, on the validation data."""
+"""Evaluates a saved model as users load it, with plain transformers, on the validation data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from progsearch.errors import NothingUsable
 from progsearch.models.loading import quiet_transformers
 from progsearch.tasks import Split, TaskData
 
-# Outputs are in fp32 on both sides, so a share of the largest output is far above rounding, and
-# far below what another function of the same inputs would give.
+# Relative to the largest output. Both sides compute in fp32, so this is far above rounding errors
+# and far below the difference of a model that computes another function.
 _TOLERANCE = 1e-3
 _ROWS = 32
 
@@ -27,20 +27,20 @@ def check_saved(
     *,
     device: torch.device,
 ) -> None:
-    """Compare the outputs of a saved model with those that its metrics were made from.
+    """Compare the outputs of a saved model with those from which its metrics were computed.
 
-    The texts are tokenised by the saved tokenizer, which also pads the batches; they are in the
-    order of the data, so texts of different lengths meet.
+    The saved tokenizer tokenises the texts and pads the batches. The texts stay in the order of
+    the data, so batches mix lengths.
 
     Args:
         folder: The model and its tokenizer.
         load: Loads the model.
         task: The data.
-        outputs: What the task keeps of the trained model's outputs on its validation data.
+        outputs: The trained model's outputs on the validation data, as kept by the task.
         device: Where to compute.
 
     Raises:
-        NothingUsable: They differ by more than rounding.
+        NothingUsable: The tokens differ, or outputs differ by more than rounding.
     """
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -48,23 +48,23 @@ def check_saved(
     split = task.type.encode(task.examples.validation, tokenizer, task.max_length)
     if split.fingerprint() != task.validation.fingerprint():
         raise NothingUsable(
-            f"the tokenizer that was saved in {folder} gives other tokens than the one the model "
-            "was trained with, so its metrics are not written; the model is kept, load the "
-            "tokenizer of the pre-trained model with it"
+            f"the tokenizer saved in {folder} gives other tokens than the one used in training, "
+            "so no metrics are written; the model is kept, use it with the tokenizer of the "
+            "pre-trained model"
         )
     try:
         found = _outputs(model.to(device), tokenizer, task, split)
     except torch.OutOfMemoryError:
-        # The trained model and what its optimizer keeps still lie on the GPU.
+        # The trained model and its optimizer state are still on the GPU.
         found = _outputs(model.to("cpu"), tokenizer, task, split)
     differing = _differing_rows(found, outputs, split)
     if differing:
         here, there = (task.evaluate(kept, split)[task.metric] for kept in (outputs, found))
         raise NothingUsable(
-            f"the model that was saved in {folder} gives other outputs in transformers than "
-            f"progsearch measured, on {differing} of {len(split)} validation rows ({task.metric} "
-            f"{there:.4f} instead of {here:.4f}), so its metrics are not written; the model is "
-            "kept, please report this with the name of the pre-trained model"
+            f"the model saved in {folder} gives other outputs in transformers than during "
+            f"training, on {differing} of {len(split)} validation rows ({task.metric} "
+            f"{there:.4f} instead of {here:.4f}), so no metrics are written; the model is kept, "
+            "please report this with the name of the pre-trained model"
         )
 
 
@@ -92,7 +92,7 @@ def _outputs(
 
 
 def _differing_rows(found: np.ndarray, outputs: np.ndarray, split: Split) -> int:
-    """How many rows of a split have outputs that differ by more than rounding."""
+    """The number of rows whose outputs differ by more than rounding."""
     allowed = _TOLERANCE * max(1.0, float(np.abs(outputs).max(initial=0)))
     close = np.isclose(found, outputs, rtol=0, atol=allowed, equal_nan=True)
     close = close.reshape(len(close), -1).all(axis=1)

@@ -1,4 +1,4 @@
-"""Which shortcuts a model can take on a task under a method, found once and kept."""
+"""Finds out once which shortcuts are right for a model, a task and a method."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _SENTENCES = (
 def checked_shortcuts(
     model: str, task: TaskConfig, method: MethodConfig, *, device: torch.device | None = None
 ) -> Check:
-    """Compare the shortcuts with plain passes on the task's data, or read what that came to.
+    """Compare the shortcuts with plain passes on the task's data, or read the stored result.
 
     Args:
         model: Alias, folder or hub name.
-        task: Whose training data is used.
-        method: What is inserted and trained.
-        device: Where it trains; by default the GPU, if there is one.
+        task: The task whose training data is used.
+        method: The method applied to the model.
+        device: Where to compute; by default the GPU, if there is one.
 
     Raises:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.
@@ -73,7 +73,7 @@ def checked_shortcuts(
 
 
 def selfcheck(model: str, task: TaskConfig | None) -> Check:
-    """Compare each shortcut alone with plain passes, on a task's data or on a few sentences.
+    """Compare each shortcut separately with plain passes, on a task's data or a few sentences.
 
     Raises:
         ProgsearchError: As in `checked_shortcuts`.
@@ -108,7 +108,7 @@ def _compare(
 
 
 def _read(known: Any) -> Check | None:
-    """A check as it was kept; None if it is missing or damaged."""
+    """A stored check; None if it is missing or damaged."""
     try:
         return Check(known["padding"], tuple(Finding(**finding) for finding in known["findings"]))
     except (KeyError, TypeError):

@@ -118,9 +118,9 @@ class _Adapter:
 
     @contextmanager
     def errors_of_source(self) -> Iterator[None]:
-        """While active, an error of the source ends Tune as what it is, such as a full disk.
+        """While active, an error of the source is raised unchanged, such as a full disk.
 
-        Tune would pass on its text alone, with all its lines.
+        Tune would only raise its own error with the whole traceback as text.
         """
         try:
             yield
@@ -172,7 +172,7 @@ class _Adapter:
                 self._source.ended(active.assignment, Stopped())
             elif message is not None and not isinstance(message, Progress):
                 self._source.ended(active.assignment, message)
-        # Else Tune interrupted it; the source handles that in `close`.
+        # Otherwise Tune interrupted it; the source handles that in `close`.
 
     def died(self, trial_id: str, reason: str) -> None:
         """A worker is gone; at a halt all of them are, which is not a failure."""
@@ -188,7 +188,7 @@ class _Adapter:
 
 
 class _Searcher(Searcher):  # type: ignore[misc]
-    """Asked by Tune for trials, and told how they ended."""
+    """Gives trials to Tune and is notified when they end."""
 
     def __init__(self, adapter: _Adapter) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ class _Scheduler(FIFOScheduler):  # type: ignore[misc]
 
 
 class _WorkerWatch(Callback):  # type: ignore[misc]
-    """Kills the workers at a halt, and says why a worker died otherwise.
+    """Kills the workers at a halt, and reports why other workers died.
 
     A worker would finish its epoch before it was told of a halt. Killing it loses nothing: what it
     has not reported is run again, and nothing that it writes is left half written.

@@ -1,4 +1,4 @@
-"""Whether a Ray cluster answers at an address; Ray itself waits a quarter of an hour for one."""
+"""Checks that a Ray cluster answers at an address; Ray itself would wait for 15 minutes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CLIENT_PORT = 10001
 def check_address(address: str) -> None:
     """Check that a cluster answers, if the address names a machine.
 
-    Others ("auto", "local") are found by Ray at once, or not at all.
+    For other addresses ("auto", "local") Ray itself fails at once.
 
     Raises:
-        ConfigError: Nothing listens there, or it is no Ray cluster.
+        ConfigError: Nothing listens there, or it is not a Ray cluster.
     """
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", address)
@@ -33,7 +33,7 @@ def check_address(address: str) -> None:
         with socket.create_connection(place, timeout=_SECONDS_TO_CONNECT):
             pass
     except OSError as error:
-        reason = f"{reason_of(error)}; correct the address or start one"
+        reason = f"{reason_of(error)}; correct the address or start a cluster"
         raise _refusal(address, reason) from None
     if urlsplit(address).scheme == _CLIENT:
         return
@@ -43,7 +43,7 @@ def check_address(address: str) -> None:
 
 
 def _host_and_port(address: str) -> tuple[str, int] | None:
-    """The machine that an address names; None if it names none, or is written in another way."""
+    """The host and port of an address; None if it has none or another form."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     try:
         port = parts.port
@@ -55,5 +55,5 @@ def _host_and_port(address: str) -> tuple[str, int] | None:
 
 
 def _refusal(address: str, reason: str) -> ConfigError:
-    text = f"no Ray cluster can be joined at {address}: {reason}"
+    text = f"cannot connect to a Ray cluster at {address}: {reason}"
     return ConfigError("address", [("", text)])

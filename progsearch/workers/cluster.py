@@ -1,4 +1,4 @@
-"""Starts Ray, or joins a cluster, and says how many trials fit on it."""
+"""Starts Ray or connects to a cluster, and finds out how many trials fit."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Machines:
     """The machines that run trials.
 
     Attributes:
-        parallel: How many at once.
-        gpus_per_trial: GPUs each of them has; a fraction if several share one.
+        parallel: The number of parallel trials.
+        gpus_per_trial: The number of GPUs per trial; a fraction if several share one.
     """
 
     parallel: int
@@ -40,7 +40,7 @@ class Machines:
 
 
 def starts_here(recipe: Recipe) -> bool:
-    """Whether `machines` is going to start a Ray of its own on this machine."""
+    """Whether `machines` will start Ray on this machine."""
     return recipe.address is None and not ray.is_initialized()
 
 
@@ -48,11 +48,11 @@ def starts_here(recipe: Recipe) -> bool:
 def machines(recipe: Recipe) -> Iterator[Machines]:
     """While active, Ray runs.
 
-    A Ray that this process is connected to already is used as it is and left running.
+    If this process is already connected to Ray, that connection is used and stays open.
 
     Raises:
-        ConfigError: There is no cluster at the recipe's address, no such GPU, or a trial is to
-            have several GPUs.
+        ConfigError: There is no cluster at the recipe's address, there are too few GPUs, or a
+            trial asks for several GPUs.
     """
     if recipe.gpus_per_trial is not None and recipe.gpus_per_trial > 1:
         reason = f"a trial is trained on one GPU; give at most 1, got {recipe.gpus_per_trial:g}"
@@ -78,9 +78,10 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
 
 
 def with_memory_for(found: Machines, recipe: Recipe, problem: Problem) -> Machines:
-    """The same machines with no more runs at once than this machine's memory holds.
+    """The same machines with no more parallel runs than fit into this machine's memory.
 
-    A number that the user gave is kept, and a GPU has a memory of its own.
+    A number given by the user is kept. Runs on GPUs are not limited, since GPUs have their own
+    memory.
     """
     if recipe.parallel is not None or found.gpus_per_trial:
         return found

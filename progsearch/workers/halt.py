@@ -16,16 +16,16 @@ from ray.tune import Stopper
 
 from progsearch.study.view import Ending
 
-# What a user, a closed terminal and a batch system (before its time limit) send.
+# Sent by a closed terminal and by batch systems before the time limit, to the process group.
 _TO_GROUPS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *_TO_GROUPS)
 
 
 class Halt(Stopper):  # type: ignore[misc]
-    """Says whether the work must end.
+    """Decides whether the work must end.
 
     Args:
-        seconds: Until its time is up; None if the time is not limited.
+        seconds: The time limit; None if there is no limit.
 
     Attributes:
         workers_gone: Whether no worker is left, so that Tune need not wait for any.
@@ -54,7 +54,7 @@ class Halt(Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        """Whether Tune is to end.
+        """Whether Tune must end.
 
         It waits ten seconds for each busy worker, so the workers must be gone before.
         """
@@ -62,9 +62,9 @@ class Halt(Stopper):  # type: ignore[misc]
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """While active, the first Ctrl-C (or SIGTERM) ends the work, a second one this process.
+        """While active, the first Ctrl-C (or SIGTERM) ends the work, the second this process.
 
-        So do the signals by which terminals and batch systems announce an end.
+        The same holds for the signals by which terminals and batch systems announce the end.
         """
 
         def handle(number: int, frame: Any) -> None:
@@ -89,10 +89,10 @@ def signals_as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def signals_kept_from_children() -> Iterator[None]:
-    """While active, processes that start never get the signals that a whole group gets.
+    """While active, newly started processes block the signals sent to the whole group.
 
-    A terminal that closes and a batch system tell every process of a search. Ray's daemons would
-    die of it before the search can end. This process still gets the signals.
+    A closed terminal and a batch system signal every process of a search. Ray's daemons would be
+    killed before the search can end. This process still gets the signals.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_GROUPS)
     try:
@@ -104,11 +104,11 @@ def signals_kept_from_children() -> Iterator[None]:
 @contextmanager
 def _handled_by(handle: Callable[[int, Any], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may have handlers
+        yield  # only the main thread may set handlers
         return
     before = {}
     for kind in _SIGNALS:
-        # `nohup` has it ignored.
+        # Under `nohup`, SIGHUP is ignored and must stay so.
         if kind != signal.SIGHUP or signal.getsignal(kind) != signal.SIG_IGN:
             before[kind] = signal.signal(kind, handle)
     try:
@@ -122,8 +122,8 @@ class GpuClock:
     """Counts the time that trials hold GPUs.
 
     Args:
-        hours: How many GPU hours there are.
-        per_trial: GPUs of a trial; a fraction if several share one.
+        hours: The limit in GPU hours.
+        per_trial: The GPUs of a trial; a fraction if several share one.
     """
 
     def __init__(self, hours: float, per_trial: float) -> None:
@@ -137,7 +137,7 @@ class GpuClock:
         self._since[trial_id] = time.monotonic()
 
     def stop(self, trial_id: str) -> None:
-        """A trial gave them back."""
+        """A trial returned its GPUs."""
         self._spent += self._per_trial * (time.monotonic() - self._since.pop(trial_id))
 
     @property

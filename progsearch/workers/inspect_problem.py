@@ -23,9 +23,9 @@ from progsearch.strategy.problem import Problem
 def inspect_problem(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
 ) -> Problem | ProgsearchError:
-    """What a search must know; a mistake is returned, since Ray would change its class.
+    """Inspect model and task; errors are returned, because Ray would change their class.
 
-    What takes long (tokenising, scoring blocks) is kept on disk for the trials.
+    Slow results (tokenised data, block scores) are stored on disk for the trials.
     """
     with collector_paused():
         import torch
@@ -41,15 +41,15 @@ def inspect_problem(
         from progsearch.training import describe
         from progsearch.training.shortcut_check import checked_shortcuts
 
-        # All of this stays, and the process is here for nothing else.
+        # The imports stay, and the process has no other purpose.
         gc.freeze()
     torch.set_num_threads(1)
     with _remarks() as remarks:
         try:
             data = load_task_for(recipe.model, recipe.task)
             tokenizer = load_tokenizer(recipe.model)
-            # First of all, and before costs and scores, which may be kept from an earlier time:
-            # a model that is not the one of its files or gives other numbers is not scored.
+            # Check first: costs and scores may be stored already, but a model that does not match
+            # its files or gives wrong numbers must not be scored.
             inspect_weights(recipe.model, data.head, pad_token_id=tokenizer.pad_token_id)
             checks = [checked_shortcuts(recipe.model, recipe.task, m) for m in methods]
             notes = {name: note for check in checks for name, note in check.notes.items()}
@@ -86,7 +86,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def _remarks() -> Iterator[list[tuple[int, str]]]:
-    """What is logged of the data and of weights that do not fit, for the user, with its level."""
+    """Collects log records on the data and on weights that do not fit, with their levels."""
     remarks: list[tuple[int, str]] = []
     handlers = [
         (logging.getLogger("progsearch.tasks"), _Collector(logging.INFO, remarks)),

@@ -27,26 +27,26 @@ _Question = tuple[Recipe, Sequence[MethodConfig], Sequence[str]]
 def inspection(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
 ) -> Iterator[Callable[[Machines], Problem]]:
-    """Find out what a search must know of the recipe's model and task.
+    """Collect what a search needs to know about the recipe's model and task.
 
-    If Ray is yet to be started on this machine, a separate process begins at once, while Ray
-    starts. On a cluster a Ray worker does it, which has the hardware that this machine may lack.
+    If Ray still has to start on this machine, a separate process does this while Ray starts. On
+    a cluster a Ray worker does it, because this machine may lack the hardware.
 
     Args:
-        recipe: What is searched.
-        methods: Those that trials may use.
+        recipe: The recipe of the search.
+        methods: The methods that trials may use.
         metrics: The contribution metrics that trials may need.
 
     Yields:
-        Waits for the answer, once Ray is there. It raises a `ProgsearchError` if the model, the
-        task, a method or a metric cannot be used.
+        A function that waits for the result after Ray has started. It raises a
+        `ProgsearchError` if the model, the task, a method or a metric cannot be used.
     """
     question = (recipe, methods, metrics)
     if not starts_here(recipe):
         yield partial(_ask_ray, question)
         return
     environment = os.environ | WORKER_ENVIRONMENT
-    # It finds the packages that this process finds.
+    # So that it finds the same packages as this process.
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     if recipe.gpus_per_trial == 0:
         environment["CUDA_VISIBLE_DEVICES"] = ""

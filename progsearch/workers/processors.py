@@ -1,7 +1,7 @@
-"""How many processors and how much memory this process may use, and how many workers that makes.
+"""The processors and the memory that this process may use, and how many workers fit into them.
 
-The machine may have more: `taskset` and batch systems allow some of its processors, containers a
-share of their time.
+The machine may have more: `taskset` and batch systems allow only some processors, containers only
+a share of their time.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from pathlib import Path
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 _MEMORY = Path("/proc/meminfo")
-# Python with torch, transformers and a task.
+# A Python process with torch, transformers and a task.
 _PROCESS_BYTES = 500 * 2**20
-# In fp32: the weights, their gradients, the two moments of Adam, and the pristine weights.
+# In fp32: weights, gradients, the two moments of Adam and a copy of the initial weights.
 _BYTES_PER_PARAMETER = 20
 
 
 def allowed_processors() -> int:
-    """Processors that this process may use: its affinity and its share of their time."""
+    """The number of processors for this process: the minimum of affinity and time quota."""
     processors = len(os.sched_getaffinity(0))
     return max(1, min(processors, int(min(_quotas(), default=processors))))
 
 
 def allowed_memory() -> int | None:
-    """Bytes that are free for this process: of the machine and of its control group.
+    """Free memory for this process in bytes: the minimum of machine and control groups.
 
-    None if the system does not say.
+    None if the system does not report it.
     """
     return min([*_free_on_machine(), *_free_in_groups()], default=None)
 
 
 def use_allowed_threads() -> None:
-    """Have torch compute with no more threads than there are processors for this process."""
+    """Limit the threads of torch to the number of processors for this process."""
     import torch
 
     torch.set_num_threads(min(torch.get_num_threads(), allowed_processors()))
 
 
 def workers_that_fit(wanted: int, parameters: int = 0) -> int:
-    """How many of ``wanted`` workers memory holds; at least one.
+    """The number of workers that fit into memory, at least one and at most ``wanted``.
 
     Args:
-        wanted: As many as there are processors for.
-        parameters: Of all models that each has in memory; 0 if that is not known yet.
+        wanted: The number of workers that the processors allow.
+        parameters: The number of parameters of all models of a worker; 0 if not known yet.
     """
     free = allowed_memory()
     if free is None:
@@ -55,7 +55,7 @@ def workers_that_fit(wanted: int, parameters: int = 0) -> int:
 
 
 def _quotas() -> Iterator[float]:
-    """The limits of processor time of the control groups that this process is in."""
+    """The processor time limits of the control groups of this process."""
     for folder in _groups(""):
         quota, _, period = _read(folder / "cpu.max").partition(" ")
         if quota.isdigit() and period.isdigit():
@@ -82,24 +82,24 @@ def _free_in_groups() -> Iterator[int]:
         for folder in _groups(controller):
             limit, used = _read(folder / limit_name), _read(folder / used_name)
             if limit.isdigit() and used.isdigit():
-                # What is kept of files is given back when memory is short.
+                # The system frees cached files when memory is short.
                 lines = (line.split() for line in _read(folder / "memory.stat").splitlines())
                 cached = next((int(line[1]) for line in lines if line[0] == cached_name), 0)
                 yield max(0, int(limit) - int(used) + cached)
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """Folders of the control groups of this process, from its own to the outermost.
+    """The folders of the control groups of this process, from its own to the outermost.
 
     Args:
-        controller: Of version 1; empty for version 2.
+        controller: The controller of version 1; empty for version 2.
     """
     for line in _read(_OWN_GROUP).splitlines():
         _, names, path = line.split(":", 2)
         if controller in names.split(","):
             root = _GROUPS / controller
             own = root / path.lstrip("/")
-            # In a container the path is that of the host, and only the outermost folder is there.
+            # In a container the path is the host's, and only the outermost folder exists.
             yield from (folder for folder in (own, *own.parents) if folder.is_relative_to(root))
 
 

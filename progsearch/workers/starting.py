@@ -1,4 +1,4 @@
-"""Starts a Ray of this machine, or joins a cluster."""
+"""Starts Ray on this machine, or connects to a cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from progsearch.workers.address import check_address
 from progsearch.workers.halt import signals_kept_from_children
 from progsearch.workers.processors import allowed_processors, workers_that_fit
 
-# Relative paths of the user's files begin there.
+# Relative paths of the user's files start in the current folder.
 STAY_IN_FOLDER = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
 WORKER_ENVIRONMENT = STAY_IN_FOLDER | {
     "OMP_NUM_THREADS": "1",
@@ -36,7 +36,7 @@ WORKER_ENVIRONMENT = STAY_IN_FOLDER | {
 _OBJECT_STORE_BYTES = 128 * 2**20
 _START_TRIES = 3
 # Ray's sockets have paths such as FOLDER/ray/session_DATE_TIME_PROCESS/sockets/plasma_store, and
-# the system takes no more than 107 bytes.
+# the system limits them to 107 bytes.
 _LONGEST_FOLDER = 107 - len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store")
 _SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 _TOKEN_SETTINGS = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -59,11 +59,11 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def start_ray(recipe: Recipe) -> None:
-    """Start Ray here, or join the cluster at the recipe's address.
+    """Start Ray here, or connect to the cluster at the recipe's address.
 
     Raises:
         ConfigError: There is no cluster at the address.
-        StudyError: Ray does not start; the message says Ray's reason.
+        StudyError: Ray does not start; the message gives Ray's reason.
     """
     if recipe.address is None:
         _start_here(recipe)
@@ -74,7 +74,7 @@ def start_ray(recipe: Recipe) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             "address",
-            [("", f"no Ray cluster can be joined at {recipe.address}: {_first_line(error)}")],
+            [("", f"cannot connect to a Ray cluster at {recipe.address}: {_first_line(error)}")],
         ) from error
 
 
@@ -84,8 +84,8 @@ def _start_here(recipe: Recipe) -> None:
         variables |= processes_started_ahead("progsearch.workers.preload")
     for tries_left in reversed(range(_START_TRIES)):
         try:
-            # Ray's processes inherit it. A runtime_env would make it start others than those
-            # that it prestarts.
+            # Ray's processes inherit it. With a runtime_env, Ray would not use the processes that
+            # it starts ahead.
             with environment(variables), signals_kept_from_children():
                 _init(
                     address="local",
@@ -99,21 +99,21 @@ def _start_here(recipe: Recipe) -> None:
             if isinstance(error, OSError) and is_of_a_place(error):
                 reason = f"{error.filename or 'a folder'} cannot be used: {reason_of(error)}"
                 raise StudyError(f"Ray cannot start on this machine: {reason}") from error
-            # Ray gives its own processes 30 s, too little on a busy machine, and then raises
-            # a bare Exception.
+            # Ray waits 30 s for its own processes, too little on a busy machine, and then raises
+            # a plain Exception.
             if not tries_left:
                 raise StudyError(
                     f"Ray did not start in {_START_TRIES} tries: {_first_line(error)}; if the "
-                    "machine is busy, free memory and processors, else see Ray's logs in "
+                    "machine is busy, free memory and processors; otherwise see Ray's logs in "
                     f"{_logs(variables)}"
                 ) from error
 
 
 def _short_folder() -> dict[str, str]:
-    """Where Ray keeps its files, if it cannot do so where it would.
+    """Choose the folder for Ray's files: the usual one, or another if that cannot be used.
 
     Raises:
-        StudyError: There is no such place.
+        StudyError: There is no usable folder.
     """
     usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     reasons = []
@@ -129,15 +129,15 @@ def _short_folder() -> dict[str, str]:
             _log.warning("Ray keeps its files in %s: %s", folder, reasons[0])
         return {"RAY_TMPDIR": folder}
     raise StudyError(
-        f"Ray has no place for its files: {reasons[0]}; name a short, writable one in RAY_TMPDIR"
+        f"Ray has no folder for its files: {reasons[0]}; set RAY_TMPDIR to a short, writable one"
     )
 
 
 @functools.cache
 def _token() -> dict[str, str]:
-    """Ray's password of this process, if Ray cannot keep one in the user's home.
+    """A Ray token for this process, if Ray cannot store one in the user's home.
 
-    In containers with any user's number, the home is often a folder of root.
+    In containers that run with an arbitrary user id, the home often belongs to root.
     """
     home = expanded("~/.ray")
     if any(name in os.environ for name in _TOKEN_SETTINGS) or exists(home / "auth_token"):
@@ -158,7 +158,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _has_gpus() -> bool:
-    """Whether this machine has a GPU that Ray would count; without loading torch."""
+    """Whether this machine has a GPU that Ray would count; does not import torch."""
     return any(exists(device) for device in ("/dev/nvidiactl", "/dev/kfd"))
 
 

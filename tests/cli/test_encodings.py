@@ -1,4 +1,4 @@
-"""What is printed, where the terminal or the pipe takes fewer characters."""
+"""Output to terminals and pipes with limited encodings."""
 
 import os
 import subprocess

@@ -93,7 +93,7 @@ def test_weights_of_another_model(progsearch, model, tmp_path, command):
     }
     outcome = progsearch(command, *arguments[command])
     assert outcome.code == 2
-    # What is said of the data comes before.
+    # Messages on the data come before.
     (error,) = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
     assert "do not fit a BertForSequenceClassification" in error
     assert outcome.stderr.endswith(f"{error}\n")

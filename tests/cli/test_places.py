@@ -1,4 +1,4 @@
-"""Places that cannot be written or read: a sentence before any work, and exit code 2."""
+"""Paths that cannot be read or written give a clear message before any work, and exit code 2."""
 
 import errno
 import os
@@ -136,7 +136,7 @@ def test_an_error_of_the_disk_in_any_line(monkeypatch, capsys, number, file, cod
 def test_a_cache_that_cannot_be_made_is_said_before_ray_starts(refused, monkeypatch):
     monkeypatch.setenv("PROGSEARCH_CACHE", "/proc/cache")
     message = refused("run", "--task", "bbc-headlines")
-    assert message.startswith("Error: PROGSEARCH_CACHE: the cache folder /proc/cache/")
+    assert message.startswith("Error: PROGSEARCH_CACHE: cache folder /proc/cache/")
     monkeypatch.delenv("PROGSEARCH_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "/proc")

@@ -16,7 +16,7 @@ def test_every_option_of_a_recipe_is_one_of_run():
 
 def test_every_field_of_a_recipe_has_an_option():
     given = {option.place[0] for option in recipe_options()}
-    # What was understood is written by a search.
+    # `understood` is written by a search.
     assert given == set(Recipe.model_fields) - {"understood"}
 
 

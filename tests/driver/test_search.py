@@ -55,7 +55,7 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     assert full.peak_memory > 10**7
     assert head_only.values[1] < named["last-quarter"].values[1] < full.values[1]
 
-    # Nobody watched, and it is kept all the same.
+    # It is stored even without a view.
     kept = yaml.safe_load((folder.path / "study.yaml").read_text())["understood"]
     assert (kept["type"], kept["texts"], kept["label"]) == ("classification", ["text"], "label")
     assert {name: split["rows"] for name, split in kept["splits"].items()} == {

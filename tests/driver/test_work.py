@@ -1,4 +1,4 @@
-"""How the work ends when the machine fails."""
+"""The work ends with a clear message when the machine fails."""
 
 import errno
 import os
@@ -41,7 +41,7 @@ def run(tmp_path, monkeypatch):
 def test_a_full_disk_is_said_with_the_way_on(run):
     with pytest.raises(MachineFailed) as error:
         run(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    assert "No space left on device; what is done is saved" in str(error.value)
+    assert "No space left on device; finished work is saved" in str(error.value)
     assert "`progsearch resume fake --studies-dir " in str(error.value)
     assert error.value.exit_code == 3
 

@@ -1,4 +1,4 @@
-"""A cache folder without room, or that cannot be made: nothing is kept, and nothing is lost."""
+"""A cache folder that is full or cannot be created: nothing is stored, and nothing is lost."""
 
 import pytest
 import torch
@@ -38,5 +38,5 @@ def test_a_full_disk_changes_nothing(tmp_path, small_disk, monkeypatch, caplog):
 def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ConfigError, match="cache folder .*reuse cannot be made .*name another"):
+    with pytest.raises(ConfigError, match="cache folder .*reuse cannot be created .*name another"):
         cache_dir("reuse")

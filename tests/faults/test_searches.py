@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 class Search:
-    """A search in a process group of its own."""
+    """A search in a separate process group."""
 
     def __init__(self, recipe, studies_dir, **variables):
         self.words = []
@@ -41,7 +41,7 @@ class Search:
         )
 
     def wait_for(self, *words):
-        """Read what it says up to the line that begins with ``words``."""
+        """Read its output up to the line that begins with ``words``."""
         for line in self.process.stdout:
             self.words.append(json.loads(line))
             if self.words[-1][: len(words)] == list(words):

@@ -27,7 +27,7 @@ from progsearch.internals.ray import (
     signals_left_alone,
 )
 
-# As Ray 2.60 says it.
+# The message of Ray 2.60.
 KILLED = (
     "1 worker(s) were killed due to the node running low on memory. Memory on the node "
     "(IP: 192.0.2.2, ID: b7) was 3.62GB used / 23.54GB limit (0.153767)\nOOM kill reason: ..."

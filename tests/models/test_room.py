@@ -1,4 +1,4 @@
-"""What fits into a model, measured; a model is run where it says it can be, and fails beyond."""
+"""Measured input limits: models run up to their limits and fail beyond them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from progsearch.models.head import Head
 from progsearch.models.room import Room, measure_room, room_of
 from tests.support.tiny import TINY, save_tiny, tiny_model
 
-# Of 64 rows of positions; RoBERTa's and MPNet's begin after the padding token, which is 0 and 1.
+# Tables have 64 positions; RoBERTa's and MPNet's start after the padding token, 0 and 1.
 POSITIONS = {
     **dict.fromkeys(("bert", "distilbert", "electra", "gpt2", "opt"), 64),
     "roberta": 63,
@@ -45,7 +45,7 @@ def test_positions_are_those_that_a_model_can_read(architecture):
 @pytest.mark.parametrize("padding", [0, 1, 5])
 def test_the_padding_token_is_no_place(padding):
     model = tiny_model("roberta", pad_token_id=padding)
-    # That of the tokenizer, as `load_model` sets it.
+    # The tokenizer's padding token, as set by `load_model`.
     model.config.pad_token_id = 3
     room = measure_room(model)
     assert room.positions == 64 - padding - 1
@@ -53,8 +53,8 @@ def test_the_padding_token_is_no_place(padding):
     assert not runs(model, room.positions + 1)
 
 
-# Relative positions beside a table of absolute ones, tables that are no `nn.Embedding`, and
-# experts that are chosen by an index.
+# Relative positions with a table of absolute ones, tables that are not `nn.Embedding`, and
+# experts selected by an index.
 @pytest.mark.parametrize(
     ("kind", "positions"),
     [

@@ -1,4 +1,4 @@
-"""A model whose body is not that of its files is refused or said; a head may be new."""
+"""A model whose body does not match its files is refused or reported; a head may be new."""
 
 import json
 import logging
@@ -54,7 +54,7 @@ def refusal(folder):
 
 
 def remark(folder, caplog):
-    """What the user is told of the weights, and what only the log holds."""
+    """The warnings on the weights for the user, and the messages only in the log."""
     caplog.set_level(logging.INFO, "progsearch.models")
     caplog.clear()
     inspect_weights(str(folder), Head(2))
@@ -128,7 +128,7 @@ def test_some_weights_are_missing(folder, caplog):
 def test_some_weights_have_no_place(folder, caplog):
     configure(folder, num_hidden_layers=2)
     ((said,), _) = remark(folder, caplog)
-    assert "16 of the weights in the files have no place in it and are left out (bert." in said
+    assert "16 of the weights in the files do not belong to it and are left out (bert." in said
 
 
 def test_adapters_of_other_libraries_have_no_place(folder, caplog):
@@ -136,7 +136,7 @@ def test_adapters_of_other_libraries_have_no_place(folder, caplog):
     adapter = {"bert.encoder.layer.0.output.dense.adapter.down.weight": torch.ones(2)}
     save_file(load_file(file) | adapter, file, metadata={"format": "pt"})
     ((said,), _) = remark(folder, caplog)
-    assert "1 of the weights in the files have no place" in said and "adapter.down.weight" in said
+    assert "1 of the weights in the files do not belong" in said and "adapter.down.weight" in said
 
 
 def test_it_is_said_again_without_loading_again(folder, caplog, monkeypatch):

@@ -67,7 +67,7 @@ def test_the_page_tells_what_was_understood_of_the_data():
         doubts=("the <order> is an assumption",),
     )
     report = study_report(fake.study)
-    assert "What was understood" not in page(report)
+    assert "Summary of the data" not in page(report)
     keep_recipe(fake.study, fake.recipe.model_copy(update={"understood": understood}))
     report = study_report(fake.study)
     own = without_plotly(page(report))

@@ -1,4 +1,4 @@
-"""Tiny decoders without a padding token, and texts that hold their end-of-sequence token."""
+"""Tiny decoders without a padding token, and texts with their end-of-sequence token."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ VOCABULARY = [END, "<unk>", *WORDS]
 
 
 def tokenizer(**settings):
-    """It knows single words and has no token for padding."""
+    """A word-level tokenizer without a padding token."""
     model = tokenizers.models.WordLevel(
         {word: i for i, word in enumerate(VOCABULARY)}, unk_token="<unk>"
     )
@@ -35,7 +35,7 @@ def save_with_end(folder: Path, architecture: str) -> str:
 
 
 def write_task(folder: Path, *, share: float = 0.5) -> TaskConfig:
-    """Texts of which a share ends in the end-of-sequence token, some with one inside, too."""
+    """Texts of which a share ends with the end-of-sequence token; some also have one inside."""
     generator = torch.Generator().manual_seed(0)
 
     def number(most):

@@ -130,7 +130,7 @@ def save_tiny(
 def name_classes(
     model: PreTrainedModel, names: Sequence[str], order: Sequence[int] | None = None
 ) -> None:
-    """Name the classes of a BERT, whose outputs take another order first if one is given."""
+    """Name the classes of a BERT and reorder its outputs if an order is given."""
     with torch.no_grad():
         for parameter in model.classifier.parameters():
             parameter.copy_(parameter[list(order or range(len(names)))].clone())

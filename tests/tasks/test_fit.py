@@ -1,4 +1,4 @@
-"""Data that does not fit the model is cut with a note, or refused with both sizes."""
+"""Data that does not fit the model is cut with a warning, or refused with both sizes."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ PAIRS = [("good film", "bad cast", "good"), ("bad", "plot", "bad")] * 4
 
 
 def long(length):
-    """Rows whose longest has so many tokens, [CLS] and [SEP] among them."""
+    """Rows whose longest has n tokens, including [CLS] and [SEP]."""
     return [*SHORT, (" ".join(["good"] * (length - 2)), "good")]
 
 
 def model_of(folder, architecture="bert", tokenizer=None, words=WORDS, **overrides):
     save_tiny(folder, words, architecture, **overrides)
-    # Without a head, as pre-trained models come: a trained one would be remarked on.
+    # Without a head, like pre-trained models: a trained head would cause a remark.
     whole = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
     whole.base_model.save_pretrained(folder)
     if tokenizer is not None:
@@ -57,7 +57,7 @@ def model_of(folder, architecture="bert", tokenizer=None, words=WORDS, **overrid
 
 
 def trains(ref, task):
-    """The model passes every row, in batches, forward and backward."""
+    """Run all rows through the model in batches, forward and backward."""
     model = load_model(ref, Head(2), pad_token_id=0)
     for split in task.splits():
         model(**split.batch(np.arange(len(split)))).loss.backward()
@@ -79,8 +79,8 @@ def test_what_is_longer_than_the_model_reads_is_cut_in_every_split(
     task = load_task_for(model, write(**rows))
     assert max(int(split.lengths.max()) for split in task.splits()) == positions
     assert caplog.messages == [
-        f"the longest example has 100 tokens and the model {positions} positions: examples are "
-        f"cut to {positions} tokens"
+        f"the longest example has 100 tokens and the model has {positions} positions: examples "
+        f"are cut to {positions} tokens"
     ]
     trains(model, task)
 
@@ -109,7 +109,7 @@ def test_positions_without_a_table_are_no_limit_and_it_is_said(
     task = load_task_for(model, write(train=long(100), validation=SHORT))
     assert int(task.train.lengths.max()) == 100
     assert caplog.messages == [
-        "the longest example has 100 tokens; the model takes them, but was made for 64 "
+        "the longest example has 100 tokens; the model accepts them, but was made for 64 "
         "(max_position_embeddings)"
     ]
     trains(model, task)
@@ -131,7 +131,7 @@ def test_a_vocabulary_larger_than_the_table(tmp_path, write):
     rows = [(f"{words[0]} {words[-1]}", "a"), (words[1], "b")] * 4
     with pytest.raises(TaskError, match=r"ids up to 74 \('w69'\) and the model has 64 token emb"):
         load_task_for(model, write(train=rows, validation=rows))
-    # It does no harm where the data does not use it.
+    # It does no harm if the data does not use it.
     rows = [(words[0], "a"), (words[1], "b")] * 4
     trains(model, load_task_for(model, write(train=rows, validation=rows)))
 
@@ -167,7 +167,7 @@ def test_token_types_that_the_model_does_not_have_are_left_out(
     model = model_of(tmp_path / "model", architecture, **overrides)
     task = load_task_for(model, write("one,two,label", train=PAIRS, validation=PAIRS))
     assert all("token_type_ids" not in split.batch([0]) for split in task.splits())
-    said = ["the tokenizer gives 2 token types and the model has 1: they are left out"]
+    said = ["the tokenizer gives 2 token types and the model has 1: token types are left out"]
     assert caplog.messages == (said if noted else [])
     trains(model, task)
 
@@ -190,7 +190,7 @@ def test_token_types_that_the_model_has_are_given(
 
 
 def rows_with_unknown(share):
-    """Rows of ten words, of which so many in a hundred are unknown."""
+    """Rows of ten words, with the given percentage of unknown words."""
     words = ["zzz"] * share + ["good"] * (100 - share)
     rows = [" ".join(words[i::10]) for i in range(10)]
     return [(text, "ab"[i % 2]) for i, text in enumerate(rows)]

@@ -131,7 +131,7 @@ def test_the_fingerprint_follows_which_example_a_row_belongs_to():
 
 
 def test_several_targets_of_a_row_are_none_of_its_tokens():
-    # As many targets as tokens: by their shape alone they would be taken for the tokens'.
+    # As many targets as tokens: their shape looks like that of per-token targets.
     targets = {"labels": np.array([[1.0, 0.0, -100.0], [0.0, 1.0, 1.0]], dtype=np.float32)}
     split = Split(np.arange(6), np.array([3, 3]), targets)
     assert batch_units(split.batch([0, 1])) == 2

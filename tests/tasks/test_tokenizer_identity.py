@@ -35,7 +35,7 @@ WORDS = [
     "first",
     "second",
 ]
-# Those of transformers' classes that a file need not hold; each is tried with all `SIMPLE`.
+# Options of transformers' classes that need not be saved; each is tried with all `SIMPLE`.
 OPTIONS = [
     "add_bos_token",
     "add_eos_token",
@@ -50,7 +50,7 @@ OPTIONS = [
     "truncation_side",
 ]
 SIMPLE = [True, False, 7, "left", "right", "[MASK]", ["input_ids"]]
-# Other texts than the probe's.
+# Texts that differ from the probe's.
 TEXTS = [
     ("good film",),
     ("Good CAFÉ café",),
@@ -85,7 +85,7 @@ def byt5(folder):
 
 
 def plain(folder):
-    """Of no model's class: all that it does is in `STATE`."""
+    """A tokenizer of no model class: `STATE` defines all that it does."""
     bert(folder)
     tokenizer = BertTokenizerFast.from_pretrained(folder)
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
@@ -114,7 +114,7 @@ def changes(data, path=()):
     if isinstance(data, (dict, list)) and path:
         yield path, None
         yield path, type(data)()
-    # Of long lists and vocabularies the ends.
+    # Only the ends of long lists and vocabularies.
     places = list(data) if isinstance(data, dict) else list(range(len(data)))
     for key in places if len(places) < 24 else [places[0], places[5], places[-1]]:
         if isinstance(data[key], (dict, list)) and data[key]:
@@ -155,7 +155,7 @@ def loaded(folder):
             short = {"truncation": True, "max_length": min(6, tokenizer.model_max_length)}
             given.append(dict(tokenizer(*texts, **short)))
             given.append(dict(tokenizer(*texts, padding="max_length", max_length=40)))
-    # A damaged file ends in any error.
+    # A damaged file may raise any error.
     except BaseException:
         return None
     return tokenizer, given

@@ -1,4 +1,4 @@
-"""A task and the head that a model's files hold."""
+"""A task and the trained head in a model's files."""
 
 import logging
 
@@ -16,7 +16,7 @@ from tests.e2e.toy_task_type import TokensModulo3
 
 
 def task_of(*names, answers=(0, 1, 1, 0), kind="classification"):
-    """A task with these classes; without names, one of numbers."""
+    """A task with these classes; without names, a regression task."""
     found = np.array(answers) if names else np.array(answers, "f4")
     examples = Examples(([f"text {answer}" for answer in answers],), found)
     head = Head(len(names) or 1, names)
@@ -78,7 +78,7 @@ def test_an_order_that_no_name_tells_is_kept_and_said_to_be_an_assumption(names,
     assert fit_to_head(task, trained(*of_head)) is task
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "in this order, is an assumption" in record.getMessage()
+    assert "are assumed to be the classes" in record.getMessage()
     assert ", ".join(of_head) in record.getMessage()
 
 

@@ -1,4 +1,4 @@
-"""What was understood of a task's data, and what makes its metric blind."""
+"""The summary of a task's data, and warnings about its metric."""
 
 import logging
 
@@ -76,7 +76,7 @@ def test_the_share_of_unknown_tokens_leaves_special_ones_out(understood, tokeniz
 
 
 def test_the_share_of_tokens_that_were_cut_off(understood):
-    # Two tokens of each row are special: of the long rows 8 stay and 4 are lost.
+    # Two tokens of each row are special: long rows keep 8 tokens and lose 4.
     long = " ".join(["good"] * 10)
     found = understood([(long, "pos"), ("bad", "neg")] * 4, TWO * 2, max_length=8)
     assert found.splits["train"].cut == pytest.approx(4 / (12 + 3))

@@ -1,4 +1,4 @@
-"""The keys of stored work cover all that decides it: changed in each field, configs share nothing.
+"""Keys of stored work cover all it depends on: configs that differ in a field share nothing.
 
 The fields are those of the config's classes. One that is new fails here until its key changes with
 it, or until it is left out below with the reason.
@@ -39,7 +39,7 @@ from tests.support.tiny import save_tiny
 
 WORDS = ("good", "bad", "film", "plot")
 
-# What does not decide the steps of a run.
+# Fields that do not affect the steps of a run.
 RUN_LEFT_OUT = {
     "progsearch_version": "counters in version.py say when numbers change",
     "contribution": "the stages say which blocks were chosen; see the scores below",
@@ -50,14 +50,14 @@ RUN_LEFT_OUT = {
     "task": "changed in each of its own fields",
     "stages": "changed in each of their own fields",
 }
-# Of files: the data decides, wherever it lies and whatever it is called.
+# For files only the content matters, not the path.
 TASK_LEFT_OUT = {
     "name": "what files are called; for a task of GLUE see below",
     "data_dir": "refused for files; see below",
 }
 
 
-# Of a recipe: what decides which runs there are, and not what a run of a config gives.
+# Recipe fields that decide which configs are run, but not the result of a run.
 RECIPE_LEFT_OUT = {
     "understood": "says what the data holds, for people",
     **dict.fromkeys(("study", "storage", "address"), "where it is kept and run"),
@@ -150,7 +150,7 @@ def key_of(config):
 
 
 def all_differ(keys, base):
-    """Of these keys by name all are different from ``base``."""
+    """Assert that all these keys differ from ``base``."""
     assert {name for name, key in keys.items() if key == base} == set()
 
 
@@ -300,7 +300,7 @@ def test_prefix_states_follow_what_decides_the_weights_before_the_first_step(con
     threads = lineage_of(config).origin(0)
     torch.set_num_threads(1)
     assert threads != lineage_of(config).origin(0)
-    # No other field does: every method begins where the pre-trained model is.
+    # No other field does: every method starts from the pre-trained model.
     for name, training in with_each_field_changed(
         config.training, left_out={"precision": "above"}
     ).items():
@@ -362,7 +362,7 @@ def other_settings():
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """How many entries of a kind a call adds to the cache."""
+    """The number of entries of a kind that a call adds to the cache."""
     monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
 
     def count(kind, call):

@@ -257,7 +257,7 @@ def test_nothing_is_said_of_a_saved_model(files, tmp_path, caplog, method):
 
 
 def written(folder, labels):
-    """A task of a word a label, as many as there are ``labels``."""
+    """A task with one word per label."""
     rows = [
         f"{'good' if i % 2 else 'bad'} w{i % len(labels)},{labels[i % len(labels)]}"
         for i in range(4 * len(labels))
@@ -271,7 +271,7 @@ def written(folder, labels):
     ("labels", "names", "problem"),
     [
         (["no", "yes"], ["no", "yes"], "single_label_classification"),
-        # What transformers would call them: it leaves such names out of the file.
+        # The default names of transformers, which it does not save.
         (["LABEL_0", "LABEL_1"], ["LABEL_0", "LABEL_1"], "single_label_classification"),
         ([f"c{i:02}" for i in range(12)], [f"c{i:02}" for i in range(12)], None),
         ([0.25, 1.5, 3.0], ["LABEL_0"], "regression"),
@@ -295,13 +295,13 @@ def test_a_folder_without_a_head_is_not_loaded_as_a_trained_model(files, tmp_pat
     with TrainingRun.from_config(config_of(files, epochs=1)) as run:
         save_run(run, tmp_path / "out")
     run.model.bert.save_pretrained(tmp_path / "out")
-    with pytest.raises(ModelError, match="names no model with a head"):
+    with pytest.raises(ModelError, match="does not name a model with a head"):
         load_trained(tmp_path / "out")
 
 
 @pytest.mark.parametrize("names", [("pos", "neg"), ("Neg", "POS")])
 def test_a_trained_head_scores_untrained_as_in_transformers(tmp_path, names):
-    """Its classes stand in its own order, whatever the order of ours."""
+    """Its classes keep their own order, whatever the order of the task's classes."""
     task = written(tmp_path, ["neg", "pos"])
     model = save_tiny(tmp_path / "model")
     run = TrainingRun.from_config(config_of((str(model), task), Schedule.full(3), epochs=8))
@@ -330,7 +330,7 @@ def test_a_trained_head_scores_untrained_as_in_transformers(tmp_path, names):
 
 
 def fails_in(monkeypatch, *folders):
-    """Models cannot be saved below these folders."""
+    """Makes saving fail in these folders."""
     save = PreTrainedModel.save_pretrained
 
     def fail(self, folder, *arguments, **settings):
@@ -349,9 +349,9 @@ def test_a_model_whose_folder_fails_is_kept_elsewhere(files, tmp_path, monkeypat
     fails_in(monkeypatch, *(tmp_path / name for name in failing))
     run = TrainingRun.from_config(config_of(files, method="lora"))
     finish(run)
-    with pytest.raises(MachineFailed, match="No space left on device.*; it is in ") as error:
+    with pytest.raises(MachineFailed, match="No space left on device.*; it is saved in ") as error:
         save_run(run, tmp_path / "out")
-    kept = Path(str(error.value).partition("it is in ")[2].partition(",")[0])
+    kept = Path(str(error.value).partition("it is saved in ")[2].partition(",")[0])
     assert kept.is_relative_to(tmp_path / where)
     assert not changed(dict(load_trained(kept).state_dict()), dict(run.model.state_dict()))
     assert error.value.exit_code == 3
@@ -361,7 +361,7 @@ def test_a_model_that_no_disk_takes(files, tmp_path, monkeypatch):
     fails_in(monkeypatch, Path("/"))
     run = TrainingRun.from_config(config_of(files))
     finish(run)
-    with pytest.raises(MachineFailed, match="nor to another disk; make room and train again"):
+    with pytest.raises(MachineFailed, match="or to another disk; make room and train again"):
         save_run(run, tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""A saved model is scored as its users will score it, before its metrics are written."""
+"""A saved model is evaluated as users load it, before its metrics are written."""
 
 import json
 
@@ -99,7 +99,7 @@ def test_other_weights_are_seen_whatever_the_metric_says(made, tmp_path, broken)
 
 
 def test_rows_that_padding_changes_are_seen(made, tmp_path, monkeypatch):
-    """As if the model looked at what it is padded with."""
+    """Makes the model depend on its padding."""
     embed = torch.nn.Embedding.forward
     config = made()
     run = TrainingRun.from_config(config)
@@ -172,7 +172,7 @@ def test_a_second_model_in_the_same_folder_is_the_one_that_is_loaded(made, tmp_p
     broken(lambda model: model.classifier.bias.add_(1.0))
     with pytest.raises(NothingUsable):
         saved(made(), tmp_path / "out")
-    # Those of the model before it would be taken for its own.
+    # The previous model's metrics would be taken for its own.
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""A run asks once which shortcuts its model can take."""
+"""A run checks once which shortcuts its model can use."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def ending(request, tmp_path):
 
 
 def plain_accuracy(folder, task):
-    """As a user of transformers finds it."""
+    """As loaded by a user of transformers."""
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokens = transformers.AutoTokenizer.from_pretrained(folder)
     lines = Path(task.validation_file).read_text().splitlines()[1:]

@@ -1,4 +1,4 @@
-"""What Ray Tune is told of a source, and a source of Ray Tune; without Ray."""
+"""What Ray Tune and a source learn from each other; without Ray."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ def assignment(number):
 
 
 class Script(TrialSource):
-    """Hands out what it was given and keeps what it is told."""
+    """Gives out its assignments and records what it is told."""
 
     def __init__(self, *items, decision=Decision.CONTINUE):
         self.items = list(items)
@@ -59,7 +59,7 @@ class Script(TrialSource):
 
 
 class Tune:
-    """The three faces of an adapter, asked and told in the order in which Tune does it."""
+    """The three interfaces of an adapter, called in the same order as by Tune."""
 
     def __init__(self, source, parallel=2, halt=None):
         self.halt = halt or Halt(None)
@@ -208,7 +208,7 @@ def test_the_gpu_clock_runs_while_a_worker_has_a_run(monkeypatch):
 
 
 class Full(Script):
-    """Its study's disk is full."""
+    """A source whose study's disk is full."""
 
     def next(self):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -220,7 +220,7 @@ def test_an_error_of_the_source_ends_tune_as_what_it_is():
         try:
             made.suggest("a")
         except OSError as error:
-            # As Tune passes it on.
+            # As raised by Tune.
             raise TuneError(f"Traceback\n{error}") from error
 
 

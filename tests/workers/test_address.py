@@ -1,4 +1,4 @@
-"""An address at which no cluster answers is refused before Ray waits for one."""
+"""An address without a cluster is refused before Ray waits for one."""
 
 import socket
 
@@ -11,14 +11,14 @@ from progsearch.workers.address import check_address
 
 @pytest.fixture
 def listening():
-    """The port of something that listens and says nothing."""
+    """The port of a server that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1"])
 def test_a_port_where_nothing_listens(place):
-    with pytest.raises(ConfigError, match="^address: no Ray cluster can be joined at "):
+    with pytest.raises(ConfigError, match="^address: cannot connect to a Ray cluster at "):
         check_address(place)
 
 
@@ -43,7 +43,7 @@ def test_a_machine_that_never_answers(monkeypatch):
 
 def test_something_that_listens_and_is_no_cluster(monkeypatch, listening):
     monkeypatch.setattr(address, "_SECONDS_TO_ANSWER", 3.0)
-    with pytest.raises(ConfigError, match="gave no answer of a cluster in 3 s"):
+    with pytest.raises(ConfigError, match="did not answer as a cluster in 3 s"):
         check_address(f"127.0.0.1:{listening}")
 
 

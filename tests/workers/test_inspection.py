@@ -1,4 +1,4 @@
-"""A process of its own inspects model and task; what it finds is tested with the searches."""
+"""A separate process inspects model and task; its results are tested with the searches."""
 
 import json
 import os
@@ -37,8 +37,8 @@ def test_what_was_understood_and_what_is_doubtful_of_it(tmp_path):
     validation = found.understood.splits["validation"]
     assert sum(validation.answers.classes.values()) == validation.rows == 24
     (doubt,) = found.understood.doubts
-    assert "classes LABEL_0, LABEL_1 are the data's bad, good, in this order, is an ass" in doubt
-    # What is no doubt, such as the columns, is a remark alone.
+    assert "assumed to be the classes bad, good of the data, in this order" in doubt
+    # Other information, such as the columns, is only a remark.
     assert doubt in found.remarks
     assert len(found.remarks) > 1
 
@@ -136,7 +136,9 @@ def test_what_does_not_fit_the_model_is_said_before_the_first_trial(tmp_path):
     path.write_text(path.read_text() + " ".join(["good"] * 90) + ",good\n")
     found = inspect_problem(recipe, [method_of()], ["depth"])
     assert isinstance(found, Problem)
-    noted = "the longest example has 92 tokens and the model 64 positions: examples are cut to 64"
+    noted = (
+        "the longest example has 92 tokens and the model has 64 positions: examples are cut to 64"
+    )
     assert f"{noted} tokens" in found.remarks
 
     path.write_text("text,label\n" + "zzz zzz bad,good\n" * 900 + "good,bad\n")

@@ -1,4 +1,4 @@
-"""Processors and memory of a machine that is not all ours, with made-up control groups."""
+"""Processors and memory on a shared machine, with simulated control groups."""
 
 import os
 
@@ -43,7 +43,7 @@ def machine(tmp_path, monkeypatch):
         ("0::/a", {"a/cpu.max": "150000 100000"}, 1),
         ("0::/a", {"a/cpu.max": "20000 100000"}, 1),
         ("0::/a", {"a/cpu.max": "9900000 100000"}, 8),
-        # The path is the host's, and the container has only the outermost folder.
+        # The path is the host's; the container has only the outermost folder.
         ("0::/docker/1234", {"cpu.max": "200000 100000"}, 2),
         (
             "4:cpu,cpuacct:/a\n0::/",
@@ -112,7 +112,7 @@ def test_no_more_workers_than_memory_holds(machine):
     assert workers_that_fit(8) == 8
     assert workers_that_fit(40) == 20
     assert workers_that_fit(8, 22_000_000) == 8
-    # BERT-base: 0.5 GiB and 2 GiB for the training.
+    # BERT-base: 0.5 GiB for the process and 2 GiB for training.
     assert workers_that_fit(8, 110_000_000) == 3
     assert workers_that_fit(8, 7_000_000_000) == 1
 

@@ -39,7 +39,7 @@ def begun(monkeypatch):
 
 @pytest.fixture
 def failing(monkeypatch):
-    """Has Ray fail with an error; the returned list grows with each try."""
+    """Makes Ray fail with an error; the returned list grows with each try."""
     tries = []
 
     def fail_with(error):
@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_written_is_not_used(begun, monkeypatch):
 def test_no_folder_at_all_is_said(begun, monkeypatch):
     monkeypatch.setenv("TMPDIR", "/proc")
     monkeypatch.setattr(starting, "_SHORT_FOLDERS", ("/proc/self",))
-    with pytest.raises(StudyError, match="no place for its files: /proc/ray .* RAY_TMPDIR"):
+    with pytest.raises(StudyError, match="no folder for its files: /proc/ray .* RAY_TMPDIR"):
         start_ray(recipe())
     assert begun == []
 

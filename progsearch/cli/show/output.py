@@ -1,4 +1,4 @@
-"""What subcommands print beside tables: data for scripts, and progsearch's own log."""
+"""Output of subcommands other than tables: data for scripts, and progsearch's own log."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any
 
-# A minus must not become a question mark, or a number is another one.
+# A minus sign must not become a question mark, which would change numbers.
 _PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "→": ">", "·": "-", "±": "+-", "…": "..."}
 _ERRORS = "progsearch.plain"
 
 
 def any_encoding(*streams: object) -> None:
-    """Have streams write in ASCII what their encoding lacks, at worst as ``?``."""
+    """Make streams replace characters missing in their encoding by ASCII, at worst by ``?``."""
     codecs.register_error(_ERRORS, _plain)
     for stream in streams:
-        # Tests and notebooks put other objects in their place, which take any text.
+        # Tests and notebooks replace the streams by objects that accept any text.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
 
@@ -33,9 +33,9 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def say(text: str) -> None:
-    """Print a line at once.
+    """Print a line and flush it.
 
-    `typer.echo` would write UTF-8 where the user's terminal or pipe takes ASCII alone.
+    `typer.echo` would write UTF-8 even if the terminal or pipe only accepts ASCII.
     """
     print(text, flush=True)
 

@@ -15,7 +15,7 @@ from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
 
-# What `write_report` writes into the study's folder.
+# The files that `write_report` writes into the study's folder.
 REPORT_FILES = ("report.html", "report.json")
 
 

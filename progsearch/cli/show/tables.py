@@ -55,7 +55,7 @@ def confirmed_table(report: StudyReport, confirmed: Confirmed) -> Table:
 
 
 def shortcuts_table(findings: Sequence[Finding]) -> Table:
-    """A row per shortcut: whether it is used, how far it is from plain passes, why it is off."""
+    """A row per shortcut: whether it is used, its differences, and why it is off."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("shortcut", "used"):
         table.add_column(name)

@@ -1,8 +1,8 @@
 """Compares each shortcut with the plain forward pass of transformers, on a sample of the data.
 
-A shortcut finds out from one model how it works; what it finds may be wrong for the next. So
-before anything is trained, outputs and gradients with each shortcut are compared with those
-without any, and what differs is left out.
+A shortcut relies on properties that it detects in a model, and the detection may fail for a new
+model. So before training, outputs and gradients with each shortcut are compared with those of
+plain passes, and shortcuts that change them are disabled.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from progsearch.tasks import Split
 from progsearch.tasks.types.base import logits
 
 CHECKED: tuple[type[Shortcut], ...] = (HeadToken, FrozenPrefix, UnreadEmbeddings, OccurringRows)
-"""The shortcuts that are compared. Recorded steps repeat kernels, whatever these compute."""
+"""The compared shortcuts. Recorded steps replay the same kernels, so they need no comparison."""
 
-# The largest differences, relative to the largest value: of outputs, and of gradients.
+# The largest allowed differences of outputs and of gradients, relative to the largest value.
 _OUTPUTS, _GRADIENTS = 1e-5, 1e-4
-# By how much a row's outputs may change with its padding if its states are kept for batches that
-# are padded otherwise, and if the model is to be used at all. Some models read a little of it,
-# such as ConvBERT by its convolutions.
+# The largest allowed change of a row's outputs with its padding: for caching states across batches
+# with different padding, and for using the model at all. Some models read a little of the padding,
+# such as ConvBERT through its convolutions.
 _PADDING, _MOST_PADDING = 1e-4, 1e-2
-# Tensors of other shapes round differently. How much in this model shows when padding changes;
-# shortcuts change more shapes than that.
+# Tensors of other shapes round differently. The effect of padding measures this for a model;
+# shortcuts change more shapes than padding does, hence this factor.
 _ROUNDING = 4
 
 _Case = tuple[Sequence[Stage], Sequence[Batch]]
 
-# What models raise if they are given what they do not take.
+# Errors that models raise for unsupported inputs.
 _FAILURES = (
     AssertionError,
     AttributeError,
@@ -59,15 +59,15 @@ _FAILURES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What the comparison of one shortcut came to.
+    """The result of comparing one shortcut.
 
     Attributes:
         shortcut: The name of its class.
-        title: What it is called in messages.
-        outputs: The largest difference of an output, relative to the largest; None if it could
-            not be compared.
-        gradients: The same of gradients of trained parameters.
-        reason: Why it is left out; None if it is used.
+        title: Its name in messages.
+        outputs: The largest difference of an output, relative to the largest output; None if it
+            could not be compared.
+        gradients: The same for gradients of trained parameters.
+        reason: Why it is disabled; None if it is used.
     """
 
     shortcut: str
@@ -79,10 +79,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What the comparison of all shortcuts for a model and its data came to.
+    """The result of comparing all shortcuts for a model and its data.
 
     Attributes:
-        padding: By how much a row's outputs change with its padding, relative to the largest.
+        padding: The change of a row's outputs with its padding, relative to the largest output.
         findings: One per shortcut.
     """
 
@@ -91,13 +91,13 @@ class Check:
 
     @property
     def left_out(self) -> tuple[type[Shortcut], ...]:
-        """The kinds that must not be used."""
+        """The shortcuts that must not be used."""
         names = {finding.shortcut for finding in self.findings if finding.reason}
         return tuple(kind for kind in CHECKED if kind.__name__ in names)
 
     @property
     def notes(self) -> dict[str, str]:
-        """One line for each shortcut that is left out, by the name of its class."""
+        """One line for each disabled shortcut, by the name of its class."""
         return {
             finding.shortcut: f"trained without the shortcut {finding.title}: {finding.reason}"
             for finding in self.findings
@@ -119,14 +119,14 @@ def check_shortcuts(
     Args:
         model: In fp32, on its device; its flags and modes are changed.
         anatomy: Its parts.
-        trainable: What its method trains.
+        trainable: The parameters that its method trains.
         split: The training data, of which a few rows are used.
-        keep: What is compared of an output; see `TaskType.keep`.
-        each: Whether each shortcut is compared on its own, even if all are right together.
+        keep: The part of an output to compare; see `TaskType.keep`.
+        each: Whether to compare each shortcut separately even if all are right together.
 
     Raises:
-        ModelError: The model cannot be run on the data, or what it gives for a text depends on
-            how the text is padded.
+        ModelError: The model cannot be run on the data, or its output for a text depends on the
+            padding.
     """
     passes = Passes(model.eval(), anatomy, trainable, split, keep)
     kind = type(model).__name__
@@ -138,11 +138,11 @@ def check_shortcuts(
         ) from error
     if not math.isfinite(comparison.scale):
         raise ModelError(
-            f"{kind} gives outputs that are not finite on this data; look for broken weights"
+            f"{kind} gives outputs that are not finite on this data; check its weights"
         )
     if comparison.padding > _MOST_PADDING:
         raise ModelError(
-            f"{kind} gives a text other outputs if it is padded on the right (by "
+            f"{kind} gives a different output if a text is padded on the right (by "
             f"{comparison.padding:.1g} of the largest), so results would depend on which texts "
             "share a batch; choose a model that ignores such padding"
         )
@@ -150,7 +150,7 @@ def check_shortcuts(
     check = Check(comparison.padding, findings or comparison.each())
     used = [shortcut for shortcut in CHECKED if shortcut not in check.left_out]
     if findings is None and comparison.together(used) is None:
-        reason = "outputs or gradients would differ together with other shortcuts"
+        reason = "outputs or gradients would differ in combination with other shortcuts"
         found = tuple(replace(f, reason=f.reason or reason) for f in check.findings)
         return replace(check, findings=found)
     return check
@@ -161,7 +161,7 @@ class _Comparison:
 
     Attributes:
         scale: The largest absolute output.
-        padding: By how much a row's outputs change with its padding, relative to that.
+        padding: The change of a row's outputs with its padding, relative to `scale`.
     """
 
     def __init__(self, passes: Passes, n_blocks: int) -> None:
@@ -169,8 +169,8 @@ class _Comparison:
         full = Stage(0.0, 1.0, tuple(range(n_blocks)), embeddings=True)
         last = Stage(0.0, 1.0, (n_blocks - 1,), embeddings=False)
         self._head = Stage(0.0, 1.0, (), embeddings=False)
-        # A long row would make a pass that trains all of a model take long, and shows nothing
-        # there that it does not show where less is trained.
+        # The long row is not used with full training: that would be slow and would show nothing
+        # more than partial training.
         self._cases: list[_Case] = [
             ([full], [passes.short]),
             ([last, self._head], [passes.short, passes.long]),
@@ -184,7 +184,7 @@ class _Comparison:
         )
 
     def together(self, kinds: Sequence[type[Shortcut]]) -> tuple[Finding, ...] | None:
-        """The findings if shortcuts are right together; else None."""
+        """The findings if the shortcuts are right together; otherwise None."""
         try:
             outputs, gradients = self._differences(kinds)
         except torch.OutOfMemoryError:
@@ -196,7 +196,7 @@ class _Comparison:
         return tuple(Finding(k.__name__, k.title, outputs, gradients, None) for k in kinds)
 
     def each(self) -> tuple[Finding, ...]:
-        """The finding of each shortcut, which is active with those that it builds on alone."""
+        """The finding of each shortcut, active only with the shortcuts that it builds on."""
         prefix = self._compared(FrozenPrefix)
         prefix = replace(prefix, reason=self._changes() or prefix.reason)
         if prefix.reason:
@@ -232,20 +232,20 @@ class _Comparison:
         names = "outputs", "gradients"
         for name, value, limit in zip(names, (outputs, gradients), limits, strict=True):
             if math.isinf(value):
-                return f"{name} would have another shape or be not finite"
+                return f"{name} would have another shape or not be finite"
             if value > limit:
                 return f"{name} would differ by {value:.1g} of the largest"
         return None
 
     def _changes(self) -> str | None:
-        """Why what frozen blocks give a text is not always the same; None if it is."""
+        """Why the output of frozen blocks for a text is not constant; None if it is constant."""
         if self.padding > _PADDING:
             return f"outputs change with padding, by {self.padding:.1g} of the largest"
         before = self._passes.frozen_states(self._head, training=False)
         after = self._passes.frozen_states(self._head, training=True)
-        # All dropout in them must be off.
+        # All dropout in frozen blocks must be off.
         if row_difference([after], [before], largest([before])) > _OUTPUTS:
-            return "what frozen blocks give changes from pass to pass"
+            return "the output of frozen blocks changes from pass to pass"
         return None
 
 

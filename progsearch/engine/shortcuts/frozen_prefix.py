@@ -76,7 +76,7 @@ class FrozenPrefix(Shortcut):
         self._states: WeakKeyDictionary[Split, list[HiddenStates]] = WeakKeyDictionary()
         # While a cache is being filled: the states that its passes start from.
         self._filling_from: list[HiddenStates | None] = []
-        # The length of the tuple that the blocks return; None if they return the states alone.
+        # The length of the tuple that the blocks return; None if they return only the states.
         self._tuple_size: int | None = None
 
     # -- called by the engine ----------------------------------------------------------------

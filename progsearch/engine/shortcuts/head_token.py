@@ -171,16 +171,16 @@ class _OneQuery(TorchFunctionMode):
 
 
 def pad_id_of(model: nn.Module) -> int | None:
-    """The padding token that a model's head searches its input for, if it has one."""
+    """The padding token that a model's head looks for in its input, if there is one."""
     config: Any = getattr(model, "config", None)
     return None if config is None else getattr(config.get_text_config(), "pad_token_id", None)
 
 
 def _last_places(ids: Tensor, pad_id: int) -> Tensor:
-    """Where each row's last token is that is not the padding token, as transformers counts it.
+    """The position of the last token that is not the padding token, as transformers computes it.
 
-    By the token, not by the mask: a text may end in the padding token, as in models that pad with
-    their end-of-sequence token.
+    It uses the token ids, not the mask: a text may end with the padding token in models that pad
+    with their end-of-sequence token.
 
     Args:
         ids: Shape ``(rows, width)``.
@@ -203,7 +203,7 @@ def _position(model: nn.Module, last_block: nn.Module, split: Split) -> _Positio
 
     pad_id = pad_id_of(model)
     sample = short_rows(split, pad_id)
-    # With padding if any example has some, to tell the last token from the last position.
+    # With padding if any example has it, to tell the last token from the last position.
     width = min(int(sample.lengths.max()) + 1, int(split.lengths.max()))
     device = next(model.parameters()).device
     batch = sample.gather(torch.arange(len(sample), device=device), width)

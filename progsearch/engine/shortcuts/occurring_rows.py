@@ -59,7 +59,7 @@ class OccurringRows(Shortcut):
         self._hook = embedding.register_forward_pre_hook(_as_rows)
 
     def of_all_rows(self, gradient: Tensor) -> Tensor:
-        """A gradient of the rows at hand as one of the whole table."""
+        """A gradient of the occurring rows, expanded to the whole table."""
         whole = gradient.new_zeros(self._whole.shape)
         whole[self.ids] = gradient
         return whole

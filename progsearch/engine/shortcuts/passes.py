@@ -1,4 +1,4 @@
-"""Passes of a sample of rows with some shortcuts or with none, to compare what they give."""
+"""Runs a sample of rows with or without shortcuts, to compare the results."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from progsearch.tasks import Split
 
-# Gradients are compared relative to those of their own parameter, and at least to this share of
-# the largest of all: some are zero but for rounding, such as those of the biases of keys.
+# Gradients are compared relative to the largest of their parameter, or to this share of the
+# largest of all if that is more: some are zero up to rounding, such as those of key biases.
 _LEAST_SCALE = 1e-2
 
 
 @dataclass(frozen=True)
 class Passed:
-    """What a batch gave in a stage.
+    """The results of a batch in a stage.
 
     Attributes:
-        outputs: What is kept of the output, row after row, without padding.
-        gradients: Of its loss, by the names of the parameters that have one.
+        outputs: The kept part of the output, one tensor per row, without padding.
+        gradients: The gradients of the loss, by parameter name.
     """
 
     outputs: list[Tensor]
@@ -44,14 +44,14 @@ class Passed:
 
 
 class Passes:
-    """A model and a sample of its data that has all its shapes.
+    """A model and a sample of its data that covers all shapes.
 
     Args:
         model: In fp32 and evaluation mode, on its device. Its flags are changed.
         anatomy: Its parts.
-        trainable: What its method trains.
+        trainable: The parameters that its method trains.
         split: The data.
-        keep: What is compared of an output; see `TaskType.keep`.
+        keep: The part of an output to compare; see `TaskType.keep`.
 
     Attributes:
         short: Short rows as one batch, padded.
@@ -83,7 +83,7 @@ class Passes:
         self.wide = Batch(self._sample, rows[:1], self.long.width)
 
     def outputs(self, batch: Batch) -> list[Tensor]:
-        """What the plain forward pass gives for each row of a batch."""
+        """The outputs of the plain forward pass for each row of a batch."""
         with torch.no_grad():
             return self._rows(self._model(**self._inputs(batch)), batch)
 
@@ -93,7 +93,7 @@ class Passes:
         batches: Sequence[Batch],
         kinds: Collection[type[Shortcut]] = (),
     ) -> list[Passed]:
-        """What each batch gives in each stage, with shortcuts of some kinds alone."""
+        """The results of each batch in each stage, with only the given kinds of shortcuts."""
         shortcuts = Shortcuts(
             usual_shortcuts(
                 self._model,
@@ -120,7 +120,7 @@ class Passes:
             parameter.requires_grad_(name in names)
         shortcuts.enter_stage(StageStart(0, 1, 0, self._freezer.frozen_prefix(stage), 0, None))
         for batch in batches:
-            # Each on its own: the long one would make the others as wide.
+            # Prepare each batch separately: the long one would widen the others.
             shortcuts.prepare(
                 self._sample, batch.indices, lambda part: self._forward(part, shortcuts)
             )
@@ -132,11 +132,11 @@ class Passes:
             yield Passed(self._rows(output, batch), self._gradients(shortcuts))
 
     def frozen_states(self, stage: Stage, *, training: bool) -> Tensor:
-        """What the last block gives while it is frozen in ``stage``.
+        """The output of the last block while it is frozen in ``stage``.
 
         Args:
-            stage: One that trains the head alone.
-            training: Whether as in training, with dropout wherever it is not turned off.
+            stage: A stage that trains only the head.
+            training: Whether to run as in training, where dropout may be active.
         """
         states: list[Tensor] = []
         block = self._model.get_submodule(self._anatomy.blocks[-1])
@@ -184,8 +184,8 @@ class Passes:
 def difference(found: Sequence[Passed], expected: Sequence[Passed]) -> tuple[float, float]:
     """The largest differences of outputs and of gradients.
 
-    Outputs relative to the largest of all; gradients to the largest of their parameter. Infinite
-    if one is no number, or there for one of the two alone.
+    Outputs are relative to the largest of all, gradients to the largest of their parameter.
+    Infinite if a value is NaN, has another shape or is missing on one side.
     """
     scale = largest(row for passed in expected for row in passed.outputs)
     outputs = gradients = 0.0
@@ -196,13 +196,13 @@ def difference(found: Sequence[Passed], expected: Sequence[Passed]) -> tuple[flo
 
 
 def largest(tensors: Iterable[Tensor]) -> float:
-    """The largest absolute value; NaN if one is."""
+    """The largest absolute value; NaN if any value is NaN."""
     values = [tensor.abs().max() for tensor in tensors]
     return float(torch.stack(values).max()) if values else 0.0
 
 
 def row_difference(found: Sequence[Tensor], expected: Sequence[Tensor], scale: float) -> float:
-    """The largest difference of outputs, relative to ``scale``; infinite if one is no number."""
+    """The largest difference of outputs, relative to ``scale``; infinite if one is NaN."""
     pairs = zip(found, expected, strict=True)
     return max(_difference(ours, theirs, scale) for ours, theirs in pairs)
 

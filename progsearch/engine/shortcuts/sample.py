@@ -1,4 +1,4 @@
-"""A few rows of a split that have every shape a shortcut could depend on."""
+"""Selects a few rows of a split that cover every shape a shortcut could depend on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from progsearch.tasks import Split
 
 
 def short_rows(split: Split, pad_id: int | None) -> Split:
-    """Short rows of two lengths, and such that hold the padding token or end in it.
+    """Short rows of two lengths, and rows that contain the padding token or end with it.
 
-    If the data has none with the padding token, it is put into a row, where another stood: a
-    shortcut must not depend on which texts come.
+    Rows with the padding token are also made by replacing tokens, because a shortcut must not
+    depend on which texts are in the data.
 
     Args:
         split: The data.
-        pad_id: The token that pads batches of the model; None: it has none.
+        pad_id: The padding token of the model; None if it has none.
     """
     shortest, *rest = _by_length(split)
     longer = [row for row in rest if split.lengths[row] > split.lengths[shortest]]
@@ -37,7 +37,7 @@ def longest_row(split: Split) -> Split:
 
 
 def _by_length(split: Split) -> list[int]:
-    """Rows by their length; those of one token, in which nothing can be told apart, last."""
+    """Rows by length; rows with one token come last, since all its positions coincide."""
     lengths: npt.NDArray[np.int64] = split.lengths
     order = np.argsort(np.where(lengths > 1, lengths, lengths.max() + 1), kind="stable")
     return [int(row) for row in order]

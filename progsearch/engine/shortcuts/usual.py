@@ -45,7 +45,7 @@ def usual_shortcuts(
         store: Shares the output of frozen prefixes with other runs.
         origin: Given a step, everything that determines the weights there, as JSON-able data.
         left_out: Classes to leave out; shortcuts that need them are left out too.
-        only: Classes to use, if they are not left out.
+        only: The classes to use, except those that are left out.
     """
     shortcuts: list[Shortcut] = []
 

@@ -14,12 +14,12 @@ def is_missing(value: Any) -> bool:
 
 
 def decoded(values: list[Any]) -> list[Any]:
-    """The cells of a column; bytes that are UTF-8 as text, since some programs write it so."""
+    """The cells of a column with UTF-8 bytes decoded, since some programs write text as bytes."""
     return [as_text(value) if isinstance(value, bytes) else value for value in values]
 
 
 def as_text(value: bytes) -> str | bytes:
-    """The text that the bytes are in UTF-8; if they are none, the bytes."""
+    """The bytes decoded as UTF-8; unchanged if they are not UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:

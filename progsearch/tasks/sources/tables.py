@@ -185,8 +185,8 @@ def _read_json_lines(path: Path) -> Table:
                 raise TaskError(f"{path}, line {number} must be an object such as {{...}}")
             if "\\ud" in line.lower() and not _is_unicode(record):
                 raise TaskError(
-                    f"{path}, line {number} holds half of a character (an escape from \\ud800 to "
-                    "\\udfff without its other half): correct it or remove the line"
+                    f"{path}, line {number} holds half a character (an escape from \\ud800 to "
+                    "\\udfff without the other half): correct it or remove the line"
                 )
             records.append(record)
     names = list(dict.fromkeys(name for record in records for name in record))
@@ -214,13 +214,13 @@ def _read_parquet(path: Path) -> Table:
 
 
 def _cells(column: Any) -> list[Any]:
-    """The cells of a column of Arrow; those that are not UTF-8 are bytes."""
+    """The cells of an Arrow column; text that is not UTF-8 is returned as bytes."""
     import pyarrow as pa
 
     try:
         cells = column.to_pylist()
     except UnicodeDecodeError:
-        # Arrow takes the writer's word for it that a text is UTF-8.
+        # Arrow does not check whether a column declared as text is UTF-8.
         cells = column.cast(pa.large_binary()).to_pylist()
     return decoded(cells)
 

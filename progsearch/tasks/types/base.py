@@ -51,7 +51,7 @@ class TaskType(ABC):
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
 
-    A type has no state apart from its constructor's arguments, so one object may serve many tasks.
+    A type has no state except its constructor arguments, so one object may serve many tasks.
     One whose examples are a text or a pair
     with one answer is a subclass of `progsearch.tasks.types.TextType`, which reads and encodes.
 
@@ -107,19 +107,19 @@ class TaskType(ABC):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What tells this object from one that is made without arguments; part of keys."""
+        """How this object differs from one made without arguments; part of keys."""
         return ()
 
     def in_order(self, task: TextTask, order: Sequence[int]) -> TextTask | None:
-        """The same task with its classes in another order, for a head that was trained with them.
+        """The task with its classes in the order of a trained head.
 
         Args:
-            task: What `read` gave.
-            order: For each class in the new order its index in ``task.head.label_names``.
+            task: A task from `read`.
+            order: For each class in the new order, its index in ``task.head.label_names``.
 
         Returns:
-            The task with answers, names of classes and metrics in that order; None: this type
-            has but one order, so that the model gets a new head.
+            The task with labels, class names and metrics in that order; None if this type cannot
+            change the order, so that the model gets a new head.
         """
         return None
 
@@ -179,7 +179,7 @@ class TaskType(ABC):
         """
 
     def answers(self, split: Split, head: Head) -> Answers:
-        """What is to be predicted in a split, for people."""
+        """A summary of the targets of a split, for display."""
         return Answers()
 
     def constant(self, name: str, split: Split) -> float | None:

@@ -36,7 +36,7 @@ class Classification(TextType):
     )
 
     def __init__(self, positive: int = 1) -> None:
-        """Take the index of the class whose score ``f1`` is."""
+        """Set the index of the class that ``f1`` scores."""
         self._positive = positive
 
     @property

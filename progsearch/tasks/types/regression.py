@@ -54,7 +54,7 @@ class Regression(TextType):
     def answers(self, split: Split, head: Head) -> Answers:
         """See `TaskType.answers`."""
         labels = split.targets["labels"].numpy()
-        # As they were written: fp32 holds about six digits.
+        # Rounded to hide conversion errors: fp32 holds about six digits.
         least, greatest = (float(f"{value:.6g}") for value in (labels.min(), labels.max()))
         return Answers(span=(least, greatest))
 

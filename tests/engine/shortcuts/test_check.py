@@ -1,4 +1,4 @@
-"""Shortcuts that would change a number are found before training and left out."""
+"""Shortcuts that would change numbers are detected before training and disabled."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from progsearch.tasks import Split
 from tests.support.runs import DEVICE, shortcut, tiny_engine, tiny_split, weights
 from tests.support.tiny import TINY, tiny_model
 
-# Products of other shapes round differently.
+# Products of tensors with other shapes round differently.
 TOLERANCE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6}
 PAD = 2
 LIKE_BERT = {
@@ -44,7 +44,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 def other(kind, **overrides):
-    """A tiny model that is not among those that the tests hold everything to."""
+    """A tiny model of another architecture than the common test models."""
     fields = {"vocab_size": 64, "pad_token_id": PAD, **SIZES[kind], **overrides}
     config = getattr(transformers, f"{kind}Config")(**fields)
     torch.manual_seed(0)
@@ -53,7 +53,7 @@ def other(kind, **overrides):
 
 
 def with_ends(pad_id=PAD, n_examples=24):
-    """Half of the rows end in the padding token, and a quarter in two of them."""
+    """Half of the rows end with the padding token, and a quarter with two of them."""
     generator = np.random.default_rng(0)
     lengths = generator.integers(4, 12, size=n_examples)
     ids = generator.integers(5, 64, size=lengths.sum())
@@ -90,11 +90,11 @@ def test_a_tested_architecture_takes_all_shortcuts(architecture, method):
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen2", "opt"])
 @pytest.mark.parametrize("trained", [0, 1])
 def test_a_head_that_goes_by_the_padding_token_is_given_the_same_token(architecture, trained):
-    """Where a text ends in the token that pads, which is the end of text in GPT-2 and Llama."""
+    """A text may end with the padding token, which is the end-of-text token in GPT-2 and Llama."""
     split = with_ends()
 
     def train(**settings):
-        # Dropout would draw its random numbers for fewer tokens.
+        # Dropout would draw random numbers for fewer tokens.
         off = {"gpt2": ["resid_pdrop", "embd_pdrop", "attn_pdrop"], "opt": ["dropout"]}
         dropout: dict[str, Any] = dict.fromkeys(off.get(architecture, []), 0.0)
         model = tiny_model(architecture, pad_token_id=PAD, eos_token_id=PAD, **dropout)
@@ -115,7 +115,7 @@ def test_a_head_that_goes_by_the_padding_token_is_given_the_same_token(architect
 @pytest.mark.parametrize("split", [with_ends(), tiny_split(pad_id=PAD)], ids=["ends", "none"])
 @pytest.mark.parametrize("guarded", [True, False])
 def test_without_the_comparison_a_wrong_shortcut_changes_numbers(monkeypatch, guarded, split):
-    """A head's token counted by the mask, as it was once, however the data looks."""
+    """The former way to find the head's token by the mask, which is wrong for some data."""
     monkeypatch.setattr(
         head_token, "_last_places", lambda ids, pad: (ids != ids[:, -1:]).sum(1, keepdim=True)
     )
@@ -206,7 +206,7 @@ def test_a_metric_that_needs_states_by_token_says_that_there_are_none():
 
     model = other("Longformer")
     split = tiny_split(pad_id=PAD)
-    with pytest.raises(MetricError, match="cannot score it; choose those that go by gradients"):
+    with pytest.raises(MetricError, match="cannot score it; choose metrics based on gradients"):
         model_scores(model, find_anatomy(model), split, "block_influence", seed=0)
 
 
@@ -228,7 +228,7 @@ def test_shortcuts_that_are_right_alone_and_wrong_together_are_all_left_out(monk
     monkeypatch.setattr(checking._Comparison, "together", lambda self, kinds: None)
     found = checked(tiny_model("bert"))
     assert found.left_out == CHECKED
-    assert "together with other shortcuts" in found.notes["HeadToken"]
+    assert "in combination with other shortcuts" in found.notes["HeadToken"]
     monkeypatch.setattr(checking._Comparison, "together", together)
     assert not checked(tiny_model("bert"), each=True).left_out
 

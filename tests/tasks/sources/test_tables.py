@@ -93,12 +93,12 @@ def test_a_whole_character_of_two_escapes_is_text(tmp_path):
         ("a.csv", "text,text\na,0\n", "two columns named 'text'"),
         ("a.csv", 'text,label\n"a,0\n', "cannot be read as a table"),
         ("a.csv", b"text,label\nna\xefve,0\n", "line 2 is not UTF-8"),
-        # Far behind what is read at once.
+        # Far after the first block that is read.
         ("a.csv", b"text,label\n" + b"a,0\n" * 9000 + b"na\xefve,0\n", "line 9002 is not UTF-8"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "na\xefve"}\n', "line 2 is not UTF-8"),
-        ("a.jsonl", '{"text": "a"}\n\n{"text": "\\ud83d"}\n', "line 3 holds half of a character"),
-        ("a.jsonl", '{"text": "a", "label": "x\\uDE00"}\n', "line 1 holds half of a character"),
-        ("a.jsonl", '{"text": [{"\\udfff": 1}]}\n', "line 1 holds half of a character"),
+        ("a.jsonl", '{"text": "a"}\n\n{"text": "\\ud83d"}\n', "line 3 holds half a character"),
+        ("a.jsonl", '{"text": "a", "label": "x\\uDE00"}\n', "line 1 holds half a character"),
+        ("a.jsonl", '{"text": [{"\\udfff": 1}]}\n', "line 1 holds half a character"),
         ("a.tsv", "text\tlabel\na\tb\t0\n", "has 3 fields"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
         ("a.jsonl", "[1, 2]\n", "line 1 must be an object"),
