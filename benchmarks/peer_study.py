@@ -51,7 +51,8 @@ from transformers import (
 from transformers.utils import logging
 
 from progsearch.engine.precision import resolve_precision
-from progsearch.models.loading import load_tokenizer, resolve_model
+from progsearch.models.loading import load_tokenizer
+from progsearch.models.references import resolve_model
 from progsearch.tasks import Split, load_task
 
 SEED = 0

@@ -77,7 +77,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     from progsearch.cache import cache_dir
     from progsearch.driver.prepared import Prepared
     from progsearch.models.checkpoint import check_tokenizer, check_weights
-    from progsearch.models.loading import resolve_model
+    from progsearch.models.references import resolve_model
     from progsearch.paths import check_writable_folder
     from progsearch.space.space import Space
     from progsearch.strategy.samplers.base import sampler_of

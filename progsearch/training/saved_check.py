@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from progsearch.errors import NothingUsable
-from progsearch.models.loading import quiet_transformers
+from progsearch.models.references import quiet_transformers
 from progsearch.tasks import Split, TaskData
 
 # Relative to the largest output. Both sides compute in fp32, so this is far above rounding errors

@@ -68,7 +68,7 @@ def test_every_architecture_is_accepted(name, tmp_path):
 
 
 def test_the_packaged_model_is_accepted(minilm):
-    from progsearch.models.loading import resolve_model
+    from progsearch.models.references import resolve_model
 
     accept(Path(resolve_model(minilm)))
 

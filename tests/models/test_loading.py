@@ -30,9 +30,9 @@ from progsearch.models.loading import (
     load_model,
     load_tokenizer,
     model_fingerprint,
-    resolve_model,
     trained_head,
 )
+from progsearch.models.references import resolve_model
 from tests.support.tiny import HIDDEN, tiny_batch, tiny_model
 
 
@@ -62,7 +62,7 @@ def folder(tmp_path):
 @pytest.fixture
 def unreachable(monkeypatch):
     """A machine without a hub, whatever this one can reach."""
-    monkeypatch.setattr("progsearch.models.loading.offline", lambda: True)
+    monkeypatch.setattr("progsearch.models.references.offline", lambda: True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
@@ -99,7 +99,7 @@ def test_references_that_can_be_nothing(folder):
 
 def test_aliases_are_listed_without_the_heavy_libraries():
     code = (
-        "import sys, progsearch.models.loading as m; m.ALIASES; "
+        "import sys, progsearch.models.references as m; m.ALIASES; "
         "print([x for x in ('torch', 'transformers', 'ray', 'datasets') if x in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
