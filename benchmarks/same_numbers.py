@@ -114,10 +114,10 @@ _RESCORE_SPACE = {
     },
 }
 
-# What a run or a study says of time and place.
+# What depends on time and place, and sentences, which may be worded anew.
 _LEFT_OUT = {
     *("seconds", "timings", "peak_memory", "progsearch_version", "study", "sessions"),
-    *("started", "datetime", "seconds_saved", "fingerprint"),
+    *("started", "datetime", "seconds_saved", "fingerprint", "note"),
 }
 
 
