@@ -15,17 +15,20 @@ class Answers(Config):
     Attributes:
         classes: The number of rows or tokens of each class; None if targets are not classes.
         span: The minimum and the maximum; None if targets are not numbers.
+        positive: The class whose score ``f1`` is; None unless there are two classes.
     """
 
     classes: dict[str, int] | None = None
     span: tuple[float, float] | None = None
+    positive: str | None = None
 
     def __str__(self) -> str:
         """A description; empty if the task type gives none."""
         if self.span is not None:
             return "numbers from {:g} to {:g}".format(*self.span)
         shown = [f"{name} ({number})" for name, number in (self.classes or {}).items()]
-        return ", ".join(shown[:_CLASSES_SHOWN]) + (", ..." if shown[_CLASSES_SHOWN:] else "")
+        text = ", ".join(shown[:_CLASSES_SHOWN]) + (", ..." if shown[_CLASSES_SHOWN:] else "")
+        return text if self.positive is None else f"{text}, f1 is that of {self.positive}"
 
 
 class UnderstoodSplit(Config):

@@ -16,7 +16,9 @@ class BlockInfluence(ContributionMetric):
     """Score of block l: ``1 - mean over tokens t of cos(x_t, y_t)``.
 
     x_t and y_t are the hidden states of token t before and after the block; padding does not
-    count. This is BI of ShortGPT (Men et al. 2024, arXiv 2403.03853, eq. 1), in [0, 2].
+    count. This is BI of ShortGPT (Men et al. 2024, arXiv 2403.03853, eq. 1), in [0, 2]. A state
+    of zeros, such as the embedding of a padding token within a text, has no direction: its cosine
+    counts as 1 if the block leaves it zero, else as 0.
     """
 
     name = "block_influence"
@@ -34,5 +36,7 @@ class BlockInfluence(ContributionMetric):
 
 
 def _cosine(x: Tensor, y: Tensor) -> Tensor:
-    cosine: Tensor = (x * y).sum(-1) / (x.norm(dim=-1) * y.norm(dim=-1))
+    norms = x.norm(dim=-1) * y.norm(dim=-1)
+    is_same = (x == y).all(-1).to(norms.dtype)
+    cosine: Tensor = ((x * y).sum(-1) / norms).where(norms > 0, is_same)
     return cosine

@@ -36,3 +36,12 @@ def test_a_block_that_changes_nothing_has_no_influence():
     scores = get_metric("block_influence").scores(tiny_probe(model))
     assert scores[1] == pytest.approx(0, abs=1e-9)
     assert min(scores[0], scores[2]) > 1e-4
+
+
+def test_a_token_whose_embedding_is_zero_has_no_direction():
+    model = tiny_model("llama")
+    probe = tiny_probe(model)
+    token = int(probe.batches[0]["input_ids"][0, 0])
+    model.model.embed_tokens.weight.data[token] = 0
+    scores = get_metric("block_influence").scores(probe)
+    assert all(0 <= score <= 2 for score in scores)

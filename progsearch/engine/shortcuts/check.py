@@ -142,8 +142,9 @@ def check_shortcuts(
         )
     if comparison.padding > _MOST_PADDING:
         raise ModelError(
-            f"{kind} gives a different output if a text is padded on the right (by "
-            f"{comparison.padding:.1g} of the largest), so results would depend on which texts "
+            f"{kind} gives a text another output if it is padded on the right (it may read the "
+            f"last position or expect padding on the left; the outputs change by "
+            f"{comparison.padding:.0%} of the largest), so results would depend on which texts "
             "share a batch; choose a model that ignores such padding"
         )
     findings = None if each else comparison.together(CHECKED)

@@ -99,7 +99,11 @@ class Classification(TextType):
     def answers(self, split: Split, head: Head) -> Answers:
         """See `TaskType.answers`."""
         counts = np.bincount(split.targets["labels"].numpy(), minlength=head.n_outputs)
-        return Answers(classes=dict(zip(head.label_names, counts.tolist(), strict=True)))
+        names = head.label_names
+        return Answers(
+            classes=dict(zip(names, counts.tolist(), strict=True)),
+            positive=names[self._positive] if len(names) == 2 else None,
+        )
 
     def constant(self, name: str, split: Split) -> float | None:
         """For accuracy, the share of the most frequent class; None for correlations."""

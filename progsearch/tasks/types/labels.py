@@ -58,7 +58,7 @@ class LabelReader:
         if result is None:
             raise TaskError(
                 f"{table.source}, row {row}: label {value!r} in column {self.column!r} is not a "
-                "number: correct it, or name a metric for classes, such as --metric accuracy"
+                "number: correct it, or name a metric for classes, such as --task-metric accuracy"
             )
         return result
 
@@ -111,7 +111,7 @@ def learn_classes(table: Table, column: str) -> LabelReader:
         raise TaskError(
             f"{table.source} has {len(names)} different labels in {len(values)} rows of column "
             f"{column!r}, too many for classes: name another column with --label-column, or ask "
-            "for a regression with --metric pearson"
+            "for a regression with --type regression"
         )
     numeric = all(number(name) is not None for name in names)
     return LabelReader(column, tuple(sorted(names, key=float if numeric else None)))
