@@ -41,9 +41,11 @@ def test_columns_type_classes_and_rows(understood):
     }
     assert found.splits["train"].answers.classes == {"neg": 6, "pos": 7}
     assert found.lines() == [
-        "train (classification): 13 rows; neg (6), pos (7), f1 is that of pos; 0.0 % of tokens unknown; "
+        "train (classification): 13 rows; neg (6), pos (7), f1 is that of pos; "
+        "0.0 % of tokens unknown; "
         "0.0 % cut off",
-        "validation (classification): 6 rows; neg (3), pos (3), f1 is that of pos; 0.0 % of tokens unknown; "
+        "validation (classification): 6 rows; neg (3), pos (3), f1 is that of pos; "
+        "0.0 % of tokens unknown; "
         "0.0 % cut off",
     ]
 
