@@ -53,13 +53,13 @@ def train(
     # It logs a warning, which is always shown, if the metric cannot tell schedules apart.
     understood = understand(run.task, run.tokenizer)
     show = not (json or quiet)
-    if show:
-        for line in filter(None, (understood.columns, *understood.lines())):
-            say(line)
-        say(
-            f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
-            f"fine-tuning's parameter updates: {in_words(stages, run.schedule.n_blocks)}"
-        )
+    lines = [
+        *filter(None, (understood.columns, *understood.lines())),
+        f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
+        f"fine-tuning's parameter updates: {in_words(stages, run.schedule.n_blocks)}",
+    ]
+    for line in lines if show else ():
+        say(line)
     try:
         for record in run.records():
             if show:

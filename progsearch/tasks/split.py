@@ -207,34 +207,6 @@ class Split:
         types = self._token_types
         return 0 if types is None or not len(types) else int(types.max()) + 1
 
-    def holding(self, token: int) -> np.ndarray:
-        """Which rows contain a token; shape (rows,), bool."""
-        places = (self._ids == token).nonzero().flatten().numpy()
-        rows = np.searchsorted(self._starts, places, side="right") - 1
-        found = np.zeros(len(self), dtype=bool)
-        found[rows[places < self._starts[rows] + self.lengths[rows]]] = True
-        return found
-
-    def with_token(self, row: int, place: int, token: int) -> Split:
-        """A split with only row ``row``, in which the token at ``place`` is replaced."""
-        one = self.subset([row])
-        one._ids[place] = token
-        return one
-
-    def joined(self, *others: Split) -> Split:
-        """One split with the rows of this one and of others of the same kind."""
-        splits = (self, *others)
-        types = [s._token_types.numpy() for s in splits if s._token_types is not None]
-        return Split(
-            torch.cat([s._ids for s in splits]).numpy(),
-            np.concatenate([s.lengths for s in splits]),
-            {name: torch.cat([s.targets[name] for s in splits]).numpy() for name in self.targets},
-            per_token=self.per_token,
-            token_types=np.concatenate(types) if types else None,
-            pad_id=self._pad_id,
-            example_of=np.concatenate([s.example_of for s in splits]),
-        )
-
     def token_ids(self) -> Tensor:
         """The distinct token ids that batches may hold, including padding, ascending."""
         return torch.from_numpy(np.union1d(self._ids.numpy(), [self._pad_id]).astype(np.int64))
@@ -261,6 +233,28 @@ class Split:
         return torch.from_numpy(
             np.arange(lengths.sum()) + np.repeat(self._starts[rows] - first, lengths)
         )
+
+
+def with_token(split: Split, row: int, place: int, token: int) -> Split:
+    """A split with only row ``row``, in which the token at ``place`` is replaced."""
+    one = split.subset([row])
+    one._ids[place] = token
+    return one
+
+
+def joined(splits: Sequence[Split]) -> Split:
+    """One split with the rows of all; they have the same targets and padding token."""
+    first = splits[0]
+    types = [s._token_types.numpy() for s in splits if s._token_types is not None]
+    return Split(
+        torch.cat([s._ids for s in splits]).numpy(),
+        np.concatenate([s.lengths for s in splits]),
+        {name: torch.cat([s.targets[name] for s in splits]).numpy() for name in first.targets},
+        per_token=first.per_token,
+        token_types=np.concatenate(types) if types else None,
+        pad_id=first._pad_id,
+        example_of=np.concatenate([s.example_of for s in splits]),
+    )
 
 
 def batch_units(batch: Mapping[str, Tensor]) -> int:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from progsearch.tasks.split import IGNORED, Split, batch_units
+from progsearch.tasks.split import IGNORED, Split, batch_units, joined, with_token
 
 
 def make(**kwargs):
@@ -138,15 +138,9 @@ def test_several_targets_of_a_row_are_none_of_its_tokens():
     assert split.units.tolist() == [1, 1]
 
 
-def test_rows_that_hold_a_token_are_found():
-    assert make().holding(7).tolist() == [False, True, False, False]
-    assert make().holding(9).tolist() == [False, False, False, True]
-    assert not make().holding(99).any()
-
-
 def test_a_row_with_another_token_leaves_the_split_as_it_was():
     split = make()
-    changed = split.with_token(1, 2, 99)
+    changed = with_token(split, 1, 2, 99)
     assert changed.batch([0])["input_ids"].tolist() == [[6, 7, 99]]
     assert changed.targets["labels"].tolist() == [1]
     assert split.batch([1])["input_ids"].tolist() == [[6, 7, 8]]
@@ -154,9 +148,9 @@ def test_a_row_with_another_token_leaves_the_split_as_it_was():
 
 def test_joined_splits_hold_the_rows_of_all():
     split = make(token_types=np.array([1, 1, 1, 2, 1, 1]))
-    joined = split.subset([3]).joined(split.subset([1, 0]))
-    assert joined.fingerprint() == split.subset([3, 1, 0]).fingerprint()
+    whole = joined([split.subset([3]), split.subset([1, 0])])
+    assert whole.fingerprint() == split.subset([3, 1, 0]).fingerprint()
     tokens = per_token()
     first, *rest = range(len(tokens))
-    joined = tokens.subset([first]).joined(tokens.subset(rest))
-    assert joined.fingerprint() == tokens.fingerprint()
+    whole = joined([tokens.subset([first]), tokens.subset(rest)])
+    assert whole.fingerprint() == tokens.fingerprint()

@@ -24,6 +24,7 @@ from progsearch.models.blocks import hidden_output
 from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from progsearch.tasks import Split
+from progsearch.tasks.split import joined
 
 # Gradients are compared relative to the largest of their parameter, or to this share of the
 # largest of all if that is more: some are zero up to rounding, such as those of key biases.
@@ -75,7 +76,7 @@ class Passes:
         self._freezer = Freezer(model, anatomy, trainable)
         self._device = next(model.parameters()).device
         short = short_rows(split, pad_id_of(model))
-        self._sample = short.joined(longest_row(split))
+        self._sample = joined([short, longest_row(split)])
         rows = np.arange(len(self._sample))
         self.short = self._batch(rows[:-1])
         self.single = [self._batch(rows[row : row + 1]) for row in rows[:-1]]

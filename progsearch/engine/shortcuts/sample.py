@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from progsearch.tasks import Split
+from progsearch.tasks.split import joined, with_token
 
 
 def short_rows(split: Split, pad_id: int | None) -> Split:
@@ -24,11 +25,19 @@ def short_rows(split: Split, pad_id: int | None) -> Split:
     if pad_id is None:
         # Such models take one row at a time.
         return split.subset(rows[:1])
-    holding = split.holding(pad_id)
-    rows += [row for row in (shortest, *rest) if holding[row]][:2]
+    containing = rows_containing(split, pad_id)
+    rows += [row for row in (shortest, *rest) if containing[row]][:2]
     last = int(split.lengths[rows[-1]]) - 1
-    made = [split.with_token(rows[-1], place, pad_id) for place in {last, last // 2}]
-    return split.subset(rows).joined(*made)
+    made = [with_token(split, rows[-1], place, pad_id) for place in {last, last // 2}]
+    return joined([split.subset(rows), *made])
+
+
+def rows_containing(split: Split, token: int) -> npt.NDArray[np.bool_]:
+    """Which rows contain a token; shape (rows,)."""
+    row_of_token = np.repeat(np.arange(len(split)), split.lengths)
+    found = np.zeros(len(split), dtype=bool)
+    found[row_of_token[split.ids == token]] = True
+    return found
 
 
 def longest_row(split: Split) -> Split:

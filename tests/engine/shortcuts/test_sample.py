@@ -1,6 +1,6 @@
 import numpy as np
 
-from progsearch.engine.shortcuts.sample import longest_row, short_rows
+from progsearch.engine.shortcuts.sample import longest_row, rows_containing, short_rows
 from progsearch.tasks import Split
 
 PAD = 9
@@ -46,3 +46,10 @@ def test_rows_may_all_have_one_token():
 
 def test_the_longest_row_is_as_it_is():
     assert rows_of(longest_row(split_of([1, 2], [3, 4, 5], [6]))) == [[3, 4, 5]]
+
+
+def test_rows_that_contain_a_token_are_found():
+    split = Split(np.array([5, 6, 7, 8, 9, 10]), np.array([1, 3, 0, 2]), {"labels": np.arange(4)})
+    assert rows_containing(split, 7).tolist() == [False, True, False, False]
+    assert rows_containing(split, 9).tolist() == [False, False, False, True]
+    assert not rows_containing(split, 99).any()
