@@ -36,7 +36,7 @@ def rows_containing(split: Split, token: int) -> npt.NDArray[np.bool_]:
     """Which rows contain a token; shape (rows,)."""
     row_of_token = np.repeat(np.arange(len(split)), split.lengths)
     found = np.zeros(len(split), dtype=bool)
-    found[row_of_token[split.ids == token]] = True
+    found[row_of_token[split.ids[: len(row_of_token)] == token]] = True
     return found
 
 
