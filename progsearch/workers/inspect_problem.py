@@ -92,14 +92,16 @@ def _remarks() -> Iterator[list[tuple[int, str]]]:
         (logging.getLogger("progsearch.tasks"), _Collector(logging.INFO, remarks)),
         (logging.getLogger("progsearch.models"), _Collector(logging.WARNING, remarks)),
     ]
+    levels = [logger.level for logger, _ in handlers]
     for logger, handler in handlers:
         logger.addHandler(handler)
         logger.setLevel(handler.level)
     try:
         yield remarks
     finally:
-        for logger, handler in handlers:
+        for (logger, handler), level in zip(handlers, levels, strict=True):
             logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 def _doubts(remarks: Sequence[tuple[int, str]]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -20,6 +21,12 @@ from progsearch.tasks.split import Split
 from tests.support.tiny import save_tiny
 
 WORDS = ["good", "bad", "film", "plot", "cast"]
+
+
+@pytest.fixture(autouse=True)
+def _warnings_alone(caplog):
+    """Which columns are read is logged, too, and is not what these tests are about."""
+    caplog.set_level(logging.WARNING, "progsearch")
 
 
 @pytest.fixture
