@@ -33,6 +33,8 @@ from progsearch.tasks import load_task
 from progsearch.tasks.split import Split
 from progsearch.training import TrainingRun, describe
 from progsearch.training.assembly import assemble
+from progsearch.training.segments import ENVIRONMENT
+from progsearch.version import libraries
 from tests.support.changing import with_each_field_changed
 from tests.support.runs import config_of, finish
 from tests.support.tiny import save_tiny
@@ -241,6 +243,7 @@ def test_segments_follow_threads_and_libraries(config, monkeypatch):
     torch.set_num_threads(2)
     keys.add(lineage_of(config).key(1))
     torch.set_num_threads(1)
+    assert set(libraries()) < set(ENVIRONMENT)
     monkeypatch.setattr("progsearch.training.assembly.ENVIRONMENT", ("another",))
     keys.add(lineage_of(config).key(1))
     monkeypatch.setattr("progsearch.training.assembly.arithmetic", lambda device: ["another"])
