@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 ENGINE_VERSION = 7
 """Trained segments and the states of frozen prefixes: the same config gives other weights."""
 
-CHECK_VERSION = 1
+CHECK_VERSION = 2
 """Comparisons of shortcuts with plain passes: the comparison itself changes.
 
 If the new comparison disables a shortcut that changed numbers, also raise `ENGINE_VERSION`.

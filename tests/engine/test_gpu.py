@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from progsearch.config import method_of
 from progsearch.engine.shortcuts import hidden_states
+from progsearch.engine.shortcuts.check import check_shortcuts
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
+from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.tasks import Split
@@ -167,3 +170,13 @@ def test_a_model_that_waits_for_the_gpu_is_trained_without_recording(caplog):
     assert not shortcut(engine, RecordedSteps)._usable
     assert any("without CUDA graphs" in message for message in caplog.messages)
     assert not changed(plain, waiting)
+
+
+@pytest.mark.parametrize("name", sorted(set(TINY) - set(WAITING)))
+def test_recorded_steps_are_compared_with_plain_ones_and_used(name):
+    model = tiny_model(name).cuda()
+    anatomy = find_anatomy(model)
+    trainable = apply_method(model, anatomy, method_of(), seed=0)
+    check = check_shortcuts(model, anatomy, trainable, texts(longest=40), each=True)
+    assert check.findings[-1].shortcut == "RecordedSteps"
+    assert check.findings[-1].reason is None

@@ -22,7 +22,9 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.passes import Passes, difference, largest, row_difference
+from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.engine.shortcuts.unread_embeddings import UnreadEmbeddings
+from progsearch.engine.shortcuts.usual import can_record
 from progsearch.errors import ModelError
 from progsearch.models.anatomy import Anatomy
 from progsearch.models.trainable import TrainableParameters
@@ -30,8 +32,14 @@ from progsearch.schedule import Stage
 from progsearch.tasks import Split
 from progsearch.tasks.types.base import logits
 
-CHECKED: tuple[type[Shortcut], ...] = (HeadToken, FrozenPrefix, UnreadEmbeddings, OccurringRows)
-"""The compared shortcuts. Recorded steps replay the same kernels, so they need no comparison."""
+CHECKED: tuple[type[Shortcut], ...] = (
+    HeadToken,
+    FrozenPrefix,
+    UnreadEmbeddings,
+    OccurringRows,
+    RecordedSteps,
+)
+"""The compared shortcuts; recorded steps only where they are used, on a GPU."""
 
 # The largest allowed differences of outputs and of gradients, relative to the largest value.
 _OUTPUTS, _GRADIENTS = 1e-5, 1e-4
@@ -147,9 +155,10 @@ def check_shortcuts(
             f"{comparison.padding:.0%} of the largest), so results would depend on which texts "
             "share a batch; choose a model that ignores such padding"
         )
-    findings = None if each else comparison.together(CHECKED)
-    check = Check(comparison.padding, findings or comparison.each())
-    used = [shortcut for shortcut in CHECKED if shortcut not in check.left_out]
+    kinds = [k for k in CHECKED if k is not RecordedSteps or can_record(model, "fp32")]
+    findings = None if each else comparison.together(kinds)
+    check = Check(comparison.padding, findings or comparison.each(kinds))
+    used = [shortcut for shortcut in kinds if shortcut not in check.left_out]
     if findings is None and comparison.together(used) is None:
         reason = "outputs or gradients would differ in combination with other shortcuts"
         found = tuple(replace(f, reason=f.reason or reason) for f in check.findings)
@@ -196,8 +205,8 @@ class _Comparison:
             return None
         return tuple(Finding(k.__name__, k.title, outputs, gradients, None) for k in kinds)
 
-    def each(self) -> tuple[Finding, ...]:
-        """The finding of each shortcut, active only with the shortcuts that it builds on."""
+    def each(self, kinds: Collection[type[Shortcut]]) -> tuple[Finding, ...]:
+        """The finding of each of ``kinds``, active only with the shortcuts that it builds on."""
         prefix = self._compared(FrozenPrefix)
         prefix = replace(prefix, reason=self._changes() or prefix.reason)
         if prefix.reason:
@@ -207,7 +216,8 @@ class _Comparison:
         else:
             unread = self._compared(UnreadEmbeddings, FrozenPrefix)
             token = self._compared(HeadToken, FrozenPrefix)
-        return token, prefix, unread, self._compared(OccurringRows)
+        alone = [self._compared(kind) for kind in (OccurringRows, RecordedSteps) if kind in kinds]
+        return token, prefix, unread, *alone
 
     def _compared(self, *kinds: type[Shortcut]) -> Finding:
         kind = kinds[0]

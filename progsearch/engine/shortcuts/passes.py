@@ -17,6 +17,7 @@ from progsearch.engine.freezer import Freezer
 from progsearch.engine.shortcuts.base import Shortcut, Shortcuts, StageStart
 from progsearch.engine.shortcuts.head_token import pad_id_of
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
+from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.engine.shortcuts.sample import longest_row, short_rows
 from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.models.anatomy import Anatomy, evaluating
@@ -123,14 +124,41 @@ class Passes:
         for batch in batches:
             # Prepare each batch separately: the long one would widen the others.
             shortcuts.prepare(
-                self._sample, batch.indices, lambda part: self._forward(part, shortcuts)
+                self._sample,
+                batch.indices,
+                lambda part: self._forward(part, self._rows_of(part), shortcuts),
             )
         for batch in batches:
+            yield self._step(batch, shortcuts)
+
+    def _step(self, batch: Batch, shortcuts: Shortcuts) -> Passed:
+        """The results of a batch, by a recorded step if there is one.
+
+        It is recorded with the rows in another order, and replayed with those of the batch.
+        """
+        outputs: list[Any] = []
+
+        def update(batches: list[Batch], rows: list[Tensor]) -> None:
             self._model.zero_grad()
-            output = self._forward(batch, shortcuts)
-            if output.loss.requires_grad:
-                output.loss.backward()
-            yield Passed(self._rows(output, batch), self._gradients(shortcuts))
+            outputs[:] = [self._forward(batches[0], rows[0], shortcuts)]
+            if outputs[0].loss.requires_grad:
+                outputs[0].loss.backward()
+
+        def make(made: Batch) -> None:
+            rows = [torch.from_numpy(made.indices)]
+            step = shortcuts.step([made], rows, update)
+            if step is None:
+                update([made], [row.to(self._device) for row in rows])
+            else:
+                step()
+
+        if any(isinstance(shortcut, RecordedSteps) for shortcut in shortcuts.all):
+            other = Batch(batch.split, batch.indices[::-1].copy(), batch.width)
+            # The first step of a stage is not recorded.
+            make(batch)
+            make(other)
+        make(batch)
+        return Passed(self._rows(outputs[0], batch), self._gradients(shortcuts))
 
     def frozen_states(self, stage: Stage, *, training: bool) -> Tensor:
         """The output of the last block while it is frozen in ``stage``.
@@ -155,16 +183,19 @@ class Passes:
         return Batch.of(self._sample, indices)
 
     def _inputs(self, batch: Batch) -> dict[str, Tensor]:
-        return self._sample.gather(torch.from_numpy(batch.indices).to(self._device), batch.width)
+        return self._sample.gather(self._rows_of(batch), batch.width)
 
-    def _forward(self, batch: Batch, shortcuts: Shortcuts) -> Any:
-        rows = torch.from_numpy(batch.indices).to(self._device)
-        inputs = self._inputs(batch)
+    def _rows_of(self, batch: Batch) -> Tensor:
+        return torch.from_numpy(batch.indices).to(self._device)
+
+    def _forward(self, batch: Batch, rows: Tensor, shortcuts: Shortcuts) -> Any:
+        inputs = self._sample.gather(rows, batch.width)
         with shortcuts.around(batch, rows, inputs):
             return self._model(**inputs)
 
     def _rows(self, output: Any, batch: Batch) -> list[Tensor]:
-        kept = self._keep(output).detach()
+        # Copies, since the next recorded step writes to the same memory.
+        kept = self._keep(output).detach().clone()
         lengths = self._sample.lengths[batch.indices]
         if not self._sample.per_token:
             return list(kept)
@@ -172,7 +203,7 @@ class Passes:
 
     def _gradients(self, shortcuts: Shortcuts) -> dict[str, Tensor]:
         found = {
-            name: parameter.grad
+            name: parameter.grad.clone()
             for name, parameter in self._model.named_parameters()
             if parameter.grad is not None
         }

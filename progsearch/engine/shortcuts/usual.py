@@ -64,9 +64,13 @@ def usual_shortcuts(
         shortcuts.append(prefix)
         if takes(UnreadEmbeddings):
             shortcuts.append(UnreadEmbeddings(model, anatomy, prefix))
-    # Not in fp16, where a scaler works on the gradients before the optimizer does.
-    device = next(model.parameters()).device
-    on_gpu = device.type == "cuda" and precision != "fp16"
-    if takes(RecordedSteps) and on_gpu and recordable(model):
-        shortcuts.append(RecordedSteps(device, prefix))
+    if takes(RecordedSteps) and can_record(model, precision):
+        shortcuts.append(RecordedSteps(next(model.parameters()).device, prefix))
     return shortcuts
+
+
+def can_record(model: PreTrainedModel, precision: Precision) -> bool:
+    """Whether steps of ``model``, on its device, can be recorded."""
+    # Not in fp16, where a scaler works on the gradients before the optimizer does.
+    on_gpu = next(model.parameters()).device.type == "cuda" and precision != "fp16"
+    return on_gpu and recordable(model)

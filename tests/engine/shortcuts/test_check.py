@@ -10,10 +10,11 @@ import transformers
 from progsearch.config import method_of
 from progsearch.engine.freezer import Freezer
 from progsearch.engine.shortcuts import check as checking
-from progsearch.engine.shortcuts import head_token
+from progsearch.engine.shortcuts import head_token, usual
 from progsearch.engine.shortcuts.check import CHECKED, check_shortcuts
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.head_token import HeadToken
+from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.errors import MetricError, ModelError
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
@@ -26,6 +27,7 @@ from tests.support.tiny import TINY, tiny_model
 # Products of tensors with other shapes round differently.
 TOLERANCE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6}
 PAD = 2
+ON_GPU = DEVICE.type == "cuda"
 LIKE_BERT = {
     "hidden_size": 32,
     "num_hidden_layers": 3,
@@ -227,12 +229,75 @@ def test_shortcuts_that_are_right_alone_and_wrong_together_are_all_left_out(monk
     together = checking._Comparison.together
     monkeypatch.setattr(checking._Comparison, "together", lambda self, kinds: None)
     found = checked(tiny_model("bert"))
-    assert found.left_out == CHECKED
+    assert found.left_out == tuple(k for k in CHECKED if k is not RecordedSteps or ON_GPU)
     assert "in combination with other shortcuts" in found.notes["HeadToken"]
     monkeypatch.setattr(checking._Comparison, "together", together)
     assert not checked(tiny_model("bert"), each=True).left_out
 
 
 def test_if_the_shortcuts_are_right_together_none_is_tried_alone(monkeypatch):
-    monkeypatch.setattr(checking._Comparison, "each", lambda self: pytest.fail("not needed"))
+    monkeypatch.setattr(checking._Comparison, "each", lambda *given: pytest.fail("not needed"))
     assert not checked(tiny_model("bert")).left_out
+
+
+class Replayed(RecordedSteps):
+    """Recorded steps on any device: what a recording keeps is the rows."""
+
+    copies_rows = True
+
+    def __init__(self, device, prefix):
+        self._held = {}
+        self._is_first = True
+
+    def forget(self):
+        self._held.clear()
+        self._is_first = True
+
+    def step(self, batches, rows, update):
+        if self._is_first:
+            self._is_first = False
+            return None
+        held = self._held.setdefault(batches[0].width, [row.clone() for row in rows])
+
+        def replay():
+            if self.copies_rows:
+                for mine, given in zip(held, rows, strict=True):
+                    mine.copy_(given)
+            update(batches, [row.to(DEVICE) for row in held])
+
+        return replay
+
+
+class ReplayedWithFirstRows(Replayed):
+    copies_rows = False
+
+
+@pytest.fixture
+def with_recorded_steps(monkeypatch):
+    def patch(kind):
+        monkeypatch.setattr(usual, "RecordedSteps", kind)
+        monkeypatch.setattr(usual, "can_record", lambda *given: True)
+        monkeypatch.setattr(checking, "can_record", lambda *given: True)
+
+    return patch
+
+
+def test_recorded_steps_are_compared_where_they_are_used(with_recorded_steps):
+    with_recorded_steps(Replayed)
+    found = checked(tiny_model("bert"), each=True)
+    assert [finding.shortcut for finding in found.findings][-1] == "RecordedSteps"
+    assert not found.left_out
+    assert not checked(tiny_model("bert")).left_out
+
+
+def test_recorded_steps_that_keep_what_they_were_recorded_with_are_left_out(with_recorded_steps):
+    with_recorded_steps(ReplayedWithFirstRows)
+    found = checked(tiny_model("bert"))
+    assert found.left_out == (RecordedSteps,)
+    assert "outputs would differ" in found.notes["RecordedSteps"]
+
+
+@pytest.mark.skipif(ON_GPU, reason="needs a machine without a GPU")
+def test_without_a_gpu_no_steps_are_recorded():
+    names = {finding.shortcut for finding in checked(tiny_model("bert"), each=True).findings}
+    assert names == {kind.__name__ for kind in CHECKED if kind is not RecordedSteps}
