@@ -26,6 +26,8 @@ class MethodSettings(Config):
         version: Part of the keys of stored work: raise it when the same settings train other
             parameters or start them differently.
         free: The settings that change no cost.
+        rate_factor: Its usual learning rates over those of full fine-tuning; search spaces of type
+            ``rates`` and the references follow it.
         merges: Whether a trained model can be saved as a plain Hugging Face model, which
             ``AutoModel`` loads whole.
     """
@@ -34,6 +36,7 @@ class MethodSettings(Config):
     description: ClassVar[str]
     version: ClassVar[int] = 1
     free: ClassVar[frozenset[str]] = frozenset()
+    rate_factor: ClassVar[float] = 1.0
     merges: ClassVar[bool] = True
 
     @model_serializer(mode="wrap")

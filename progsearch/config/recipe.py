@@ -68,6 +68,14 @@ class Recipe(Config):
             "K", "Train each trial with K seeds; its metric is their mean (default {default})."
         ),
     ] = Field(default=1, ge=1)
+    front_seeds: Annotated[
+        int,
+        Option(
+            "N",
+            "Train every place on the front with N seeds, within the budget; 1 repeats nothing "
+            "(default {default}).",
+        ),
+    ] = Field(default=3, ge=1)
     time_limit: Annotated[
         float | None,
         Option("2h|30m|90s", "Stop after this time.", name="time", form="duration"),

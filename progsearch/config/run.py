@@ -70,8 +70,8 @@ class TrainingConfig(Config):
         float,
         Option(
             "RATE",
-            "For the baselines, and if the space does not vary it (default: by the model's "
-            "width).",
+            "Of every run, instead of those of the space (default: several around one that "
+            "follows from the model's width).",
             after="batch_size",
         ),
     ] = Field(default=1e-4, gt=0, lt=1)

@@ -34,10 +34,12 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
         interruptible("interrupted before the first trial; nothing was saved"),
         ready(recipe, space.methods(), space.metrics(), view) as found,
     ):
+        given = "learning_rate" in recipe.training.model_fields_set
         recipe = _with_learning_rate(recipe, found.problem.learning_rate)
+        space = space.at(recipe.training.learning_rate, given=given)
         recipe = recipe.model_copy(update={"understood": found.problem.understood})
-        references = make_references(space.default(recipe.training), recipe, found.problem)
-        info = _info(prepared, found.problem, references)
+        references = make_references(space, recipe, found.problem)
+        info = _info(space, prepared.earlier, found.problem, references)
         folder = create_study(recipe, prepared.studies_dir, info)
         log.write_to(folder.log)
         if sentence := reminder(recipe.storage):
@@ -58,7 +60,7 @@ def resume(
         interrupt_running(folder)
         if budget is not None:
             folder.set_budget(budget)
-        if not any(left(folder)):
+        if left(folder).is_nothing:
             view.finished("budget")
             return _checked(folder)
         recipe, info, source = folder.recipe, folder.info, f"study {folder.name}"
@@ -74,7 +76,7 @@ def resume(
                     f"the model or the data of study {folder.name} changed since it began, so "
                     "its trials could not be compared; bring them back or begin a new study"
                 )
-            references = make_references(space.default(recipe.training), recipe, found.problem)
+            references = make_references(space, recipe, found.problem)
             _run(folder, space, references, earlier, found, halt, view)
     return _checked(folder)
 
@@ -87,12 +89,14 @@ def _with_learning_rate(recipe: Recipe, learning_rate: float) -> Recipe:
     return recipe.model_copy(update={"training": training})
 
 
-def _info(prepared: Prepared, problem: Problem, references: References) -> StudyInfo:
-    earlier = prepared.earlier
+def _info(
+    space: Space, earlier: Earlier | None, problem: Problem, references: References
+) -> StudyInfo:
     return StudyInfo(
-        space=plain(prepared.space.config),
+        space=plain(space.config),
         earlier=None if earlier is None else plain(earlier),
-        baselines=tuple(references.runs),
+        baselines=tuple(references.rates),
+        reference_rates=references.rates,
         contributions=problem.contributions,
         model=ModelSize(n_blocks=problem.n_blocks, parameters=problem.parameters),
         metric=problem.metric,
@@ -117,12 +121,12 @@ def _run(
         halt.gpus = GpuClock(recipe.max_gpu_hours, found.machines.gpus_per_trial)
     for sentence in references.left_out:
         view.note(sentence)
-    known = [trial.frozen for trial in folder.trials()]
+    known = [trial.frozen for trial in folder.trials() if trial.repeats is None]
     seed = recipe.training.seed
     source = StudySource(
         folder,
         found.problem,
-        references.runs,
+        references.all,
         Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), known),
         view=view,
         earlier=earlier,

@@ -27,6 +27,8 @@ class Adapter(Method):
         "bottleneck adapters in the blocks (Houlsby et al. 2019), and the head"
     )
     merges: ClassVar[bool] = False
+    # Houlsby et al. (arXiv 1902.00751) use rates about ten times those of full fine-tuning.
+    rate_factor: ClassVar[float] = 10.0
 
     adapter_size: int = Field(default=64, ge=1)
 

@@ -18,6 +18,8 @@ class BitFit(Method):
 
     name: ClassVar[str] = "bitfit"
     description: ClassVar[str] = "the bias terms (Ben Zaken et al. 2021), and the head"
+    # Ben Zaken et al. (arXiv 2106.10199) use rates about ten times those of full fine-tuning.
+    rate_factor: ClassVar[float] = 10.0
 
     def prepare(self, model: nn.Module, anatomy: Anatomy) -> None:
         """Check that there are biases to train.

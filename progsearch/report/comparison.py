@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.statistics import Difference, difference, holm, summary, verdict
 from progsearch.study.confirmed_runs import ConfirmedRuns
+from progsearch.study.front import references_of
 from progsearch.study.trial import FULL, PAPER, Trial
 
 
@@ -36,7 +37,7 @@ def confirmed(
     seeds = {seed for one in all_runs.values() for seed in (*one.good, *one.failed)}
     if not seeds:
         return None
-    named = {trial.name: all_runs[trial.number] for trial in trials if trial.is_baseline}
+    named = {name: all_runs[trial.number] for name, trial in references_of(trials).items()}
     full, paper = named.get(FULL), named.get(PAPER)
     order = sorted(
         (one for one in all_runs.values() if one.good),

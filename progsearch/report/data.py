@@ -23,9 +23,9 @@ from progsearch.report.indistinct import indistinct
 from progsearch.report.reuse import Reuse
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.dominance import corner, directions, hypervolume
-from progsearch.study.front import allowed, front_of, full_of, pick, usable
-from progsearch.study.info import Session
-from progsearch.study.progress import spent
+from progsearch.study.front import allowed, front_of, full_of, pick, references_of, usable
+from progsearch.study.info import Session, StudyInfo
+from progsearch.study.progress import left_of, spent, tuned
 from progsearch.study.results import Timings
 from progsearch.study.trial import Trial, info_of, recipe_of, sessions_of, trials_of
 
@@ -52,7 +52,7 @@ class StudyReport:
         contributions: One score per block for each contribution metric that was used.
         trials: All trials in the order of their numbers.
         front: The non-dominated trials within the recipe's limits, best metric first.
-        planned: The names of the baselines that the study will train.
+        info: The study's metadata.
         sessions: Start, seconds and number of trials of each session of the search.
         confirmed_runs: Runs of its schedules on new seeds; None if it was not confirmed.
     """
@@ -67,7 +67,7 @@ class StudyReport:
     contributions: dict[str, tuple[float, ...]]
     trials: list[Trial]
     front: list[Trial]
-    planned: frozenset[str]
+    info: StudyInfo
     sessions: list[Session]
     confirmed_runs: ConfirmedRuns | None = None
 
@@ -90,8 +90,9 @@ class StudyReport:
 
     @property
     def baselines(self) -> list[Trial]:
-        """The trials of the baselines, without interrupted ones."""
-        return [t for t in self.trials if t.is_baseline and not t.is_interrupted]
+        """The references, each at its best learning rate; without a result, the latest trial."""
+        named = {t.name: t for t in self.trials if t.is_baseline and not t.is_interrupted}
+        return list((named | references_of(self.trials)).values())
 
     @property
     def searched(self) -> list[Trial]:
@@ -196,11 +197,10 @@ class StudyReport:
     @property
     def seconds_left(self) -> float | None:
         """Seconds for the rest of the budget at the pace so far; None before the first result."""
-        done = {trial.name for trial in self.baselines if trial.is_finished}
-        left = self.recipe.budget - self.spent + len(self.planned - done)
-        n_done = self.spent + len(done)
+        left = left_of(self.trials, self.recipe, self.info)
+        n_done = self.spent + sum(tuned(self.trials).values())
         pace = self.seconds / n_done if n_done and self.seconds else None
-        return None if pace is None else pace * max(0, left)
+        return None if pace is None else pace * (left.baseline_work + left.budget)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; numbers that are not finite become None."""
@@ -257,7 +257,7 @@ def study_report(study: optuna.Study, confirmed_runs: ConfirmedRuns | None = Non
         contributions=info.contributions,
         trials=trials,
         front=front_of(allowed(trials, recipe.limits)),
-        planned=frozenset(info.baselines),
+        info=info,
         sessions=sessions_of(study),
         confirmed_runs=confirmed_runs,
     )

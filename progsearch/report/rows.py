@@ -45,10 +45,10 @@ def rows(report: StudyReport) -> list[Row]:
     """The front, best metric first, then the baselines that are not on it."""
     picks = {how: report.pick(how).number for how in rules(report)} if report.front else {}
     on_front = {trial.number for trial in report.front}
-    rest = [t for t in report.usable if t.is_baseline and t.number not in on_front]
+    rest = [t for t in report.baselines if t.is_usable and t.number not in on_front]
     return [
         Row(
-            name=trial.label,
+            name=name_of(report, trial),
             tags=tuple(how for how, number in picks.items() if number == trial.number),
             on_front=trial.number in on_front,
             baseline=trial.is_baseline,
@@ -58,12 +58,27 @@ def rows(report: StudyReport) -> list[Row]:
     ]
 
 
+def name_of(report: StudyReport, trial: Trial) -> str:
+    """The trial's label, with the learning rate of a reference if it is not the best one."""
+    if not trial.is_baseline or trial.number in {t.number for t in report.baselines}:
+        return trial.label
+    return f"{trial.label} at {learning_rate(trial.run.training.learning_rate)}"
+
+
+def metric_in_words(trial: Trial) -> str:
+    """The metric of a trial with a result, with its standard error if that is known."""
+    error = "" if trial.estimate is None else f" ± {trial.estimate.error:.4f}"
+    return f"{trial.values[0]:.4f}{error}"
+
+
 def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     run = trial.run
-    cells = {report.metric.replace("_", " "): f"{trial.values[0]:.4f}"}
+    cells = {report.metric.replace("_", " "): metric_in_words(trial)}
+    if any(t.n_seeds > 1 for t in report.usable):
+        cells["seeds"] = str(trial.n_seeds)
     if report.full is not None:
         difference = 100 * (trial.values[0] - report.full.values[0])
-        cells["to full"] = "" if trial is report.full else signed(difference)
+        cells["to full"] = "" if trial.number == report.full.number else signed(difference)
     cells["updated"] = percent(trial.updated_parameters)
     cells["FLOPs"] = count(trial.costs.flops)
     cells["time"] = duration(trial.seconds)

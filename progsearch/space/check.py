@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from progsearch.config import TrainingConfig
+from progsearch.config import METHODS, TrainingConfig
 from progsearch.errors import ConfigError, ScheduleError
-from progsearch.space.dimensions import Dimension, FloatDimension, Value
+from progsearch.space.dimensions import (
+    Dimension,
+    FloatDimension,
+    RatesDimension,
+    Value,
+)
 from progsearch.space.settings import choice_of, impossible_value, unknown_setting, unmeasurable
 
 if TYPE_CHECKING:
@@ -34,10 +39,12 @@ def check(space: Space, source: str) -> None:
     for name, dimension in space.config.dimensions.items():
         problems += [
             (f"dimensions.{name}{place}", text)
-            for place, text in _problems(name, dimension, known)
+            for place, text in _problems(name, dimension, known, space.possible("method"))
         ]
         setting = dimension.sets or name
-        values = None if isinstance(dimension, FloatDimension) else dimension.values()
+        values = (
+            None if isinstance(dimension, FloatDimension | RatesDimension) else dimension.values()
+        )
         known[setting] = None if values is None else [*(known.get(setting) or []), *values]
     if not space.config.dimensions:
         problems.append(("dimensions", "must hold at least one dimension"))
@@ -48,7 +55,10 @@ def check(space: Space, source: str) -> None:
 
 
 def _problems(
-    name: str, dimension: Dimension, known: dict[str, list[Value] | None]
+    name: str,
+    dimension: Dimension,
+    known: dict[str, list[Value] | None],
+    methods: Sequence[str],
 ) -> list[tuple[str, str]]:
     """What is wrong with a dimension, given the values of the settings that stand before it."""
     setting = dimension.sets or name
@@ -56,11 +66,14 @@ def _problems(
         return [(".sets" if dimension.sets else "", text)]
     if isinstance(dimension, FloatDimension) and (text := unmeasurable(setting)):
         return [("", text)]
-    found = [
-        (f".{place}", text)
-        for place, value in dimension.extremes().items()
-        if (text := impossible_value(setting, value))
-    ]
+    if isinstance(dimension, RatesDimension):
+        found = _problems_of_rates(setting, known, methods)
+    else:
+        found = [
+            (f".{place}", text)
+            for place, value in dimension.extremes().items()
+            if (text := impossible_value(setting, value))
+        ]
     for wanted, values in (item for items in dimension.alternatives() for item in items):
         if wanted not in known:
             found.append((".when", f"{wanted!r} is neither fixed nor a dimension above this one"))
@@ -73,14 +86,27 @@ def _problems(
     return found
 
 
+def _problems_of_rates(
+    setting: str, known: Mapping[str, list[Value] | None], methods: Sequence[str]
+) -> list[tuple[str, str]]:
+    if setting != "learning_rate":
+        return [(".type", f"rates are learning rates, so it cannot set {setting}")]
+    factors = {METHODS.get(method).rate_factor for method in methods}
+    if len(factors) > 1 and "method" not in known:
+        return [("", "must stand below method, since the rates follow it")]
+    return []
+
+
 def _contradictions(space: Space) -> list[tuple[str, str]]:
     """What can be wrong with a point whose single values are all possible."""
+    # No model is known yet; any rate shows the contradictions.
+    space = space.at(TrainingConfig().learning_rate)
     draw = _RandomDraw()
     found: dict[tuple[str, str], None] = {}
     for _ in range(_DRAWS):
         set_by: dict[str, str] = dict.fromkeys(space.config.fixed, "fixed")
         values: dict[str, Any] = dict(space.config.fixed)
-        for name, dimension in space.config.dimensions.items():
+        for name, dimension in space.listed_dimensions():
             if dimension.applies(values):
                 setting = dimension.sets or name
                 if setting in set_by:

@@ -136,17 +136,38 @@ class CategoricalDimension(_Dimension):
         return list(self.choices)
 
 
+class RatesDimension(_Dimension):
+    """Learning rates that follow from the model and the method; `Space.at` lists them."""
+
+    type: Literal["rates"]
+    factors: tuple[float, ...] = Field(default=(0.25, 0.5, 1.0, 2.0), min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> RatesDimension:
+        if min(self.factors) <= 0:
+            raise ValueError(f"factors must be greater than 0, got {min(self.factors):g}")
+        return self
+
+    def at(self, rate: float) -> tuple[float, ...]:
+        """The multiples of ``rate``, to two digits."""
+        return tuple(float(f"{factor * rate:.1e}") for factor in self.factors)
+
+
 def _type_of(data: Any) -> Any:
     return data.get("type") if isinstance(data, dict) else getattr(data, "type", None)
 
 
+ListedDimension = IntDimension | FloatDimension | CategoricalDimension
+"""A dimension that names its values."""
+
 Dimension = Annotated[
     Annotated[IntDimension, Tag("int")]
     | Annotated[FloatDimension, Tag("float")]
-    | Annotated[CategoricalDimension, Tag("categorical")],
+    | Annotated[CategoricalDimension, Tag("categorical")]
+    | Annotated[RatesDimension, Tag("rates")],
     Discriminator(
         _type_of,
         custom_error_type="dimension_type",
-        custom_error_message="type must be int, float or categorical",
+        custom_error_message="type must be int, float, categorical or rates",
     ),
 ]

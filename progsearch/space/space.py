@@ -27,14 +27,24 @@ from progsearch.config import (
 )
 from progsearch.errors import ConfigError
 from progsearch.paths import is_file
-from progsearch.space.dimensions import CategoricalDimension, Dimension, FloatDimension, Value
+from progsearch.space.dimensions import (
+    CategoricalDimension,
+    Condition,
+    Dimension,
+    FloatDimension,
+    ListedDimension,
+    RatesDimension,
+    Value,
+)
 from progsearch.space.settings import SCHEDULE, Choice, choice_of
 from progsearch.space.shipped import shipped_files
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-_TYPE_IN_PATH = re.compile(r"^(dimensions\.[^.]+)\.(?:int|float|categorical)\b")
+_TYPE_IN_PATH = re.compile(r"^(dimensions\.[^.]+)\.(?:int|float|categorical|rates)\b")
+# How many learning rates of a range the references are tried at.
+_RATES_OF_A_RANGE = 4
 
 
 class SpaceConfig(Config):
@@ -109,6 +119,71 @@ class Space:
             others = {"method": sampled, **others}
         return Space(self.config.model_copy(update={"dimensions": others, "fixed": fixed}))
 
+    def at(self, rate: float, *, given: bool = False) -> Space:
+        """The space for a model, with every learning rate listed.
+
+        Args:
+            rate: The model's default for full fine-tuning; a dimension of type ``rates`` becomes
+                a list of multiples of it, times what the method asks for.
+            given: Whether the user gave the rate instead: then it is that of every run.
+        """
+        dimensions: dict[str, Dimension] = {}
+        fixed = dict(self.config.fixed)
+        for name, dimension in self.config.dimensions.items():
+            if given and (dimension.sets or name) == "learning_rate":
+                fixed["learning_rate"] = rate
+            elif isinstance(dimension, RatesDimension):
+                dimensions |= self._listed(name, dimension, rate)
+            else:
+                dimensions[name] = dimension
+        if given and "learning_rate" in fixed:
+            fixed["learning_rate"] = rate
+        return Space(self.config.model_copy(update={"dimensions": dimensions, "fixed": fixed}))
+
+    def _listed(
+        self, name: str, dimension: RatesDimension, rate: float
+    ) -> dict[str, CategoricalDimension]:
+        """A list of rates for each group of methods that ask for the same ones."""
+        groups: dict[float, list[Value]] = {}
+        for method in self.possible("method") or [DEFAULT_METHOD]:
+            groups.setdefault(METHODS.get(method).rate_factor, []).append(method)
+        found: dict[str, CategoricalDimension] = {}
+        for factor, methods in groups.items():
+            when = dimension.when if len(groups) == 1 else _and_method(dimension, methods)
+            if when is not None:
+                found[name if not found else f"{name}_x{factor:g}"] = CategoricalDimension(
+                    type="categorical",
+                    choices=dimension.at(rate * factor),
+                    sets=dimension.sets or (name if found else None),
+                    when=when,
+                )
+        return found
+
+    def learning_rates(self, method: str, default: float) -> tuple[float, ...]:
+        """The learning rates at which runs of a method can be trained, in ascending order.
+
+        Args:
+            method: Its name.
+            default: The rate if the space does not set any.
+        """
+        rates = {float(r) for r in [self.config.fixed.get("learning_rate")] if r is not None}
+        for name, dimension in self.listed_dimensions():
+            if (dimension.sets or name) != "learning_rate" or not _may_apply(dimension, method):
+                continue
+            if isinstance(dimension, FloatDimension):
+                low, high = dimension.low, dimension.high
+                step = (high / low) ** (1 / (_RATES_OF_A_RANGE - 1))
+                rates |= {float(f"{low * step**n:.1e}") for n in range(_RATES_OF_A_RANGE)}
+            else:
+                rates |= {float(value) for value in dimension.values()}
+        return tuple(sorted(rates)) or (default,)
+
+    def listed_dimensions(self) -> Iterator[tuple[str, ListedDimension]]:
+        """All dimensions by name, once `at` has listed the learning rates."""
+        for name, dimension in self.config.dimensions.items():
+            assert not isinstance(dimension, RatesDimension), "see `at`"
+            yield name, dimension
+
     def points(self) -> Iterator[dict[str, Value]]:
         """Every point, as the values of the dimensions that apply there.
 
@@ -117,16 +192,16 @@ class Space:
         """
         endless = [
             (f"dimensions.{name}", "a grid needs a step here, or a list of choices")
-            for name, dimension in self.config.dimensions.items()
+            for name, dimension in self.listed_dimensions()
             if isinstance(dimension, FloatDimension) and dimension.step is None
         ]
         if endless:
             raise ConfigError("the search space", endless)
-        return self._walk(list(self.config.dimensions.items()), dict(self.config.fixed), {})
+        return self._walk(list(self.listed_dimensions()), dict(self.config.fixed), {})
 
     def _walk(
         self,
-        dimensions: list[tuple[str, Dimension]],
+        dimensions: list[tuple[str, ListedDimension]],
         settings: dict[str, Value],
         sampled: dict[str, Value],
     ) -> Iterator[dict[str, Value]]:
@@ -143,16 +218,17 @@ class Space:
 
     def fitting(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
         """The values sampled from another space that this one can also sample."""
+        dimensions = dict(self.listed_dimensions())
         return {
             name: value
             for name, value in sampled.items()
-            if name in self.config.dimensions and self.config.dimensions[name].holds(value)
+            if name in dimensions and dimensions[name].holds(value)
         }
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """Sample a point: the settings it sets, those that are fixed included."""
         values: dict[str, Any] = dict(self.config.fixed)
-        for name, dimension in self.config.dimensions.items():
+        for name, dimension in self.listed_dimensions():
             if dimension.applies(values):
                 values[dimension.sets or name] = dimension.suggest(trial, name)
         return values
@@ -186,6 +262,30 @@ class Space:
         """Every value that a setting of words or whole numbers can take; none if it is not set."""
         values = [self.config.fixed[setting]] if setting in self.config.fixed else []
         for name, dimension in self.config.dimensions.items():
-            if (dimension.sets or name) == setting and not isinstance(dimension, FloatDimension):
+            if (dimension.sets or name) == setting and not isinstance(
+                dimension, (FloatDimension, RatesDimension)
+            ):
                 values += dimension.values()
         return list(dict.fromkeys(values))
+
+
+def _and_method(
+    dimension: RatesDimension, methods: Sequence[Value]
+) -> tuple[Condition, ...] | None:
+    """When a dimension applies with one of some methods; None if never."""
+    found: list[Condition] = []
+    for alternative in dimension.alternatives() if dimension.when else [[]]:
+        conditions: Condition = dict(alternative)
+        allowed = conditions.get("method", tuple(methods))
+        both = [m for m in methods if isinstance(allowed, tuple) and m in allowed]
+        if both:
+            found.append(conditions | {"method": tuple(both)})
+    return tuple(found) or None
+
+
+def _may_apply(dimension: ListedDimension, method: str) -> bool:
+    """Whether a dimension may be drawn for runs of a method."""
+    return not dimension.when or any(
+        all(name != "method" or method in allowed for name, allowed in alternative)
+        for alternative in dimension.alternatives()
+    )

@@ -1,4 +1,4 @@
-"""Predicts what the training of points adds to the front, for its time."""
+"""Predicts what further runs add to the front."""
 
 from __future__ import annotations
 
@@ -9,48 +9,59 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from progsearch.strategy.features import Vector
-from progsearch.strategy.surrogate import Observation, Surrogate
-
 Values = npt.NDArray[np.float64]
 
-# With fewer measurements no point can be preferred to another.
-_FEWEST = 4
 # Avoids a division by zero for a metric without uncertainty.
 _LEAST_DEVIATION = 1e-12
 
 
-def improvement_per_second(
-    points: Sequence[Vector],
-    costs: Sequence[tuple[float, ...]],
-    seconds: Sequence[float],
-    observations: Sequence[Observation],
-    front: Sequence[tuple[float, ...]],
-    corner: Sequence[float],
-) -> Values | None:
-    """The expected improvement of each point per second; None with too few observations.
+def learned(deviations: Values, noise: Values) -> Values:
+    """By how much one more run is expected to move what is known of a metric.
 
-    The improvement is that of the hypervolume (expected hypervolume improvement: Emmerich,
-    Giannakoglou and Naujoks, IEEE TEC 10(4), 2006). Since the costs of a point are known, only
-    its metric is uncertain: see `expected_improvement`. Dividing by the time is EI per second
-    (Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2).
+    The standard deviation of the mean after the run, seen from before it: the run is noisy, so
+    it moves the mean by less than the uncertainty (Frazier, Powell and Dayanik, "The
+    knowledge-gradient policy for correlated normal beliefs", INFORMS J. Computing 21(4), 2009).
 
     Args:
-        points: `features` of each point.
-        costs: Its objectives except the metric, minimised.
-        seconds: The time its training takes, without stored steps.
-        observations: What is known of other points.
-        front: Metric and costs of the trials on the front.
+        deviations: The uncertainty of each mean, shape ``(n_points,)``.
+        noise: The standard deviation of a run, shape ``(n_points,)``.
+    """
+    total = np.maximum(np.hypot(deviations, noise), _LEAST_DEVIATION)
+    return np.asarray(deviations**2 / total)
+
+
+def repeat_improvement(
+    means: Values,
+    deviations: Values,
+    costs: Values,
+    corner: Sequence[float],
+) -> Values:
+    """By how much the hypervolume of the front is expected to grow by repeating each trial.
+
+    A repeat may raise a trial's mean, or lower it so that another takes its place; what is known
+    before it is what the front would be without it. So it is worth something only where it may
+    change the front.
+
+    Args:
+        means: Of each trial's metric, shape ``(n_trials,)``.
+        deviations: See `learned`, shape ``(n_trials,)``.
+        costs: Shape ``(n_trials, n_costs)``.
         corner: The reference of the hypervolume.
 
     Returns:
-        Shape ``(n_points,)``.
+        Shape ``(n_trials,)``.
     """
-    if len(observations) < _FEWEST:
-        return None
-    means, deviations = Surrogate(observations).predict(points)
-    expected = expected_improvement(means, deviations, np.asarray(costs), front, corner)
-    return np.asarray(expected / np.asarray(seconds))
+    gains = []
+    for index in range(len(means)):
+        others = np.arange(len(means)) != index
+        front = [(float(m), *c) for m, c in zip(means[others], costs[others], strict=True)]
+        mine = slice(index, index + 1)
+        after, before = (
+            expected_improvement(means[mine], deviation, costs[mine], front, corner)[0]
+            for deviation in (deviations[mine], np.zeros(1))
+        )
+        gains.append(after - before)
+    return np.maximum(0.0, gains)
 
 
 def expected_improvement(

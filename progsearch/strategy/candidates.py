@@ -6,14 +6,14 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from progsearch.config import ContributionConfig, Recipe, RunConfig, StageConfig
+from progsearch.config import ContributionConfig, Recipe, RunConfig, StageConfig, with_seed
 from progsearch.costs import steps_per_epoch
-from progsearch.schedule import Schedule
+from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.schedule.rescoring import make_plan
 from progsearch.space.settings import Choice
 from progsearch.strategy.features import Vector, features
 from progsearch.strategy.problem import Problem
-from progsearch.study.trial import Plan
+from progsearch.study.trial import Plan, Trial
 from progsearch.version import __version__
 
 
@@ -112,3 +112,12 @@ def candidate(
         segments=segments,
         segment_flops=tuple(part * problem.examples / epoch for part in flops),
     )
+
+
+def with_other_seed(trial: Trial, seed: int, recipe: Recipe, problem: Problem) -> Candidate:
+    """The run of ``trial`` with another seed, by the schedule that it was trained with."""
+    run = with_seed(trial.run, seed)
+    schedule = Schedule.from_dicts([stage.model_dump() for stage in run.stages], problem.n_blocks)
+    made = candidate(Choice(ScheduleSpec(), run.method, run.training), recipe, problem, schedule)
+    # The trial's own config, so that the schedule is trained as it was found.
+    return replace(made, run=run)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from progsearch.config import Recipe, with_seed
+from progsearch.config import Recipe
 from progsearch.config.limits import Limits
-from progsearch.schedule import Schedule, ScheduleSpec
-from progsearch.space.settings import Choice
-from progsearch.strategy.candidates import Candidate, candidate
+from progsearch.strategy.candidates import Candidate, with_other_seed
 from progsearch.strategy.order import next_in_order
 from progsearch.strategy.problem import Problem
+from progsearch.strategy.repeats import FIRST_OF_CONFIRMATIONS
 from progsearch.strategy.source import (
     Assignment,
     Decision,
@@ -24,7 +23,7 @@ from progsearch.strategy.source import (
     TrialSource,
 )
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, write_confirmed
-from progsearch.study.front import allowed, front_of, pick, usable
+from progsearch.study.front import allowed, front_of, pick, references_of, usable
 from progsearch.study.trial import FULL, PAPER, Trial
 from progsearch.study.view import Run, View
 
@@ -70,7 +69,7 @@ def to_confirm(trials: Sequence[Trial], limits: Limits, picks: Sequence[str] = (
         StudyError: Something of ``picks`` chooses no trial.
     """
     found = usable(trials)
-    named = {trial.name: trial for trial in found if trial.is_baseline}
+    named = references_of(found)
     if picks:
         chosen = [pick(trials, how, limits) for how in picks]
         references = [named[name] for name in (FULL, PAPER) if name in named]
@@ -81,8 +80,8 @@ def to_confirm(trials: Sequence[Trial], limits: Limits, picks: Sequence[str] = (
 
 
 def new_seeds(recipe: Recipe, number: int) -> list[int]:
-    """The first seeds after those that the study's own trials were trained with."""
-    first = recipe.training.seed + recipe.seeds
+    """The first seeds that the study's own trials are never trained with."""
+    first = recipe.training.seed + FIRST_OF_CONFIRMATIONS
     return list(range(first, first + number))
 
 
@@ -98,11 +97,7 @@ def missing(
 
 def job_of(trial: Trial, seed: int, recipe: Recipe, problem: Problem) -> Job:
     """The run of ``trial`` with another seed."""
-    run = with_seed(trial.run, seed)
-    schedule = Schedule.from_dicts([stage.model_dump() for stage in run.stages], problem.n_blocks)
-    made = candidate(Choice(ScheduleSpec(), run.method, run.training), recipe, problem, schedule)
-    # The trial's own config, so that the schedule is trained as it was found.
-    return Job(trial, replace(made, run=run))
+    return Job(trial, with_other_seed(trial, seed, recipe, problem))
 
 
 class JobQueue:

@@ -29,14 +29,14 @@ class Judgement:
         self._prospects = prospects
 
     def stops(self, trial: Trial, records: Sequence[Record], waiting: Sequence[Candidate]) -> bool:
-        """Whether a running trial, measured just now, should be stopped; references never are.
+        """Whether a running trial, measured just now, should be stopped.
 
         Args:
             trial: The trial.
             records: What it reported.
             waiting: Candidates that could be trained instead.
         """
-        if self._judge is None or trial.is_baseline:
+        if self._judge is None:
             return False
         if not self._judge.within_epochs and records[-1].epoch % 1:
             return False
@@ -61,7 +61,8 @@ class Judgement:
         continued = {trial.continues for trial in trials}
         curves = list(self._observations.curves.values())
         open_ones = [curve for curve in curves if curve.number not in continued]
-        stopped = [curve for curve in open_ones if curve.final is None]
+        # References are continued by their tuning.
+        stopped = [c for c in open_ones if c.final is None and not trials[c.number].is_baseline]
         others = [curve for curve in open_ones if curve.final is not None]
 
         def gains(asked: Sequence[Curve]) -> ExpectedGains | None:

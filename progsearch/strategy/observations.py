@@ -33,7 +33,8 @@ class Observations:
         curves: Of the trials that finished or were stopped, by number; of those that continue a
             stopped one, the longer curve alone.
         vectors: `features` of the runs of the same trials, by number.
-        full: The curve of full fine-tuning, once it is there.
+        repeats: What runs of them with other seeds reached, by their number.
+        full: The curve of full fine-tuning, at its best learning rate so far.
     """
 
     def __init__(self, recipe: Recipe, problem: Problem, earlier: Earlier | None = None) -> None:
@@ -43,6 +44,7 @@ class Observations:
         self.time = TrainingTime(recipe.reuse)
         self.curves: dict[int, Curve] = {}
         self.vectors: dict[int, Vector] = {}
+        self.repeats: dict[int, list[float]] = {}
         self.full: Curve | None = None
 
     def add(self, trial: Trial) -> None:
@@ -54,13 +56,18 @@ class Observations:
         if trial.timings and trial.steps_trained:
             flops = trial.costs.flops * trial.steps_trained / trial.segments[-1][0]
             self.time.measure(trial.timings.spent, flops)
-        if trial.is_complete or trial.is_stopped:
+        if trial.repeats is not None:
+            if trial.is_usable:
+                self.repeats.setdefault(trial.repeats, []).append(trial.measured)
+        elif trial.is_complete or trial.is_stopped:
             if trial.continues is not None:
                 self.curves.pop(trial.continues, None)
             self.curves[trial.number] = self.curve(trial, records)
             self.vectors[trial.number] = self.vector(trial)
-            if trial.name == FULL:
-                self.full = self.curves[trial.number]
+            if trial.name == FULL and trial.is_usable:
+                before = None if self.full is None else self.full.final
+                if before is None or trial.measured > before:
+                    self.full = self.curves[trial.number]
 
     def curve(self, trial: Trial, records: Sequence[Record]) -> Curve:
         """A trial as judges see it, with what it was measured at so far."""
@@ -68,8 +75,10 @@ class Observations:
             trial.number,
             self.costs(trial.costs),
             {round(r.fraction, _DIGITS): r.metrics[self._problem.metric] for r in records},
-            trial.values[0] if trial.is_complete else None,
-            trial.keeps_to(self._recipe.limits) if trial.is_complete else True,
+            trial.measured if trial.is_complete else None,
+            self._recipe.limits.allow(trial.measured, trial.updated_parameters)
+            if trial.is_complete
+            else True,
         )
 
     def vector(self, trial: Trial) -> Vector:
@@ -95,7 +104,8 @@ class Observations:
         for curve in curves:
             vector = vectors[curve.number]
             if curve.final is not None:
-                found.append(Observation(vector, curve.final))
+                finals = [curve.final, *self.repeats.get(curve.number, ())]
+                found += [Observation(vector, final) for final in finals]
             elif (predicted := predict(curve, curves)) is not None:
                 found.append(Observation(vector, *predicted))
         return found

@@ -8,16 +8,24 @@ from typing import NamedTuple
 import numpy as np
 
 from progsearch.config import Recipe
-from progsearch.strategy.acquisition import Values, improvement_per_second
+from progsearch.strategy.acquisition import (
+    Values,
+    expected_improvement,
+    learned,
+    repeat_improvement,
+)
 from progsearch.strategy.candidates import Candidate
 from progsearch.strategy.features import Vector
 from progsearch.strategy.judges import Curve, ExpectedGains
 from progsearch.strategy.judges.dominance import predict
 from progsearch.strategy.observations import Observations
 from progsearch.strategy.problem import Problem
-from progsearch.strategy.surrogate import Observation
-from progsearch.study.dominance import corner, directions, non_dominated
-from progsearch.study.trial import Trial
+from progsearch.strategy.surrogate import Observation, Surrogate
+from progsearch.study.dominance import corner
+from progsearch.study.trial import Estimate, Trial
+
+# With fewer measurements no point can be preferred to another.
+_FEWEST = 4
 
 
 class _Prospect(NamedTuple):
@@ -26,6 +34,23 @@ class _Prospect(NamedTuple):
     vector: Vector
     costs: tuple[float, ...]
     seconds: float
+
+
+class _Outlook(NamedTuple):
+    """What is known of the trials with a result: a row each, and the hypervolume's reference."""
+
+    surrogate: Surrogate
+    numbers: list[int]
+    means: Values
+    deviations: Values
+    noise: Values
+    costs: Values
+    corner: list[float]
+
+    @property
+    def front(self) -> list[tuple[float, ...]]:
+        """Mean metric and costs of the trials."""
+        return [(float(m), *c) for m, c in zip(self.means, self.costs, strict=True)]
 
 
 class Prospects:
@@ -46,10 +71,47 @@ class Prospects:
         """The index of the candidate that is to be trained next."""
         if len(candidates) == 1:
             return 0
-        known = self._observations
-        observed = known.metrics(known.curves.values(), known.vectors)
-        rates = self._gains(map(self._of_candidate, candidates), observed)
-        return 0 if rates is None else int(np.argmax(rates))
+        outlook = self._outlook(self._observed())
+        if outlook is None:
+            return 0
+        return int(np.argmax(_gains(outlook, map(self._of_candidate, candidates))))
+
+    def repeats(self, trials: Sequence[Trial], seconds: Sequence[float]) -> list[float]:
+        """The expected gain of repeating each of some trials with another seed, per second.
+
+        Args:
+            trials: Trials with a result.
+            seconds: What a run of each takes.
+        """
+        outlook = self._outlook(self._observed())
+        if outlook is None:
+            return [0.0] * len(trials)
+        moves = learned(outlook.deviations, outlook.noise)
+        gains = repeat_improvement(outlook.means, moves, outlook.costs, outlook.corner)
+        by_number = dict(zip(outlook.numbers, gains, strict=True))
+        return [
+            float(by_number.get(trial.number, 0.0)) / time
+            for trial, time in zip(trials, seconds, strict=True)
+        ]
+
+    def waiting(self, candidates: Sequence[Candidate]) -> float:
+        """The largest expected gain of any of some candidates, per second; 0 without any."""
+        outlook = self._outlook(self._observed())
+        if outlook is None or not candidates:
+            return 0.0
+        return float(_gains(outlook, map(self._of_candidate, candidates)).max())
+
+    def estimates(self) -> dict[int, Estimate]:
+        """The metric of each trial with a result, by number, from all measurements together."""
+        known, observed = self._observations, self._observed()
+        numbers = [n for n, curve in known.curves.items() if curve.final is not None]
+        if len(observed) < _FEWEST or not numbers:
+            return {}
+        means, deviations = Surrogate(observed).predict([known.vectors[n] for n in numbers])
+        return {
+            number: Estimate(float(mean), float(deviation))
+            for number, mean, deviation in zip(numbers, means, deviations, strict=True)
+        }
 
     def gains(
         self,
@@ -76,10 +138,16 @@ class Prospects:
         rests = {trial.number: self._of_rest(trial, curve, done) for trial, curve in asked}
         vectors = self._observations.vectors | {n: rest.vector for n, rest in rests.items()}
         prospects = [*rests.values(), *map(self._of_candidate, waiting)]
-        rates = self._gains(prospects, self._observations.metrics(known, vectors))
-        if rates is None:
+        outlook = self._outlook(self._observations.metrics(known, vectors))
+        if outlook is None:
             return None
+        rates = _gains(outlook, prospects)
         return ExpectedGains(rates[: len(asked)].tolist(), float(rates[len(asked) :].max()))
+
+    def _observed(self) -> list[Observation]:
+        """The metrics of all trials that have ended."""
+        known = self._observations
+        return known.metrics(known.curves.values(), known.vectors)
 
     def _of_candidate(self, run: Candidate) -> _Prospect:
         seconds = self._observations.time.left(run.segments, run.segment_flops)
@@ -92,34 +160,42 @@ class Prospects:
         seconds = self._observations.time.left(trial.segments, trial.segment_flops, done)
         return _Prospect(vector, curve.costs, seconds)
 
-    def _gains(
-        self, prospects: Iterable[_Prospect], observed: Sequence[Observation]
-    ) -> Values | None:
-        """The expected gain of each training for the front, per second."""
-        curves = self._observations.curves.values()
-        values = [found for c in curves if c.allowed and (found := _values(c)) is not None]
-        if not values:
+    def _outlook(self, observed: Sequence[Observation]) -> _Outlook | None:
+        """What is known of the trials that may stand on the front; None if it is too little."""
+        known = self._observations
+        curves = [c for c in known.curves.values() if c.allowed and c.final is not None]
+        if len(observed) < _FEWEST or not curves:
             return None
-        full = self._observations.full
-        least, *dearest = corner(
-            values,
-            self._recipe.objectives,
-            self._problem.majority,
-            None if full is None else _values(full),
-        )
+        surrogate = Surrogate(observed)
+        vectors = [known.vectors[curve.number] for curve in curves]
+        means, deviations = surrogate.predict(vectors)
+        costs = np.array([curve.costs for curve in curves])
+        full = None if known.full is None else (known.full.final or 0.0, *known.full.costs)
+        values = [(float(mean), *cost) for mean, cost in zip(means, costs, strict=True)]
+        least, *dearest = corner(values, self._recipe.objectives, self._problem.majority, full)
         if self._recipe.min_metric is not None:
             # Trials below are not on the front.
             least = max(least, self._recipe.min_metric)
-        vectors, costs, seconds = zip(*prospects, strict=True)
-        return improvement_per_second(
-            vectors,
+        return _Outlook(
+            surrogate,
+            [curve.number for curve in curves],
+            means,
+            deviations,
+            surrogate.noise(vectors),
             costs,
-            seconds,
-            observed,
-            [values[index] for index in non_dominated(values, directions(len(values[0])))],
             [least, *dearest],
         )
 
 
-def _values(curve: Curve) -> tuple[float, ...] | None:
-    return None if curve.final is None else (curve.final, *curve.costs)
+def _gains(outlook: _Outlook, prospects: Iterable[_Prospect]) -> Values:
+    """The expected gain of each new training for the front, per second.
+
+    That is the expected growth of the hypervolume (Emmerich, Giannakoglou and Naujoks, IEEE TEC
+    10(4), 2006) by what a noisy run can show, over its time (expected improvement per second:
+    Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2).
+    """
+    vectors, costs, seconds = zip(*prospects, strict=True)
+    means, deviations = outlook.surrogate.predict(vectors)
+    moves = learned(deviations, outlook.surrogate.noise(vectors))
+    expected = expected_improvement(means, moves, np.array(costs), outlook.front, outlook.corner)
+    return np.asarray(expected / np.array(seconds))

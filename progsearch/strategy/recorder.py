@@ -11,6 +11,7 @@ from progsearch.config import Recipe
 from progsearch.internals.optuna import set_constraints
 from progsearch.strategy.observations import Observations
 from progsearch.strategy.problem import Problem
+from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.source import Failed, Finished, Progress
 from progsearch.study.folder import StudyFolder
@@ -20,6 +21,7 @@ from progsearch.study.trial import (
     STOPPED,
     NewTrial,
     Trial,
+    keep_estimates,
     outcome_attributes,
     record_attributes,
 )
@@ -34,6 +36,7 @@ class RunningTrial:
         number: The trial's.
         name: A reference's name.
         point: The number of its point in the `Draws`, if it was sampled.
+        repeats: The number of the trial that it repeats.
         segments: End step and key of its segments, which other trials may share.
         records: Its measurements so far.
         spent: The time and steps that it had used by then.
@@ -42,9 +45,15 @@ class RunningTrial:
     number: int
     name: str | None
     point: int | None
+    repeats: int | None
     segments: tuple[tuple[int, str], ...]
     records: list[Record] = field(default_factory=list)
     spent: Spent | None = None
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is a run of a reference, and no repeat."""
+        return self.name is not None and self.repeats is None
 
     @property
     def done(self) -> int:
@@ -63,6 +72,7 @@ class Recorder:
         problem: Its model and task.
         draws: The source of sampled trials.
         observations: What is known of the trials.
+        prospects: Estimates their metrics.
         view: Told what happens.
     """
 
@@ -72,12 +82,14 @@ class Recorder:
         problem: Problem,
         draws: Draws,
         observations: Observations,
+        prospects: Prospects,
         view: View,
     ) -> None:
         self._folder = folder
         self._metric = problem.metric
         self._draws = draws
         self._observations = observations
+        self._prospects = prospects
         self._session = Session(folder)
         self._view = view
 
@@ -85,7 +97,8 @@ class Recorder:
         """Add a trial to the study; see `RunningTrial` for ``point``."""
         trial = self._folder.add(new)
         self._view.run_started(Run(trial))
-        return RunningTrial(trial.number, trial.name, point, trial.segments), trial
+        running = RunningTrial(trial.number, trial.name, point, trial.repeats, trial.segments)
+        return running, trial
 
     def measured(self, running: RunningTrial, progress: Progress) -> Trial:
         """A trial was measured before its end; returns it as it stands."""
@@ -156,6 +169,8 @@ class Recorder:
         self._folder.study.tell(running.number, values, state)
         trial = self._folder.trial(running.number)
         self._observations.add(trial)
+        if values is not None:
+            keep_estimates(self._folder.study, self._prospects.estimates())
         if running.point is not None:
             if values is None:
                 self._draws.throw_away(running.point)

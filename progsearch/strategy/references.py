@@ -1,17 +1,41 @@
-"""The references of a study: the runs that it trains before any that is searched."""
+"""The references of a study: the schedules that it trains before any that is searched."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from progsearch.config import Recipe
 from progsearch.errors import ScheduleError
 from progsearch.schedule import Schedule
 from progsearch.space.settings import Choice
+from progsearch.space.space import Space
 from progsearch.strategy.candidates import Candidate, candidate
 from progsearch.strategy.problem import Problem
 from progsearch.study.trial import FULL, PAPER
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A schedule that is trained at several learning rates, of which the best one counts.
+
+    Attributes:
+        name: Its name, such as ``full``.
+        rates: The learning rates to try, in ascending order.
+        is_tuned: Whether other rates may be tried if the best lies at an end of `rates`.
+    """
+
+    name: str
+    rates: tuple[float, ...]
+    is_tuned: bool
+    _make: Callable[[float], Candidate]
+    _made: dict[float, Candidate] = field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, rate: float) -> Candidate:
+        """Its run at a learning rate."""
+        if rate not in self._made:
+            self._made[rate] = self._make(rate)
+        return self._made[rate]
 
 
 @dataclass(frozen=True)
@@ -19,25 +43,33 @@ class References:
     """What every study of a model and a task trains.
 
     Attributes:
-        runs: By name.
+        all: The references.
         left_out: A sentence for each that does not fit the model.
     """
 
-    runs: dict[str, Candidate]
+    all: tuple[Reference, ...]
     left_out: tuple[str, ...] = ()
 
+    @property
+    def rates(self) -> dict[str, tuple[float, ...]]:
+        """The learning rates of each, by name."""
+        return {reference.name: reference.rates for reference in self.all}
 
-def make_references(default: Choice, recipe: Recipe, problem: Problem) -> References:
+
+def make_references(space: Space, recipe: Recipe, problem: Problem) -> References:
     """The references of a study.
 
     Full fine-tuning; the paper's schedule of 3 stages and of one stage an epoch; the last
-    quarter of the blocks with the head; the head alone.
+    quarter of the blocks with the head; the head alone. Each is trained at every learning rate
+    that the space has for its method, so that it is tuned like the searched schedules.
 
     Args:
-        default: The method and training settings of all of them.
+        space: The study's space, with its learning rates listed.
         recipe: The study.
         problem: Its model and task.
     """
+    default = space.default(recipe.training)
+    rates = space.learning_rates(default.method.name, default.training.learning_rate)
     n_blocks, epochs = problem.n_blocks, recipe.training.epochs
     schedules: dict[str, Callable[[], Schedule]] = {
         FULL: lambda: Schedule.full(n_blocks),
@@ -46,17 +78,32 @@ def make_references(default: Choice, recipe: Recipe, problem: Problem) -> Refere
         "last-quarter": lambda: Schedule.last_blocks(n_blocks, max(1, n_blocks // 4)),
         "head-only": lambda: Schedule.last_blocks(n_blocks, 0),
     }
-    found: dict[str, Candidate] = {}
+    found: dict[str, Reference] = {}
     left_out = []
     for name, schedule in schedules.items():
         try:
-            made = candidate(default, recipe, problem, schedule())
+            made = _reference(name, rates, default, recipe, problem, schedule())
         except ScheduleError:
             left_out.append(
                 f"the baseline {name} is left out: the model has only {n_blocks} blocks"
             )
             continue
         # With one epoch, progtuning-1 is full fine-tuning under another name.
-        if made.key not in {other.key for other in found.values()}:
+        if made.at(rates[0]).key not in {other.at(rates[0]).key for other in found.values()}:
             found[name] = made
-    return References(found, tuple(left_out))
+    return References(tuple(found.values()), tuple(left_out))
+
+
+def _reference(
+    name: str,
+    rates: Sequence[float],
+    default: Choice,
+    recipe: Recipe,
+    problem: Problem,
+    schedule: Schedule,
+) -> Reference:
+    def make(rate: float) -> Candidate:
+        training = default.training.model_copy(update={"learning_rate": rate})
+        return candidate(replace(default, training=training), recipe, problem, schedule)
+
+    return Reference(name, tuple(rates), len(rates) > 1, make)

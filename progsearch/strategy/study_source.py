@@ -14,6 +14,8 @@ from progsearch.strategy.pool import CandidatePool
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.recorder import Recorder, RunningTrial
+from progsearch.strategy.references import Reference
+from progsearch.strategy.repeats import Repeats
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.source import (
     WAIT,
@@ -27,12 +29,22 @@ from progsearch.strategy.source import (
     TrialSource,
     Wait,
 )
+from progsearch.strategy.tuning import Tuning
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import StudyFolder
 from progsearch.study.front import allowed
 from progsearch.study.progress import interrupt_running, latest, spent, to_retry
-from progsearch.study.trial import NewTrial, Sampled, Trial, continuing, new_trial, retrying
-from progsearch.study.view import View
+from progsearch.study.results import Record
+from progsearch.study.trial import (
+    NewTrial,
+    Sampled,
+    Trial,
+    continuing,
+    new_trial,
+    repeating,
+    retrying,
+)
+from progsearch.study.view import Ending, View
 
 
 class _Start(NamedTuple):
@@ -43,14 +55,15 @@ class _Start(NamedTuple):
 
 
 class StudySource(TrialSource):
-    """Hands out interrupted trials, then the references, then resumed and sampled ones.
+    """Hands out interrupted trials, then the references, then repeated, resumed and sampled ones.
 
-    After each measurement it asks the judge whether to stop the trial (`Judgement`).
+    After each measurement it asks whether to stop the trial: of a reference its tuning
+    (`Tuning`), else the judge (`Judgement`).
 
     Args:
         folder: The study; nothing else may write trials to it.
         problem: Its model and task.
-        references: The runs that are made before any is sampled, by name.
+        references: What is trained before any run is sampled.
         draws: The source of points.
         view: Told what happens.
         earlier: Another study, whose best points are sampled first.
@@ -60,7 +73,7 @@ class StudySource(TrialSource):
         self,
         folder: StudyFolder,
         problem: Problem,
-        references: dict[str, Candidate],
+        references: Sequence[Reference],
         draws: Draws,
         *,
         view: View,
@@ -69,21 +82,23 @@ class StudySource(TrialSource):
         recipe, trials = folder.recipe, folder.trials()
         self._folder = folder
         self._problem = problem
-        self._references = references
         self._draws = draws
         self._running: dict[Assignment, RunningTrial] = {}
         self._observations = Observations(recipe, problem, earlier)
         for trial in trials:
             self._observations.add(trial)
         prospects = Prospects(recipe, problem, self._observations)
+        self._tuning = Tuning(references, recipe, problem.metric)
+        self._repeats = Repeats(recipe, problem, self._observations, prospects)
         self._judgement = Judgement(recipe, self._observations, prospects)
         self._pool = CandidatePool(recipe, problem, draws, prospects)
-        self._recorder = Recorder(folder, problem, draws, self._observations, view)
+        self._recorder = Recorder(folder, problem, draws, self._observations, prospects, view)
         if earlier is not None:
             for point in earlier.points:
                 draws.put_first(point)
         # Patience starts again with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
+        self._is_exhausted = False
 
     # -- the contract ------------------------------------------------------------------------
 
@@ -91,26 +106,32 @@ class StudySource(TrialSource):
         """The next trial; the space, the budget or the user's patience may be exhausted."""
         trials = self._folder.trials()
         start = self._retry(trials) or self._reference(trials)
+        if start is None and not any(r.is_reference for r in self._running.values()):
+            start = self._repeated(trials, self._repeats.due(trials))
+        if start is None and spent(trials) < self._folder.recipe.budget:
+            start = self._searched(trials)
+        if start is None and not self._running:
+            # Before the end, so that places that come late are repeated, too.
+            start = self._repeated(trials, self._repeats.due(trials, at_end=True))
         if start is None:
-            if spent(trials) >= self._folder.recipe.budget:
-                # A running trial that is stopped gives part of the budget back.
-                judged = self._folder.recipe.judged_by != "none"
-                return WAIT if self._running and judged else Ended("budget")
-            if self._is_plateau(trials):
-                return Ended("plateau")
-            start = self._resumed(trials) or self._sampled(trials)
-            if start is None:
-                return Ended("exhausted")
+            # What runs may be stopped, which gives a part of the budget back, or change the front.
+            return WAIT if self._running else Ended(self._ending(trials))
         running, trial = self._recorder.begin(*start)
-        assignment = Assignment(trial.number, trial.run, seeds=self._folder.recipe.seeds)
+        seeds = self._folder.recipe.seeds if trial.repeats is None else 1
+        assignment = Assignment(trial.number, trial.run, seeds=seeds)
         self._running[assignment] = running
         return assignment
 
     def report(self, assignment: Assignment, progress: Progress) -> Decision:
-        """Store the record and ask the judge whether to stop the trial."""
+        """Store the record and ask whether to stop the trial; repeats are trained to their end."""
         running = self._running[assignment]
         trial = self._recorder.measured(running, progress)
-        stops = self._judgement.stops(trial, running.records, self._pool.waiting)
+        if trial.repeats is not None:
+            stops = False
+        elif trial.is_baseline:
+            stops = self._tuning.stops(trial, self._folder.trials(), self._records())
+        else:
+            stops = self._judgement.stops(trial, running.records, self._pool.waiting)
         return Decision.STOP if stops else Decision.CONTINUE
 
     def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
@@ -140,26 +161,60 @@ class StudySource(TrialSource):
         interrupted = next(iter(to_retry(trials)), None)
         if interrupted is None:
             return None
-        point = self._draws.take(interrupted.frozen) if interrupted.params else None
+        is_new = interrupted.params and interrupted.repeats is None
+        point = self._draws.take(interrupted.frozen) if is_new else None
         return _Start(retrying(interrupted), point)
 
     def _reference(self, trials: Sequence[Trial]) -> _Start | None:
-        """A reference that the study does not have yet."""
-        seen = {trial.name for trial in trials}
-        unseen = {name: run for name, run in self._references.items() if name not in seen}
-        if not unseen:
+        """A run of a reference that is missing."""
+        starts = self._tuning.next(trials, self._records())
+        if not starts:
             return None
-        free = {name: run for name, run in unseen.items() if not self._would_wait(run)} or unseen
-        running = [
-            (self._references[trial.name], trial.done)
-            for trial in self._running.values()
-            if trial.name in self._references
-        ]
+        runs = [start.reference.at(start.rate) for start in starts]
+        free = [n for n, run in enumerate(runs) if not self._would_wait(run)] or range(len(runs))
         time = self._observations.time
-        seconds = [time.left(run.segments, run.segment_flops) for run in free.values()]
-        names, runs = zip(*free.items(), strict=True)
-        index = next_in_order(runs, seconds, self._folder.recipe, time.trained, running)
-        return _Start(new_trial(runs[index], name=names[index]))
+        index = free[
+            next_in_order(
+                [runs[n] for n in free],
+                [time.left(runs[n].segments, runs[n].segment_flops) for n in free],
+                self._folder.recipe,
+                time.trained,
+                [
+                    (self._tuning.run_of(self._folder.trial(running.number)), running.done)
+                    for running in self._running.values()
+                    if running.is_reference
+                ],
+            )
+        ]
+        start = starts[index]
+        if start.continues is not None:
+            return _Start(continuing(start.continues))
+        return _Start(new_trial(runs[index], name=start.reference.name))
+
+    def _records(self) -> dict[int, list[Record]]:
+        """The measurements of the active trials, by number."""
+        return {running.number: running.records for running in self._running.values()}
+
+    def _repeated(self, trials: Sequence[Trial], trial: Trial | None) -> _Start | None:
+        """A run of ``trial``, if there is one, with another seed."""
+        if trial is None:
+            return None
+        return _Start(repeating(trial, self._repeats.run_of(trial, trials)))
+
+    def _searched(self, trials: Sequence[Trial]) -> _Start | None:
+        """What promises most: a repeat, the rest of a stopped trial, or a candidate."""
+        self._is_exhausted = False
+        if self._is_plateau(trials):
+            return None
+        promising = self._repeats.promising(trials, self._pool.waiting)
+        start = self._repeated(trials, promising) or self._resumed(trials) or self._sampled(trials)
+        self._is_exhausted = start is None
+        return start
+
+    def _ending(self, trials: Sequence[Trial]) -> Ending:
+        if spent(trials) >= self._folder.recipe.budget:
+            return "budget"
+        return "exhausted" if self._is_exhausted else "plateau"
 
     def _resumed(self, trials: Sequence[Trial]) -> _Start | None:
         """A trial that continues a stopped one, whose steps are stored."""

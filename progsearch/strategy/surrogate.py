@@ -1,4 +1,4 @@
-"""Predicts the task metric of untrained runs from trained ones."""
+"""Predicts the task metric of runs, and its uncertainty, from the runs that were measured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ Values = npt.NDArray[np.float64]
 # begins with, a few well spread values are more robust than an optimiser.
 _LENGTHS = (0.3, 0.6, 1.2, 2.4)
 _RATE_FACTORS = (1.0, 2.0, 4.0)
-_NOISES = (0.02, 0.1, 0.3)
+# The variance of the noise between seeds as a share of that of all metrics, at the usual learning
+# rate; and the power of the rate with which its deviation grows.
+_NOISES = (0.003, 0.01, 0.03, 0.1, 0.3)
+_GROWTHS = (0.0, 0.5, 1.0)
+# With so many degrees of freedom of repeated runs, the noise is what they show.
+_ENOUGH_REPEATS = 4
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class _Fit:
     likelihood: float
     length: float
     factor: float
+    noise: float
+    growth: float
     root: Values
     weights: Values
 
@@ -51,8 +58,10 @@ class _Fit:
 class Surrogate:
     """A Gaussian process over runs (Rasmussen and Williams 2006, algorithm 2.1).
 
-    Matern kernel of smoothness 5/2; length scale, weight of the learning rate and noise of a
-    measurement are those of a small grid with the highest marginal likelihood.
+    Matern kernel of smoothness 5/2; length scale, weight of the learning rate and noise are
+    those of a small grid with the highest marginal likelihood. Runs that differ only in their
+    seed have the same features, so that their spread informs the noise. It may grow with the
+    learning rate.
 
     Args:
         observations: At least two.
@@ -62,21 +71,26 @@ class Surrogate:
         self._points = np.array([o.features for o in observations])
         metrics = np.array([o.metric for o in observations])
         self._mean, self._scale = float(metrics.mean()), float(metrics.std()) or 1.0
+        self._usual_rate = float(np.median(self._points[:, -1]))
         targets = (metrics - self._mean) / self._scale
+        measured = np.array([o.deviation == 0 for o in observations])
         extra = (np.array([o.deviation for o in observations]) / self._scale) ** 2
         fits = []
-        for factor in _RATE_FACTORS:
-            distances = _distances(self._points, self._points, factor)
-            for length in _LENGTHS:
-                kernel = _matern(distances / length)
-                fits += [
-                    _fit(kernel + np.diag(noise + extra), targets, length, factor)
-                    for noise in _NOISES
-                ]
+        for growth in _GROWTHS:
+            shape = self._noise_shape(self._points, growth)
+            known = _pooled(self._points[measured], targets[measured], shape[measured])
+            noises = _NOISES if known is None else (max(known, _NOISES[0]),)
+            for factor in _RATE_FACTORS:
+                distances = _distances(self._points, self._points, factor)
+                for length in _LENGTHS:
+                    kernel = _matern(distances / length)
+                    for noise in noises:
+                        covariance = kernel + np.diag(noise * shape + extra)
+                        fits.append(_fit(covariance, targets, length, factor, noise, growth))
         self._fit = max(fits, key=lambda fit: fit.likelihood)
 
     def predict(self, features: Sequence[Vector]) -> tuple[Values, Values]:
-        """Mean and standard deviation of the metric of each run, without measurement noise."""
+        """Mean and standard deviation of the metric of each run, without the noise of seeds."""
         fit = self._fit
         distances = _distances(self._points, np.array(features), fit.factor)
         kernel = _matern(distances / fit.length)
@@ -84,12 +98,35 @@ class Surrogate:
         deviation = np.sqrt(np.maximum(0.0, 1.0 - (known**2).sum(axis=0)))
         return self._mean + self._scale * (fit.weights @ kernel), self._scale * deviation
 
+    def noise(self, features: Sequence[Vector]) -> Values:
+        """The standard deviation of the metric of each run from seed to seed."""
+        shape = self._noise_shape(np.array(features), self._fit.growth)
+        return np.asarray(self._scale * np.sqrt(self._fit.noise * shape))
 
-def _fit(covariance: Values, targets: Values, length: float, factor: float) -> _Fit:
+    def _noise_shape(self, points: Values, growth: float) -> Values:
+        """The variance of the noise of each run over that at the usual learning rate."""
+        # The last feature is the decimal logarithm of the learning rate.
+        return np.asarray(10.0 ** (2 * growth * (points[:, -1] - self._usual_rate)))
+
+
+def _pooled(points: Values, targets: Values, shape: Values) -> float | None:
+    """The variance of runs that differ only in their seed, at the usual rate; None with few."""
+    _, groups = np.unique(points, axis=0, return_inverse=True)
+    total, freedom = 0.0, 0
+    for group in range(groups.max(initial=-1) + 1):
+        members = groups == group
+        total += float(((targets[members] - targets[members].mean()) ** 2 / shape[members]).sum())
+        freedom += int(members.sum()) - 1
+    return total / freedom if freedom >= _ENOUGH_REPEATS else None
+
+
+def _fit(
+    covariance: Values, targets: Values, length: float, factor: float, noise: float, growth: float
+) -> _Fit:
     root = cholesky(covariance, lower=True)
     weights = cho_solve((root, True), targets)
     likelihood = -0.5 * float(targets @ weights) - float(np.log(np.diag(root)).sum())
-    return _Fit(likelihood, length, factor, root, weights)
+    return _Fit(likelihood, length, factor, noise, growth, root, weights)
 
 
 def _matern(distance: Values) -> Values:

@@ -44,4 +44,8 @@ class TrainingTime:
         for (end, key), part in zip(segments, flops, strict=True):
             if end > done and not (self._reuse and key in self.trained):
                 left += part
-        return left * (self._seconds / self._flops if self._flops else 1.0)
+        return self.of(left)
+
+    def of(self, flops: float) -> float:
+        """Seconds for training of ``flops`` FLOPs; FLOPs as long as nothing was measured."""
+        return flops * (self._seconds / self._flops if self._flops else 1.0)

@@ -15,8 +15,8 @@ _DROP = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(pt)?")
 
 
 def usable(trials: Sequence[Trial]) -> list[Trial]:
-    """The complete trials with a finite value for every objective."""
-    return [trial for trial in trials if trial.is_usable]
+    """The complete trials with a finite value for every objective; each once, without repeats."""
+    return [trial for trial in trials if trial.is_usable and trial.repeats is None]
 
 
 def allowed(trials: Sequence[Trial], limits: Limits) -> list[Trial]:
@@ -24,9 +24,21 @@ def allowed(trials: Sequence[Trial], limits: Limits) -> list[Trial]:
     return [trial for trial in usable(trials) if trial.keeps_to(limits)]
 
 
+def references_of(trials: Sequence[Trial]) -> dict[str, Trial]:
+    """The references with a result by name, each at its best learning rate."""
+    found: dict[str, Trial] = {}
+    for trial in usable(trials):
+        if trial.name is None:
+            continue
+        before = found.get(trial.name)
+        if before is None or trial.values[0] > before.values[0]:
+            found[trial.name] = trial
+    return found
+
+
 def full_of(trials: Sequence[Trial]) -> Trial | None:
-    """Full fine-tuning, if it has a result."""
-    return next((trial for trial in usable(trials) if trial.name == FULL), None)
+    """Full fine-tuning at its best learning rate, if it has a result."""
+    return references_of(trials).get(FULL)
 
 
 def front_of(trials: Sequence[Trial]) -> list[Trial]:
@@ -106,7 +118,8 @@ def _costs(trial: Trial) -> list[float]:
 
 
 def _named(trials: Sequence[Trial], how: str) -> Trial:
-    names = {t.name: t for t in trials if t.name is not None}
+    # Without a result at any learning rate the latest says why.
+    names = {t.name: t for t in trials if t.name is not None} | references_of(trials)
     if how.isdecimal():
         trial = next((t for t in trials if t.number == int(how)), None)
         if trial is None:

@@ -31,6 +31,7 @@ class StudyInfo(Config):
         space: The search space at the start, even if its file changes later.
         earlier: The data of the earlier study that this one starts from, if there is one.
         baselines: Names of the references that will be trained.
+        reference_rates: The learning rates at which each of them is tried.
         contributions: One score per block for each contribution metric that was used.
         model: The size of the model.
         metric: The task's primary metric.
@@ -43,6 +44,7 @@ class StudyInfo(Config):
     space: dict[str, Any] = Field(default_factory=dict)
     earlier: dict[str, Any] | None = None
     baselines: tuple[str, ...] = ()
+    reference_rates: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     contributions: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     model: ModelSize = ModelSize()
     metric: str = "metric"

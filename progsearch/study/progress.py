@@ -5,15 +5,22 @@ A killed search leaves nothing else behind.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from optuna.trial import TrialState
 
+from progsearch.config import Recipe
 from progsearch.study.folder import StudyFolder
 from progsearch.study.info import Session as SessionInfo
+from progsearch.study.info import StudyInfo
 from progsearch.study.trial import INTERRUPTED, Trial, keep_sessions, numbered, sessions_of
+
+# Sums of fractions of runs differ from whole numbers by less.
+_ROUNDING = 1e-6
 
 
 def spent(trials: Sequence[Trial]) -> float:
@@ -47,16 +54,49 @@ def latest(trials: Sequence[Trial], first: int, number: int) -> list[Trial] | No
     return None
 
 
+def rungs(recipe: Recipe) -> list[int]:
+    """The epochs after which the worse half of a reference's learning rates is dropped.
+
+    None without reuse: a run that waits for others would begin again.
+    """
+    n_rungs = math.ceil(math.log2(recipe.training.epochs)) if recipe.reuse else 0
+    return [2**n for n in range(n_rungs)]
+
+
+def tuning_work(n_rates: int, recipe: Recipe) -> float:
+    """How many whole trials it takes to tune a reference over ``n_rates`` learning rates."""
+    total, done, left = 0.0, 0, n_rates
+    for epoch in [*rungs(recipe), recipe.training.epochs]:
+        total += left * (epoch - done) / recipe.training.epochs
+        done, left = epoch, math.ceil(left / 2)
+    return total
+
+
+def tuned(trials: Sequence[Trial]) -> dict[str, float]:
+    """How much of each reference was trained, in whole trials, by name; without repeats."""
+    by_number = numbered(trials)
+    done: dict[str, float] = {}
+    for trial in trials:
+        counts = trial.is_finished and not trial.is_interrupted and trial.repeats is None
+        if trial.name is not None and counts:
+            done[trial.name] = done.get(trial.name, 0.0) + _part(trial, by_number)
+    return done
+
+
 def _parts(trials: Sequence[Trial]) -> dict[int, float]:
     """The share of the budget that each trial costs, by number; without those that are free."""
     by_number = numbered(trials)
     return {
-        trial.number: trial.reach
-        if trial.continues is None
-        else trial.reach - by_number[trial.continues].reach
+        trial.number: _part(trial, by_number)
         for trial in trials
         if not trial.is_baseline and not trial.is_interrupted
     }
+
+
+def _part(trial: Trial, by_number: Mapping[int, Trial]) -> float:
+    """The fraction of its run that a trial trained, without that of the trial it continues."""
+    before = 0.0 if trial.continues is None else by_number[trial.continues].reach
+    return trial.reach - before
 
 
 def _whole(parts: Iterable[float]) -> float:
@@ -70,14 +110,44 @@ def to_retry(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for trial in trials if trial.is_interrupted and trial.number not in retried]
 
 
-def left(folder: StudyFolder) -> tuple[int, float]:
-    """The number of references that are still to be trained, and the budget that is left."""
-    trials = folder.trials()
-    retry = to_retry(trials)
-    seen = {trial.name for trial in trials}
-    unseen = set(folder.info.baselines) - seen
-    n_baselines = len(unseen) + sum(trial.is_baseline for trial in retry)
-    return n_baselines, max(0.0, folder.recipe.budget - spent(trials))
+class Left(NamedTuple):
+    """What is left of a study.
+
+    Attributes:
+        n_baselines: The number of references that are not tuned yet.
+        baseline_work: Their rest, in whole trials.
+        budget: The budget that is left, in whole trials.
+    """
+
+    n_baselines: int
+    baseline_work: float
+    budget: float
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all is done."""
+        return not (self.baseline_work or self.budget)
+
+
+def left(folder: StudyFolder) -> Left:
+    """What is left of a study, read from its trials."""
+    return left_of(folder.trials(), folder.recipe, folder.info)
+
+
+def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
+    """What is left of a study with these trials."""
+    done = tuned(trials)
+    rests = {
+        name: tuning_work(len(info.reference_rates.get(name, (0,))), recipe) - done.get(name, 0.0)
+        for name in info.baselines
+    }
+    repeated = sum(t.repeats is not None and t.is_baseline for t in to_retry(trials))
+    unfinished = [rest for rest in rests.values() if rest > _ROUNDING]
+    return Left(
+        len(unfinished),
+        _whole([*unfinished, repeated]),
+        max(0.0, recipe.budget - spent(trials)),
+    )
 
 
 def interrupt_running(folder: StudyFolder) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 import optuna
@@ -51,15 +52,39 @@ class Plan:
     segment_flops: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What is known of a trial's metric from all trials of its study.
+
+    Attributes:
+        mean: The expected mean over seeds.
+        error: The standard error of that.
+    """
+
+    mean: float
+    error: float
+
+
 class Trial:
-    """One trial, as stored in the study.
+    """One trial, as stored in the study: its first run.
+
+    Runs of it with other seeds are trials of their own in Optuna, which name it (`repeats`).
 
     Attributes:
         frozen: The trial in Optuna.
+        estimate: Its metric as the search estimates it; None while too little is known.
+        repeated: Its runs with other seeds that have a result.
     """
 
-    def __init__(self, frozen: FrozenTrial) -> None:
+    def __init__(
+        self,
+        frozen: FrozenTrial,
+        estimate: Estimate | None = None,
+        repeated: Sequence[Trial] = (),
+    ) -> None:
         self.frozen = frozen
+        self.estimate = estimate
+        self.repeated = tuple(repeated)
         self._attributes: Mapping[str, Any] = frozen.user_attrs
 
     def __repr__(self) -> str:
@@ -84,8 +109,20 @@ class Trial:
 
     @property
     def values(self) -> list[float]:
-        """The objectives, the metric first; only if it `is_complete`."""
-        return list(self.frozen.values)
+        """The objectives, the metric first; only if it `is_complete`.
+
+        The metric is the `estimate`, else the mean over its runs; costs that are measured are
+        those of the first run.
+        """
+        costs = self.frozen.values[1:]
+        if self.estimate is not None:
+            return [self.estimate.mean, *costs]
+        return [fmean(run.measured for run in (self, *self.repeated)), *costs]
+
+    @property
+    def measured(self) -> float:
+        """The metric of this run alone; only if it `is_complete`."""
+        return float(self.frozen.values[0])
 
     @property
     def started(self) -> datetime | None:
@@ -155,9 +192,15 @@ class Trial:
         return self._attributes.get("retry_of")
 
     @property
+    def repeats(self) -> int | None:
+        """The number of the trial that it runs again with another seed."""
+        return self._attributes.get("repeats")
+
+    @property
     def is_searched(self) -> bool:
-        """Whether it was sampled, does not continue a stopped one and was not interrupted."""
-        return not (self.is_baseline or self.continues is not None or self.is_interrupted)
+        """Whether it was sampled: it continues and repeats no other, and was not interrupted."""
+        follows = self.continues is not None or self.repeats is not None
+        return not (self.is_baseline or follows or self.is_interrupted)
 
     # -- its plan ----------------------------------------------------------------------------
 
@@ -211,8 +254,9 @@ class Trial:
 
     @property
     def n_seeds(self) -> int:
-        """The number of seeds over which its metrics are averaged."""
-        return len(self._attributes.get("seeds", [1]))
+        """The number of seeds that it was trained with."""
+        own = len(self._attributes.get("seeds", [1]))
+        return own + sum(run.n_seeds for run in self.repeated)
 
     @cached_property
     def timings(self) -> Timings | None:
@@ -260,7 +304,9 @@ class Trial:
             **({} if self.name is None else {"name": self.name}),
             "params": self.params,
             "schedule": attributes.get("schedule"),
-            "values": self.frozen.values,
+            "values": self.values if self.is_complete else None,
+            "standard_error": self.estimate and self.estimate.error,
+            "seeds": self.n_seeds if self.is_complete else None,
             "user_attrs": attributes,
         }
 
@@ -312,10 +358,18 @@ def retrying(trial: Trial) -> NewTrial:
 
 def continuing(trial: Trial) -> NewTrial:
     """A running trial that continues a stopped one from its stored steps."""
-    names = ("schedule", "key", "run", "costs", "segments", "segment_flops")
-    attributes = {name: trial.frozen.user_attrs[name] for name in names}
+    names = ("name", "schedule", "key", "run", "costs", "segments", "segment_flops")
+    known = trial.frozen.user_attrs
+    attributes = {name: known[name] for name in names if name in known}
     attributes["continues"] = trial.number
     return _running(attributes, Sampled.of(trial))
+
+
+def repeating(trial: Trial, plan: Plan) -> NewTrial:
+    """A running trial that runs another again, by a plan with another seed."""
+    new = new_trial(plan, name=trial.name, sampled=Sampled.of(trial))
+    new.set_user_attr("repeats", trial.number)
+    return new
 
 
 def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> NewTrial:
@@ -397,6 +451,25 @@ def keep_sessions(study: optuna.Study, sessions: Iterable[Session]) -> None:
     study.set_user_attr("sessions", [session.model_dump() for session in sessions])
 
 
+def keep_estimates(study: optuna.Study, estimates: Mapping[int, Estimate]) -> None:
+    """Store what the search knows of its trials' metrics, by number."""
+    kept = {str(number): [found.mean, found.error] for number, found in estimates.items()}
+    study.set_user_attr("estimates", kept)
+
+
 def trials_of(study: optuna.Study) -> list[Trial]:
-    """All trials in the order of their numbers."""
-    return [Trial(frozen) for frozen in study.get_trials(deepcopy=False)]
+    """All trials in the order of their numbers, with what is known of their metrics."""
+    every = [Trial(frozen) for frozen in study.get_trials(deepcopy=False)]
+    repeated: dict[int, list[Trial]] = {}
+    for trial in every:
+        if trial.repeats is not None and trial.is_usable:
+            repeated.setdefault(trial.repeats, []).append(trial)
+    estimates = study.user_attrs.get("estimates", {})
+    return [
+        Trial(
+            trial.frozen,
+            Estimate(*estimates[str(trial.number)]) if str(trial.number) in estimates else None,
+            repeated.get(trial.number, ()),
+        )
+        for trial in every
+    ]

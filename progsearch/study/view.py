@@ -22,11 +22,13 @@ class SearchGoal:
     """What a search will train.
 
     Attributes:
-        n_baselines: Number of references that are still to be trained.
+        n_baselines: Number of references that are still to be tuned.
+        baseline_work: What that takes, in whole trials.
         budget: The remaining budget, in whole trials.
     """
 
     n_baselines: int
+    baseline_work: float
     budget: float
 
 

@@ -30,7 +30,7 @@ def draws(space, number=100):
 
 @pytest.mark.parametrize("name", shipped_files("search_spaces"))
 def test_every_point_of_a_built_in_space_is_a_schedule(name):
-    space = Space.load(name)
+    space = Space.load(name).at(1e-4)
     for values in draws(space):
         spec = choice_of(values, TrainingConfig()).spec
         if spec.n_stages <= 6 and spec.metric in (None, *space.metrics()):
@@ -47,7 +47,7 @@ def test_built_in_spaces_are_named_and_described():
 
 
 def test_the_wide_space_holds_the_whole_family():
-    space = Space.load("wide")
+    space = Space.load("wide").at(1e-4)
     assert space.possible("n_stages") == [1, 2, 3, 4, 5, 6]
     assert space.possible("embeddings") == ["always", "first_stage", "never"]
     assert set(space.possible("curve")) == {"parts", "linear", "cubic", "step"}

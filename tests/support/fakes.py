@@ -33,6 +33,7 @@ def recipe(**changes):
         "model": "some-model",
         "task": TaskConfig(name="some-task"),
         "budget": 5,
+        "front_seeds": 1,
         "training": TrainingConfig(**training),
     }
     return Recipe(**settings | changes)
@@ -66,7 +67,7 @@ class Watcher(View):
         if isinstance(goal, ConfirmGoal):
             self.told.append(("started", goal.seeds, goal.n_schedules, goal.n_left))
         else:
-            self.told.append(("started", goal.n_baselines, goal.budget))
+            self.told.append(("started", goal.n_baselines, goal.baseline_work, goal.budget))
 
     def run_started(self, run):
         self.told.append(("run_started", *which(run)))
@@ -103,9 +104,10 @@ def freezing(*depths):
 
 def new_folder(tmp_path, given, space, n_blocks=6):
     found = problem(space, n_blocks)
-    references = make_references(space.default(given.training), given, found)
+    references = make_references(space, given, found)
     info = StudyInfo(
-        baselines=tuple(references.runs),
+        baselines=tuple(references.rates),
+        reference_rates=references.rates,
         fingerprint="print",
         space=plain(space.config),
         metric="accuracy",
@@ -115,12 +117,12 @@ def new_folder(tmp_path, given, space, n_blocks=6):
 
 def source_of(folder, space, *, n_blocks=6, view=None, earlier=None):
     given, found = folder.recipe, problem(space, n_blocks)
-    references = make_references(space.default(given.training), given, found)
+    references = make_references(space, given, found)
     known = [trial.frozen for trial in folder.trials()]
     return StudySource(
         folder,
         found,
-        references.runs,
+        references.all,
         Draws(space, given.sampler, given.training.seed, directions(len(given.objectives)), known),
         view=view or View(),
         earlier=earlier,
@@ -130,7 +132,7 @@ def source_of(folder, space, *, n_blocks=6, view=None, earlier=None):
 def start(tmp_path, space="quick", *, n_blocks=6, methods=None, earlier=None, **changes):
     """A new study and its source of trials."""
     given = recipe(space=space, **changes)
-    loaded = Space.load(space, methods)
+    loaded = Space.load(space, methods).at(given.training.learning_rate)
     folder = new_folder(tmp_path, given, loaded, n_blocks)
     return folder, source_of(folder, loaded, n_blocks=n_blocks, earlier=earlier)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from progsearch.cli.show.tables import confirmed_table, console, front_table
 from progsearch.report import stopped
 from progsearch.report.data import StudyReport, study_report
-from progsearch.report.formatting import in_words, value_in_words
+from progsearch.report.formatting import in_words, learning_rate, value_in_words
 from progsearch.report.html import write_page
 from progsearch.report.indistinct import indistinct
 from progsearch.study.confirmed_runs import read_confirmed
@@ -56,6 +56,10 @@ def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
 def trial_line(report: StudyReport, trial: Trial) -> str:
     """The result of a trial, in one line."""
     name = trial.label
+    if trial.is_baseline:
+        name += f" at {learning_rate(trial.run.training.learning_rate)}"
+    if trial.repeats is not None:
+        name += f" again, seed {trial.run.training.seed}"
     if trial.continues is not None:
         name += f" (on from #{trial.continues})"
     if trial.is_failed:

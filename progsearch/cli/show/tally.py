@@ -14,6 +14,7 @@ from progsearch.report.confirmation import seeds_in_words
 from progsearch.report.data import study_report
 from progsearch.report.formatting import in_words, whole_trials
 from progsearch.study.folder import StudyFolder
+from progsearch.study.progress import tuned
 from progsearch.study.results import Record
 from progsearch.study.view import ConfirmGoal, Run, SearchGoal
 
@@ -89,11 +90,10 @@ class SearchTally(Tally):
         self._folder = folder
         self._goal = goal
         self._report = study_report(folder.study)
-        self._n_baselines = 0
-        self._spent_before = self._report.spent
+        self._before = self._trained
         super().__init__(
             self._report.metric,
-            goal.n_baselines + goal.budget,
+            goal.baseline_work + goal.budget,
             folder.recipe.time_limit or math.inf,
         )
 
@@ -108,10 +108,16 @@ class SearchTally(Tally):
     def count(self, run: Run) -> str:
         """Read the study again, since a trial has ended."""
         self._report = study_report(self._folder.study)
-        self._n_baselines += run.trial.is_baseline
         self.n_failed += run.trial.is_failed
-        self.done = self._n_baselines + self._report.spent - self._spent_before
+        self.done = self._trained - self._before
+        # Rates beyond the ends of the list were not foreseen.
+        self.total = max(self.total, self.done)
         return trial_line(self._report, run.trial)
+
+    @property
+    def _trained(self) -> float:
+        """Whole trials that the study has trained."""
+        return sum(tuned(self._report.trials).values()) + self._report.spent
 
     def begun(self, run: Run, fraction: float) -> float:
         """The part that a trial trained itself, without that of the trial it continues."""

@@ -19,7 +19,7 @@ _COLUMNS = 4
 def schedule_map(report: StudyReport) -> go.Figure:
     """One map per trial of the front and per baseline: time to the right, the head at the top."""
     on_front = {trial.number for trial in report.front}
-    rest = [t for t in report.usable if t.is_baseline and t.number not in on_front]
+    rest = [t for t in report.baselines if t.is_usable and t.number not in on_front]
     trials = [*report.front, *rest]
     n_rows = max(1, math.ceil(len(trials) / _COLUMNS))
     height = 90 + 11 * (report.n_blocks + 2)

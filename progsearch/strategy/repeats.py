@@ -1,0 +1,100 @@
+"""Which trials of a search are run again with another seed, and when.
+
+A metric of one seed is noisy, and the best of many is lucky. So the places on the front are
+repeated: during the search where a repeat is expected to change the front by more than a new
+schedule does, and at its end until each was trained with enough seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from progsearch.config import Recipe
+from progsearch.strategy.candidates import Candidate, with_other_seed
+from progsearch.strategy.observations import Observations
+from progsearch.strategy.problem import Problem
+from progsearch.strategy.prospects import Prospects
+from progsearch.study.front import allowed, front_of, full_of
+from progsearch.study.progress import spent
+from progsearch.study.trial import Trial
+
+FIRST_OF_CONFIRMATIONS = 100
+"""The seed of the first run of a confirmation, minus the study's: repeats never reach it."""
+
+# Beyond the seeds that every place on the front ends with, as long as they may change the front.
+_MOST_FURTHER = 2
+# The share of the budget that stays for new schedules.
+_LEAST_SEARCHED = 0.5
+
+
+class Repeats:
+    """Chooses trials to repeat.
+
+    Args:
+        recipe: The study's.
+        problem: Its model and task.
+        observations: Of its trials.
+        prospects: Values repeats and candidates.
+    """
+
+    def __init__(
+        self, recipe: Recipe, problem: Problem, observations: Observations, prospects: Prospects
+    ) -> None:
+        self._recipe = recipe
+        self._problem = problem
+        self._observations = observations
+        self._prospects = prospects
+
+    def due(self, trials: Sequence[Trial], *, at_end: bool = False) -> Trial | None:
+        """A trial that must be repeated now, the one with the fewest seeds first.
+
+        Full fine-tuning, since all are compared with it; the other places on the front once the
+        rest of the budget is what their repeats take. References cost no budget.
+
+        Args:
+            trials: All trials of the study.
+            at_end: Whether the search would end otherwise.
+        """
+        left = self._recipe.budget - spent(trials)
+        seeds = self._seeds(trials)
+        front = front_of(allowed(trials, self._recipe.limits))
+        lacking = [trial for trial in front if seeds[trial.number] < self._recipe.front_seeds]
+        searched = [trial for trial in lacking if not trial.is_baseline]
+        missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
+        kept = self._recipe.budget * (1 - _LEAST_SEARCHED)
+        is_last = at_end or left <= min(missing, kept)
+        chosen = [t for t in lacking if is_last and (t.is_baseline or left >= 1)]
+        full = full_of(trials)
+        if full is not None and seeds[full.number] < self._recipe.front_seeds:
+            chosen.append(full)
+        return min(chosen, key=lambda t: (seeds[t.number], t.number), default=None)
+
+    def promising(self, trials: Sequence[Trial], waiting: Sequence[Candidate]) -> Trial | None:
+        """The trial whose repeat promises more than any waiting candidate, for its time."""
+        if self._recipe.front_seeds == 1 or not waiting:
+            return None
+        seeds = self._seeds(trials)
+        most = self._recipe.front_seeds + _MOST_FURTHER
+        asked = [t for t in allowed(trials, self._recipe.limits) if seeds[t.number] < most]
+        time = self._observations.time
+        seconds = [time.of(sum(trial.segment_flops)) for trial in asked]
+        gains = self._prospects.repeats(asked, seconds)
+        best = max(range(len(asked)), key=lambda index: gains[index], default=None)
+        if best is None or gains[best] <= self._prospects.waiting(waiting):
+            return None
+        return asked[best]
+
+    def run_of(self, trial: Trial, trials: Iterable[Trial]) -> Candidate:
+        """The run of ``trial`` with the next seed."""
+        used = sum(t.repeats == trial.number and not t.is_interrupted for t in trials)
+        seed = self._recipe.training.seed + self._recipe.seeds + used
+        return with_other_seed(trial, seed, self._recipe, self._problem)
+
+    def _seeds(self, trials: Sequence[Trial]) -> dict[int, int]:
+        """The number of seeds that each trial was or is being trained with."""
+        found = {t.number: self._recipe.seeds for t in trials if t.repeats is None}
+        for trial in trials:
+            # A seed that failed counts, since it would fail again.
+            if trial.repeats is not None and not trial.is_interrupted:
+                found[trial.repeats] += 1
+        return found
