@@ -16,17 +16,19 @@ def status(
 ) -> None:
     """Show the progress of a study.
 
-    Trials by state, the front so far, the time left and what reuse saved. Changes nothing, so it
-    may be used while the study runs.
+    Trials by state, the front so far, the time left, what reuse saved, what the search cost and
+    what its front saves. Changes nothing, so it may be used while the study runs.
     """
+    from progsearch.cli.show.results import print_payback
     from progsearch.cli.show.tables import console, front_table
     from progsearch.report.data import status as status_of
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
+    from progsearch.study.confirmed_runs import read_confirmed
     from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)
-    report = study_report(folder.study)
+    report = study_report(folder.study, read_confirmed(folder.path))
     if json:
         print_json(status_of(report))
         return
@@ -45,3 +47,4 @@ def status(
         say(str(report.reuse))
     if report.front:
         console().print(front_table(report))
+        print_payback(report)

@@ -5,7 +5,6 @@ Reads a study without changing it.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from optuna.trial import TrialState
 from progsearch.config import Recipe, plain
 from progsearch.report.comparison import confirmed
 from progsearch.report.confirmation import Confirmed
+from progsearch.report.finite import finite
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.indistinct import indistinct
+from progsearch.report.payback import Payback, payback_of
 from progsearch.report.reuse import Reuse
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.dominance import corner, directions, hypervolume
@@ -124,6 +125,11 @@ class StudyReport:
         return Reuse.of(self.trials, self.recipe.seeds)
 
     @cached_property
+    def payback(self) -> Payback:
+        """What the study cost so far, and what one training with each front schedule saves."""
+        return payback_of(self.trials, self.front, self.recipe.seeds, self.confirmed_runs)
+
+    @cached_property
     def importance(self) -> Importance:
         """Which dimensions of the space distinguish the best trials."""
         sampled = [trial for trial in self.usable if trial.is_searched and trial.params]
@@ -202,6 +208,11 @@ class StudyReport:
         pace = self.seconds / n_done if n_done and self.seconds else None
         return None if pace is None else pace * (left.baseline_work + left.budget)
 
+    @property
+    def front_dicts(self) -> list[dict[str, Any]]:
+        """The trials on the front as data, each with what it ``saves``."""
+        return [{**trial.to_dict(), "saves": self.payback.saves(trial)} for trial in self.front]
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; numbers that are not finite become None."""
         timings = [trial.timings for trial in self.trials if trial.timings is not None]
@@ -220,12 +231,13 @@ class StudyReport:
             "objectives": self.objectives,
             "directions": directions(len(self.objectives)),
             "baselines": [trial.to_dict() for trial in self.baselines],
-            "front": [trial.to_dict() for trial in self.front],
+            "front": self.front_dicts,
             "trials": [trial.to_dict() for trial in self.trials],
             "hypervolume": {"value": self.hypervolume(), "reference": self.reference},
             "confirmed": self.confirmed and self.confirmed.to_dict(),
             "timings": {"seconds": self.seconds, "work": work, "sessions": sessions},
             "reuse": self.reuse.to_dict(),
+            "cost": self.payback.to_dict(),
             "importance": self.importance.to_dict(),
             "contributions": self.contributions,
             "n_blocks": self.n_blocks,
@@ -272,7 +284,7 @@ def status(report: StudyReport) -> dict[str, Any]:
     data: dict[str, Any] = {
         "study": report.study,
         "states": report.states,
-        "front": [trial.to_dict() for trial in report.front],
+        "front": report.front_dicts,
         "objectives": report.objectives,
         "budget": report.recipe.budget,
         "spent": report.spent,
@@ -280,16 +292,6 @@ def status(report: StudyReport) -> dict[str, Any]:
         "seconds": report.seconds,
         "seconds_left": report.seconds_left,
         "reuse": report.reuse.to_dict(),
+        "cost": report.payback.to_dict(),
     }
     return {key: finite(value) for key, value in data.items()}
-
-
-def finite(data: Any) -> Any:
-    """``data`` with None for every number that JSON cannot represent."""
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [finite(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data

@@ -14,6 +14,7 @@ from progsearch.report import figures, html_parts
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.data import StudyReport
 from progsearch.report.indistinct import indistinct
+from progsearch.report.payback_rows import ABOUT, MEASURED
 from progsearch.version import __version__
 
 _ABOUT_FRONT = {
@@ -96,6 +97,14 @@ def _confirmed(report: StudyReport, confirmed: Confirmed) -> str:
     )
 
 
+def _payback(report: StudyReport) -> str:
+    sentences = [str(report.payback)]
+    if table := html_parts.payback_table(report):
+        sentences += [f"The table says {ABOUT}", MEASURED]
+    about = " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+    return _section("What the search cost and saves", about, table)
+
+
 def _results(report: StudyReport) -> list[str]:
     return [
         _section(
@@ -105,6 +114,7 @@ def _results(report: StudyReport) -> list[str]:
             _figure(figures.front_figure(report)) + html_parts.table(report),
         ),
         *([_confirmed(report, report.confirmed)] if report.confirmed else []),
+        _payback(report),
         _section(
             "Limits of these numbers",
             " ".join(filter(None, (indistinct(report.usable, report.metric), report.note))),

@@ -21,6 +21,7 @@ from progsearch.report.formatting import (
     spent_in_words,
     value_in_words,
 )
+from progsearch.report.payback_rows import payback_rows
 from progsearch.report.rows import Row, rows, rules
 from progsearch.study.trial import Trial
 
@@ -137,6 +138,20 @@ def confirmed_table(report: StudyReport, confirmed: Confirmed) -> str:
     )
     return (
         f'<div class="scroll"><table><thead><tr><th>schedule</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def payback_table(report: StudyReport) -> str:
+    """What one training with each front schedule saves; empty without full fine-tuning."""
+    all_rows = payback_rows(report)
+    if not all_rows:
+        return ""
+    titles = list(all_rows[0].cells)
+    head = "".join(f'<th class="number">{escape(title)}</th>' for title in titles)
+    body = "".join(_row(row, ["number"] * len(titles)) for row in all_rows)
+    return (
+        f'<div class="scroll"><table><thead><tr><th>trial</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

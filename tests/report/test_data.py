@@ -62,17 +62,14 @@ def test_numbers_that_json_cannot_hold_become_null():
     fake.study.add_trial(
         optuna.trial.create_trial(
             state=TrialState.FAIL,
-            user_attrs={"metrics": {"accuracy": math.nan}, "records": [{"seconds": -math.inf}]},
+            user_attrs={"metrics": {"accuracy": math.nan, "f1": [-math.inf]}},
         )
     )
     data = study_report(fake.study).to_dict()
     text = json.dumps(data, allow_nan=False)
     trials = json.loads(text)["trials"]
     assert trials[0]["values"][0] is None
-    assert trials[1]["user_attrs"] == {
-        "metrics": {"accuracy": None},
-        "records": [{"seconds": None}],
-    }
+    assert trials[1]["user_attrs"] == {"metrics": {"accuracy": None, "f1": [None]}}
     assert data["front"] == []
 
 

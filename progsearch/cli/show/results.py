@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from progsearch.cli.show.tables import confirmed_table, console, front_table
+from progsearch.cli.show.tables import confirmed_table, console, front_table, payback_table
 from progsearch.report import stopped
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.formatting import in_words, learning_rate, value_in_words
 from progsearch.report.html import write_page
 from progsearch.report.indistinct import indistinct
+from progsearch.report.payback_rows import ABOUT
 from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
@@ -37,9 +38,19 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
         where.print(blind, markup=False, soft_wrap=True)
     if report.reuse.steps_reused:
         where.print(str(report.reuse), markup=False, soft_wrap=True)
+    print_payback(report)
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
     line = command_line("export", report.study, studies_dir, "--out", "best.yaml")
     where.print(f"export: {line}", markup=False, soft_wrap=True)
+
+
+def print_payback(report: StudyReport) -> None:
+    """Print what the search cost, and what each place on the front saves."""
+    where = console()
+    where.print(str(report.payback), markup=False, soft_wrap=True)
+    if table := payback_table(report):
+        where.print(f"{ABOUT}:", markup=False, soft_wrap=True)
+        where.print(table)
 
 
 def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
@@ -50,6 +61,7 @@ def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
         for trial, reason in report.confirmed.failed:
             where.print(f"{trial.label}: no run has a result: {reason}", markup=False)
         where.print(report.confirmed.note, markup=False, soft_wrap=True)
+        where.print(str(report.payback), markup=False, soft_wrap=True)
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
 
 

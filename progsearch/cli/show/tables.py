@@ -12,6 +12,7 @@ from rich.table import Table
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
+from progsearch.report.payback_rows import payback_rows
 from progsearch.report.rows import rows
 
 if TYPE_CHECKING:
@@ -39,6 +40,21 @@ def front_table(report: StudyReport) -> Table:
     for row in shown:
         name = " ".join([row.name, *(f"({tag})" for tag in row.tags)])
         table.add_row(name, *row.cells.values(), style=None if row.on_front else "dim")
+    return table
+
+
+def payback_table(report: StudyReport) -> Table | None:
+    """What one training with each front schedule saves; None if there is nothing to compare."""
+    shown = payback_rows(report)
+    if not shown:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("trial")
+    for column in shown[0].cells:
+        # A title of two lines, so that the table fits 100 columns.
+        table.add_column(column.replace("back in", "back\nin"), justify="right")
+    for row in shown:
+        table.add_row(row.name, *row.cells.values())
     return table
 
 
