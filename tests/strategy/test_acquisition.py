@@ -2,82 +2,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from progsearch.strategy.acquisition import expected_improvement, improvement_per_second
-from progsearch.strategy.surrogate import Observation, Surrogate
+from progsearch.strategy.acquisition import expected_improvement, learned, repeat_improvement
 from progsearch.study.dominance import directions, hypervolume
 
 CORNER = (0.5, 1.0)
-
-
-def observations(n=12):
-    """A metric that rises with the first feature."""
-    return [Observation(np.array([x, 0.0]), 0.6 + 0.3 * x) for x in np.linspace(0, 1, n)]
-
-
-def choose(points, costs, seconds, known=None, front=((0.6, 0.5),)):
-    vectors = [np.array([x, 0.0]) for x in points]
-    known = observations() if known is None else known
-    rates = improvement_per_second(vectors, [(c,) for c in costs], seconds, known, front, CORNER)
-    return int(np.argmax(rates))
-
-
-def test_the_surrogate_follows_what_it_has_seen():
-    means, deviations = Surrogate(observations()).predict(
-        [np.array([0.5, 0.0]), np.array([0.5, 9.0])]
-    )
-    assert means[0] == pytest.approx(0.75, abs=0.02)
-    assert deviations[0] < deviations[1] / 3
-
-
-def test_a_value_that_is_itself_predicted_weighs_less():
-    points = [Observation(np.array([0.0]), 0.6), Observation(np.array([1.0]), 0.8)] * 3
-    doubtful = [*points, Observation(np.array([0.5]), 0.2, 0.5)]
-    certain = [*points, Observation(np.array([0.5]), 0.2)]
-    at = [np.array([0.5])]
-    assert Surrogate(certain).predict(at)[0] < Surrogate(doubtful).predict(at)[0] - 0.1
-
-
-def test_of_points_of_one_cost_the_better_metric_is_chosen():
-    assert choose([0.1, 0.9, 0.5], [0.4] * 3, [1.0] * 3) == 1
-
-
-def test_of_points_of_one_metric_the_cheaper_one_is_chosen():
-    assert choose([0.5, 0.5], [0.4, 0.1], [1.0, 1.0]) == 1
-
-
-def test_time_counts():
-    assert choose([0.8, 0.9], [0.4, 0.4], [1.0, 5.0]) == 0
-
-
-def test_a_point_that_could_only_be_beaten_is_not_chosen():
-    front = [(0.9, 0.1)]
-    assert choose([0.5, 1.0], [0.5, 0.05], [1.0, 5.0], front=front) == 1
-
-
-def test_hardly_any_observation_predicts_nothing():
-    points = [np.array([0.1, 0.0])]
-    assert improvement_per_second(points, [(0.4,)], [1.0], observations(3), [], CORNER) is None
-
-
-def test_equal_observations_are_no_trouble():
-    same = [Observation(np.array([0.5, 0.0]), 0.7)] * 6
-    assert choose([0.5, 0.2], [0.4, 0.3], [1.0, 1.0], known=same) == 1
-
-
-def test_units_of_the_costs_make_no_difference():
-    points = [np.array([x, 0.0]) for x in (0.2, 0.6, 0.9)]
-    rates = [
-        improvement_per_second(
-            points,
-            [(0.3, 0.3 * unit), (0.5, 0.2 * unit), (0.9, 0.9 * unit)],
-            [1.0] * 3,
-            observations(),
-            [(0.6, 0.5, 0.5 * unit)],
-            (0.5, 1.0, 1.0 * unit),
-        )
-        for unit in (1.0, 1e15)
-    ]
-    assert rates[0] == pytest.approx(rates[1])
 
 
 @pytest.mark.parametrize("n_costs", [1, 2, 3])
@@ -109,3 +37,72 @@ def test_without_a_front_all_that_beats_the_corner_counts():
         np.array([0.7, 0.4]), np.zeros(2), np.array([[0.25], [0.25]]), [], CORNER
     )
     assert found == pytest.approx([0.2 * 0.75, 0.0])
+
+
+# -- what a noisy run can show ---------------------------------------------------------------
+
+
+def test_a_run_without_noise_tells_all_that_is_unknown():
+    deviations = np.array([0.1, 0.02, 0.0])
+    assert learned(deviations, np.zeros(3)) == pytest.approx(deviations)
+
+
+def test_a_very_noisy_run_tells_nothing():
+    assert learned(np.array([0.1, 0.02]), np.full(2, 1e6)) == pytest.approx([0.0, 0.0], abs=1e-7)
+
+
+def test_a_run_moves_the_mean_as_far_as_its_posterior_says():
+    """Against simulated runs of metrics that are drawn from what is known."""
+    rng = np.random.default_rng(0)
+    deviation, noise = 0.1, 0.05
+    truths = rng.normal(0.7, deviation, 100_000)
+    runs = rng.normal(truths, noise)
+    after = 0.7 + deviation**2 / (deviation**2 + noise**2) * (runs - 0.7)
+    found = learned(np.array([deviation]), np.array([noise]))
+    assert found[0] == pytest.approx(after.std(), rel=0.01)
+
+
+# -- repeats ---------------------------------------------------------------------------------
+
+
+def test_the_gain_of_a_repeat_is_that_of_the_hypervolume():
+    """Against the mean of the hypervolume's growth over many repeats that may come."""
+    rng = np.random.default_rng(1)
+    means = np.array([0.80, 0.79, 0.78, 0.70, 0.785, 0.60])
+    costs = np.array([[1.0], [0.8], [0.5], [0.1], [0.55], [0.7]])
+    deviations = np.array([0.01, 0.02, 0.005, 0.03, 0.01, 0.01])
+    noise = np.array([0.01, 0.01, 0.02, 0.03, 0.005, 0.01])
+    corner, ways = (0.5, 1.2), directions(2)
+    found = repeat_improvement(means, learned(deviations, noise), costs, corner)
+
+    before = hypervolume([*zip(means, costs[:, 0], strict=True)], corner, ways)
+    for index, value in enumerate(found):
+        growths = []
+        truths = rng.normal(means[index], deviations[index], 1500)
+        weight = deviations[index] ** 2 / (deviations[index] ** 2 + noise[index] ** 2)
+        for run in rng.normal(truths, noise[index]):
+            moved = means.copy()
+            moved[index] += weight * (run - means[index])
+            front = [*zip(moved, costs[:, 0], strict=True)]
+            growths.append((hypervolume(front, corner, ways) - before) / corner[1])
+        error = np.std(growths) / np.sqrt(len(growths))
+        assert value == pytest.approx(np.mean(growths), abs=4 * error + 1e-6)
+
+
+def test_a_repeat_far_below_the_front_gains_nothing():
+    means, costs = np.array([0.8, 0.79, 0.6]), np.array([[0.5], [0.45], [0.6]])
+    gains = repeat_improvement(means, np.full(3, 0.01), costs, CORNER)
+    assert gains[2] == pytest.approx(0.0, abs=1e-12)
+    assert min(gains[:2]) > 1e-4
+
+
+def test_a_repeat_of_what_stands_alone_gains_nothing():
+    """Whatever it shows, it stays on the front, and its height is right in the mean."""
+    means, costs = np.array([0.9, 0.7]), np.array([[0.9], [0.1]])
+    gains = repeat_improvement(means, np.full(2, 0.01), costs, CORNER)
+    assert gains == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+def test_a_repeat_without_anything_to_learn_gains_nothing():
+    means, costs = np.array([0.8, 0.79]), np.array([[0.5], [0.45]])
+    assert repeat_improvement(means, np.zeros(2), costs, CORNER) == pytest.approx([0.0, 0.0])
