@@ -61,7 +61,7 @@ def test_the_wide_space_holds_the_whole_family():
 
 
 def test_stages_of_the_default_space_end_where_epochs_end():
-    space = Space.load("progtuning")
+    space = Space.load("progtuning").at(1e-4)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(50):
         choice = choice_of(space.suggest(study.ask()), TrainingConfig(epochs=3))
@@ -91,9 +91,16 @@ def test_a_dimension_is_drawn_only_under_its_conditions():
 
 
 def test_two_dimensions_may_set_the_same_setting_under_different_conditions():
-    space = Space.load("peft")
-    for values in draws(space):
-        assert values["learning_rate"] <= 2e-4 or values["method"] != "full"
+    high = {"type": "categorical", "sets": "learning_rate", "choices": [1e-3]}
+    space = space_of(
+        {
+            "method": {"type": "categorical", "choices": ["full", "lora"]},
+            "learning_rate": {**high, "choices": [1e-4], "when": {"method": "full"}},
+            "high_rate": {**high, "when": {"method": "lora"}},
+        }
+    )
+    found = {(values["method"], values["learning_rate"]) for values in draws(space)}
+    assert found == {("full", 1e-4), ("lora", 1e-3)}
 
 
 def test_the_second_ratio_is_a_share_of_what_the_first_left():
@@ -119,10 +126,10 @@ def test_settings_reach_the_schedule_the_method_and_the_training():
 
 
 def test_methods_of_the_command_line_replace_those_of_the_space():
-    space = Space.load("progtuning", ["full", "lora"])
+    space = Space.load("progtuning", ["full", "lora"]).at(1e-4)
     assert {values["method"] for values in draws(space)} == {"full", "lora"}
     assert space.default(TrainingConfig()).method.name == "full"
-    only = Space.load("peft", ["adapter"])
+    only = Space.load("peft", ["adapter"]).at(1e-4)
     assert {values["method"] for values in draws(only)} == {"adapter"}
     assert only.default(TrainingConfig()).method.name == "adapter"
 
@@ -175,8 +182,8 @@ def test_every_mistake_of_a_file_is_named_with_its_place():
         ({"type": "int", "low": 1, "high": 4, "step": 2}, "whole number of steps"),
         ({"type": "int", "low": 1.5, "high": 4}, "valid integer"),
         ({"type": "categorical", "choices": []}, "at least 1 item"),
-        ({"type": "uniform", "low": 1, "high": 4}, "type must be int, float or cat"),
-        ({"low": 1, "high": 4}, "type must be int, float or categorical"),
+        ({"type": "uniform", "low": 1, "high": 4}, "type must be int, float, cat"),
+        ({"low": 1, "high": 4}, "type must be int, float, categorical or rates"),
         ({"type": "int", "low": 1, "high": 4, "max": 3}, "unknown key"),
     ],
 )

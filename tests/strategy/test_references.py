@@ -7,12 +7,16 @@ from tests.support.fakes import problem, recipe
 def references_of(n_blocks, epochs):
     given = recipe(training={"epochs": epochs})
     space = Space.load("quick")
-    return make_references(space.default(given.training), given, problem(space, n_blocks))
+    return make_references(space, given, problem(space, n_blocks))
+
+
+def schedules(found):
+    return {reference.name: reference.at(reference.rates[0]).schedule for reference in found.all}
 
 
 def test_the_references():
     found = references_of(12, epochs=4)
-    assert {name: baseline.schedule for name, baseline in found.runs.items()} == {
+    assert schedules(found) == {
         "full": Schedule.full(12),
         "progtuning-3": Schedule.progtuning(12, 3),
         "progtuning-4": Schedule.progtuning(12, 4),
@@ -23,16 +27,45 @@ def test_the_references():
 
 
 def test_three_epochs_make_the_two_paper_references_one():
-    assert list(references_of(12, epochs=3).runs) == [
+    assert list(references_of(12, epochs=3).rates) == [
         "full", "progtuning-3", "last-quarter", "head-only"
     ]  # fmt: skip
-    assert "progtuning-1" not in references_of(12, epochs=1).runs
+    assert "progtuning-1" not in references_of(12, epochs=1).rates
 
 
 def test_references_that_do_not_fit_are_left_out_and_said_so():
     found = references_of(2, epochs=4)
-    assert list(found.runs) == ["full", "last-quarter", "head-only"]
-    assert found.runs["last-quarter"].schedule == Schedule.last_blocks(2, 1)
+    assert list(found.rates) == ["full", "last-quarter", "head-only"]
+    assert schedules(found)["last-quarter"] == Schedule.last_blocks(2, 1)
     assert found.left_out == tuple(
         f"the baseline progtuning-{n} is left out: the model has only 2 blocks" for n in (3, 4)
     )
+
+
+def rates_of(space, methods=None, **given):
+    loaded = Space.load(space, methods).at(1e-4, **given)
+    return make_references(loaded, recipe(), problem(loaded))
+
+
+def test_references_are_trained_at_every_rate_of_their_method():
+    found = rates_of("progtuning")
+    assert set(found.rates.values()) == {(2.5e-5, 5e-5, 1e-4, 2e-4)}
+    assert all(reference.is_tuned for reference in found.all)
+    full = found.all[0]
+    assert [full.at(rate).run.training.learning_rate for rate in full.rates] == list(full.rates)
+    assert len({full.at(rate).key for rate in full.rates}) == 4
+    # A method that asks for ten times as much.
+    assert set(rates_of("progtuning", ["lora"]).rates.values()) == {(2.5e-4, 5e-4, 1e-3, 2e-3)}
+    assert set(rates_of("peft").rates.values()) == {(2.5e-5, 5e-5, 1e-4, 2e-4)}, "full fine-tuning"
+
+
+def test_a_space_without_rates_has_one():
+    found = rates_of("quick")
+    assert set(found.rates.values()) == {(recipe().training.learning_rate,)}
+    assert not any(reference.is_tuned for reference in found.all)
+
+
+def test_a_given_rate_stays_alone():
+    found = rates_of("progtuning", given=True)
+    assert set(found.rates.values()) == {(1e-4,)}
+    assert not any(reference.is_tuned for reference in found.all)

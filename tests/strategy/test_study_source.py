@@ -8,7 +8,7 @@ from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.space.settings import Choice
 from progsearch.space.space import Space
 from progsearch.strategy.candidates import candidate
-from progsearch.strategy.references import References
+from progsearch.strategy.references import Reference, References
 from progsearch.strategy.source import WAIT, Ended
 from progsearch.study.folder import open_study
 from progsearch.study.progress import interrupt_running, left
@@ -22,8 +22,11 @@ from tests.support.fakes import (
     progress,
     recipe,
     run_all,
+    searched,
     source_of,
+    space_of,
     start,
+    train_references,
 )
 
 
@@ -37,7 +40,7 @@ def states(folder):
 
 def reopen(tmp_path, folder):
     again = open_study(folder.name, tmp_path)
-    return again, source_of(again, Space.load(again.recipe.space))
+    return again, source_of(again, space_of(again.recipe))
 
 
 def given(recipe, problem, learning_rate, *depths):
@@ -54,13 +57,22 @@ def test_what_frozen_blocks_compute_is_not_computed_twice_at_once(
     tmp_path, monkeypatch, epochs, expected
 ):
     def references(_, recipe, problem):
+        plans = {
+            "full": (1e-4, (None, None, None)),
+            "throughout": (1e-4, (4, 4, 4)),
+            "other": (2e-4, (4, 4, 4)),
+            "steady": (1e-4, (None, 4, 6)),
+        }
         return References(
-            {
-                "full": given(recipe, problem, 1e-4, None, None, None),
-                "throughout": given(recipe, problem, 1e-4, 4, 4, 4),
-                "other": given(recipe, problem, 2e-4, 4, 4, 4),
-                "steady": given(recipe, problem, 1e-4, None, 4, 6),
-            }
+            tuple(
+                Reference(
+                    name,
+                    (rate,),
+                    False,
+                    lambda rate, depths=depths: given(recipe, problem, rate, *depths),
+                )
+                for name, (rate, depths) in plans.items()
+            )
         )
 
     monkeypatch.setattr("tests.support.fakes.make_references", references)
@@ -127,11 +139,10 @@ def test_without_reuse_nothing_is_held_back(tmp_path):
 
 def test_an_assignment_is_the_trial_that_is_running(tmp_path):
     folder, source = start(tmp_path, space="progtuning", seeds=2)
-    for _ in range(4):
-        finish(source, source.next())
-    assignment = source.next()
+    assignment = train_references(folder, source)
     trial = folder.trial(assignment.number)
-    assert (trial.number, trial.state) == (4, TrialState.RUNNING)
+    # Four references at four rates.
+    assert (trial.number, trial.state) == (16, TrialState.RUNNING)
     assert assignment.run == trial.run
     assert (assignment.seeds, assignment.test) == (2, False)
     assert set(trial.frozen.user_attrs) == {
@@ -145,8 +156,7 @@ def test_no_training_is_done_twice(tmp_path):
     folder, source = start(tmp_path, space="progtuning", budget=40)
     runs, _ = run_all(source)
     keys = [trial.key for trial in folder.trials()]
-    assert len(runs) == len(keys) == 44
-    assert len(set(keys)) == 44
+    assert len(runs) == len(keys) == len(set(keys)) == 16 + 40
 
 
 def test_points_are_held_back_while_their_first_steps_are_being_made(tmp_path):
@@ -174,8 +184,9 @@ def test_methods_are_combined_with_schedules(tmp_path):
     assert {run.method.name for run in runs} == {"full", "lora", "bitfit", "adapter"}
     for run in runs:
         large = run.training.learning_rate > 2e-4
-        assert not large or run.method.name != "full"
-    assert {trial.run.method.name for trial in folder.trials()[:4]} == {"full"}
+        assert large == (run.method.name != "full")
+    references = [trial for trial in folder.trials() if trial.is_baseline]
+    assert {trial.run.method.name for trial in references} == {"full"}
 
 
 @pytest.mark.parametrize("sampler", ["ehvi", "tpe", "nsga2", "random", "grid"])
@@ -201,7 +212,7 @@ def test_the_gaussian_process_sampler_searches_too(tmp_path):
 def test_schedules_over_the_limit_are_never_trained(tmp_path):
     folder, source = start(tmp_path, space="progtuning", budget=12, max_updated=0.5)
     run_all(source)
-    updated = [t.updated_parameters for t in folder.trials() if not t.is_baseline]
+    updated = [trial.updated_parameters for trial in searched(folder)]
     assert len(updated) == 12
     assert max(updated) <= 0.5
 
@@ -220,7 +231,7 @@ def test_trials_that_were_running_when_the_search_died_are_run_again(tmp_path):
 
     folder, source = reopen(tmp_path, folder)
     assert interrupt_running(folder) == 2
-    assert left(folder) == (0, 3)
+    assert left(folder) == (0, 0, 3)
     run_all(source)
     trials = folder.trials()
     assert [trial.state.name for trial in trials] == [
@@ -234,7 +245,7 @@ def test_trials_that_were_running_when_the_search_died_are_run_again(tmp_path):
         assert new.params == old.params
         assert new.reason is None
     assert [trial.reason for trial in trials[4:6]] == [INTERRUPTED] * 2
-    assert left(folder) == (0, 0)
+    assert left(folder) == (0, 0, 0)
 
 
 def test_what_a_session_breaks_off_is_interrupted_when_the_source_is_closed(tmp_path):
@@ -252,7 +263,7 @@ def test_a_reference_that_was_interrupted_twice_is_still_run(tmp_path):
     for _ in range(2):
         source.next()
         interrupt_running(folder)
-        assert left(folder) == (4, 1)
+        assert left(folder) == (4, 4, 1)
         folder, source = reopen(tmp_path, folder)
     run_all(source)
     done = [trial for trial in folder.trials() if trial.is_complete]

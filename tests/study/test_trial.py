@@ -202,6 +202,8 @@ def test_as_data():
         "params": {},
         "schedule": [1],
         "values": [0.8, 0.7],
+        "standard_error": None,
+        "seeds": 1,
         "user_attrs": {"name": "full", "schedule": [1], "metrics": {"accuracy": 0.8}},
     }
     data = trial_of(TrialState.FAIL, reason="out of memory").to_dict()

@@ -102,6 +102,11 @@ def freezing(*depths):
     return Schedule(6, tuple(stages))
 
 
+def space_of(given, methods=None):
+    """A recipe's space, with the learning rates of the made-up model."""
+    return Space.load(given.space, methods).at(given.training.learning_rate)
+
+
 def new_folder(tmp_path, given, space, n_blocks=6):
     found = problem(space, n_blocks)
     references = make_references(space, given, found)
@@ -132,7 +137,7 @@ def source_of(folder, space, *, n_blocks=6, view=None, earlier=None):
 def start(tmp_path, space="quick", *, n_blocks=6, methods=None, earlier=None, **changes):
     """A new study and its source of trials."""
     given = recipe(space=space, **changes)
-    loaded = Space.load(space, methods).at(given.training.learning_rate)
+    loaded = space_of(given, methods)
     folder = new_folder(tmp_path, given, loaded, n_blocks)
     return folder, source_of(folder, loaded, n_blocks=n_blocks, earlier=earlier)
 
@@ -170,6 +175,18 @@ def finish(source, assignment, accuracy=None):
     """Train an assignment to its end."""
     reached = accuracy_of(assignment.run) if accuracy is None else accuracy
     source.ended(assignment, finished(reached))
+
+
+def train_references(folder, source):
+    """Train every reference at each of its rates; returns the first run after them."""
+    while folder.trial((found := source.next()).number).is_baseline:
+        finish(source, found)
+    return found
+
+
+def searched(folder):
+    """The trials that are no references."""
+    return [trial for trial in folder.trials() if not trial.is_baseline]
 
 
 def run_all(source, limit=200):
