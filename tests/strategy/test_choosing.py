@@ -12,7 +12,7 @@ from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.warm_start import Earlier, EarlierRun
 from progsearch.study.dominance import directions, hypervolume
 from progsearch.study.front import front_of
-from tests.support.fakes import run_all, start
+from tests.support.fakes import run_all, searched, start
 
 
 def volume(folder):
@@ -56,7 +56,7 @@ def test_what_was_not_chosen_stays_a_candidate(tmp_path, monkeypatch, sampler, g
     monkeypatch.setattr(Prospects, "best", record)
     folder, source = start(tmp_path, "wide", sampler=sampler, candidates=5, budget=8)
     run_all(source)
-    trained = [trial.key for trial in folder.trials()[4:]]
+    trained = [trial.key for trial in searched(folder)]
     for before, chosen, after in zip(offered, trained, offered[1:], strict=False):
         assert chosen in before
         assert chosen not in after
@@ -130,7 +130,7 @@ def earlier(**changes):
 def test_the_best_points_of_an_earlier_study_are_tried_first(tmp_path):
     folder, source = start(tmp_path, "progtuning", earlier=earlier(), budget=3)
     run_all(source)
-    first, second = folder.trials()[4:6]
+    first, second = searched(folder)[:2]
     assert first.params == earlier().points[0]
     # What this space cannot draw comes from the sampler; the rest is kept.
     kept = {name: second.params[name] for name in ("learning_rate", "curve", "embeddings")}
@@ -152,17 +152,17 @@ def test_an_earlier_study_of_another_depth_guides_the_search(tmp_path):
         return features(config, 12)
 
     runs = tuple(
-        EarlierRun(features=tuple(run(n, rate)), gain=-0.5 if rate > 2e-4 else -n / 100)
+        EarlierRun(features=tuple(run(n, rate)), gain=-0.5 if rate > 1e-4 else -n / 100)
         for n in range(13)
-        for rate in (5e-5, 2e-4, 4e-4)
+        for rate in (2.5e-5, 1e-4, 2e-4)
     )
     told = Earlier(study="old", points=(), runs=runs)
     rates = {}
     for name, given in (("cold", None), ("warm", told)):
         folder, source = start(tmp_path, "progtuning", study=name, earlier=given, budget=8)
         run_all(source)
-        drawn = folder.trials()[4:]
-        rates[name] = sum(trial.params["learning_rate"] == 4e-4 for trial in drawn)
+        drawn = searched(folder)
+        rates[name] = sum(trial.params["learning_rate"] == 2e-4 for trial in drawn)
     assert rates["warm"] < rates["cold"]
 
 

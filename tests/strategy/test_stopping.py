@@ -7,9 +7,18 @@ from pydantic import ValidationError
 from progsearch.strategy.source import WAIT, Assignment, Decision, Ended, Stopped
 from progsearch.study.front import front_of
 from progsearch.study.progress import spent
-from progsearch.study.trial import STOPPED
+from progsearch.study.trial import STOPPED, Trial
 from tests.strategy.test_study_source import reopen
-from tests.support.fakes import accuracy_of, finish, finished, progress, recipe, start
+from tests.support.fakes import (
+    accuracy_of,
+    finish,
+    finished,
+    progress,
+    recipe,
+    searched,
+    start,
+    train_references,
+)
 
 
 def accuracy_at(run, epoch):
@@ -50,7 +59,7 @@ SCHEDULERS = {"freeze-thaw": "ehvi", "dominance": "random", "mo-asha": "random"}
 def test_stopped_trials_are_pruned_and_keep_what_they_came_to(tmp_path, scheduler):
     folder, epochs = search(tmp_path, scheduler=scheduler, sampler=SCHEDULERS[scheduler])
     trials = folder.trials()
-    stopped = [trial for trial in trials if trial.is_stopped]
+    stopped = [trial for trial in trials if trial.is_stopped and not trial.is_baseline]
     assert stopped
     for trial in stopped:
         assert trial.frozen.values is None
@@ -60,28 +69,38 @@ def test_stopped_trials_are_pruned_and_keep_what_they_came_to(tmp_path, schedule
         assert trial.steps_trained == last.step < 30
     assert not {trial.number for trial in stopped} & {t.number for t in front_of(trials)}
     assert 30 <= spent(trials) < 31
-    searched = [trial for trial in trials if not trial.is_baseline]
-    assert len(searched) > 30, "what stopping saves is spent on other trials"
+    assert len(searched(folder)) > 30, "what stopping saves is spent on other trials"
     assert epochs < 3 * len(trials)
 
 
 @pytest.mark.parametrize("scheduler, judged", [("dominance", True), ("mo-asha", False)])
 def test_within_an_epoch_only_one_judge_decides(tmp_path, scheduler, judged):
     """Successive halving compares trials at its rungs, the ends of epochs."""
-    _, source = start(tmp_path, "progtuning", budget=30, sampler="random", scheduler=scheduler)
+    settings = {"budget": 30, "sampler": "random", "scheduler": scheduler}
+    folder, source = start(tmp_path, "progtuning", **settings)
+    found = train_references(folder, source)
     for index in range(12):
-        found = source.next()
         for epoch in (1, 2):
             source.report(found, progress(epoch, 0.7 + index / 100))
         source.ended(found, finished(0.8 + index / 100))
-    hopeless = source.report(source.next(), progress(1.5, 0.1))
+        found = source.next()
+    hopeless = source.report(found, progress(1.5, 0.1))
     assert (hopeless is Decision.STOP) == judged
 
 
-def test_no_reference_is_stopped(tmp_path):
-    folder, _ = search(tmp_path, scheduler="mo-asha")
+def test_no_judge_stops_a_reference(tmp_path):
+    folder, _ = search(tmp_path, space="quick", scheduler="mo-asha")
     named = [trial for trial in folder.trials() if trial.is_baseline]
     assert [trial.state for trial in named] == [TrialState.COMPLETE] * 4
+    # Their tuning does, whatever the judge.
+    folder, _ = search(tmp_path, study="tuned", scheduler="none", budget=1)
+    names = {trial.name for trial in folder.trials() if trial.is_stopped}
+    assert names == {"full", "progtuning-3", "last-quarter", "head-only"}
+
+
+def bare(trial):
+    """A trial without the estimate, which stopped trials inform, too."""
+    return Trial(trial.frozen)
 
 
 def test_the_front_is_that_of_a_search_that_stops_nothing(tmp_path):
@@ -90,7 +109,7 @@ def test_the_front_is_that_of_a_search_that_stops_nothing(tmp_path):
         folder, _ = search(tmp_path, scheduler=scheduler, study=scheduler)
         trials[scheduler] = folder.trials()
     fronts = {
-        name: [trial.values for trial in front_of(found[: len(trials["none"])])]
+        name: [trial.values for trial in front_of(list(map(bare, found[: len(trials["none"])])))]
         for name, found in trials.items()
     }
     assert fronts["none"] == fronts["dominance"], "of the same points"
@@ -124,10 +143,8 @@ def test_a_trial_that_was_resumed_costs_its_rest(tmp_path, scheduler):
 
 
 def test_the_last_of_the_budget_is_not_given_away_while_a_trial_may_give_it_back(tmp_path):
-    _, source = start(tmp_path, "progtuning", budget=1)
-    for _ in range(4):
-        finish(source, source.next(), 0.8)
-    running = source.next()
+    folder, source = start(tmp_path, "progtuning", budget=1)
+    running = train_references(folder, source)
     assert isinstance(running, Assignment)
     assert source.next() is WAIT
     source.report(running, progress(1, 0.7))
@@ -139,10 +156,8 @@ def test_the_last_of_the_budget_is_not_given_away_while_a_trial_may_give_it_back
 
 
 def test_a_search_that_stops_nothing_ends_at_once(tmp_path):
-    _, source = start(tmp_path, "progtuning", budget=1, scheduler="none")
-    for _ in range(4):
-        finish(source, source.next(), 0.8)
-    source.next()
+    folder, source = start(tmp_path, "progtuning", budget=1, scheduler="none")
+    train_references(folder, source)
     assert source.next() == Ended("budget")
 
 
@@ -172,10 +187,11 @@ def test_freeze_thaw_needs_candidates_that_wait(settings):
 
 def test_a_resumed_search_judges_by_what_it_knew(tmp_path):
     folder, _ = search(tmp_path, budget=20)
+    before = len(folder.trials())
     folder, source = reopen(tmp_path, folder)
     folder.set_budget(30)
     train(source)
-    later = folder.trials()[24:]
+    later = folder.trials()[before:]
     assert any(trial.is_stopped for trial in later[:5])
 
 
