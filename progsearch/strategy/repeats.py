@@ -61,9 +61,10 @@ class Repeats:
         lacking = [trial for trial in front if seeds[trial.number] < self._recipe.front_seeds]
         searched = [trial for trial in lacking if not trial.is_baseline]
         missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
-        kept = self._recipe.budget * (1 - _LEAST_SEARCHED)
-        is_last = at_end or left <= min(missing, kept)
-        chosen = [t for t in lacking if is_last and (t.is_baseline or left >= 1)]
+        free = self._free(trials)
+        is_last = at_end or left <= min(missing, free)
+        affordable = left >= 1 and (at_end or free >= 1)
+        chosen = [t for t in lacking if is_last and (t.is_baseline or affordable)]
         full = full_of(trials)
         if full is not None and seeds[full.number] < self._recipe.front_seeds:
             chosen.append(full)
@@ -75,7 +76,12 @@ class Repeats:
             return None
         seeds = self._seeds(trials)
         most = self._recipe.front_seeds + _MOST_FURTHER
-        asked = [t for t in allowed(trials, self._recipe.limits) if seeds[t.number] < most]
+        affordable = self._free(trials) >= 1
+        asked = [
+            trial
+            for trial in allowed(trials, self._recipe.limits)
+            if seeds[trial.number] < most and (trial.is_baseline or affordable)
+        ]
         time = self._observations.time
         seconds = [time.of(sum(trial.segment_flops)) for trial in asked]
         gains = self._prospects.repeats(asked, seconds)
@@ -89,6 +95,12 @@ class Repeats:
         used = sum(t.repeats == trial.number and not t.is_interrupted for t in trials)
         seed = self._recipe.training.seed + self._recipe.seeds + used
         return with_other_seed(trial, seed, self._recipe, self._problem)
+
+    def _free(self, trials: Sequence[Trial]) -> float:
+        """The budget that repeats may still take from new schedules."""
+        repeats = [t for t in trials if t.repeats is not None and not t.is_interrupted]
+        taken = sum(not trial.is_baseline for trial in repeats)
+        return self._recipe.budget * (1 - _LEAST_SEARCHED) - taken
 
     def _seeds(self, trials: Sequence[Trial]) -> dict[int, int]:
         """The number of seeds that each trial was or is being trained with."""
