@@ -24,7 +24,7 @@ FIRST_OF_CONFIRMATIONS = 100
 # Beyond the seeds that every place on the front ends with, as long as they may change the front.
 _MOST_FURTHER = 2
 # The share of the budget that stays for new schedules.
-_LEAST_SEARCHED = 0.5
+_LEAST_SEARCHED = 1 / 3
 
 
 class Repeats:
@@ -63,7 +63,7 @@ class Repeats:
         missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
         kept = self._recipe.budget * (1 - _LEAST_SEARCHED)
         is_last = at_end or left <= min(missing, kept)
-        chosen = [t for t in lacking if is_last and (t.is_baseline or left >= 1)]
+        chosen = [t for t in lacking if is_last and (t.is_baseline or left > 0)]
         full = full_of(trials)
         if full is not None and seeds[full.number] < self._recipe.front_seeds:
             chosen.append(full)
