@@ -31,9 +31,9 @@ from progsearch.study.results import Timings
 from progsearch.study.trial import Trial, info_of, recipe_of, sessions_of, trials_of
 
 NOTE = (
-    "Every trial was trained with {seeds}, and the front was chosen on the same {split} data "
-    "that the metrics were measured on. Differences smaller than the noise between seeds mean "
-    "nothing, and the metrics of chosen trials are biased upwards."
+    "{seeds} The front was chosen on the same {split} data that the metrics were measured on, so "
+    "differences smaller than the noise between seeds mean nothing, and the metrics of chosen "
+    "trials may be biased upwards; `progsearch confirm` trains the front on new seeds."
 )
 
 
@@ -81,11 +81,17 @@ class StudyReport:
     def note(self) -> str:
         """The limits of the numbers."""
         many = self.recipe.seeds
-        seeds = "one seed"
-        if many > 1:
+        seeds = "Every trial was trained with one seed."
+        if any(trial.estimate for trial in self.usable):
             seeds = (
-                f"{many} seeds (metrics are means over them, seconds sums, updated parameters "
-                "and FLOPs those of one run)"
+                "Metrics are estimates from all runs of the study, of a Gaussian process over "
+                "schedules that knows the noise between seeds; ± is their standard error, and "
+                "seeds says how many runs a trial has itself."
+            )
+        if many > 1:
+            seeds += (
+                f" A run is the mean over {many} seeds: its seconds are sums, its updated "
+                "parameters and FLOPs those of one."
             )
         return NOTE.format(seeds=seeds, split=self.split)
 

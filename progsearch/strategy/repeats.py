@@ -24,7 +24,7 @@ FIRST_OF_CONFIRMATIONS = 100
 # Beyond the seeds that every place on the front ends with, as long as they may change the front.
 _MOST_FURTHER = 2
 # The share of the budget that stays for new schedules.
-_LEAST_SEARCHED = 0.5
+_LEAST_SEARCHED = 1 / 3
 
 
 class Repeats:
@@ -63,7 +63,7 @@ class Repeats:
         missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
         free = self._free(trials)
         is_last = at_end or left <= min(missing, free)
-        affordable = left >= 1 and (at_end or free >= 1)
+        affordable = left > 0 and (at_end or free > 0)
         chosen = [t for t in lacking if is_last and (t.is_baseline or affordable)]
         full = full_of(trials)
         if full is not None and seeds[full.number] < self._recipe.front_seeds:
@@ -76,7 +76,7 @@ class Repeats:
             return None
         seeds = self._seeds(trials)
         most = self._recipe.front_seeds + _MOST_FURTHER
-        affordable = self._free(trials) >= 1
+        affordable = self._free(trials) > 0
         asked = [
             trial
             for trial in allowed(trials, self._recipe.limits)

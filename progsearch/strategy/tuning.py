@@ -3,13 +3,14 @@
 All rates of a reference are trained to the end of the first epoch, the better half of them to
 the end of the second, half of those to that of the fourth, and so on (Jamieson and Talwalkar,
 arXiv 1502.07943, with epochs as the resource). The one with the best final metric counts. If it
-lies at the end of the list, rates beyond are tried.
+lies at the end of the list, rates beyond are tried, each as long as it is better than the best
+one was.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,11 +101,12 @@ class Tuning:
             running: The measurements of the active ones, by number; of ``trial``, too.
         """
         reference = next(r for r in self._references if r.name == trial.name)
-        rate = trial.run.training.learning_rate
+        runs = self._runs(reference, trials, running)
+        rate, reached = trial.run.training.learning_rate, running[trial.number][-1].epoch
         if rate not in reference.rates:
-            return False
-        rates, epoch = self._rung(reference, self._runs(reference, trials, running))
-        return not (rate in rates and epoch > running[trial.number][-1].epoch)
+            return reached in self._rungs and _loses(runs.pop(rate), runs.values(), reached)
+        rates, epoch = self._rung(reference, runs)
+        return not (rate in rates and epoch > reached)
 
     def run_of(self, trial: Trial) -> Candidate:
         """The run of a reference's trial."""
@@ -190,6 +192,16 @@ def _is_out(run: _Run | None) -> bool:
     if run is None or run.trial.is_stopped:
         return False
     return run.trial.is_finished and run.final is None
+
+
+def _loses(run: _Run, others: Iterable[_Run], epoch: int) -> bool:
+    """Whether a run beyond the list is worse at an epoch than the best run was there."""
+    best = max(
+        (other for other in others if other.final is not None and epoch in other.metrics),
+        key=lambda other: other.final or 0.0,
+        default=None,
+    )
+    return best is not None and not best.is_constant and run.metrics[epoch] < best.metrics[epoch]
 
 
 def _reached(run: _Run | None, epoch: int) -> bool:

@@ -71,7 +71,7 @@ def trial_line(report: StudyReport, trial: Trial) -> str:
     if trial.is_baseline:
         name += f" at {learning_rate(trial.run.training.learning_rate)}"
     if trial.repeats is not None:
-        name += f" again, seed {trial.run.training.seed}"
+        name += f" ({report.trials[trial.repeats].label} again, seed {trial.run.training.seed})"
     if trial.continues is not None:
         name += f" (on from #{trial.continues})"
     if trial.is_failed:
