@@ -33,24 +33,28 @@ from progsearch.config import Recipe, TrainingConfig, method_of
 from progsearch.driver import search as driver
 from progsearch.schedule import ScheduleSpec
 from progsearch.space.settings import Choice
-from progsearch.strategy.candidates import candidate
+from progsearch.space.space import Space
+from progsearch.strategy.candidates import Candidate, candidate
 from progsearch.strategy.problem import Problem
-from progsearch.strategy.references import References
+from progsearch.strategy.references import Reference, References
 from progsearch.study.trial import Trial
 
 
 def given_runs(
     runs: list[tuple[str, float]],
-) -> Callable[[Choice, Recipe, Problem], References]:
+) -> Callable[[Space, Recipe, Problem], References]:
     """What takes the place of `progsearch.strategy.references.make_references`."""
 
-    def references(default: Choice, recipe: Recipe, problem: Problem) -> References:
-        found = {}
-        for name, rate in runs:
-            training = recipe.training.model_copy(update={"learning_rate": rate})
-            choice = Choice(ScheduleSpec(), method_of(), training)
-            found[f"{name} {rate}"] = candidate(choice, recipe, problem, schedules()[name])
-        return References(found)
+    def references(space: Space, recipe: Recipe, problem: Problem) -> References:
+        def reference(name: str, rate: float) -> Reference:
+            def make(rate: float) -> Candidate:
+                training = recipe.training.model_copy(update={"learning_rate": rate})
+                choice = Choice(ScheduleSpec(), method_of(), training)
+                return candidate(choice, recipe, problem, schedules()[name])
+
+            return Reference(f"{name} {rate}", (rate,), False, make)
+
+        return References(tuple(reference(name, rate) for name, rate in runs))
 
     return references
 
@@ -72,6 +76,7 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
         gpus_per_trial=arguments.gpus_per_trial,
         reuse=not arguments.no_reuse,
         prefix_cache=not arguments.no_prefix_cache,
+        front_seeds=1,
     ).model_copy(update={"budget": 0})
 
 

@@ -104,11 +104,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = Space.load(arguments.space)
+    default = default_learning_rate(MODEL)
+    space = Space.load(arguments.space).at(default)
     cost = describe(MODEL, TASK, method_of())
     examples = len(load_task(TASK, load_tokenizer(MODEL)).train)
     scores = contribution_scores_many(MODEL, TASK, space.metrics(), seed=0)
-    default = default_learning_rate(MODEL)
     first: Runs = [(default, schedule) for schedule in BASELINES]
     drawn = [draw_runs(space, seed, scores) for seed in range(arguments.studies)]
     fixed = [(rate, schedules()[name]) for name, rate in points(BUDGET)]

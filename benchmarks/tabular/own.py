@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -59,6 +59,7 @@ class Progsearch:
             scheduler=self.scheduler,
             candidates=self.candidates,
             sampler=self.sampler,
+            front_seeds=1,
         )
         folder = _folder(recipe)
         space = table.space if self.contributions else _without_contributions(table.space)
@@ -105,7 +106,11 @@ def _source(table: Table, space: Space, folder: StudyFolder, seed: int) -> Study
     return StudySource(
         folder,
         table.problem,
-        make_references(space.default(recipe.training), recipe, table.problem).runs,
+        # The table holds each at one learning rate.
+        [
+            replace(reference, rates=(recipe.training.learning_rate,), is_tuned=False)
+            for reference in make_references(space, recipe, table.problem).all
+        ],
         Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), []),
         view=View(),
     )

@@ -94,7 +94,7 @@ def points(problem: Problem, task: TaskConfig) -> list[Point]:
         except ScheduleError:
             continue
         found.setdefault(made.key, Point(made))
-    references = make_references(space.default(recipe.training), recipe, problem)
-    for name, made in references.runs.items():
-        found[made.key] = replace(found.get(made.key, Point(made)), baseline=name)
+    for reference in make_references(space, recipe, problem).all:
+        made = reference.at(recipe.training.learning_rate)
+        found[made.key] = replace(found.get(made.key, Point(made)), baseline=reference.name)
     return sorted(found.values(), key=lambda point: [key for _, key in point.candidate.segments])

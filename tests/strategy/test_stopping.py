@@ -155,16 +155,19 @@ def test_the_last_of_the_budget_is_not_given_away_while_a_trial_may_give_it_back
     assert source.next() == Ended("budget")
 
 
-def test_a_search_that_stops_nothing_ends_at_once(tmp_path):
+def test_a_search_ends_after_the_last_of_its_runs(tmp_path):
     folder, source = start(tmp_path, "progtuning", budget=1, scheduler="none")
-    train_references(folder, source)
+    running = train_references(folder, source)
+    assert source.next() is WAIT, "its result may call for a repeat"
+    finish(source, running)
     assert source.next() == Ended("budget")
 
 
 def test_freeze_thaw_stops_a_trial_for_a_better_candidate(tmp_path):
     """What is known to be hopeless gains nothing; what is on its way to the front does."""
-    _, source = start(tmp_path, "progtuning", budget=30)
-    train(source, only=12)
+    folder, source = start(tmp_path, "progtuning", budget=30)
+    finish(source, train_references(folder, source))
+    train(source, only=8)
     found = source.next()
     best = max(accuracy_at(found.run, 1), 0.9)
     judgement, trial = source._judgement, source._folder.trial(found.number)

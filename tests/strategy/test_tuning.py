@@ -206,19 +206,28 @@ def test_a_best_rate_inside_the_list_leads_to_no_other(tmp_path):
     assert {rate for rate, _ in trained} == set(RATES)
 
 
-@pytest.mark.parametrize(("sign", "expected"), [(1, [4e-4, 8e-4, 1.6e-3]), (-1, [])])
-def test_the_best_at_the_upper_end_leads_further_up(tmp_path, sign, expected):
-    """At most 3 times; once, if it is worse."""
-
+def test_the_best_at_the_upper_end_leads_further_up_at_most_3_times(tmp_path):
     def metric(rate, epoch):
-        steps = min(rate, 2e-4) / 2e-4 + sign * max(0.0, rate - 2e-4) * 100
-        return 0.5 + 0.1 * steps + epoch / 100
+        return 0.5 + 100 * rate + epoch / 100
 
     folder, trained = tune(tmp_path, metric)
     further = [rate for rate in of_epoch(trained, 3) if rate not in RATES]
-    assert further == (expected or [4e-4])
-    assert of_epoch(trained, 1)[4:] == further, "trained whole"
-    assert best_rate(folder) == (expected or [2e-4])[-1]
+    assert further == [4e-4, 8e-4, 1.6e-3]
+    assert of_epoch(trained, 1)[4:] == further
+    assert best_rate(folder) == 1.6e-3
+
+
+@pytest.mark.parametrize(("worse_from", "expected"), [(1, 1), (2, 2), (3, 3)])
+def test_a_further_rate_is_trained_as_long_as_it_is_ahead(tmp_path, worse_from, expected):
+    """Of the rungs, the ends of epochs 1 and 2."""
+
+    def metric(rate, epoch):
+        return 0.5 + 100 * rate - (0.2 if rate > 2e-4 and epoch >= worse_from else 0.0)
+
+    folder, trained = tune(tmp_path, metric)
+    assert sorted(epoch for rate, epoch in trained if rate == 4e-4) == [*range(1, expected + 1)]
+    assert {rate for rate, _ in trained} == {*RATES, 4e-4}
+    assert best_rate(folder) == 2e-4
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(0.0, 3), (1e-5, 2)])
