@@ -209,7 +209,9 @@ class StudyReport:
     @property
     def seconds_left(self) -> float | None:
         """Seconds for the rest of the budget at the pace so far; None before the first result."""
-        left = left_of(self.trials, self.recipe, self.info)
+        # What runs now is still left, as it is not `spent` either.
+        ended = [trial for trial in self.trials if trial.is_finished]
+        left = left_of(ended, self.recipe, self.info)
         n_done = self.spent + sum(tuned(self.trials).values())
         pace = self.seconds / n_done if n_done and self.seconds else None
         return None if pace is None else pace * (left.baseline_work + left.budget)
