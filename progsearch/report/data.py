@@ -81,7 +81,7 @@ class StudyReport:
     def note(self) -> str:
         """The limits of the numbers."""
         many = self.recipe.seeds
-        seeds = "Every trial was trained with one seed."
+        seeds = f"Every trial was trained with {'one seed' if many == 1 else f'{many} seeds'}."
         if any(trial.estimate for trial in self.usable):
             seeds = (
                 "Metrics are estimates from all runs of the study, of a Gaussian process over "

@@ -47,7 +47,7 @@ def test_the_page_of_trials_with_several_seeds_says_so():
     fake.baselines()
     keep_recipe(fake.study, fake.recipe.model_copy(update={"seeds": 3}))
     own = without_plotly(page(study_report(fake.study)))
-    assert "trained with 3 seeds (metrics are means over them" in own
+    assert "A run is the mean over 3 seeds" in own
     assert "one seed" not in own
     assert "<dt>Seeds</dt><dd>3 per trial</dd>" in own
 
