@@ -48,8 +48,8 @@ class Repeats:
     def due(self, trials: Sequence[Trial], *, at_end: bool = False) -> Trial | None:
         """A trial that must be repeated now, the one with the fewest seeds first.
 
-        Full fine-tuning, since all are compared with it; the other places on the front once the
-        rest of the budget is what their repeats take. References cost no budget.
+        Full fine-tuning, since all are compared with it; the other places on the front when
+        the rest of the budget is little more than their repeats take. References cost no budget.
 
         Args:
             trials: All trials of the study.
@@ -62,8 +62,13 @@ class Repeats:
         searched = [trial for trial in lacking if not trial.is_baseline]
         missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
         free = self._free(trials)
-        is_last = at_end or left <= min(missing, free)
+        # Twice, since repeats push places off the front and others take theirs; and a new
+        # schedule that comes last could not be repeated.
+        is_last = at_end or left <= min(max(2 * missing, self._recipe.front_seeds - 1), free)
         affordable = left > 0 and (at_end or free > 0)
+        if is_last and not (lacking or at_end) and self._recipe.front_seeds > 1:
+            most = self._recipe.front_seeds + _MOST_FURTHER
+            lacking = [t for t in front if seeds[t.number] < most and not t.is_baseline]
         chosen = [t for t in lacking if is_last and (t.is_baseline or affordable)]
         full = full_of(trials)
         if full is not None and seeds[full.number] < self._recipe.front_seeds:
