@@ -1,6 +1,7 @@
 """Trials that are run again with other seeds, through the source of trials."""
 
 import hashlib
+import math
 
 import numpy as np
 import pytest
@@ -15,6 +16,12 @@ from progsearch.study.progress import spent
 from tests.support.fakes import accuracy_of, failed, finish, finished, source_of, space_of, start
 
 NOISE = 0.01
+
+
+def soon_flat(run):
+    """A made-up metric of which a few trained blocks reach nearly all."""
+    trained = sum(len(s.trainable_blocks) * (s.end - s.start) for s in run.stages)
+    return 0.6 + 0.2 * math.tanh(trained)
 
 
 def noisy(run):
@@ -84,16 +91,24 @@ def test_the_repeats_of_full_fine_tuning_are_those_of_its_best_rate(tmp_path):
     assert full.n_seeds == 3
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("budget", [12, 20])
-def test_every_place_on_the_front_ends_with_enough_seeds(tmp_path, budget, seed):
-    folder = search(tmp_path, budget=budget, training={"seed": seed})
+@pytest.mark.parametrize("seed", range(4))
+def test_places_on_the_front_end_with_enough_seeds(tmp_path, monkeypatch, seed):
+    """All but the last that came up, if the budget allows; here few schedules are that good."""
+    monkeypatch.setattr("tests.strategy.test_repeats.accuracy_of", soon_flat)
+    folder = search(tmp_path, budget=20, training={"seed": seed})
     trials = folder.trials()
     front = front_of(trials)
-    assert [trial for trial in front if trial.n_seeds < 3] == []
-    assert spent(trials) <= budget
-    assert len(new_schedules(folder)) >= budget / 3
+    assert sum(trial.n_seeds < 3 for trial in front) <= 1
+    assert spent(trials) <= 20
+    assert len(new_schedules(folder)) >= 20 / 3
     assert all(trial.repeats is None for trial in front)
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3])
+def test_a_small_budget_still_searches(tmp_path, budget):
+    folder = search(tmp_path, budget=budget)
+    assert len(new_schedules(folder)) >= max(1, budget / 3)
+    assert spent(folder.trials()) == budget
 
 
 def test_a_repeat_of_a_searched_trial_costs_as_much_as_a_new_one(tmp_path):
