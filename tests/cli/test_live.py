@@ -58,7 +58,7 @@ def printed(view):
 def test_a_line_for_each_finished_trial(fake, folder):
     view = LineView(screen())
     view.preparing("starting Ray")
-    view.started(folder, SearchGoal(1, 1))
+    view.started(folder, SearchGoal(1, 1, 1))
     fake.complete(Schedule.last_blocks(6, 1), 0.75, name="last-quarter")
     view.run_ended(ended(fake, 0))
     fake.fail("loss is [not] a number at step 7")
@@ -67,7 +67,7 @@ def test_a_line_for_each_finished_trial(fake, folder):
     assert printed(view).splitlines() == [
         "starting Ray",
         "study fake: 1 baselines, then a budget of 1 trials; studies/fake",
-        "1 of 2  last-quarter: accuracy 0.7500, updated parameters 8.5 % "
+        "1 of 2  last-quarter at 1e-4: accuracy 0.7500, updated parameters 8.5 % "
         "(block 5 · embeddings never)",
         "2 of 2  #1 failed: loss is [not] a number at step 7",
         "the budget is spent",
@@ -84,7 +84,7 @@ def test_the_live_view_says_what_it_prepares():
 def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
     view = LiveView(screen())
     try:
-        view.started(folder, SearchGoal(4, 3))
+        view.started(folder, SearchGoal(4, 4, 3))
         fake.baselines()
         for trial in fake.trials:
             view.run_started(Run(trial))
@@ -109,7 +109,7 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
 def test_what_a_stopped_trial_made_counts_once(fake, folder):
     view = LiveView(screen())
     try:
-        view.started(folder, SearchGoal(0, 2))
+        view.started(folder, SearchGoal(0, 0, 2))
         fake.stop(0.7)
         view.run_ended(ended(fake, 0))
         view.run_started(running(1, continues=0))
@@ -124,7 +124,7 @@ def test_the_time_left_ends_with_the_time_limit(fake, folder):
     view = LiveView(screen())
     folder.recipe = fake.recipe.model_copy(update={"time_limit": 60.0})
     try:
-        view.started(folder, SearchGoal(4, 1000))
+        view.started(folder, SearchGoal(4, 4, 1000))
         fake.complete(Schedule.full(6), 0.8, name="full")
         view.run_ended(ended(fake, 0))
         view._since -= 20

@@ -43,7 +43,7 @@ def study(tmp_path, monkeypatch):
     )
     folder = create_study(recipe, "studies", info_of(fake.study))
     folder.study.add_trials(fake.study.trials)
-    write_confirmed(folder.path, fake_runs(folder.study, n_seeds=3))
+    write_confirmed(folder.path, fake_runs(folder.study, n_seeds=3, first=100))
     return folder
 
 

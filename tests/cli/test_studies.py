@@ -56,17 +56,17 @@ def test_report_writes_page_and_data(progsearch, study):
 
 def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsearch, study):
     assert json.loads(progsearch("report", "fake", "--json").stdout)["confirmed"] is None
-    write_confirmed(study.path, fake_runs(study.study, n_seeds=3))
+    write_confirmed(study.path, fake_runs(study.study, n_seeds=3, first=100))
     outcome = progsearch("confirm", "fake", "--seeds", 2, "--margin", "0.5pt")
     assert outcome.code == 0
-    assert "on 2 new seeds (1, 2): 0 runs to train" in outcome.stderr
+    assert "on 2 new seeds (100, 101): 0 runs to train" in outcome.stderr
     lines = outcome.stdout.splitlines()
     assert any(line.split()[:1] == ["progtuning-3"] for line in lines)
     assert "a loss of 0.5 pt or more" in outcome.stdout
     assert lines[-1] == f"report: {study.path}/report.html"
     # All seeds that are there count, and the margin is the one last asked for.
     printed = json.loads(progsearch("report", "fake", "--json").stdout)["confirmed"]
-    assert printed["seeds"] == [1, 2, 3]
+    assert printed["seeds"] == [100, 101, 102]
     assert printed["margin"] == 0.005
     assert "Confirmed on 3 new seeds" in (study.path / "report.html").read_text()
     as_json = progsearch("confirm", "fake", "--seeds", 3, "--margin", "0.005", "--json", "--quiet")
@@ -75,10 +75,10 @@ def test_a_confirmation_that_is_done_is_shown_again_and_is_in_the_report(progsea
 
 
 def test_a_confirmation_of_picked_schedules(progsearch, study):
-    write_confirmed(study.path, fake_runs(study.study, n_seeds=1))
+    write_confirmed(study.path, fake_runs(study.study, n_seeds=1, first=100))
     outcome = progsearch("confirm", "fake", "--seeds", 1, "--pick", "head-only", "--pick", "full")
     assert outcome.code == 0
-    assert "3 schedules on 1 new seed (1): 0 runs to train, 3 are done" in outcome.stderr
+    assert "3 schedules on 1 new seed (100): 0 runs to train, 3 are done" in outcome.stderr
     wrong = progsearch("confirm", "fake", "--seeds", 1, "--pick", "full", "--pick", "7")
     assert wrong.code == 2
     assert "the loss is not a number at step 3" in wrong.stderr
@@ -96,7 +96,7 @@ def test_report_opens_the_page_only_when_asked(progsearch, study, monkeypatch):
 def test_export_writes_the_picked_trial(progsearch):
     outcome = progsearch("export", "fake", "--pick", "progtuning-3", "--out", "best.yaml")
     assert outcome.code == 0
-    assert outcome.stdout.startswith("best.yaml: progtuning-3: accuracy 0.8015, ")
+    assert outcome.stdout.startswith("best.yaml: progtuning-3 at 1e-4: accuracy 0.8015, ")
     config = read_config("best.yaml")
     assert [stage.trainable_blocks for stage in config.stages] == [
         (0, 1, 2, 3, 4, 5),

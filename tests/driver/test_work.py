@@ -27,7 +27,7 @@ def run(tmp_path, monkeypatch):
         monkeypatch.setattr(work, "run_source", fail)
         run_to_end(
             Script(),
-            SearchGoal(1, 1),
+            SearchGoal(1, 1, 1),
             create_study(recipe(), tmp_path),
             Machines(1, 0.0),
             halt=Halt(None),

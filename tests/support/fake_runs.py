@@ -20,10 +20,10 @@ def confirmed_run(trial, seed, accuracy, test=None):
     )
 
 
-def fake_runs(study, n_seeds=5, margin=0.01, test=True):
+def fake_runs(study, n_seeds=5, margin=0.01, test=True, first=1):
     """Every schedule of a study a little off what its trial reached, seeds moving all alike."""
     draw = random.Random(0)
-    shift = {seed: draw.gauss(0, 0.008) for seed in range(1, n_seeds + 1)}
+    shift = {seed: draw.gauss(0, 0.008) for seed in range(first, first + n_seeds)}
     runs = []
     report = study_report(study)
     references = [trial for trial in report.usable if trial.is_baseline]
