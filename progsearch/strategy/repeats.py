@@ -23,6 +23,8 @@ FIRST_OF_CONFIRMATIONS = 100
 
 # Beyond the seeds that every place on the front ends with, as long as they may change the front.
 _MOST_FURTHER = 2
+# Repeats kept for schedules that come onto the front when its places are repeated.
+_SPARE = 2
 # The share of the budget that stays for new schedules.
 _LEAST_SEARCHED = 1 / 3
 
@@ -62,7 +64,7 @@ class Repeats:
         searched = [trial for trial in lacking if not trial.is_baseline]
         missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
         kept = self._recipe.budget * (1 - _LEAST_SEARCHED)
-        is_last = at_end or left <= min(missing, kept)
+        is_last = at_end or left <= min(missing + _SPARE * bool(missing), kept)
         chosen = [t for t in lacking if is_last and (t.is_baseline or left > 0)]
         full = full_of(trials)
         if full is not None and seeds[full.number] < self._recipe.front_seeds:

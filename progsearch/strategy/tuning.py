@@ -194,7 +194,7 @@ def _is_out(run: _Run | None) -> bool:
     return run.trial.is_finished and run.final is None
 
 
-def _loses(run: _Run, others: Iterable[_Run], epoch: int) -> bool:
+def _loses(run: _Run, others: Iterable[_Run], epoch: float) -> bool:
     """Whether a run beyond the list is worse at an epoch than the best run was there."""
     best = max(
         (other for other in others if other.final is not None and epoch in other.metrics),
