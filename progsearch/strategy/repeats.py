@@ -60,9 +60,13 @@ class Repeats:
         left = self._recipe.budget - spent(trials)
         seeds = self._seeds(trials)
         front = front_of(allowed(trials, self._recipe.limits))
-        lacking = [trial for trial in front if seeds[trial.number] < self._recipe.front_seeds]
+        wanted = self._recipe.front_seeds
+        lacking = [trial for trial in front if seeds[trial.number] < wanted]
+        if not lacking and left > 0 and not self.leave_room(trials):
+            wanted += _MOST_FURTHER
+            lacking = [t for t in front if seeds[t.number] < wanted and not t.is_baseline]
         searched = [trial for trial in lacking if not trial.is_baseline]
-        missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
+        missing = sum(wanted - seeds[trial.number] for trial in searched)
         kept = self._recipe.budget * (1 - _LEAST_SEARCHED)
         is_last = at_end or left <= min(missing + _SPARE * bool(missing), kept)
         chosen = [t for t in lacking if is_last and (t.is_baseline or left > 0)]
@@ -70,6 +74,12 @@ class Repeats:
         if full is not None and seeds[full.number] < self._recipe.front_seeds:
             chosen.append(full)
         return min(chosen, key=lambda t: (seeds[t.number], t.number), default=None)
+
+    def leave_room(self, trials: Sequence[Trial]) -> bool:
+        """Whether the rest of the budget is enough for a new schedule and its repeats."""
+        budget = self._recipe.budget
+        needed = min(self._recipe.front_seeds - 1, budget * (1 - _LEAST_SEARCHED))
+        return budget - spent(trials) > needed
 
     def promising(self, trials: Sequence[Trial], waiting: Sequence[Candidate]) -> Trial | None:
         """The trial whose repeat promises more than any waiting candidate, for its time."""

@@ -108,7 +108,7 @@ class StudySource(TrialSource):
         start = self._retry(trials) or self._reference(trials)
         if start is None and not any(r.is_reference for r in self._running.values()):
             start = self._repeated(trials, self._repeats.due(trials))
-        if start is None and spent(trials) < self._folder.recipe.budget:
+        if start is None and self._repeats.leave_room(trials):
             start = self._searched(trials)
         if start is None and not self._running:
             # Before the end, so that places that come late are repeated, too.
@@ -212,7 +212,7 @@ class StudySource(TrialSource):
         return start
 
     def _ending(self, trials: Sequence[Trial]) -> Ending:
-        if spent(trials) >= self._folder.recipe.budget:
+        if not self._repeats.leave_room(trials):
             return "budget"
         return "exhausted" if self._is_exhausted else "plateau"
 
