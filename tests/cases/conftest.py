@@ -128,7 +128,7 @@ def data(tmp_path_factory) -> tuple[str, str]:
 def copy_of(tmp_path):
     """Copies the folder of a model."""
 
-    def copy(model: Path, name: str = "model") -> Path:
+    def copy(model, name="model"):
         folder = tmp_path / name
         shutil.copytree(model, folder)
         return folder

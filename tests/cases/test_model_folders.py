@@ -4,6 +4,7 @@ Each failed at commit 80686b9.
 """
 
 import json
+import re
 from pathlib import Path
 
 import peft
@@ -59,8 +60,7 @@ def test_weights_under_other_names(train, tmp_path, data, architecture, prefix):
     weights = load_file(file)
     save_file({prefix + name: w for name, w in weights.items()}, file, {"format": "pt"})
     sentence = train(model, *data).refusal()
-    n_body = sum("classifier" not in name and "score" not in name for name in weights)
-    assert f" of the {n_body - 2 * (architecture == 'bert')} weights of its body" in sentence
+    assert re.search(r": (\d+) of the \1 weights of its body", sentence)
     assert f"start with `{prefix}`" in sentence
 
 

@@ -28,8 +28,8 @@ def options(bert, data):
     return ("run", *files, "--study", "own", "--epochs", 1, "--budget", 1)
 
 
-def report_of(folder):
-    return json.loads((folder / "studies" / "own" / "report.json").read_text())
+def report_of(folder, study="own"):
+    return json.loads((folder / "studies" / study / "report.json").read_text())
 
 
 def test_tables_in_an_encoding_that_lacks_signs(command, options):
@@ -73,8 +73,8 @@ def test_the_prefix_cache_changes_no_number(command, data, tmp_path):
     for number, more in enumerate(((), ("--no-prefix-cache", "--no-reuse"))):
         settings = ("--study", f"s{number}", "--epochs", 1, "--budget", 1, "--parallel", 1)
         assert command("run", *files, *settings, *more).code == 0
-        report = json.loads((tmp_path / "studies" / f"s{number}" / "report.json").read_text())
-        values = {trial.get("name"): trial["values"][0] for trial in report["trials"]}
+        trials = report_of(tmp_path, f"s{number}")["trials"]
+        values = {trial.get("name"): trial["values"][0] for trial in trials}
         found.append((values["head-only"], values["last-quarter"]))
     assert found[0] == found[1]
 
