@@ -148,6 +148,35 @@ def test_another_tokenizer_is_seen(made, tmp_path, monkeypatch):
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 
+@pytest.mark.parametrize("method", ["lora", "adapter"])
+def test_a_model_that_transformers_cannot_load_is_kept_in_its_folder(
+    made, tmp_path, monkeypatch, method
+):
+    """An error of the check is none of the folder."""
+    load, config = AutoTokenizer.from_pretrained, made(method=method)
+    run = TrainingRun.from_config(config)
+    finish(run)
+
+    def fail(*_, **__):
+        raise OSError("Can't load the tokenizer.\nIs it complete?")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", fail)
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(NothingUsable, match="cannot be loaded to check it ") as error:
+        save_run(run, tmp_path / "out")
+    assert f"saved in {tmp_path / 'out'} cannot" in str(error.value)
+    assert "(Can't load the tokenizer. Is it complete?), so no metrics" in str(error.value)
+    assert "written to" not in str(error.value)
+    assert not (tmp_path / "cache" / "unsaved").exists()
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", load)
+    kept = load_trained(tmp_path / "out").state_dict()
+    assert all(
+        torch.equal(kept[name], value.cpu()) for name, value in run.model.state_dict().items()
+    )
+    assert not (tmp_path / "out" / "metrics.json").exists()
+    assert "results" not in (tmp_path / "out" / "schedule.yaml").read_text()
+
+
 def test_targets_per_token(tmp_path, monkeypatch, broken):
     toy = {"tokens-modulo-3": "tests.e2e.toy_task_type:TokensModulo3"}
     write_plugin(tmp_path, "progsearch.task_types", toy)
