@@ -11,7 +11,7 @@ import typer
 from progsearch.cli.options import Json, Quiet
 from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
-from progsearch.paths import check_writable_file, check_writable_folder, exists, is_folder
+from progsearch.paths import check_writable_folder, is_folder
 
 _PLACE = "--output-dir"
 
@@ -42,9 +42,10 @@ def train(
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.formatting import in_words, percent
     from progsearch.tasks import understand
-    from progsearch.training import TrainingRun, check_room, save_run
+    from progsearch.training import TrainingRun, check_files, check_room, save_run
     from progsearch.workers.processors import use_allowed_threads
 
+    check_files(output_dir, _PLACE)
     keep_freed_memory()
     use_allowed_threads()
     run = TrainingRun.from_config(config)
@@ -82,17 +83,13 @@ def train(
 
 
 def _check_output(folder: Path, *, overwrite: bool) -> None:
-    """Check before the training that all files can be written."""
+    """Check that the folder can be written and that nothing in it would be lost."""
     check_writable_folder(folder, _PLACE)
-    if not is_folder(folder) or not any(folder.iterdir()):
+    if overwrite or not is_folder(folder) or not any(folder.iterdir()):
         return
-    if not overwrite:
-        raise ConfigError(
-            _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
-        )
-    for name in ("model.safetensors", "config.json", "schedule.yaml", "metrics.json"):
-        if exists(folder / name):
-            check_writable_file(folder / name, _PLACE)
+    raise ConfigError(
+        _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
+    )
 
 
 def _line(metrics: dict[str, float]) -> str:

@@ -26,7 +26,7 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.models.checkpoint import check_weights
 from progsearch.models.head import Head
 from progsearch.models.loading import forget_files, load_model, trained_head
-from progsearch.paths import is_file, is_folder, reason_of
+from progsearch.paths import check_writable_file, exists, is_file, is_folder, reason_of
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
 from progsearch.training.saved_check import check_saved
@@ -35,6 +35,7 @@ from progsearch.version import __version__
 _SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"
 _METRICS = "metrics.json"
+_FILES = (_WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", _SCHEDULE, _METRICS)
 # A model is saved in fp32.
 _BYTES = 4
 
@@ -75,6 +76,21 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     }
     _write(run, Path(folder), metrics, outputs[""])
     return metrics
+
+
+def check_files(folder: str | Path, place: str) -> None:
+    """Check before the training that the files of a model in the folder can be replaced.
+
+    Args:
+        folder: The folder that `save_run` will get.
+        place: The option that named it, for the message.
+
+    Raises:
+        ConfigError: One of them cannot be written.
+    """
+    for file in (Path(folder) / name for name in _FILES):
+        if exists(file):
+            check_writable_file(file, place)
 
 
 def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
