@@ -95,6 +95,8 @@ _loaded: dict[tuple[Any, ...], TaskData] = {}
 def load_task_for(model: str, config: TaskConfig) -> TaskData:
     """Read and tokenise a task for a model; data that does not fit is cut or refused.
 
+    The result is kept in memory until the process ends.
+
     Args:
         model: Alias, folder or hub name; its own tokenizer is used.
         config: Which data to read, and how.
@@ -118,7 +120,7 @@ def load_task(
     trained: Head | None = None,
     room: Room | None = None,
 ) -> TaskData:
-    """Read and tokenise a task; tokenised data is cached on disk, and in memory per process.
+    """Read and tokenise a task; tokenised data is cached on disk.
 
     Args:
         config: Which data to read, and how.
@@ -130,21 +132,6 @@ def load_task(
     Raises:
         TaskError: The data is missing or cannot be used.
     """
-    key = (config, file_times(config), tokenizer_identity(tokenizer), trained, room)
-    if key not in _loaded:
-        _loaded[key] = _load(config, tokenizer, trained, room)
-    return _loaded[key]
-
-
-def _type_identity(kind: TaskType) -> tuple[Any, ...]:
-    """Distinguishes types with equal tokens, targets and metric names."""
-    # The project's own types already differ in these.
-    if kind.name in TASK_TYPES.built_in and kind.version == 1:
-        return kind.identity
-    return kind.name, kind.version, *kind.identity
-
-
-def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room | None) -> TaskData:
     task = fit_to_head(_with_fewer_rows(read_task(config), config.max_train_samples), trained)
     examples = {"train": task.train, "validation": task.validation, **task.extra_validation}
     if task.test:
@@ -179,6 +166,14 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room |
         max_length=max_length,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
+
+
+def _type_identity(kind: TaskType) -> tuple[Any, ...]:
+    """Distinguishes types with equal tokens, targets and metric names."""
+    # The project's own types already differ in these.
+    if kind.name in TASK_TYPES.built_in and kind.version == 1:
+        return kind.identity
+    return kind.name, kind.version, *kind.identity
 
 
 def _with_targets(split: Split, name: str) -> Split:
