@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from os.path import exists, isdir
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from progsearch.errors import ConfigError
-from progsearch.paths import check_writable_file, exists, is_folder
+from progsearch.paths import check_writable_file
 
 STUDIES = Path("studies")
 StudiesDir = Annotated[Path, typer.Option(metavar="DIR", help="The folder of all studies.")]
@@ -33,6 +34,6 @@ def check_target(file: Path, place: str, *, replace: bool) -> None:
         raise ConfigError(
             place, [("", f"{file} exists already; choose another name or add --force")]
         )
-    if not is_folder(file.parent):
+    if not isdir(file.parent):
         raise ConfigError(place, [("", f"there is no folder {file.parent}; make it first")])
     check_writable_file(file, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from os.path import isdir
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from progsearch.cli.options import Json, Quiet
 from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
-from progsearch.paths import check_writable_folder, is_folder
+from progsearch.paths import check_writable_folder
 
 _PLACE = "--output-dir"
 
@@ -85,7 +86,7 @@ def train(
 def _check_output(folder: Path, *, overwrite: bool) -> None:
     """Check that the folder can be written and that nothing in it would be lost."""
     check_writable_folder(folder, _PLACE)
-    if overwrite or not is_folder(folder) or not any(folder.iterdir()):
+    if overwrite or not isdir(folder) or not any(folder.iterdir()):
         return
     raise ConfigError(
         _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]

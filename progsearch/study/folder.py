@@ -11,6 +11,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
+from os.path import exists, isfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from optuna.storages import BaseStorage
 
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
-from progsearch.paths import check_writable_file, check_writable_folder, exists, is_file
+from progsearch.paths import check_writable_file, check_writable_folder
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
@@ -220,7 +221,7 @@ def open_study(
         f"{journal} holds no readable study; restore it from a copy, or delete the folder and "
         "run the study again"
     )
-    if recipe.storage is None and not is_file(journal):
+    if recipe.storage is None and not isfile(journal):
         raise damaged
     if recipe.storage is None and not read_only:
         with try_lock(path) as free:
@@ -268,7 +269,7 @@ def command_line(command: str, study: str, studies_dir: str | Path, *others: str
 
 def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     for path in (studies_dir / study, Path(study)):
-        if is_file(path / _RECIPE):
+        if isfile(path / _RECIPE):
             return path.absolute()
     names = study_names(studies_dir)
     close = difflib.get_close_matches(str(study), names, n=1)

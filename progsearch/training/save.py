@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from os.path import exists, isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.models.checkpoint import check_weights
 from progsearch.models.head import Head
 from progsearch.models.loading import forget_files, load_model, trained_head
-from progsearch.paths import check_writable_file, exists, is_file, is_folder, reason_of
+from progsearch.paths import check_writable_file, reason_of
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
 from progsearch.training.saved_check import check_saved
@@ -106,9 +107,9 @@ def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
     """
     folder = Path(folder)
     needed = run.cost.parameters * _BYTES
-    if is_file(folder / _WEIGHTS):
+    if isfile(folder / _WEIGHTS):
         needed -= (folder / _WEIGHTS).stat().st_size
-    there = next(part for part in (folder, *folder.absolute().parents) if is_folder(part))
+    there = next(part for part in (folder, *folder.absolute().parents) if isdir(part))
     free = shutil.disk_usage(there).free
     if free < needed:
         reason = (
@@ -188,7 +189,7 @@ def _write_model_to(run: TrainingRun, folder: Path) -> None:
     run.tokenizer.save_pretrained(folder)
     # Adapters cannot be loaded without it.
     _write_schedule(run, folder, results=None)
-    if is_file(folder / _WEIGHTS):
+    if isfile(folder / _WEIGHTS):
         # A network disk may cut a file off without an error.
         with safe_open(folder / _WEIGHTS, "pt"):
             pass

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any, Literal
 
 from progsearch.errors import TaskError
-from progsearch.paths import is_file, is_folder
 from progsearch.tasks.sources.cells import as_text, decoded
 
 # csv.QUOTE_MINIMAL and csv.QUOTE_NONE
@@ -59,9 +59,9 @@ def read_table(path: str | Path) -> Table:
     path = Path(path)
     with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
         path.stat()
-    if is_folder(path):
+    if isdir(path):
         raise TaskError(f"{path} is a directory: name a file in it")
-    if not is_file(path):
+    if not isfile(path):
         raise TaskError(f"there is no file {path}: correct the path")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -89,7 +89,7 @@ def read_glue_tsv(path: Path, header: Sequence[str] = ()) -> Table:
     Raises:
         TaskError: The file is missing, empty or not UTF-8.
     """
-    if not is_file(path):
+    if not isfile(path):
         raise TaskError(f"there is no file {path}: correct --data-dir")
     with _readable(path):
         rows = _delimited(path, "\t", csv.QUOTE_NONE)
