@@ -54,7 +54,7 @@ class Registry(Generic[T]):
         built_in: Iterable[type[T]] = (),
         contract: str | None = None,
     ) -> None:
-        self._kind = kind
+        self.kind = kind
         self._group = group
         self._base = base
         self._error = error
@@ -80,7 +80,7 @@ class Registry(Generic[T]):
         known = [*self._built_in, *others]
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"
-        raise self._error(f"there is no {self._kind} {name!r}; {hint}")
+        raise self._error(f"there is no {self.kind} {name!r}; {hint}")
 
     @property
     def built_in(self) -> tuple[str, ...]:
@@ -116,15 +116,13 @@ class Registry(Generic[T]):
         others = {}
         for entry in _entry_points(tuple(sys.path)).get(self._group, ()):
             if entry.name in self._built_in:
-                _log.warning(
-                    "ignored: %s takes the name of a built-in %s", entry.value, self._kind
-                )
+                _log.warning("ignored: %s takes the name of a built-in %s", entry.value, self.kind)
             else:
                 others[entry.name] = entry
         return others
 
     def _load(self, entry: EntryPoint) -> type[T]:
-        where = f"{self._kind} {entry.name!r} ({entry.value})"
+        where = f"{self.kind} {entry.name!r} ({entry.value})"
         try:
             found = entry.load()
         except Exception as error:  # whatever another package does when it is imported

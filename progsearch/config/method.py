@@ -88,11 +88,8 @@ def _read(data: Any, check: Any) -> MethodSettings:
     name = str(data.get("name", DEFAULT_METHOD))
     try:
         method = METHODS.get(name_in(METHODS)(name))
-    except (ValueError, PydanticCustomError) as error:
-        kind = error if isinstance(error, PydanticCustomError) else "value_error"
-        detail = InitErrorDetails(type=kind, loc=("name",), input=name)
-        if kind == "value_error":
-            detail["ctx"] = {"error": error}
+    except PydanticCustomError as error:
+        detail = InitErrorDetails(type=error, loc=("name",), input=name)
         raise ValidationError.from_exception_data("method", [detail]) from None
     # Files of older versions hold the settings of all methods.
     settings_given = {

@@ -97,7 +97,7 @@ def impossible_value(name: str, value: Any) -> str | None:
             get_metric(value)
         elif name == "further_freeze":
             if not 0 <= value <= 1:
-                return f"further_freeze must lie in 0..1, got {value}"
+                return f"must lie in 0..1, got {value}"
         elif name in SCHEDULE:
             ScheduleSpec(**_PERMISSIVE | {name: value})
         elif name in TRAINING:
@@ -111,7 +111,8 @@ def impossible_value(name: str, value: Any) -> str | None:
     except ConfigError as error:
         return error.problems[0][1]
     except (ScheduleError, MetricError) as error:
-        return str(error)
+        # The place names the setting.
+        return str(error).removeprefix(f"{name} ")
     return None
 
 
