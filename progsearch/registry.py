@@ -40,9 +40,11 @@ class Registry(Generic[T]):
         group: The entry point group.
         base: What each of them must be a subclass of.
         error: The error that names a mistake.
+        built_in: The project's own, in the order of listings.
         contract: The full name of the class that other packages extend, if it is not ``base``,
             which this module must not import before it is needed.
-        built_in: The project's own, in the order of listings.
+        mistake: What else is wrong with a class of another package, if anything: a sentence
+            without its subject.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class Registry(Generic[T]):
         error: Callable[[str], ProgsearchError],
         built_in: Iterable[type[T]] = (),
         contract: str | None = None,
+        mistake: Callable[[type[T]], str | None] = lambda found: None,
     ) -> None:
         self.kind = kind
         self._group = group
         self._base = base
         self._error = error
         self._contract = contract or f"{base.__module__}.{base.__qualname__}"
+        self._mistake = mistake
         self._built_in: dict[str, type[T]] = {found.name: found for found in built_in}
 
     def add(self, found: type[T]) -> type[T]:
@@ -137,6 +141,8 @@ class Registry(Generic[T]):
             raise self._error(f"{where} does not define {', '.join(lacking)}; fix its package")
         if getattr(found, "name", None) != entry.name:
             raise self._error(f"{where} must have its entry point's name as its name")
+        if mistake := self._mistake(found):
+            raise self._error(f"{where} {mistake}")
         return found
 
 

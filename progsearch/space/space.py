@@ -26,9 +26,10 @@ from progsearch.config import (
     parse,
     read_yaml,
 )
+from progsearch.config.searched import SCHEDULE
 from progsearch.errors import ConfigError
 from progsearch.space.dimensions import CategoricalDimension, Dimension, FloatDimension, Value
-from progsearch.space.settings import SCHEDULE, Choice, choice_of
+from progsearch.space.settings import Choice, choice_of
 from progsearch.space.shipped import shipped_files
 
 if TYPE_CHECKING:
