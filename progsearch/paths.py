@@ -64,7 +64,8 @@ def check_writable_folder(folder: str | Path, place: str, advice: str = "choose 
             part.mkdir()
             made.append(part)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".progsearch-"):
-            pass
+            # Whoever writes into a folder also lists it.
+            os.listdir(folder)
     except OSError as error:
         raise _refusal(folder, place, advice, error) from None
     finally:

@@ -12,7 +12,10 @@ from progsearch.errors import ConfigError
 from progsearch.paths import check_writable_file
 
 STUDIES = Path("studies")
-StudiesDir = Annotated[Path, typer.Option(metavar="DIR", help="The folder of all studies.")]
+# `readable=False` for every path: whoever reads it says in one sentence why that fails.
+StudiesDir = Annotated[
+    Path, typer.Option(metavar="DIR", help="The folder of all studies.", readable=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]

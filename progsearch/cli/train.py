@@ -20,10 +20,16 @@ _PLACE = "--output-dir"
 @log_shown(logging.WARNING)
 def train(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A config that `progsearch export` wrote.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A config that `progsearch export` wrote.", readable=False
+        ),
     ],
     output_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder for the model.", show_default=False)
+        Path,
+        typer.Option(
+            metavar="DIR", help="The folder for the model.", show_default=False, readable=False
+        ),
     ],
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into DIR even if it is not empty.")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from progsearch.errors import TaskError
+from progsearch.paths import reason_of
 from progsearch.tasks.sources.cells import as_text, decoded
 
 # csv.QUOTE_MINIMAL and csv.QUOTE_NONE
@@ -108,7 +109,10 @@ def _readable(path: Path) -> Iterator[None]:
         line = _first_that_is_not_utf8(path)
         raise TaskError(f"{path}, line {line} is not UTF-8: convert the file to UTF-8") from None
     except OSError as error:
-        raise TaskError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise TaskError(
+            f"{path} cannot be read ({reason_of(error)}): correct the path, or make the file "
+            "readable for this user"
+        ) from None
     except csv.Error as error:
         raise TaskError(f"{path} cannot be read as a table: {error}") from None
 
