@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedModel
@@ -9,7 +10,7 @@ from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedModel
 from progsearch.config import TaskConfig, plain, write_yaml
 from progsearch.errors import NothingUsable
 from progsearch.schedule import Schedule
-from progsearch.tasks import understand
+from progsearch.tasks import Split, understand
 from progsearch.training import TrainingRun, load_trained, save_run, saved_check
 from tests.support.plugins import write_plugin
 from tests.support.runs import DEVICE, config_of, finish
@@ -120,6 +121,33 @@ def test_rows_that_padding_changes_are_seen(made, tmp_path, monkeypatch):
     monkeypatch.setattr(saved_check, "_outputs", outputs)
     with pytest.raises(NothingUsable, match="gives other outputs in transformers"):
         save_run(run, tmp_path / "out")
+
+
+ROWS = Split(np.full(6, 5), np.array([1, 2, 3]), {"labels": np.zeros(3, dtype=np.int64)})
+TOKENS = Split(
+    np.full(6, 5), np.array([1, 2, 3]), {"labels": np.zeros(6, dtype=np.int64)}, per_token=True
+)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "found", "rows"),
+    [
+        # Rounding is relative to the largest output, and absolute if all outputs are small.
+        ([[0.0, 0.0], [0.0, 900.0], [0.0, 0.0]], [[0.5, 0.0], [0.0, 900.0], [0.0, 0.0]], 0),
+        ([[0.0, 0.0], [0.0, 0.1], [0.0, 0.0]], [[5e-4, 0.0], [0.0, 0.1], [0.0, 0.0]], 0),
+        ([[0.0, 0.0], [0.0, 0.1], [0.0, 0.0]], [[2e-3, 0.0], [0.0, 0.1], [0.0, 0.0]], 1),
+        # One output of a row is enough.
+        ([[0.0, 0.0]] * 3, [[0.0, 0.1], [0.1, 0.0], [0.0, 0.0]], 2),
+        ([[np.nan, 0.0]] * 3, [[np.nan, 0.0], [0.0, 0.0], [np.nan, 0.0]], 1),
+    ],
+)
+def test_rows_whose_outputs_differ_by_more_than_rounding(outputs, found, rows):
+    assert saved_check._differing_rows(np.array(found), np.array(outputs), ROWS) == rows
+
+
+def test_rows_with_tokens_whose_outputs_differ():
+    found = np.array([[0.0], [1.0], [1.0], [0.0], [0.0], [0.0]])
+    assert saved_check._differing_rows(found, np.zeros((6, 1)), TOKENS) == 1
 
 
 def test_a_full_gpu_does_not_cost_the_metrics(made, tmp_path, monkeypatch):
