@@ -13,7 +13,9 @@ from progsearch.cli.show.output import say
 
 def export(
     study: options.Study,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the config.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write the config.", readable=False)
+    ],
     pick: Annotated[
         str,
         typer.Option(

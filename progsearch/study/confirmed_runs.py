@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import exists
 from pathlib import Path
 
 from pydantic import Field, field_serializer
@@ -9,7 +10,6 @@ from pydantic import Field, field_serializer
 from progsearch.cache import read_json, write_json
 from progsearch.config import Config, parse, plain
 from progsearch.errors import StudyError
-from progsearch.paths import exists
 from progsearch.study.results import Timings
 
 DEFAULT_MARGIN = 0.01

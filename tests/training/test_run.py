@@ -357,6 +357,43 @@ def test_a_model_whose_folder_fails_is_kept_elsewhere(files, tmp_path, monkeypat
     assert error.value.exit_code == 3
 
 
+def test_a_weights_file_that_a_disk_cuts_off_silently(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    save = PreTrainedModel.save_pretrained
+
+    def cut(self, folder, *arguments, **settings):
+        save(self, folder, *arguments, **settings)
+        if folder == tmp_path / "out":
+            os.truncate(folder / "model.safetensors", 1000)
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", cut)
+    run = TrainingRun.from_config(config_of(files))
+    finish(run)
+    with pytest.raises(MachineFailed, match=r"/out \(.*\); it is saved in .*/cache/unsaved/out-"):
+        save_run(run, tmp_path / "out")
+    (kept,) = (tmp_path / "cache" / "unsaved").iterdir()
+    assert not changed(dict(load_trained(kept).state_dict()), dict(run.model.state_dict()))
+    assert (kept / "metrics.json").is_file()
+
+
+def test_a_disk_that_is_full_after_the_model_was_written(files, tmp_path, monkeypatch):
+    write = Path.write_text
+
+    def fail(self, *arguments, **settings):
+        if self.name == "metrics.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return write(self, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    run = TrainingRun.from_config(config_of(files))
+    finish(run)
+    with pytest.raises(MachineFailed, match="/out, but its metrics cannot .*No space left"):
+        save_run(run, tmp_path / "out")
+    assert not changed(
+        dict(load_trained(tmp_path / "out").state_dict()), dict(run.model.state_dict())
+    )
+
+
 def test_a_model_that_no_disk_takes(files, tmp_path, monkeypatch):
     fails_in(monkeypatch, Path("/"))
     run = TrainingRun.from_config(config_of(files))
