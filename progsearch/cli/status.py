@@ -36,6 +36,8 @@ def status(
         if count
     ]
     left = report.seconds_left
+    if report.nothing_learned:
+        say(report.nothing_learned)
     say(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
     say(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "

@@ -5,7 +5,6 @@ Reads a study without changing it.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +15,14 @@ import optuna
 from optuna.trial import TrialState
 
 from progsearch.config import Recipe, plain
+from progsearch.report import collapsed
 from progsearch.report.comparison import confirmed
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.indistinct import indistinct
+from progsearch.report.jsonable import finite
 from progsearch.report.reuse import Reuse
+from progsearch.report.signal import nothing_learned
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.dominance import corner, directions, hypervolume
 from progsearch.study.front import allowed, front_of, full_of, pick, usable
@@ -134,6 +136,11 @@ class StudyReport:
         return full_of(self.trials)
 
     @cached_property
+    def nothing_learned(self) -> str | None:
+        """A sentence if no result beats the constant answer beyond noise."""
+        return nothing_learned(self)
+
+    @cached_property
     def usable(self) -> list[Trial]:
         """The trials with a result."""
         return usable(self.trials)
@@ -157,6 +164,7 @@ class StudyReport:
             self.confirmed_runs,
             front={trial.number for trial in self.front},
             metric=self.metric,
+            majority=self.majority,
             objectives=self.recipe.objectives,
             split=self.split,
         )
@@ -216,12 +224,13 @@ class StudyReport:
             "majority": self.majority,
             "note": self.note,
             "understood": self.recipe.understood and plain(self.recipe.understood),
+            "nothing_learned": self.nothing_learned,
             "indistinct": indistinct(self.usable, self.metric),
             "objectives": self.objectives,
             "directions": directions(len(self.objectives)),
-            "baselines": [trial.to_dict() for trial in self.baselines],
-            "front": [trial.to_dict() for trial in self.front],
-            "trials": [trial.to_dict() for trial in self.trials],
+            "baselines": [collapsed.as_data(self, trial) for trial in self.baselines],
+            "front": [collapsed.as_data(self, trial) for trial in self.front],
+            "trials": [collapsed.as_data(self, trial) for trial in self.trials],
             "hypervolume": {"value": self.hypervolume(), "reference": self.reference},
             "confirmed": self.confirmed and self.confirmed.to_dict(),
             "timings": {"seconds": self.seconds, "work": work, "sessions": sessions},
@@ -272,7 +281,8 @@ def status(report: StudyReport) -> dict[str, Any]:
     data: dict[str, Any] = {
         "study": report.study,
         "states": report.states,
-        "front": [trial.to_dict() for trial in report.front],
+        "nothing_learned": report.nothing_learned,
+        "front": [collapsed.as_data(report, trial) for trial in report.front],
         "objectives": report.objectives,
         "budget": report.recipe.budget,
         "spent": report.spent,
@@ -282,14 +292,3 @@ def status(report: StudyReport) -> dict[str, Any]:
         "reuse": report.reuse.to_dict(),
     }
     return {key: finite(value) for key, value in data.items()}
-
-
-def finite(data: Any) -> Any:
-    """``data`` with None for every number that JSON cannot represent."""
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [finite(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data

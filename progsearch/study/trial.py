@@ -214,6 +214,11 @@ class Trial:
         """The number of seeds over which its metrics are averaged."""
         return len(self._attributes.get("seeds", [1]))
 
+    @property
+    def seed_metrics(self) -> tuple[dict[str, float], ...]:
+        """The metrics of each of several seeds; empty for one seed."""
+        return tuple(self._attributes.get("seeds", ()))
+
     @cached_property
     def timings(self) -> Timings | None:
         """Seconds by kind of work; None if they are not known."""
