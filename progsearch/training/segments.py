@@ -35,7 +35,7 @@ class Segment:
         peak_memory: Peak memory up to its end, in bytes.
         test_metrics: The metrics on test data; only at the end of a run that evaluates them.
         constant: Whether all predictions on validation data are the same at its end; None in
-            segments that earlier versions stored. These are trained again, from stored states.
+            segments that earlier versions stored, which are made again.
     """
 
     parent: str | None

@@ -62,7 +62,7 @@ def test_numbers_that_json_cannot_hold_become_null():
     fake.study.add_trial(
         optuna.trial.create_trial(
             state=TrialState.FAIL,
-            user_attrs={"metrics": {"accuracy": math.nan}, "records": [{"seconds": -math.inf}]},
+            user_attrs={"metrics": {"accuracy": math.nan}, "seconds": [{"train": -math.inf}]},
         )
     )
     data = study_report(fake.study).to_dict()
@@ -71,7 +71,7 @@ def test_numbers_that_json_cannot_hold_become_null():
     assert trials[0]["values"][0] is None
     assert trials[1]["user_attrs"] == {
         "metrics": {"accuracy": None},
-        "records": [{"seconds": None}],
+        "seconds": [{"train": None}],
     }
     assert data["front"] == []
 
