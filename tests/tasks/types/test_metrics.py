@@ -106,7 +106,7 @@ def test_what_an_evaluation_needs_is_loaded_before_it():
 
 
 def test_predictions_of_one_class_are_constant_though_logits_differ():
-    kind, one_class = Classification(), np.abs(LOGITS) + [[0.0, 2.0]]
+    kind, one_class = Classification(), LOGITS + np.array([0.0, 2.0])
     assert kind.is_constant(one_class, split_of(LABELS))
     assert not kind.is_constant(LOGITS, split_of(LABELS))
     assert not kind.is_constant(LOGITS[:1], split_of(LABELS[:1])), "one row says nothing"
