@@ -35,7 +35,9 @@ def search(
         view: Watches the search.
 
     Returns:
-        The study; ``.study`` is its Optuna study, ``.path`` its folder.
+        The study; ``.study`` is its Optuna study, ``.path`` its folder. It is returned even if
+        nothing was learned: ``progsearch.report.data.study_report(folder.study).nothing_learned``
+        then says so in a sentence.
 
     Raises:
         StudyError: The study's name is taken.

@@ -75,8 +75,8 @@ def _root(
 ) -> None:
     """Search progressive fine-tuning schedules for a Transformer and a task.
 
-    Exit codes: 0 done, 1 nothing usable (every trial failed), 2 wrong input, 3 the machine
-    failed with all state saved, 130 interrupted with all state saved.
+    Exit codes: 0 done, 1 nothing usable (every trial failed, or nothing was learned), 2 wrong
+    input, 3 the machine failed with all state saved, 130 interrupted with all state saved.
     """
 
 

@@ -33,7 +33,7 @@ from progsearch.strategy.tuning import Tuning
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import StudyFolder
 from progsearch.study.front import allowed
-from progsearch.study.progress import interrupt_running, latest, spent, to_retry
+from progsearch.study.progress import interrupt_running, latest, to_retry
 from progsearch.study.results import Record
 from progsearch.study.trial import (
     NewTrial,
@@ -88,7 +88,7 @@ class StudySource(TrialSource):
         for trial in trials:
             self._observations.add(trial)
         prospects = Prospects(recipe, problem, self._observations)
-        self._tuning = Tuning(references, recipe, problem.metric)
+        self._tuning = Tuning(references, recipe, problem)
         self._repeats = Repeats(recipe, problem, self._observations, prospects)
         self._judgement = Judgement(recipe, self._observations, prospects)
         self._pool = CandidatePool(recipe, problem, draws, prospects)

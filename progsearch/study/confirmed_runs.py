@@ -31,6 +31,8 @@ class ConfirmedRun(Config):
         steps_trained: As in `Trial`.
         peak_memory: As in `Trial`.
         reason: Why it failed; None if it did not.
+        constant: Whether all predictions on the validation data are the same at its end; None if
+            it failed, and for runs of versions that did not keep it.
     """
 
     trial: int
@@ -41,6 +43,7 @@ class ConfirmedRun(Config):
     steps_trained: int = 0
     peak_memory: int = 0
     reason: str | None = None
+    constant: bool | None = None
 
     @field_serializer("timings")
     def _timings_in_the_file(self, timings: Timings) -> dict[str, float]:

@@ -79,6 +79,10 @@ class TaskData:
         """All metrics of the task, the primary one first; see `TaskType.evaluate`."""
         return self.type.evaluate(self.metrics, kept, split)
 
+    def is_constant(self, kept: np.ndarray, split: Split) -> bool:
+        """Whether all predictions are the same; see `TaskType.is_constant`."""
+        return self.type.is_constant(kept, split)
+
     def prepare(self) -> None:
         """Load what the metrics need; see `TaskType.prepare`."""
         self.type.prepare(self.metrics)

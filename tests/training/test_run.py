@@ -136,6 +136,29 @@ def test_a_run_that_is_known_whole_is_not_trained(files, tmp_path):
     assert repeated.spent.timings.saved > 0
 
 
+def test_segments_of_earlier_versions_are_made_again(files, tmp_path):
+    """They do not say whether predictions are constant, which is not read as no."""
+    store = Store(tmp_path, budget=10**9)
+    records, result = finish(TrainingRun.from_config(config_of(files), store=store))
+    for path in tmp_path.glob("*.json"):
+        description = store.get(path.stem)
+        if "constant" in description:
+            del description["constant"]
+            store.put(path.stem, description, store.load(path.stem))
+    again, repeated = finish(TrainingRun.from_config(config_of(files), store=store))
+    assert repeated.spent.steps_trained == result.spent.steps_trained
+    assert [(r.metrics, r.constant) for r in again] == [(r.metrics, r.constant) for r in records]
+    _, known = finish(TrainingRun.from_config(config_of(files), store=store))
+    assert known.spent.steps_trained == 0
+
+
+def test_a_rate_far_too_high_makes_predictions_constant(files):
+    records, _ = finish(TrainingRun.from_config(config_of(files, learning_rate=0.5)))
+    assert records[-1].constant
+    records, result = finish(TrainingRun.from_config(config_of(files)))
+    assert (records[-1].constant, result.metrics["accuracy"]) == (False, 1.0)
+
+
 def test_test_data_is_scored_where_asked_and_kept_with_the_end_of_the_run(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
     _, unasked = finish(TrainingRun.from_config(config_of(files), store=store))
