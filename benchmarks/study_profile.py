@@ -171,7 +171,7 @@ def install(clock: Clock) -> None:
     from progsearch.training import Store, assembly, run
     from progsearch.training.evaluator import Evaluator
 
-    for name in ("load_task", "load_tokenizer"):
+    for name in ("load_task_for", "load_tokenizer"):
         clock.wrap(assembly, name, "data")
     clock.wrap(run, "assemble", "model")
     clock.wrap(Evaluator, "metrics", "evaluation")

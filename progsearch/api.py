@@ -35,7 +35,9 @@ def search(
         view: Watches the search.
 
     Returns:
-        The study; ``.study`` is its Optuna study, ``.path`` its folder.
+        The study; ``.study`` is its Optuna study, ``.path`` its folder. It is returned even if
+        nothing was learned: ``progsearch.report.data.study_report(folder.study).nothing_learned``
+        then says so in a sentence.
 
     Raises:
         StudyError: The study's name is taken.
@@ -75,15 +77,12 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
         TaskError: There is no such task, or its files cannot be used.
     """
     from progsearch.cache import cache_dir
-    from progsearch.driver.prepared import Prepared
-    from progsearch.models.checkpoint import check_tokenizer, check_weights
-    from progsearch.models.references import resolve_model
+    from progsearch.driver.prepared import Prepared, check_inputs
     from progsearch.paths import check_writable_folder
     from progsearch.space.space import Space
     from progsearch.strategy.samplers.base import sampler_of
     from progsearch.strategy.warm_start import read_earlier
     from progsearch.study.folder import check_name_is_free, default_name
-    from progsearch.tasks import check_task
 
     name = recipe.study or default_name(recipe)
     recipe = recipe.model_copy(update={"study": name})
@@ -95,10 +94,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
     # Workers write into it later.
     cache_dir("reuse")
-    model = resolve_model(recipe.model)
-    check_weights(model)
-    check_tokenizer(model)
-    check_task(recipe.task)
+    check_inputs(recipe)
     return Prepared(recipe, space, earlier, Path(studies_dir))
 
 

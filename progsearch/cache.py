@@ -11,11 +11,12 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
 from progsearch.errors import ConfigError
-from progsearch.paths import expanded, reason_of
+from progsearch.paths import reason_of
 
 # Seconds; an unfinished file that is older has no writer any more.
 _LONGEST_WRITE = 3600
@@ -33,7 +34,7 @@ def cache_dir(kind: str) -> Path:
     """
     root = os.environ.get("PROGSEARCH_CACHE")
     if root is None:
-        base = os.environ.get("XDG_CACHE_HOME") or expanded("~/.cache")
+        base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
         if str(base).startswith("~"):
             reason = "this user has no home folder for the cache; name a folder"
             raise ConfigError("PROGSEARCH_CACHE", [("", reason)])

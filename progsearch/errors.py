@@ -64,7 +64,7 @@ class StudyError(ProgsearchError):
 
 
 class NothingUsable(ProgsearchError):
-    """The work finished without a usable result: every trial failed."""
+    """The work finished without a usable result: every trial failed, or nothing was learned."""
 
     exit_code = 1
 

@@ -1,7 +1,8 @@
-"""Checks output paths before any work starts, and inspects paths given by the user.
+"""Checks output paths before any work starts.
 
 A path can be unusable in many ways: too long, below a file, in a folder without read permission.
-For some of them `pathlib` raises an error even if only asked whether the path exists.
+For some of them `pathlib` raises an error even if only asked whether the path exists, so what the
+user gives is inspected with `os.path`, which answers no.
 """
 
 from __future__ import annotations
@@ -28,26 +29,6 @@ _OF_PLACES = _OF_MACHINES | {
     errno.EPERM,
     errno.EROFS,
 }
-
-
-def exists(path: str | Path) -> bool:
-    """Whether the path exists; False if the system cannot tell."""
-    return os.path.exists(path)
-
-
-def is_file(path: str | Path) -> bool:
-    """Whether the path is a file; False if the system cannot tell."""
-    return os.path.isfile(path)
-
-
-def is_folder(path: str | Path) -> bool:
-    """Whether the path is a folder; False if the system cannot tell."""
-    return os.path.isdir(path)
-
-
-def expanded(path: str | Path) -> Path:
-    """The path with ``~`` replaced by the user's home; unchanged if there is no home."""
-    return Path(os.path.expanduser(path))
 
 
 def reason_of(error: OSError) -> str:
@@ -83,7 +64,8 @@ def check_writable_folder(folder: str | Path, place: str, advice: str = "choose 
             part.mkdir()
             made.append(part)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".progsearch-"):
-            pass
+            # Whoever writes into a folder also lists it.
+            os.listdir(folder)
     except OSError as error:
         raise _refusal(folder, place, advice, error) from None
     finally:
@@ -106,7 +88,7 @@ def check_writable_file(file: str | Path, place: str, advice: str = "choose anot
     """
     file = Path(file)
     try:
-        if is_folder(file):
+        if os.path.isdir(file):
             raise OSError(errno.EISDIR, "it is a folder")
         if not os.path.lexists(file):
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
@@ -135,7 +117,7 @@ def _missing(folder: Path) -> Iterator[Path]:
 def _why(path: Path, error: OSError) -> str:
     """The reason; if a file is in the place of a folder, it names the file."""
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        in_the_way = next((p for p in (path, *path.parents) if is_file(p)), None)
+        in_the_way = next((p for p in (path, *path.parents) if os.path.isfile(p)), None)
         if in_the_way is not None:
             return f"{in_the_way} is a file"
     return reason_of(error)

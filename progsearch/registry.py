@@ -40,9 +40,11 @@ class Registry(Generic[T]):
         group: The entry point group.
         base: What each of them must be a subclass of.
         error: The error that names a mistake.
+        built_in: The project's own, in the order of listings.
         contract: The full name of the class that other packages extend, if it is not ``base``,
             which this module must not import before it is needed.
-        built_in: The project's own, in the order of listings.
+        mistake: What else is wrong with a class of another package, if anything: a sentence
+            without its subject.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class Registry(Generic[T]):
         error: Callable[[str], ProgsearchError],
         built_in: Iterable[type[T]] = (),
         contract: str | None = None,
+        mistake: Callable[[type[T]], str | None] = lambda found: None,
     ) -> None:
-        self._kind = kind
+        self.kind = kind
         self._group = group
         self._base = base
         self._error = error
         self._contract = contract or f"{base.__module__}.{base.__qualname__}"
+        self._mistake = mistake
         self._built_in: dict[str, type[T]] = {found.name: found for found in built_in}
 
     def add(self, found: type[T]) -> type[T]:
@@ -80,7 +84,7 @@ class Registry(Generic[T]):
         known = [*self._built_in, *others]
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"
-        raise self._error(f"there is no {self._kind} {name!r}; {hint}")
+        raise self._error(f"there is no {self.kind} {name!r}; {hint}")
 
     @property
     def built_in(self) -> tuple[str, ...]:
@@ -116,15 +120,13 @@ class Registry(Generic[T]):
         others = {}
         for entry in _entry_points(tuple(sys.path)).get(self._group, ()):
             if entry.name in self._built_in:
-                _log.warning(
-                    "ignored: %s takes the name of a built-in %s", entry.value, self._kind
-                )
+                _log.warning("ignored: %s takes the name of a built-in %s", entry.value, self.kind)
             else:
                 others[entry.name] = entry
         return others
 
     def _load(self, entry: EntryPoint) -> type[T]:
-        where = f"{self._kind} {entry.name!r} ({entry.value})"
+        where = f"{self.kind} {entry.name!r} ({entry.value})"
         try:
             found = entry.load()
         except Exception as error:  # whatever another package does when it is imported
@@ -139,6 +141,8 @@ class Registry(Generic[T]):
             raise self._error(f"{where} does not define {', '.join(lacking)}; fix its package")
         if getattr(found, "name", None) != entry.name:
             raise self._error(f"{where} must have its entry point's name as its name")
+        if mistake := self._mistake(found):
+            raise self._error(f"{where} {mistake}")
         return found
 
 

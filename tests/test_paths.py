@@ -9,10 +9,6 @@ from progsearch.errors import ConfigError
 from progsearch.paths import (
     check_writable_file,
     check_writable_folder,
-    exists,
-    expanded,
-    is_file,
-    is_folder,
     is_of_a_place,
 )
 
@@ -93,12 +89,6 @@ def test_a_pipe_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     check_writable_file(tmp_path / "pipe", "--out")
     check_writable_file("/dev/null", "--out")
-
-
-def test_impossible_paths_are_nothing(file):
-    for path in (LONG, file / "below", "a\0b", "~nobody-of-that-name/x"):
-        assert not exists(path) and not is_file(path) and not is_folder(path)
-    assert str(expanded("~nobody-of-that-name/x")) == "~nobody-of-that-name/x"
 
 
 def test_errors_of_a_place_are_told_from_bugs():

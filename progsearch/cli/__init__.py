@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from os.path import expanduser, isabs
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ from progsearch.cli import (
 )
 from progsearch.cli.show.output import any_encoding, say
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
-from progsearch.paths import expanded, is_of_a_place, is_of_the_machine, reason_of
+from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
@@ -74,8 +75,8 @@ def _root(
 ) -> None:
     """Search progressive fine-tuning schedules for a Transformer and a task.
 
-    Exit codes: 0 done, 1 nothing usable (every trial failed), 2 wrong input, 3 the machine
-    failed with all state saved, 130 interrupted with all state saved.
+    Exit codes: 0 done, 1 nothing usable (every trial failed, or nothing was learned), 2 wrong
+    input, 3 the machine failed with all state saved, 130 interrupted with all state saved.
     """
 
 
@@ -84,7 +85,7 @@ def main() -> None:
     # Users see warnings without the line of code that raised them.
     warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     any_encoding(sys.stdout, sys.stderr)
-    if not expanded("~").is_absolute():
+    if not isabs(expanduser("~")):
         # In containers a user id may have no name and no home, but libraries ask for the home.
         os.environ["HOME"] = "/"
     try:

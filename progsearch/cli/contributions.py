@@ -32,7 +32,8 @@ def contributions(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the figure to this HTML file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the figure to this HTML file.", readable=False),
     ] = None,
     json: options.Json = False,
 ) -> None:

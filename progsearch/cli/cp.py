@@ -17,7 +17,9 @@ def cp(
     space: Annotated[
         str, typer.Argument(metavar="SPACE", help="A space of `progsearch ls spaces`.")
     ],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write.", readable=False)
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
 ) -> None:
     """Copy a search space to edit.

@@ -9,11 +9,14 @@ import typer
 
 from progsearch.cli import options
 from progsearch.cli.show.output import say
+from progsearch.errors import StudyError
 
 
 def export(
     study: options.Study,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the config.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write the config.", readable=False)
+    ],
     pick: Annotated[
         str,
         typer.Option(
@@ -22,6 +25,9 @@ def export(
         ),
     ] = "knee",
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Export even if nothing was learned.")
+    ] = False,
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
     """Write a schedule as a config file.
@@ -37,6 +43,8 @@ def export(
     options.check_target(out, "--out", replace=force)
     folder = open_study(study, studies_dir, read_only=True)
     report = study_report(folder.study)
+    if report.nothing_learned and not anyway:
+        raise StudyError(f"{report.nothing_learned}; add --anyway to export it all the same")
     trial = report.pick(pick)
     write_config(config_of(trial, folder.info, folder.name), out)
     say(f"{out}: {trial_line(report, trial)}")

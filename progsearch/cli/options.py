@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from os.path import exists, isdir
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from progsearch.errors import ConfigError
-from progsearch.paths import check_writable_file, exists, is_folder
+from progsearch.paths import check_writable_file
 
 STUDIES = Path("studies")
-StudiesDir = Annotated[Path, typer.Option(metavar="DIR", help="The folder of all studies.")]
+# `readable=False` for every path: whoever reads it says in one sentence why that fails.
+StudiesDir = Annotated[
+    Path, typer.Option(metavar="DIR", help="The folder of all studies.", readable=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
@@ -33,6 +37,6 @@ def check_target(file: Path, place: str, *, replace: bool) -> None:
         raise ConfigError(
             place, [("", f"{file} exists already; choose another name or add --force")]
         )
-    if not is_folder(file.parent):
+    if not isdir(file.parent):
         raise ConfigError(place, [("", f"there is no folder {file.parent}; make it first")])
     check_writable_file(file, place)

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import exists, expanduser
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -17,7 +18,6 @@ from pydantic.fields import FieldInfo
 from progsearch.config import METHODS, SAMPLERS, Option, Recipe, parse, read_yaml
 from progsearch.errors import ConfigError, TaskError
 from progsearch.models.references import ALIASES
-from progsearch.paths import exists, expanded
 from progsearch.registry import Registry
 
 # The registries of fields that take registered names; other fields list values in their type.
@@ -239,9 +239,9 @@ def _with_flags(error: ConfigError, flags: Mapping[str, str], file: Path | None)
 
 
 def _absolute(path: str) -> str:
-    return str(expanded(path).absolute())
+    return str(Path(expanduser(path)).absolute())
 
 
 def _if_there(name: str) -> str:
     """The absolute path of a file or folder; hub and built-in names are unchanged."""
-    return _absolute(name) if exists(expanded(name)) else name
+    return _absolute(name) if exists(expanduser(name)) else name

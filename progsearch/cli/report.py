@@ -30,6 +30,8 @@ def report(
     if json:
         print_json(result.to_dict())
     else:
+        if result.nothing_learned:
+            say(result.nothing_learned)
         say(f"report: {page}")
     if open_page:
         typer.launch(str(page))

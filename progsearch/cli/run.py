@@ -16,7 +16,9 @@ def run(
     given: dict[str, Any],
     recipe_file: Annotated[
         Path | None,
-        typer.Argument(metavar="RECIPE.yaml", help="A study as a file; options override it."),
+        typer.Argument(
+            metavar="RECIPE.yaml", help="A study as a file; options override it.", readable=False
+        ),
     ] = None,
     studies_dir: options.StudiesDir = options.STUDIES,
     quiet: options.Quiet = False,

@@ -21,9 +21,9 @@ def status(
     """
     from progsearch.cli.show.results import print_payback
     from progsearch.cli.show.tables import console, front_table
-    from progsearch.report.data import status as status_of
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
+    from progsearch.report.status import status as status_of
     from progsearch.study.confirmed_runs import read_confirmed
     from progsearch.study.folder import open_study
 
@@ -38,6 +38,8 @@ def status(
         if count
     ]
     left = report.seconds_left
+    if report.nothing_learned:
+        say(report.nothing_learned)
     say(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
     say(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "

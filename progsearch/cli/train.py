@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from os.path import isdir
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from progsearch.cli.options import Json, Quiet
 from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
-from progsearch.paths import check_writable_file, check_writable_folder, exists, is_folder
+from progsearch.paths import check_writable_folder
 
 _PLACE = "--output-dir"
 
@@ -19,10 +20,16 @@ _PLACE = "--output-dir"
 @log_shown(logging.WARNING)
 def train(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A config that `progsearch export` wrote.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A config that `progsearch export` wrote.", readable=False
+        ),
     ],
     output_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder for the model.", show_default=False)
+        Path,
+        typer.Option(
+            metavar="DIR", help="The folder for the model.", show_default=False, readable=False
+        ),
     ],
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into DIR even if it is not empty.")
@@ -42,9 +49,10 @@ def train(
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.formatting import in_words, percent
     from progsearch.tasks import understand
-    from progsearch.training import TrainingRun, check_room, save_run
+    from progsearch.training import TrainingRun, check_files, check_room, save_run
     from progsearch.workers.processors import use_allowed_threads
 
+    check_files(output_dir, _PLACE)
     keep_freed_memory()
     use_allowed_threads()
     run = TrainingRun.from_config(config)
@@ -82,17 +90,13 @@ def train(
 
 
 def _check_output(folder: Path, *, overwrite: bool) -> None:
-    """Check before the training that all files can be written."""
+    """Check that the folder can be written and that nothing in it would be lost."""
     check_writable_folder(folder, _PLACE)
-    if not is_folder(folder) or not any(folder.iterdir()):
+    if overwrite or not isdir(folder) or not any(folder.iterdir()):
         return
-    if not overwrite:
-        raise ConfigError(
-            _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
-        )
-    for name in ("model.safetensors", "config.json", "schedule.yaml", "metrics.json"):
-        if exists(folder / name):
-            check_writable_file(folder / name, _PLACE)
+    raise ConfigError(
+        _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
+    )
 
 
 def _line(metrics: dict[str, float]) -> str:

@@ -16,7 +16,10 @@ from progsearch.errors import ConfigError, TaskError
 
 def validate(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A search space, a recipe or a config.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A search space, a recipe or a config.", readable=False
+        ),
     ],
 ) -> None:
     """Report every mistake in a file.

@@ -79,7 +79,8 @@ def read_yaml(path: str | Path) -> Any:
         reason = f"is not UTF-8 (byte {error.start}); convert it to UTF-8"
         raise ConfigError(str(path), [("", reason)]) from None
     except OSError as error:
-        raise ConfigError(str(path), [("", f"cannot be read: {reason_of(error)}")]) from None
+        reason = f"cannot be read ({reason_of(error)}); correct the path or its permissions"
+        raise ConfigError(str(path), [("", reason)]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else ""

@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from progsearch.config.base import Config
 from progsearch.config.named import name_in
+from progsearch.config.searched import SCHEDULE, TRAINING
 from progsearch.errors import MethodError
 from progsearch.registry import Registry
 
@@ -17,8 +18,9 @@ class MethodSettings(Config):
     """Which method trains the parameters of a trainable block, and its settings: the fields.
 
     Search spaces vary these fields by their names, so that they begin with the method's name
-    unless two methods mean the same by one. A setting that changes what the parts cost is a whole
-    number, a word or a truth value: a search measures each of its values before the first trial.
+    unless two methods mean the same by one. The names of schedule and training settings are
+    refused. A setting that changes what the parts cost is a whole number, a word or a truth
+    value: a search measures each of its values before the first trial.
 
     Attributes:
         name: What users write; the name of the entry point for a method of another package.
@@ -60,12 +62,24 @@ class MethodSettings(Config):
         return repr({k: v for k, v in self.own_fields().items() if k not in self.free})
 
 
+def _taken(method: type[MethodSettings]) -> str | None:
+    """What is wrong with the names of a method's settings, if anything."""
+    taken = [name for name in method.model_fields if name in {*SCHEDULE, *TRAINING, "method"}]
+    if not taken:
+        return None
+    return (
+        f"has settings named as those of schedules or training ({', '.join(taken)}), which a "
+        "search space cannot tell apart; begin them with the method's name"
+    )
+
+
 METHODS: Registry[MethodSettings] = Registry(
     "method",
     "progsearch.methods",
     MethodSettings,
     MethodError,
     contract="progsearch.methods.Method",
+    mistake=_taken,
 )
 """All methods; the built-in ones are in it once `progsearch.methods` was imported."""
 
@@ -91,11 +105,8 @@ def _read(data: Any, check: Any) -> MethodSettings:
     name = str(data.get("name", DEFAULT_METHOD))
     try:
         method = METHODS.get(name_in(METHODS)(name))
-    except (ValueError, PydanticCustomError) as error:
-        kind = error if isinstance(error, PydanticCustomError) else "value_error"
-        detail = InitErrorDetails(type=kind, loc=("name",), input=name)
-        if kind == "value_error":
-            detail["ctx"] = {"error": error}
+    except PydanticCustomError as error:
+        detail = InitErrorDetails(type=error, loc=("name",), input=name)
         raise ValidationError.from_exception_data("method", [detail]) from None
     # Files of older versions hold the settings of all methods.
     settings_given = {

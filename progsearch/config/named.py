@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from progsearch.config.base import UNSHOWN
 from progsearch.errors import ProgsearchError
 from progsearch.registry import Registry
 
@@ -20,7 +21,9 @@ def name_in(registry: Registry[Any]) -> Callable[[str], str]:
         except ProgsearchError as error:
             names = registry.names()
             if name in names:
-                raise ValueError(str(error)) from None
+                # The field's name already says what it is.
+                text = str(error).removeprefix(f"{registry.kind} ")
+                raise PydanticCustomError(UNSHOWN, "{error}", {"error": text}) from None
             *others, last = (repr(known) for known in names)
             raise PydanticCustomError(
                 "unknown_name",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from progsearch.errors import ConfigError, ProgsearchError
+from progsearch.errors import ProgsearchError
 from progsearch.registry import Registry
 
 
@@ -28,15 +28,11 @@ class SamplerTraits:
     candidates: ClassVar[int] = 1
 
 
-def _error(text: str) -> ProgsearchError:
-    return ConfigError("sampler", [("", text)])
-
-
 SAMPLERS: Registry[SamplerTraits] = Registry(
     "sampler",
     "progsearch.samplers",
     SamplerTraits,
-    _error,
+    ProgsearchError,
     contract="progsearch.strategy.samplers.Sampler",
 )
 """All samplers; the built-in ones are in it once `progsearch.strategy.samplers` was imported."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from progsearch.driver.prepared import check_inputs
 from progsearch.driver.work import interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
 from progsearch.strategy.confirmation import (
@@ -57,6 +58,7 @@ def confirm(
         jobs = missing(trials, wanted, kept)
         goal = ConfirmGoal(tuple(wanted), len(trials), len(jobs))
         if jobs:
+            check_inputs(folder.recipe)
             message = (
                 "interrupted; what is done is saved, continue with "
                 f"`{_command(folder, seeds, picks, margin)}`"

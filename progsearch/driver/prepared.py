@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from progsearch.config import Recipe
+from progsearch.models.checkpoint import check_tokenizer, check_weights
+from progsearch.models.references import resolve_model
 from progsearch.space.space import Space
 from progsearch.strategy.warm_start import Earlier
 
@@ -25,3 +27,19 @@ class Prepared:
     space: Space
     earlier: Earlier | None
     studies_dir: Path
+
+
+def check_inputs(recipe: Recipe) -> None:
+    """Check the files of the model and of the task, before Ray starts.
+
+    Raises:
+        ModelError: There is no such model, or its files cannot be used.
+        TaskError: There is no such task, or its files cannot be used.
+    """
+    # It imports torch.
+    from progsearch.tasks import check_task
+
+    model = resolve_model(recipe.model)
+    check_weights(model)
+    check_tokenizer(model)
+    check_task(recipe.task)

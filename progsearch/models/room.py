@@ -1,14 +1,15 @@
 """The input limits of a model: token ids, positions and token types.
 
 They are measured on the model, because ``max_position_embeddings`` in the config is not a limit
-for rotary and relative positions, and is two too large for RoBERTa and similar models.
+for rotary and relative positions, and is two too large for RoBERTa and similar models. Limits
+without a table, such as that of MPT's biases, are found by running the model.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -26,17 +27,19 @@ from progsearch.version import ROOM_VERSION, libraries
 _TOKENS = (6, 3, 5, 4, 8, 7)
 _LENGTH = 4
 _TYPES = [1, 0, 0, 1]
+# Fields of a config with the maximum number of tokens; MPT has the second.
+_NAMES = ("max_position_embeddings", "max_seq_len")
 
 
 @dataclass(frozen=True)
 class Room:
-    """The input limits of a model; None: no table limits it.
+    """The input limits of a model; None: there is none.
 
     Attributes:
         tokens: The number of rows of the token embedding table.
-        positions: The maximum number of tokens per example. Rotary and relative positions have
-            no table.
-        usual_positions: The maximum according to the config, if no table limits it.
+        positions: The maximum number of tokens per example. Most models with rotary or relative
+            positions have none.
+        usual_positions: The maximum according to the config, if the model accepts more.
         token_types: The number of token types; 0 if the model has no such argument.
     """
 
@@ -46,27 +49,40 @@ class Room:
     token_types: int | None
 
 
-def room_of(ref: str, head: Head, pad_token_id: int | None) -> Room:
+def room_of(ref: str, head: Head, pad_token_id: int | None, longest: int) -> Room:
     """The input limits of the model ``ref``; measured once, then read from the cache.
 
     Args:
         ref: An alias, a folder in the Hugging Face format, or a hub name.
         head: The head that the task needs.
         pad_token_id: The tokenizer's padding token.
+        longest: The number of tokens of the longest example. If it exceeds the maximum in the
+            config and no table limits it, the model is run at this length.
 
     Raises:
         ModelError: The model cannot be loaded or has no such head.
     """
-    key = content_key(
-        ROOM_VERSION, libraries(), model_fingerprint(ref), head.auto_class, pad_token_id
-    )
+    parts = (ROOM_VERSION, libraries(), model_fingerprint(ref), head.auto_class, pad_token_id)
+
+    def load() -> PreTrainedModel:
+        return load_model(ref, head, pad_token_id=pad_token_id)
+
+    room = Room(**_kept(content_key(*parts), lambda: asdict(measure_room(load()))))
+    usual = room.usual_positions
+    if usual is None or longest <= usual:
+        return room
+    key = content_key(*parts, longest)
+    limit = _kept(key, lambda: {"limit": length_limit(load(), usual, longest)})["limit"]
+    return room if limit is None else replace(room, positions=limit, usual_positions=None)
+
+
+def _kept(key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     path = cache_dir("room") / f"{key}.json"
-    known = read_json(path)
-    if known is not None:
-        return Room(**known)
-    room = measure_room(load_model(ref, head, pad_token_id=pad_token_id))
-    keep_json(path, asdict(room))
-    return room
+    known: dict[str, Any] | None = read_json(path)
+    if known is None:
+        known = measure()
+        keep_json(path, known)
+    return known
 
 
 def measure_room(model: PreTrainedModel) -> Room:
@@ -74,26 +90,65 @@ def measure_room(model: PreTrainedModel) -> Room:
 
     If the model cannot be run on them, `find_anatomy` reports that later.
     """
-    config = model.config.get_text_config()
-    # A padding token has no position, whether the tokenizer or the model defines it.
-    padding = {getattr(module, "padding_idx", None) for module in model.modules()}
-    padding.add(getattr(config, "pad_token_id", None))
-    tokens = [token for token in _TOKENS if token not in padding][:_LENGTH]
+    tokens = _tokens(model)
     seen = _lookups(model, input_ids=tokens)
     positions = _least(
         rows - first[0]
         for rows, first in seen
         if first == list(range(first[0], first[0] + _LENGTH))
     )
-    usual = getattr(config, "max_position_embeddings", None)
-    # It is -1 in XLNet.
-    named = usual if isinstance(usual, int) and usual > 0 else None
     return Room(
         tokens=_least(rows for rows, first in seen if first == tokens),
         positions=positions,
-        usual_positions=named if positions is None else None,
+        usual_positions=_named(model) if positions is None else None,
         token_types=_token_types(model, tokens),
     )
+
+
+def length_limit(model: PreTrainedModel, usual: int, longest: int) -> int | None:
+    """The maximum number of tokens per example if no table shows it, found by running ``model``.
+
+    Args:
+        model: It is not changed.
+        usual: The maximum in its config.
+        longest: A greater number of tokens.
+
+    Returns:
+        ``usual`` if the model runs on that many tokens but not on ``longest``; None if it runs on
+        both or on neither.
+    """
+    return usual if not _runs(model, longest) and _runs(model, usual) else None
+
+
+def _named(model: PreTrainedModel) -> int | None:
+    """The maximum number of tokens according to the config."""
+    config = model.config.get_text_config()
+    named = (getattr(config, name, None) for name in _NAMES)
+    # It is -1 in XLNet.
+    return next((value for value in named if isinstance(value, int) and value > 0), None)
+
+
+def _tokens(model: PreTrainedModel) -> list[int]:
+    # A padding token has no position, whether the tokenizer or the model defines it.
+    padding = {getattr(module, "padding_idx", None) for module in model.modules()}
+    padding.add(getattr(model.config.get_text_config(), "pad_token_id", None))
+    return [token for token in _TOKENS if token not in padding][:_LENGTH]
+
+
+def _runs(model: PreTrainedModel, length: int) -> bool:
+    tokens = _tokens(model)
+    try:
+        _run(model, input_ids=[tokens[place % len(tokens)] for place in range(length)])
+    except Exception:
+        # As in `_lookups`, it may be any error.
+        return False
+    return True
+
+
+def _run(model: nn.Module, **inputs: list[int]) -> None:
+    device = next(model.parameters()).device
+    with torch.no_grad(), evaluating(model):
+        model(**{name: torch.tensor([row], device=device) for name, row in inputs.items()})
 
 
 def _token_types(model: nn.Module, tokens: list[int]) -> int | None:
@@ -109,11 +164,10 @@ def _least(sizes: Iterable[int]) -> int | None:
 
 def _lookups(model: nn.Module, **inputs: list[int]) -> list[tuple[int, list[int]]]:
     """The table look-ups of a forward pass: table rows, and the rows read by the first tokens."""
-    device = next(model.parameters()).device
     lookups = _Lookups(model)
     try:
-        with torch.no_grad(), evaluating(model), lookups:
-            model(**{name: torch.tensor([row], device=device) for name, row in inputs.items()})
+        with lookups:
+            _run(model, **inputs)
     except Exception:
         # Models raise all kinds of errors here. The look-ups before the error are recorded,
         # including one of a row that does not exist.

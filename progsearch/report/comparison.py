@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.statistics import Difference, difference, holm, summary, verdict
+from progsearch.study.collapse import is_constant_answer
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.front import references_of
 from progsearch.study.trial import FULL, PAPER, Trial
@@ -17,23 +18,27 @@ def confirmed(
     *,
     front: Collection[int],
     metric: str,
+    majority: float | None,
     objectives: Sequence[str],
     split: str,
 ) -> Confirmed | None:
     """The statistics of a study's runs on new seeds; None if no run has ended.
 
     Each schedule with a result is compared with full fine-tuning and with the paper's schedule
-    of 3 stages, on the seeds that both have.
+    of 3 stages, on the seeds that both have. Seeds with which one of these two collapsed are left
+    out of the differences to it: not failing as it did is no gain. A schedule's own collapses
+    count.
 
     Args:
         trials: The study's trials with a result.
         runs: Their runs on new seeds.
         front: Numbers of the trials on the front, which come first.
         metric: Name of the task's metric.
+        majority: The metric of a constant prediction, if it is defined.
         objectives: The study's objectives; the first is the metric.
         split: The data that the metric was measured on.
     """
-    all_runs = {trial.number: _Runs(trial, runs, metric, objectives) for trial in trials}
+    all_runs = {trial.number: _Runs(trial, runs, metric, majority, objectives) for trial in trials}
     seeds = {seed for one in all_runs.values() for seed in (*one.good, *one.failed)}
     if not seeds:
         return None
@@ -57,6 +62,7 @@ def confirmed(
             for one in all_runs.values()
             if one.failed and not one.good
         ),
+        full_collapsed=() if full is None else tuple(sorted(full.collapsed)),
     )
 
 
@@ -69,10 +75,16 @@ class _Runs:
         failed: The reasons of failed runs, by seed.
         values: The metric on validation data, by seed.
         test_values: The same on test data.
+        collapsed: The seeds with which predictions were constant.
     """
 
     def __init__(
-        self, trial: Trial, runs: ConfirmedRuns, metric: str, objectives: Sequence[str]
+        self,
+        trial: Trial,
+        runs: ConfirmedRuns,
+        metric: str,
+        majority: float | None,
+        objectives: Sequence[str],
     ) -> None:
         found = runs.of(trial.number)
         self.trial = trial
@@ -82,6 +94,11 @@ class _Runs:
         self.test_values = {
             s: run.test_metrics[metric] for s, run in self.good.items() if run.test_metrics
         }
+        self.collapsed = {
+            seed
+            for seed, run in self.good.items()
+            if run.constant or is_constant_answer(self.values[seed], metric, majority)
+        }
         self._objectives = objectives
 
     @property
@@ -90,11 +107,14 @@ class _Runs:
         return tuple(map(self._mean, self._objectives))
 
     def over(self, other: _Runs | None, *, test: bool = False) -> Difference | None:
-        """The difference to another schedule's runs, on the seeds that both have."""
+        """The difference to another schedule's runs, on the seeds that both have.
+
+        Without those with which the other collapsed.
+        """
         if other is None or other is self:
             return None
         mine, theirs = (r.test_values if test else r.values for r in (self, other))
-        common = [seed for seed in mine if seed in theirs]
+        common = [seed for seed in mine if seed in theirs and seed not in other.collapsed]
         if not common:
             return None
         return difference([mine[seed] for seed in common], [theirs[seed] for seed in common])

@@ -98,6 +98,8 @@ class Confirmed:
         seeds: The new seeds of all runs.
         schedules: Those of the front first, then the others; best mean first in both.
         failed: Trials without any successful run, with the reason of the first failure.
+        full_collapsed: The seeds with which full fine-tuning collapsed; they are left out of the
+            differences to it.
     """
 
     margin: float
@@ -105,6 +107,7 @@ class Confirmed:
     seeds: tuple[int, ...]
     schedules: tuple[ConfirmedSchedule, ...]
     failed: tuple[tuple[Trial, str], ...]
+    full_collapsed: tuple[int, ...] = ()
 
     @property
     def n_tested(self) -> int:
@@ -134,6 +137,13 @@ class Confirmed:
             "Differences to full fine-tuning are paired over seeds, with a "
             f"{CONFIDENCE:.0%} t interval.",
         ]
+        if self.full_collapsed:
+            sentences.append(
+                "Full fine-tuning collapsed (its predictions were constant) with "
+                f"{'seed' if len(self.full_collapsed) == 1 else 'seeds'} "
+                f"{seeds_in_words(self.full_collapsed)}; differences to it leave these out, since "
+                "not collapsing is no gain."
+            )
         untested = any(s.to_full is not None and s.p is None for s in self.schedules)
         if self.n_tested:
             sentences.append(
@@ -184,6 +194,7 @@ class Confirmed:
                 {**schedule.to_dict(), "seeds_to_tell": self.seeds_to_tell(schedule)}
                 for schedule in self.schedules
             ],
+            "full_collapsed": self.full_collapsed,
             "failed": [
                 {"number": trial.number, "reason": reason} for trial, reason in self.failed
             ],

@@ -7,6 +7,7 @@ from progsearch.report.data import StudyReport
 from progsearch.report.formatting import percent, signed
 from progsearch.report.rows import Row
 from progsearch.report.statistics import Difference, Summary
+from progsearch.study.trial import FULL
 
 
 def confirmed_rows(report: StudyReport, confirmed: Confirmed) -> list[Row]:
@@ -67,6 +68,8 @@ def _difference(found: Difference | None) -> str:
 
 
 def _verdict(confirmed: Confirmed, schedule: ConfirmedSchedule) -> str:
+    if schedule.name != FULL and schedule.to_full is None and confirmed.full_collapsed:
+        return "full collapsed"
     seeds = confirmed.seeds_to_tell(schedule)
     return (schedule.verdict or "") + (f", ~{seeds} seeds" if seeds else "")
 

@@ -30,6 +30,7 @@ def _note(report: StudyReport) -> str:
         f"**{report.recipe.model}** on **{report.recipe.task.name}**, {report.split} data. "
         f"{report.note}",
         "",
+        *([f"**{report.nothing_learned}**", ""] if report.nothing_learned else []),
     ]
     table = rows(report)
     if table:

@@ -1,4 +1,4 @@
-"""A study as data: the output of `progsearch report --json` and `progsearch status --json`.
+"""A study as data: the output of `progsearch report --json`.
 
 Reads a study without changing it.
 """
@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import TrialState
 
 from progsearch.config import Recipe, plain
+from progsearch.report import collapsed
 from progsearch.report.comparison import confirmed
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.finite import finite
@@ -22,6 +23,7 @@ from progsearch.report.importance import Importance, importance_of
 from progsearch.report.indistinct import indistinct
 from progsearch.report.payback import Payback, payback_of
 from progsearch.report.reuse import Reuse
+from progsearch.report.signal import nothing_learned
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.dominance import corner, directions, hypervolume
 from progsearch.study.front import allowed, front_of, full_of, pick, references_of, usable
@@ -147,6 +149,11 @@ class StudyReport:
         return full_of(self.trials)
 
     @cached_property
+    def nothing_learned(self) -> str | None:
+        """A sentence if no result beats the constant answer beyond noise."""
+        return nothing_learned(self)
+
+    @cached_property
     def usable(self) -> list[Trial]:
         """The trials with a result."""
         return usable(self.trials)
@@ -170,6 +177,7 @@ class StudyReport:
             self.confirmed_runs,
             front={trial.number for trial in self.front},
             metric=self.metric,
+            majority=self.majority,
             objectives=self.recipe.objectives,
             split=self.split,
         )
@@ -219,7 +227,10 @@ class StudyReport:
     @property
     def front_dicts(self) -> list[dict[str, Any]]:
         """The trials on the front as data, each with what it ``saves``."""
-        return [{**trial.to_dict(), "saves": self.payback.saves(trial)} for trial in self.front]
+        return [
+            {**collapsed.as_data(self, trial), "saves": self.payback.saves(trial)}
+            for trial in self.front
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; numbers that are not finite become None."""
@@ -235,12 +246,13 @@ class StudyReport:
             "majority": self.majority,
             "note": self.note,
             "understood": self.recipe.understood and plain(self.recipe.understood),
+            "nothing_learned": self.nothing_learned,
             "indistinct": indistinct(self.usable, self.metric),
             "objectives": self.objectives,
             "directions": directions(len(self.objectives)),
-            "baselines": [trial.to_dict() for trial in self.baselines],
+            "baselines": [collapsed.as_data(self, trial) for trial in self.baselines],
             "front": self.front_dicts,
-            "trials": [trial.to_dict() for trial in self.trials],
+            "trials": [collapsed.as_data(self, trial) for trial in self.trials],
             "hypervolume": {"value": self.hypervolume(), "reference": self.reference},
             "confirmed": self.confirmed and self.confirmed.to_dict(),
             "timings": {"seconds": self.seconds, "work": work, "sessions": sessions},
@@ -281,25 +293,3 @@ def study_report(study: optuna.Study, confirmed_runs: ConfirmedRuns | None = Non
         sessions=sessions_of(study),
         confirmed_runs=confirmed_runs,
     )
-
-
-def status(report: StudyReport) -> dict[str, Any]:
-    """The output of `progsearch status --json`.
-
-    ``searched`` is the number of searched trials that have ended; ``spent`` is how much of the
-    ``budget`` they cost, in whole trials.
-    """
-    data: dict[str, Any] = {
-        "study": report.study,
-        "states": report.states,
-        "front": report.front_dicts,
-        "objectives": report.objectives,
-        "budget": report.recipe.budget,
-        "spent": report.spent,
-        "searched": len(report.searched),
-        "seconds": report.seconds,
-        "seconds_left": report.seconds_left,
-        "reuse": report.reuse.to_dict(),
-        "cost": report.payback.to_dict(),
-    }
-    return {key: finite(value) for key, value in data.items()}

@@ -37,6 +37,7 @@ def page(report: StudyReport) -> str:
         style=(folder / "page.css").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
         lead=html_parts.lead(report),
+        alert=html_parts.alert(report),
         facts=html_parts.facts(report),
         cards=html_parts.cards(report),
         sections="\n".join(_sections(report)),
@@ -119,12 +120,7 @@ def _results(report: StudyReport) -> list[str]:
             "Limits of these numbers",
             " ".join(filter(None, (indistinct(report.usable, report.metric), report.note))),
         ),
-        _section(
-            "Use a schedule",
-            "The first command writes a schedule as a config file; the second trains the final "
-            "model with it. Instead of knee: best, cheapest@1pt, or a trial's number.",
-            html_parts.commands(report),
-        ),
+        *([] if report.nothing_learned else [_use(report)]),
         _section(
             "Schedules",
             "What is trained when. From left to right: the share of the training in per cent. "
@@ -133,6 +129,15 @@ def _results(report: StudyReport) -> list[str]:
             _figure(figures.schedule_map(report)),
         ),
     ]
+
+
+def _use(report: StudyReport) -> str:
+    return _section(
+        "Use a schedule",
+        "The first command writes a schedule as a config file; the second trains the final "
+        "model with it. Instead of knee: best, cheapest@1pt, or a trial's number.",
+        html_parts.commands(report),
+    )
 
 
 def _importance(report: StudyReport) -> str:

@@ -8,7 +8,7 @@ from html import escape
 
 from progsearch.config import Understood
 from progsearch.errors import StudyError
-from progsearch.report import stopped
+from progsearch.report import collapsed, stopped
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
@@ -36,6 +36,14 @@ def lead(report: StudyReport) -> str:
         f"<b>{escape(report.recipe.task.name)}</b>: {escape(goal.replace('_', ' '))}, "
         f"on {escape(report.split)} data."
     )
+
+
+def alert(report: StudyReport) -> str:
+    """That nothing was learned, if so."""
+    sentence = report.nothing_learned
+    if sentence is None:
+        return ""
+    return f'<p class="alert">{escape(sentence[0].upper() + sentence[1:])}.</p>'
 
 
 def facts(report: StudyReport) -> str:
@@ -72,7 +80,7 @@ def facts(report: StudyReport) -> str:
 
 def cards(report: StudyReport) -> str:
     """The trials that most people look for first."""
-    if not report.front:
+    if not report.front or report.nothing_learned:
         return ""
     within = "of full" if report.full else "of the best"
     titles = {
@@ -81,7 +89,8 @@ def cards(report: StudyReport) -> str:
         "cheapest@1pt": f"Cheapest within 1 pt {within}",
     }
     chosen = {}
-    for how in (*rules(report), "cheapest@1pt"):
+    # Near the metric of a collapsed run is no place to be.
+    for how in (*rules(report), *([] if collapsed.full_collapsed(report) else ["cheapest@1pt"])):
         # With limits, no trial may be good enough.
         with contextlib.suppress(StudyError):
             chosen[titles[how]] = report.pick(how)
@@ -156,15 +165,18 @@ def payback_table(report: StudyReport) -> str:
     )
 
 
+def _tags(tags: Sequence[str]) -> str:
+    return "".join(f'<span class="tag">{tag}</span>' for tag in tags)
+
+
 def _row(row: Row, kinds: Sequence[str]) -> str:
-    tags = "".join(f'<span class="tag">{tag}</span>' for tag in row.tags)
     cells = "".join(
         f'<td class="{kind}">{escape(cell)}</td>'
         for cell, kind in zip(row.cells.values(), kinds, strict=True)
     )
     return (
         f'<tr class="{"baseline" if row.baseline else "searched"}">'
-        f'<td class="name">{escape(row.name)}{tags}</td>{cells}</tr>'
+        f'<td class="name">{escape(row.name)}{_tags(row.tags)}</td>{cells}</tr>'
     )
 
 
@@ -207,8 +219,9 @@ def stops(report: StudyReport) -> str:
     body = ""
     for trial in report.stopped:
         reached = stopped.last_metric(report, trial)
+        tags = _tags([collapsed.TAG] if collapsed.of(report, trial) else [])
         body += (
-            f'<tr><td class="name">{escape(trial.label)}</td>'
+            f'<tr><td class="name">{escape(trial.label)}{tags}</td>'
             f"<td>{escape(stopped.when(trial))}</td>"
             f'<td class="number">{"" if reached is None else f"{reached:.4f}"}</td>'
             f'<td class="number">{percent(trial.updated_parameters)}</td>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from progsearch.report import collapsed
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import (
     count,
@@ -14,16 +15,17 @@ from progsearch.report.formatting import (
     signed,
     size,
 )
+from progsearch.study.collapse import constant_answer
 from progsearch.study.trial import Trial
 
 
 @dataclass(frozen=True)
 class Row:
-    """One trial.
+    """One trial, or the constant answer.
 
     Attributes:
         name: The name of a baseline, or the trial's number.
-        tags: The rules of `pick` that choose it.
+        tags: The rules of `pick` that choose it, and whether it is collapsed.
         on_front: Whether it is on the front.
         baseline: Whether it is a baseline.
         cells: Column title to text; every row has the same columns.
@@ -37,25 +39,45 @@ class Row:
 
 
 def rules(report: StudyReport) -> tuple[str, ...]:
-    """The rules of `pick` that choose from the front; a front of one point has no knee."""
+    """The rules of `pick` that choose from the front; a front of one point has no knee.
+
+    If nothing was learned, there is nothing to choose.
+    """
+    if report.nothing_learned:
+        return ()
     return ("best", "knee") if len(report.objectives) > 1 else ("best",)
 
 
 def rows(report: StudyReport) -> list[Row]:
-    """The front, best metric first, then the baselines that are not on it."""
+    """The front, best metric first, then the baselines that are not on it.
+
+    If nothing was learned, the last row is the constant answer.
+    """
     picks = {how: report.pick(how).number for how in rules(report)} if report.front else {}
     on_front = {trial.number for trial in report.front}
     rest = [t for t in report.baselines if t.is_usable and t.number not in on_front]
-    return [
+    found = [
         Row(
             name=name_of(report, trial),
-            tags=tuple(how for how, number in picks.items() if number == trial.number),
+            tags=(
+                *(how for how, number in picks.items() if number == trial.number),
+                *([collapsed.TAG] if collapsed.of(report, trial) else []),
+            ),
             on_front=trial.number in on_front,
             baseline=trial.is_baseline,
             cells=_cells(report, trial),
         )
         for trial in [*report.front, *rest]
     ]
+    return found + ([_constant_answer(report, found[0])] if report.nothing_learned else [])
+
+
+def _constant_answer(report: StudyReport, row: Row) -> Row:
+    """The constant answer, with the columns of another row."""
+    value = constant_answer(report.metric, report.majority)
+    metric, *others = row.cells
+    cells = {metric: f"{value:.4f}", **dict.fromkeys(others, "")}
+    return Row("constant answer", (), on_front=False, baseline=True, cells=cells)
 
 
 def name_of(report: StudyReport, trial: Trial) -> str:
@@ -77,8 +99,7 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     if any(t.n_seeds > 1 for t in report.usable):
         cells["seeds"] = str(trial.n_seeds)
     if report.full is not None:
-        difference = 100 * (trial.values[0] - report.full.values[0])
-        cells["to full"] = "" if trial.number == report.full.number else signed(difference)
+        cells["to full"] = _to_full(report, trial, report.full)
     cells["updated"] = percent(trial.updated_parameters)
     cells["FLOPs"] = count(trial.costs.flops)
     cells["time"] = duration(trial.seconds)
@@ -89,3 +110,11 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
         cells["method"] = run.method.name
     cells["trained"] = in_words(trial.stages, report.n_blocks)
     return cells
+
+
+def _to_full(report: StudyReport, trial: Trial, full: Trial) -> str:
+    if trial.number == full.number:
+        return ""
+    if collapsed.full_collapsed(report):
+        return "full collapsed"
+    return signed(100 * (trial.values[0] - full.values[0]))

@@ -17,31 +17,9 @@ from progsearch.config import (
     method_of,
     parse,
 )
+from progsearch.config.searched import SCHEDULE, TRAINING
 from progsearch.errors import ConfigError, MetricError, ScheduleError
 from progsearch.schedule import ScheduleSpec
-
-SCHEDULE: dict[str, type] = {
-    "n_stages": int,
-    "stage_growth": float,
-    "whole_epochs": bool,
-    "curve": str,
-    "initial_freeze": float,
-    "further_freeze": float,
-    "ratio_of": str,
-    "embeddings": str,
-    "mode": str,
-    "rotate": bool,
-    "metric": str,
-    "rescore": bool,
-}
-TRAINING: dict[str, type] = {
-    "learning_rate": float,
-    "batch_size": int,
-    "gradient_accumulation": int,
-    "weight_decay": float,
-    "warmup_ratio": float,
-    "max_grad_norm": float,
-}
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
 # A spec in which any single value is valid that is valid in some spec.
@@ -97,7 +75,7 @@ def impossible_value(name: str, value: Any) -> str | None:
             get_metric(value)
         elif name == "further_freeze":
             if not 0 <= value <= 1:
-                return f"further_freeze must lie in 0..1, got {value}"
+                return f"must lie in 0..1, got {value}"
         elif name in SCHEDULE:
             ScheduleSpec(**_PERMISSIVE | {name: value})
         elif name in TRAINING:
@@ -111,7 +89,8 @@ def impossible_value(name: str, value: Any) -> str | None:
     except ConfigError as error:
         return error.problems[0][1]
     except (ScheduleError, MetricError) as error:
-        return str(error)
+        # The place names the setting.
+        return str(error).removeprefix(f"{name} ")
     return None
 
 

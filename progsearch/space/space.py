@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,8 @@ from progsearch.config import (
     parse,
     read_yaml,
 )
+from progsearch.config.searched import SCHEDULE
 from progsearch.errors import ConfigError
-from progsearch.paths import is_file
 from progsearch.space.dimensions import (
     CategoricalDimension,
     Condition,
@@ -36,7 +37,7 @@ from progsearch.space.dimensions import (
     RatesDimension,
     Value,
 )
-from progsearch.space.settings import SCHEDULE, Choice, choice_of
+from progsearch.space.settings import Choice, choice_of
 from progsearch.space.shipped import shipped_files
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Space:
         """
         built_in = shipped_files("search_spaces")
         path = built_in.get(str(space), Path(space))
-        if not is_file(path) and path.suffix not in (".yaml", ".yml"):
+        if not isfile(path) and path.suffix not in (".yaml", ".yml"):
             close = difflib.get_close_matches(str(space), built_in, n=1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(built_in)}"
             raise ConfigError(

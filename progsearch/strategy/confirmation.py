@@ -186,13 +186,14 @@ class ConfirmationSource(TrialSource):
         """Keep the result, or the reason why there is no result."""
         job = self._running.pop(assignment).job
         match how:
-            case Finished(outcome=outcome):
+            case Finished(record=record, outcome=outcome):
                 self._queue.finished(job)
                 run = ConfirmedRun(
                     trial=job.trial.number,
                     seed=job.seed,
                     metrics=outcome.metrics,
                     test_metrics=outcome.test_metrics,
+                    constant=record.constant,
                     **outcome.spent.to_dict(),
                 )
                 self._keep(job, run)

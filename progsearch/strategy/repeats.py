@@ -23,6 +23,8 @@ FIRST_OF_CONFIRMATIONS = 100
 
 # Beyond the seeds that every place on the front ends with, as long as they may change the front.
 _MOST_FURTHER = 2
+# Repeats kept for schedules that come onto the front when its places are repeated.
+_SPARE = 2
 # The share of the budget that stays for new schedules.
 _LEAST_SEARCHED = 1 / 3
 
@@ -48,8 +50,8 @@ class Repeats:
     def due(self, trials: Sequence[Trial], *, at_end: bool = False) -> Trial | None:
         """A trial that must be repeated now, the one with the fewest seeds first.
 
-        Full fine-tuning, since all are compared with it; the other places on the front when
-        the rest of the budget is little more than their repeats take. References cost no budget.
+        Full fine-tuning, since all are compared with it; the other places on the front once the
+        rest of the budget is what their repeats take. References cost no budget.
 
         Args:
             trials: All trials of the study.
@@ -58,22 +60,26 @@ class Repeats:
         left = self._recipe.budget - spent(trials)
         seeds = self._seeds(trials)
         front = front_of(allowed(trials, self._recipe.limits))
-        lacking = [trial for trial in front if seeds[trial.number] < self._recipe.front_seeds]
+        wanted = self._recipe.front_seeds
+        lacking = [trial for trial in front if seeds[trial.number] < wanted]
+        if not lacking and left > 0 and not self.leave_room(trials):
+            wanted += _MOST_FURTHER
+            lacking = [t for t in front if seeds[t.number] < wanted and not t.is_baseline]
         searched = [trial for trial in lacking if not trial.is_baseline]
-        missing = sum(self._recipe.front_seeds - seeds[trial.number] for trial in searched)
-        free = self._free(trials)
-        # Twice, since repeats push places off the front and others take theirs; and a new
-        # schedule that comes last could not be repeated.
-        is_last = at_end or left <= min(max(2 * missing, self._recipe.front_seeds - 1), free)
-        affordable = left > 0 and (at_end or free > 0)
-        if is_last and not (lacking or at_end) and self._recipe.front_seeds > 1:
-            most = self._recipe.front_seeds + _MOST_FURTHER
-            lacking = [t for t in front if seeds[t.number] < most and not t.is_baseline]
-        chosen = [t for t in lacking if is_last and (t.is_baseline or affordable)]
+        missing = sum(wanted - seeds[trial.number] for trial in searched)
+        enough = min(missing + _SPARE * bool(missing), self._free(trials))
+        is_last = at_end or left <= enough or not self.leave_room(trials)
+        chosen = [t for t in lacking if is_last and (t.is_baseline or left > 0)]
         full = full_of(trials)
         if full is not None and seeds[full.number] < self._recipe.front_seeds:
             chosen.append(full)
         return min(chosen, key=lambda t: (seeds[t.number], t.number), default=None)
+
+    def leave_room(self, trials: Sequence[Trial]) -> bool:
+        """Whether the rest of the budget is enough for a new schedule and its repeats."""
+        budget = self._recipe.budget
+        needed = min(self._recipe.front_seeds - 1, budget * (1 - _LEAST_SEARCHED))
+        return budget - spent(trials) > needed
 
     def promising(self, trials: Sequence[Trial], waiting: Sequence[Candidate]) -> Trial | None:
         """The trial whose repeat promises more than any waiting candidate, for its time."""

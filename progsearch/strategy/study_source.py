@@ -33,7 +33,7 @@ from progsearch.strategy.tuning import Tuning
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import StudyFolder
 from progsearch.study.front import allowed
-from progsearch.study.progress import interrupt_running, latest, spent, to_retry
+from progsearch.study.progress import interrupt_running, latest, to_retry
 from progsearch.study.results import Record
 from progsearch.study.trial import (
     NewTrial,
@@ -88,7 +88,7 @@ class StudySource(TrialSource):
         for trial in trials:
             self._observations.add(trial)
         prospects = Prospects(recipe, problem, self._observations)
-        self._tuning = Tuning(references, recipe, problem.metric)
+        self._tuning = Tuning(references, recipe, problem)
         self._repeats = Repeats(recipe, problem, self._observations, prospects)
         self._judgement = Judgement(recipe, self._observations, prospects)
         self._pool = CandidatePool(recipe, problem, draws, prospects)
@@ -108,7 +108,7 @@ class StudySource(TrialSource):
         start = self._retry(trials) or self._reference(trials)
         if start is None and not any(r.is_reference for r in self._running.values()):
             start = self._repeated(trials, self._repeats.due(trials))
-        if start is None and spent(trials) < self._folder.recipe.budget:
+        if start is None and self._repeats.leave_room(trials):
             start = self._searched(trials)
         if start is None and not self._running:
             # Before the end, so that places that come late are repeated, too.
@@ -212,7 +212,7 @@ class StudySource(TrialSource):
         return start
 
     def _ending(self, trials: Sequence[Trial]) -> Ending:
-        if spent(trials) >= self._folder.recipe.budget:
+        if not self._repeats.leave_room(trials):
             return "budget"
         return "exhausted" if self._is_exhausted else "plateau"
 

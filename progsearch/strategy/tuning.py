@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 from progsearch.config import Recipe
 from progsearch.strategy.candidates import Candidate
+from progsearch.strategy.problem import Problem
 from progsearch.strategy.references import Reference
+from progsearch.study.collapse import collapse_of
 from progsearch.study.progress import rungs
 from progsearch.study.results import Record
 from progsearch.study.trial import Trial
@@ -49,7 +51,7 @@ class _Run:
 
     trial: Trial
     metrics: Mapping[float, float]
-    is_constant: bool
+    is_collapsed: bool
 
     @property
     def final(self) -> float | None:
@@ -66,13 +68,13 @@ class Tuning:
     Args:
         references: To be tuned.
         recipe: The study's.
-        metric: Name of the task's metric.
+        problem: Its model and task.
     """
 
-    def __init__(self, references: Sequence[Reference], recipe: Recipe, metric: str) -> None:
+    def __init__(self, references: Sequence[Reference], recipe: Recipe, problem: Problem) -> None:
         self._references = references
         self._epochs = recipe.training.epochs
-        self._metric = metric
+        self._metric, self._majority = problem.metric, problem.majority
         self._rungs = rungs(recipe)
 
     def next(
@@ -154,7 +156,7 @@ class Tuning:
         finals = {
             rate: run.final
             for rate, run in runs.items()
-            if run.final is not None and not run.is_constant
+            if run.final is not None and not run.is_collapsed
         }
         if not finals:
             return _rounded(low * _FAR_BELOW)
@@ -182,8 +184,8 @@ class Tuning:
             # A trial that continues a stopped one is silent until it is beyond it.
             before = found[rate].metrics if rate in found else {}
             metrics = {record.epoch: record.metrics[self._metric] for record in records}
-            constant = bool(records) and getattr(records[-1], "constant", False)
-            found[rate] = _Run(trial, {**before, **metrics}, constant)
+            collapse = collapse_of(trial, self._metric, self._majority)
+            found[rate] = _Run(trial, {**before, **metrics}, collapse is not None)
         return found
 
 
@@ -194,14 +196,14 @@ def _is_out(run: _Run | None) -> bool:
     return run.trial.is_finished and run.final is None
 
 
-def _loses(run: _Run, others: Iterable[_Run], epoch: int) -> bool:
+def _loses(run: _Run, others: Iterable[_Run], epoch: float) -> bool:
     """Whether a run beyond the list is worse at an epoch than the best run was there."""
     best = max(
         (other for other in others if other.final is not None and epoch in other.metrics),
         key=lambda other: other.final or 0.0,
         default=None,
     )
-    return best is not None and not best.is_constant and run.metrics[epoch] < best.metrics[epoch]
+    return best is not None and not best.is_collapsed and run.metrics[epoch] < best.metrics[epoch]
 
 
 def _reached(run: _Run | None, epoch: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import exists
 from pathlib import Path
 
 from pydantic import Field, field_serializer
@@ -9,7 +10,6 @@ from pydantic import Field, field_serializer
 from progsearch.cache import read_json, write_json
 from progsearch.config import Config, parse, plain
 from progsearch.errors import StudyError
-from progsearch.paths import exists
 from progsearch.study.results import Timings
 
 DEFAULT_MARGIN = 0.01
@@ -31,6 +31,8 @@ class ConfirmedRun(Config):
         steps_trained: As in `Trial`.
         peak_memory: As in `Trial`.
         reason: Why it failed; None if it did not.
+        constant: Whether all predictions on the validation data are the same at its end; None if
+            it failed, and for runs of versions that did not keep it.
     """
 
     trial: int
@@ -41,6 +43,7 @@ class ConfirmedRun(Config):
     steps_trained: int = 0
     peak_memory: int = 0
     reason: str | None = None
+    constant: bool | None = None
 
     @field_serializer("timings")
     def _timings_in_the_file(self, timings: Timings) -> dict[str, float]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
+import os
 import re
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
+from os.path import exists, isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from optuna.storages import BaseStorage
 
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
-from progsearch.paths import check_writable_file, check_writable_folder, exists, is_file
+from progsearch.paths import check_writable_file, check_writable_folder, reason_of
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
@@ -220,7 +223,7 @@ def open_study(
         f"{journal} holds no readable study; restore it from a copy, or delete the folder and "
         "run the study again"
     )
-    if recipe.storage is None and not is_file(journal):
+    if recipe.storage is None and not isfile(journal):
         raise damaged
     if recipe.storage is None and not read_only:
         with try_lock(path) as free:
@@ -228,6 +231,8 @@ def open_study(
                 repair_journal(journal)
     try:
         return StudyFolder(path, recipe, open_storage(recipe.storage, path / _JOURNAL))
+    except PermissionError as error:
+        raise _unreadable(journal, reason_of(error)) from None
     except (KeyError, ValueError):
         if recipe.storage is None:
             raise damaged from None
@@ -268,8 +273,11 @@ def command_line(command: str, study: str, studies_dir: str | Path, *others: str
 
 def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     for path in (studies_dir / study, Path(study)):
-        if is_file(path / _RECIPE):
+        if isfile(path / _RECIPE):
             return path.absolute()
+        for folder in (path.parent, path):
+            if isdir(folder) and not os.access(folder, os.X_OK):
+                raise _unreadable(folder, os.strerror(errno.EACCES))
     names = study_names(studies_dir)
     close = difflib.get_close_matches(str(study), names, n=1)
     if close:
@@ -279,3 +287,7 @@ def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     else:
         hint = "there are no studies yet; `progsearch run` creates one"
     raise StudyError(f"there is no study {str(study)!r} in {studies_dir}; {hint}")
+
+
+def _unreadable(path: Path, reason: str) -> StudyError:
+    return StudyError(f"{path} cannot be read ({reason}); make it readable for this user")

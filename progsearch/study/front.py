@@ -31,9 +31,14 @@ def references_of(trials: Sequence[Trial]) -> dict[str, Trial]:
         if trial.name is None:
             continue
         before = found.get(trial.name)
-        if before is None or trial.values[0] > before.values[0]:
+        if before is None or _rank(trial) > _rank(before):
             found[trial.name] = trial
     return found
+
+
+def _rank(trial: Trial) -> tuple[bool, float]:
+    """Higher is better; a run whose predictions are constant is better than none."""
+    return not trial.is_constant, trial.values[0]
 
 
 def full_of(trials: Sequence[Trial]) -> Trial | None:
@@ -58,7 +63,8 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
         how: ``best``: the front's best metric. ``knee``: see `dominance.knee`.
             ``cheapest@0.01`` or ``cheapest@1pt``: the cheapest trial whose metric is at most 0.01
             (one percentage point) below that of the reference ``full``, or of the best trial if
-            that reference is missing. Otherwise a trial's number or a reference's name.
+            that reference is missing or its predictions are constant. Otherwise a trial's number
+            or a reference's name.
         limits: Rules choose only trials within these limits; they do not apply to a number or a
             name.
 
@@ -86,7 +92,10 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
         return front[0]
     if how == "knee":
         return front[knee([t.values for t in front], directions(len(front[0].values)))]
-    return _cheapest(choice, full_of(complete) or front[0], how)
+    full = full_of(complete)
+    # Nothing is a gain over constant predictions.
+    reference = front[0] if full is None or full.is_constant else full
+    return _cheapest(choice, reference, how)
 
 
 def drop_of(text: str) -> float | None:

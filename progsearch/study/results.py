@@ -17,6 +17,8 @@ class Record:
         epoch: Epochs done; not a whole number if a stage ends within an epoch.
         metrics: The task's metrics on its validation data.
         seconds: Seconds of training and evaluation so far, including those of reused segments.
+        constant: Whether all predictions on the validation data are the same; with several
+            seeds, whether those of any seed are.
     """
 
     step: int
@@ -24,6 +26,7 @@ class Record:
     epoch: float
     metrics: dict[str, float]
     seconds: float
+    constant: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data."""
@@ -31,7 +34,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`; records of earlier versions do not have all fields."""
         return cls(**data)
 
 

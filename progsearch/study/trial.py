@@ -286,6 +286,11 @@ class Trial:
         return self._attributes.get("reason")
 
     @property
+    def is_constant(self) -> bool:
+        """Whether all its predictions were the same when it was last evaluated."""
+        return bool(self.records) and self.records[-1].constant
+
+    @property
     def reach(self) -> float:
         """The fraction of its run that it has trained or will train."""
         # A stopped trial without records counts in full, so that every search ends.

@@ -26,7 +26,7 @@ def fitting_length(splits: Mapping[str, Split], room: Room) -> int | None:
     Returns:
         None if all examples fit; otherwise a warning is logged.
     """
-    longest = _longest(splits)
+    longest = longest_of(splits)
     if room.positions is not None and longest > room.positions:
         _log.warning(
             "the longest example has %d tokens and the model has %d positions: examples are cut "
@@ -38,8 +38,8 @@ def fitting_length(splits: Mapping[str, Split], room: Room) -> int | None:
         return room.positions
     if room.usual_positions is not None and longest > room.usual_positions:
         _log.warning(
-            "the longest example has %d tokens; the model accepts them, but was made for %d "
-            "(max_position_embeddings)",
+            "the longest example has %d tokens; the model accepts them, but was made for %d, as "
+            "its config says",
             longest,
             room.usual_positions,
         )
@@ -59,7 +59,7 @@ def fitted(task: str, splits: Mapping[str, Split], tokenizer: Any, room: Room) -
         TaskError: A token has no embedding, or a row is too long.
     """
     _check_tokens(task, splits, tokenizer, room)
-    longest = _longest(splits)
+    longest = longest_of(splits)
     if room.positions is not None and longest > room.positions:
         raise TaskError(
             f"task {task} has a row of {longest} tokens and the model {room.positions} positions: "
@@ -130,7 +130,8 @@ def check_known(task: str, splits: Mapping[str, Split], tokenizer: Any) -> None:
         )
 
 
-def _longest(splits: Mapping[str, Split]) -> int:
+def longest_of(splits: Mapping[str, Split]) -> int:
+    """The number of tokens of the longest example."""
     return max(int(split.lengths.max(initial=0)) for split in splits.values())
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from progsearch.models.head import Head
 from progsearch.models.loading import load_tokenizer, model_fingerprint, trained_head
 from progsearch.models.room import Room, room_of
 from progsearch.tasks.examples import TextTask
-from progsearch.tasks.fit import check_known, fitted, fitting_length
+from progsearch.tasks.fit import check_known, fitted, fitting_length, longest_of
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
@@ -77,6 +79,10 @@ class TaskData:
         """All metrics of the task, the primary one first; see `TaskType.evaluate`."""
         return self.type.evaluate(self.metrics, kept, split)
 
+    def is_constant(self, kept: np.ndarray, split: Split) -> bool:
+        """Whether all predictions are the same; see `TaskType.is_constant`."""
+        return self.type.is_constant(kept, split)
+
     def prepare(self) -> None:
         """Load what the metrics need; see `TaskType.prepare`."""
         self.type.prepare(self.metrics)
@@ -95,6 +101,8 @@ _loaded: dict[tuple[Any, ...], TaskData] = {}
 def load_task_for(model: str, config: TaskConfig) -> TaskData:
     """Read and tokenise a task for a model; data that does not fit is cut or refused.
 
+    The result is kept in memory until the process ends.
+
     Args:
         model: Alias, folder or hub name; its own tokenizer is used.
         config: Which data to read, and how.
@@ -106,7 +114,7 @@ def load_task_for(model: str, config: TaskConfig) -> TaskData:
     tokenizer = load_tokenizer(model)
     key = (model_fingerprint(model), config, file_times(config), tokenizer_identity(tokenizer))
     if key not in _loaded:
-        room = room_of(model, read_task(config).head, tokenizer.pad_token_id)
+        room = partial(room_of, model, read_task(config).head, tokenizer.pad_token_id)
         _loaded[key] = load_task(config, tokenizer, trained=trained_head(model), room=room)
     return _loaded[key]
 
@@ -116,35 +124,21 @@ def load_task(
     tokenizer: Any,
     *,
     trained: Head | None = None,
-    room: Room | None = None,
+    room: Callable[[int], Room] | None = None,
 ) -> TaskData:
-    """Read and tokenise a task; tokenised data is cached on disk, and in memory per process.
+    """Read and tokenise a task; tokenised data is cached on disk.
 
     Args:
         config: Which data to read, and how.
         tokenizer: A tokenizer with a padding token.
         trained: The head in the model's files, if there is one; see `trained_head`. If it has the
             same classes, they are put in its order.
-        room: The limits of the model, if known.
+        room: Gives the limits of the model for examples of up to that many tokens, if the model is
+            known.
 
     Raises:
         TaskError: The data is missing or cannot be used.
     """
-    key = (config, file_times(config), tokenizer_identity(tokenizer), trained, room)
-    if key not in _loaded:
-        _loaded[key] = _load(config, tokenizer, trained, room)
-    return _loaded[key]
-
-
-def _type_identity(kind: TaskType) -> tuple[Any, ...]:
-    """Distinguishes types with equal tokens, targets and metric names."""
-    # The project's own types already differ in these.
-    if kind.name in TASK_TYPES.built_in and kind.version == 1:
-        return kind.identity
-    return kind.name, kind.version, *kind.identity
-
-
-def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room | None) -> TaskData:
     task = fit_to_head(_with_fewer_rows(read_task(config), config.max_train_samples), trained)
     examples = {"train": task.train, "validation": task.validation, **task.extra_validation}
     if task.test:
@@ -156,12 +150,13 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room |
 
     max_length = min(config.max_length, tokenizer.model_max_length)
     splits = encoded(max_length)
+    limits = None if room is None else room(longest_of(splits))
     check_known(task.name, splits, tokenizer)
-    if room is not None:
-        length = fitting_length(splits, room)
+    if limits is not None:
+        length = fitting_length(splits, limits)
         if length is not None:
             max_length, splits = length, encoded(length)
-        splits = fitted(task.name, splits, tokenizer, room)
+        splits = fitted(task.name, splits, tokenizer, limits)
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     data = [task.metrics, task.head.label_names, parts, *task.head.identity]
@@ -179,6 +174,14 @@ def _load(config: TaskConfig, tokenizer: Any, trained: Head | None, room: Room |
         max_length=max_length,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
+
+
+def _type_identity(kind: TaskType) -> tuple[Any, ...]:
+    """Distinguishes types with equal tokens, targets and metric names."""
+    # The project's own types already differ in these.
+    if kind.name in TASK_TYPES.built_in and kind.version == 1:
+        return kind.identity
+    return kind.name, kind.version, *kind.identity
 
 
 def _with_targets(split: Split, name: str) -> Split:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from os.path import isfile
 from pathlib import Path
 
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
-from progsearch.paths import is_file
 from progsearch.tasks.examples import TextTask
 from progsearch.tasks.sources.bbc_headlines import read_bbc_headlines
 from progsearch.tasks.sources.catalogue import (
@@ -50,7 +50,7 @@ def read_task(config: TaskConfig) -> TextTask:
 def file_times(config: TaskConfig) -> tuple[int, ...]:
     """When the user's files were last written, so that a changed file is read again."""
     paths = [Path(getattr(config, field) or "") for field in _FILES]
-    return tuple(path.stat().st_mtime_ns if is_file(path) else 0 for path in paths)
+    return tuple(path.stat().st_mtime_ns if isfile(path) else 0 for path in paths)
 
 
 # A check is usually followed by loading the same task.

@@ -4,7 +4,7 @@ from progsearch.store import Store
 from progsearch.training.model_costs import describe
 from progsearch.training.protocol import Run
 from progsearch.training.run import TrainingRun
-from progsearch.training.save import check_room, load_trained, save_run
+from progsearch.training.save import check_files, check_room, load_trained, save_run
 from progsearch.training.seeds import SeedMean
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "SeedMean",
     "Store",
     "TrainingRun",
+    "check_files",
     "check_room",
     "describe",
     "load_trained",

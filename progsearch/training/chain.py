@@ -112,7 +112,8 @@ class SegmentChain:
 
     def _reuse(self, key: str) -> Segment | None:
         segment = get_segment(self._store, key) if self._store else None
-        if segment is None or self._lacks_test(segment):
+        # Segments of earlier versions do not say whether predictions are constant.
+        if segment is None or segment.constant is None or self._lacks_test(segment):
             return None
         self.saved_seconds += segment.train_seconds - self.last.train_seconds
         self.saved_seconds += segment.evaluate_seconds - self.last.evaluate_seconds
@@ -140,7 +141,7 @@ class SegmentChain:
             started = time.perf_counter()
             self._advance(end)
             trained = time.perf_counter()
-            metrics = self._evaluator.validation_metrics()
+            metrics, constant = self._evaluator.validation()
             evaluated = time.perf_counter()
             at_end = end == self._engine.total_steps
             test_metrics = self._evaluator.test_metrics() if at_end else None
@@ -154,6 +155,7 @@ class SegmentChain:
             evaluate_seconds=before.evaluate_seconds + evaluated - trained,
             peak_memory=max(before.peak_memory, self._engine.memory.peak),
             test_metrics=test_metrics,
+            constant=constant,
         )
 
     def _advance(self, step: int) -> None:

@@ -41,9 +41,11 @@ class Evaluator:
         """The model's outputs on ``split``, as kept by the task; arguments as in `metrics`."""
         return self._engine.predict(split, self._task.keep, precision=precision).numpy()
 
-    def validation_metrics(self) -> dict[str, float]:
-        """The task's metrics on its validation data."""
-        return self.metrics(self._task.validation)
+    def validation(self) -> tuple[dict[str, float], bool]:
+        """The task's metrics on its validation data, and whether all predictions are the same."""
+        split = self._task.validation
+        kept = self.outputs(split)
+        return self._task.evaluate(kept, split), self._task.is_constant(kept, split)
 
     def test_metrics(self) -> dict[str, float] | None:
         """The task's metrics on its test data; None unless `tests`."""

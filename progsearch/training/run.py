@@ -117,6 +117,7 @@ class TrainingRun:
                 epoch=segment.step / self._plan.steps_per_epoch,
                 metrics=segment.metrics,
                 seconds=self._timings.run,
+                constant=bool(segment.constant),
             )
             self._blocks.choose(self._chain)
 

@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from os.path import exists, isdir, isfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import transformers
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
@@ -25,7 +27,7 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.models.checkpoint import check_weights
 from progsearch.models.head import Head
 from progsearch.models.loading import forget_files, load_model, trained_head
-from progsearch.paths import is_file, is_folder, reason_of
+from progsearch.paths import check_writable_file, reason_of
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
 from progsearch.training.saved_check import check_saved
@@ -34,6 +36,7 @@ from progsearch.version import __version__
 _SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"
 _METRICS = "metrics.json"
+_FILES = (_WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", _SCHEDULE, _METRICS)
 # A model is saved in fp32.
 _BYTES = 4
 
@@ -56,7 +59,8 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         labelled splits with the split's name as a prefix (``test_accuracy``).
 
     Raises:
-        NothingUsable: The saved model's outputs differ from the trained one's; it is kept.
+        NothingUsable: The saved model cannot be loaded, or its outputs differ from the trained
+            one's; it is kept.
         MachineFailed: The folder cannot be written; the message says where the model is instead.
     """
     run.finish()
@@ -75,6 +79,21 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
     return metrics
 
 
+def check_files(folder: str | Path, place: str) -> None:
+    """Check before the training that the files of a model in the folder can be replaced.
+
+    Args:
+        folder: The folder that `save_run` will get.
+        place: The option that named it, for the message.
+
+    Raises:
+        ConfigError: One of them cannot be written.
+    """
+    for file in (Path(folder) / name for name in _FILES):
+        if exists(file):
+            check_writable_file(file, place)
+
+
 def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
     """Check before the training that the disk has room for the model.
 
@@ -88,9 +107,9 @@ def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
     """
     folder = Path(folder)
     needed = run.cost.parameters * _BYTES
-    if is_file(folder / _WEIGHTS):
+    if isfile(folder / _WEIGHTS):
         needed -= (folder / _WEIGHTS).stat().st_size
-    there = next(part for part in (folder, *folder.absolute().parents) if is_folder(part))
+    there = next(part for part in (folder, *folder.absolute().parents) if isdir(part))
     free = shutil.disk_usage(there).free
     if free < needed:
         reason = (
@@ -101,24 +120,54 @@ def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
 
 
 def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray) -> None:
-    """Write a finished run; if the folder cannot be written, write it to another place.
+    """Write a finished run, check it as it was written, and write its metrics.
 
     Raises:
+        NothingUsable: The saved model failed the check; it is kept.
         MachineFailed: The folder cannot be written; the message says where the model is.
     """
+    where, failed = _write_model(run, folder)
+    forget_files()
+    check_saved(
+        where,
+        partial(_load_as_users_do, where, run.config.method, run.task.head),
+        run.task,
+        outputs,
+        device=run.device,
+    )
     try:
-        _write_to(run, folder, metrics, outputs)
-        return
+        _write_results(run, where, metrics)
+    except OSError as error:
+        raise MachineFailed(
+            f"the trained model is saved in {where}, but its metrics cannot be written there "
+            f"({reason_of(error)}); make room and train again if you need them"
+        ) from error
+    if failed:
+        raise MachineFailed(f"{failed}; it is saved in {where}, move it from there")
+
+
+def _write_model(run: TrainingRun, folder: Path) -> tuple[Path, str]:
+    """Write model and tokenizer; if the folder cannot be written, write them to another place.
+
+    Returns:
+        Where they are, and why they are not in ``folder``: empty if they are.
+
+    Raises:
+        MachineFailed: No place can be written.
+    """
+    try:
+        _write_model_to(run, folder)
+        return folder, ""
     except (OSError, SafetensorError) as error:
         failed = f"the trained model cannot be written to {folder} ({_reason_of(error)})"
     for parent in _places_left():
         kept = parent / f"{folder.absolute().name[:50]}-{secrets.token_hex(4)}"
         try:
-            _write_to(run, kept, metrics, outputs)
+            _write_model_to(run, kept)
         except (OSError, SafetensorError):
             shutil.rmtree(kept, ignore_errors=True)
         else:
-            raise MachineFailed(f"{failed}; it is saved in {kept}, move it from there")
+            return kept, failed
     raise MachineFailed(f"{failed} or to another disk; make room and train again")
 
 
@@ -132,36 +181,38 @@ def _reason_of(error: OSError | SafetensorError) -> str:
     return reason_of(error) if isinstance(error, OSError) else str(error)
 
 
-def _write_to(
-    run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray
-) -> None:
+def _write_model_to(run: TrainingRun, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The metrics of an earlier model in the folder no longer apply.
     (folder / _METRICS).unlink(missing_ok=True)
     run.model.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
-    forget_files()
-    check_saved(
-        folder,
-        partial(_load_as_users_do, folder, run.config.method, run.task.head),
-        run.task,
-        outputs,
-        device=run.device,
-    )
-    saved = run.config.model_copy(
-        update={
-            "progsearch_version": __version__,
-            "costs": run.cost.to_dict(),
-            "results": {
-                "metric": run.task.metric,
-                "value": metrics[run.task.metric],
-                "split": "validation",
-                "seeds": 1,
-            },
-        }
-    )
-    write_yaml(folder / _SCHEDULE, plain(saved))
+    # Adapters cannot be loaded without it.
+    _write_schedule(run, folder, results=None)
+    if isfile(folder / _WEIGHTS):
+        # A network disk may cut a file off without an error.
+        with safe_open(folder / _WEIGHTS, "pt"):
+            pass
+
+
+def _write_results(run: TrainingRun, folder: Path, metrics: dict[str, float]) -> None:
+    results = {
+        "metric": run.task.metric,
+        "value": metrics[run.task.metric],
+        "split": "validation",
+        "seeds": 1,
+    }
+    _write_schedule(run, folder, results)
     (folder / _METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_schedule(run: TrainingRun, folder: Path, results: dict[str, Any] | None) -> None:
+    known = {
+        "progsearch_version": __version__,
+        "costs": run.cost.to_dict(),
+        "results": results,
+    }
+    write_yaml(folder / _SCHEDULE, plain(run.config.model_copy(update=known)))
 
 
 def load_trained(folder: str | Path) -> PreTrainedModel:

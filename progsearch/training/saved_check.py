@@ -40,11 +40,20 @@ def check_saved(
         device: Where to compute.
 
     Raises:
-        NothingUsable: The tokens differ, or outputs differ by more than rounding.
+        NothingUsable: The model cannot be loaded, the tokens differ, or outputs differ by more
+            than rounding.
     """
-    with quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = load()
+    try:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            model = load()
+    except OSError as error:
+        # transformers also raises it for files that it does not understand.
+        raise NothingUsable(
+            f"the model saved in {folder} cannot be loaded to check it "
+            f"({' '.join(str(error).split())}), so no metrics are written; the model is kept, "
+            "please report this with the name of the pre-trained model"
+        ) from error
     split = task.type.encode(task.examples.validation, tokenizer, task.max_length)
     if split.fingerprint() != task.validation.fingerprint():
         raise NothingUsable(

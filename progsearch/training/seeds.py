@@ -51,6 +51,9 @@ class SeedMean:
     def records(self) -> Iterator[Record]:
         """Train like a single run; a record holds mean metrics and the seconds of all runs.
 
+        It is constant if the predictions of any run are: its mean then mixes a collapsed run
+        with others and describes neither.
+
         Raises:
             TrialFailed: One of the runs cannot continue.
         """
@@ -62,6 +65,7 @@ class SeedMean:
                 epoch=first.epoch,
                 metrics=_means([record.metrics for record in records]),
                 seconds=sum(record.seconds for record in records),
+                constant=any(record.constant for record in records),
             )
 
     def finish(self) -> None:

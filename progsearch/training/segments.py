@@ -34,6 +34,8 @@ class Segment:
         evaluate_seconds: Seconds of evaluation up to its end.
         peak_memory: Peak memory up to its end, in bytes.
         test_metrics: The metrics on test data; only at the end of a run that evaluates them.
+        constant: Whether all predictions on validation data are the same at its end; None in
+            segments that earlier versions stored, which are made again.
     """
 
     parent: str | None
@@ -43,6 +45,7 @@ class Segment:
     evaluate_seconds: float
     peak_memory: int
     test_metrics: dict[str, float] | None = None
+    constant: bool | None = None
 
 
 def get_segment(store: Store, key: str) -> Segment | None:

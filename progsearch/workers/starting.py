@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os.path import exists, expanduser
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import ray
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
 from progsearch.internals.ray import command_line_untold, processes_started_ahead
-from progsearch.paths import check_writable_folder, exists, expanded, is_of_a_place, reason_of
+from progsearch.paths import check_writable_folder, is_of_a_place, reason_of
 from progsearch.workers.address import check_address
 from progsearch.workers.halt import signals_kept_from_children
 from progsearch.workers.processors import allowed_processors, workers_that_fit
@@ -139,7 +140,7 @@ def _token() -> dict[str, str]:
 
     In containers that run with an arbitrary user id, the home often belongs to root.
     """
-    home = expanded("~/.ray")
+    home = Path(expanduser("~/.ray"))
     if any(name in os.environ for name in _TOKEN_SETTINGS) or exists(home / "auth_token"):
         return {}
     try:

@@ -203,7 +203,25 @@ def test_unknown_key_of_a_space(refused, tmp_path):
 def test_impossible_value_of_a_space(refused, tmp_path):
     write_yaml("space.yaml", {"dimensions": {"n_stages": {"type": "int", "low": 0, "high": 3}}})
     message = refused("run", "--task", "bbc-headlines", "--space", "space.yaml")
-    assert "space.yaml: dimensions.n_stages.low: " in message and "1..6" in message
+    assert "space.yaml: dimensions.n_stages.low: must lie in 1..6" in message
+
+
+@pytest.mark.parametrize(
+    ("group", "option", "place"),
+    [
+        ("samplers", ("--sampler", "theirs"), "--sampler: "),
+        ("methods", ("--method", "theirs"), "--method: "),
+        ("task_types", ("--type", "theirs"), "task type "),
+    ],
+)
+def test_a_class_of_another_package_that_is_none_of_its_kind(
+    refused, install_plugin, group, option, place
+):
+    """The kind and the name are said once."""
+    install_plugin(f"progsearch.{group}", {"theirs": "decimal:Decimal"})
+    message = refused("run", "--task", "bbc-headlines", *option)
+    assert message.startswith(f"Error: {place}'theirs' (decimal:Decimal) is not a subclass of ")
+    assert message.endswith("; fix its package\n")
 
 
 def test_output_that_would_be_lost(refused, tmp_path):

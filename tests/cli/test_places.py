@@ -38,10 +38,11 @@ def test_a_model_that_could_not_be_saved_is_not_trained(refused, tmp_path, folde
     assert not (tmp_path / "new").exists()
 
 
-def test_a_file_of_the_model_that_cannot_be_replaced(refused, tmp_path):
-    (tmp_path / "model" / "metrics.json").mkdir(parents=True)
+@pytest.mark.parametrize("name", ["metrics.json", "model.safetensors", "tokenizer.json"])
+def test_a_file_of_the_model_that_cannot_be_replaced(refused, tmp_path, name):
+    (tmp_path / "model" / name).mkdir(parents=True)
     message = refused("train", "best.yaml", "--output-dir", "model", "--overwrite")
-    assert "model/metrics.json cannot be written: it is a folder" in message
+    assert f"model/{name} cannot be written: it is a folder" in message
 
 
 @pytest.mark.parametrize("name", ["file/space.yaml", f"{LONG}.yaml", "/proc/space.yaml"])

@@ -4,10 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import optuna
 import pytest
 
+from progsearch.cli.show.searching import watched_search
+from progsearch.errors import NothingUsable
+from progsearch.schedule import Schedule
 from progsearch.schedule.files import read_config
 from progsearch.study.confirmed_runs import write_confirmed
 from progsearch.study.folder import command_line, create_study
@@ -153,3 +157,55 @@ def test_the_front_in_ascii(study):
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.isascii() and b"progtuning-3" in done.stdout
+
+
+# -- a study that learned nothing ------------------------------------------------------------
+
+
+@pytest.fixture
+def noise():
+    """A study in which no reference beats the constant answer beyond noise."""
+    fake = FakeStudy(rows=400)
+    for number, name in enumerate(("full", "progtuning-3", "last-quarter", "head-only")):
+        fake.complete(Schedule.last_blocks(6, 6 - number), 0.69 + number / 100, name=name)
+    recipe = fake.recipe.model_copy(update={"study": "noise"})
+    folder = create_study(recipe, "studies", info_of(fake.study))
+    folder.study.add_trials(fake.study.trials)
+    return folder
+
+
+def test_a_study_that_learned_nothing_says_so_first(progsearch, noise):
+    report = progsearch("report", "noise")
+    assert report.code == 0
+    sentence, page = report.stdout.splitlines()
+    assert sentence.startswith("nothing was learned: no reference beats the constant answer")
+    assert page == f"report: {noise.path}/report.html"
+    lines = progsearch("status", "noise").stdout.splitlines()
+    assert lines[0] == sentence
+    assert any(line.split()[:3] == ["constant", "answer", "0.6840"] for line in lines)
+    assert (
+        json.loads(progsearch("status", "noise", "--json").stdout)["nothing_learned"] == sentence
+    )
+
+
+@pytest.mark.parametrize("pick", ["knee", "full"])
+def test_export_of_what_learned_nothing_has_to_be_meant(progsearch, refused, noise, pick):
+    arguments = ("export", "noise", "--pick", pick, "--out", "best.yaml")
+    assert refused(*arguments).endswith("model; add --anyway to export it all the same\n")
+    assert not Path("best.yaml").exists()
+    assert progsearch(*arguments, "--anyway").code == 0
+    assert read_config("best.yaml").stages
+
+
+@pytest.mark.parametrize("json_wanted", [False, True])
+def test_a_search_that_learned_nothing_ends_with_its_results(noise, capsys, json_wanted):
+    with pytest.raises(NothingUsable, match="nothing was learned: no reference beats"):
+        watched_search(lambda view: noise, Path("studies"), quiet=True, json=json_wanted)
+    printed = capsys.readouterr().out
+    assert (noise.path / "report.html").is_file()
+    if json_wanted:
+        assert json.loads(printed)["nothing_learned"].startswith("nothing was learned")
+    else:
+        assert "progtuning-3" in printed and "constant answer" in printed
+        assert "report: " in printed and "export: " not in printed
+        assert "knee" not in printed

@@ -161,3 +161,14 @@ def test_a_search_in_a_database_ends_without_a_trace_of_its_password(
     assert spent(resume("tiny", studies_dir=tmp_path, budget=2).trials()) == 2
     output = capfd.readouterr()
     assert leaks(tmp_path, str(view.told), output.out, output.err) == []
+
+
+def test_a_search_that_learned_nothing_returns_its_study(tiny, tmp_path):
+    """The command line makes an exit code of it."""
+    given = tiny_recipe(tiny, budget=1, training={"learning_rate": 0.5})
+    folder = search(given, studies_dir=tmp_path)
+    report = study_report(folder.study)
+    assert report.nothing_learned.startswith("nothing was learned: no reference beats")
+    full = next(trial for trial in report.trials if trial.name == "full")
+    assert full.records[-1].constant
+    assert report.to_dict()["trials"][full.number]["collapsed"]["learning_rate"] == 0.5

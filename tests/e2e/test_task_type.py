@@ -23,8 +23,8 @@ def folder(tmp_path_factory):
     toy = {"tokens-modulo-3": "tests.e2e.toy_task_type:TokensModulo3"}
     write_plugin(folder / "packages", "progsearch.task_types", toy)
     save_tiny(folder / "model")
-    for name, rows in (("train", 48), ("dev", 15)):
-        lines = ["text", *(" ".join(["good"] * (1 + i % 6)) for i in range(rows))]
+    for name, rows in (("train", 240), ("dev", 15)):
+        lines = ["text", *(("good", "bad bad")[i % 2] for i in range(rows))]
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -53,7 +53,7 @@ def progsearch(folder):
 def test_a_type_in_one_file_goes_the_whole_way(folder, progsearch):
     assert "tokens-modulo-3" in progsearch("ls", "types")
     options = ["--train-file", "train.csv", "--validation-file", "dev.csv", "--space", "quick"]
-    options += ["--epochs", "2", "--learning-rate", "1e-2", "--budget", "2", "--study", "toy"]
+    options += ["--epochs", "2", "--learning-rate", "5e-3", "--budget", "2", "--study", "toy"]
     progsearch("run", "--type", "tokens-modulo-3", "--model", "model", *options)
     report = json.loads(progsearch("report", "toy", "--json"))
     assert report["objectives"] == ["token_accuracy", "updated_parameters"]

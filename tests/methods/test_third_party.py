@@ -40,6 +40,12 @@ class Scaled(Norms):
 
     scaled_by: float = 1.0
 
+class Taken(Norms):
+    name: ClassVar[str] = "taken"
+
+    learning_rate: int = 1
+    metric: str = "depth"
+
 class Silent(MethodSettings):
     name: ClassVar[str] = "silent"
     description: ClassVar[str] = "settings only"
@@ -121,6 +127,24 @@ def test_settings_without_a_training_are_refused(install):
     with pytest.raises(MethodError, match="subclass of progsearch.methods.Method; fix"):
         method_of("silent")
     assert dict(METHODS.described())["silent"].startswith("not usable: ")
+
+
+def test_settings_with_the_names_of_others_are_refused(install):
+    """In a search space, their values would be those of the training and of the schedule."""
+    install(taken="progsearch_plugin:Taken")
+    said = (
+        "method 'taken' (progsearch_plugin:Taken) has settings named as those of schedules or "
+        "training (learning_rate, metric), which a search space cannot tell apart; begin them "
+        "with the method's name"
+    )
+    with pytest.raises(MethodError) as error:
+        method_of("taken")
+    assert str(error.value) == said
+    assert dict(METHODS.described())["taken"] == f"not usable: {said}"
+    stages = {"type": "int", "low": 1, "high": 2}
+    data = {"fixed": {"method": "taken"}, "dimensions": {"n_stages": stages}}
+    with pytest.raises(ConfigError, match=r"fixed\.method: 'taken' .* has settings named as "):
+        Space.of(data, "my.yaml")
 
 
 def test_a_decimal_setting_that_changes_costs_has_no_range(install):

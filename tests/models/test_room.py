@@ -8,7 +8,7 @@ import transformers
 
 from progsearch.models import room as module
 from progsearch.models.head import Head
-from progsearch.models.room import Room, measure_room, room_of
+from progsearch.models.room import Room, length_limit, measure_room, room_of
 from tests.support.tiny import TINY, save_tiny, tiny_model
 
 # Tables have 64 positions; RoBERTa's and MPNet's start after the padding token, 0 and 1.
@@ -92,6 +92,47 @@ def test_a_model_without_any_limit():
     assert runs(model, 80)
 
 
+def tiny_mpt():
+    config = transformers.MptConfig(
+        d_model=32, n_heads=2, n_layers=2, max_seq_len=64, vocab_size=64, expansion_ratio=2
+    )
+    return transformers.MptForSequenceClassification(config).eval()
+
+
+def test_a_limit_that_no_table_shows_is_found_by_running():
+    model = tiny_mpt()
+    room = measure_room(model)
+    assert (room.positions, room.usual_positions) == (None, 64)
+    assert length_limit(model, 64, 65) == 64
+    assert runs(model, 64) and not runs(model, 65)
+
+
+def test_a_length_on_which_a_model_runs_is_no_limit():
+    assert length_limit(tiny_model("llama"), 64, 100) is None
+
+
+def test_a_model_that_cannot_run_at_all_has_no_limit(monkeypatch):
+    model = tiny_mpt()
+    monkeypatch.setattr(model.transformer, "forward", None)
+    assert length_limit(model, 64, 100) is None
+
+
+@pytest.mark.parametrize("longest", [64, 65, 100])
+def test_a_length_is_tried_once_and_only_beyond_the_config(tmp_path, monkeypatch, longest):
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    tiny_mpt().save_pretrained(tmp_path / "model")
+    tried, run = [], module._runs
+
+    def watched(model, length):
+        tried.append(length)
+        return run(model, length)
+
+    monkeypatch.setattr(module, "_runs", watched)
+    rooms = {room_of(str(tmp_path / "model"), Head(2), 0, longest) for _ in range(2)}
+    assert {room.positions for room in rooms} == {None if longest == 64 else 64}
+    assert tried == ([] if longest == 64 else [longest, 64])
+
+
 @pytest.mark.parametrize(
     ("architecture", "overrides", "types"),
     [
@@ -118,7 +159,7 @@ def test_a_model_is_left_as_it_was():
 def test_it_is_measured_once(tmp_path, monkeypatch):
     monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
     folder = save_tiny(tmp_path / "model", type_vocab_size=1)
-    first = room_of(str(folder), Head(2), 0)
+    first = room_of(str(folder), Head(2), 0, 100)
     assert first == Room(tokens=64, positions=64, usual_positions=None, token_types=1)
     monkeypatch.setattr(module, "measure_room", lambda model: pytest.fail("measured again"))
-    assert room_of(str(folder), Head(3), 0) == first
+    assert room_of(str(folder), Head(3), 0, 100) == first

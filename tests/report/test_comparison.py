@@ -5,6 +5,7 @@ import json
 import pytest
 from scipy import stats
 
+from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import study_report
 from progsearch.report.statistics import difference
 from progsearch.schedule import Schedule
@@ -166,3 +167,45 @@ def test_the_note_names_seeds_margin_and_correction():
 )  # fmt: skip
 def test_drops_in_words(text, drop):
     assert drop_of(text) == (None if drop is None else pytest.approx(drop))
+
+
+# -- full fine-tuning that collapsed ---------------------------------------------------------
+
+
+def collapsing(*seeds):
+    """The runs of all four, full fine-tuning's constant with these seeds."""
+    return [
+        run.model_copy(update={"constant": True, "metrics": {"accuracy": 0.3}})
+        if run.trial == 0 and run.seed in seeds
+        else run
+        for run in runs(FULL, PAPER, CHEAP, POOR, test=0.75)
+    ]
+
+
+def test_seeds_with_which_full_fine_tuning_collapsed_are_no_gain():
+    confirmed = confirmed_of(collapsing(2))
+    poor = by_number(confirmed)[3]
+    assert (poor.to_full.n, poor.test_to_full.n) == (3, 3)
+    assert poor.to_full.mean == pytest.approx(sum(POOR[i] - FULL[i] for i in (0, 2, 3)) / 3)
+    assert poor.verdict == "inferior"
+    assert confirmed.to_dict()["full_collapsed"] == (2,)
+    assert "collapsed (its predictions were constant) with seed 2; differences" in confirmed.note
+
+
+def test_full_fine_tuning_that_always_collapsed_decides_nothing():
+    confirmed = confirmed_of(collapsing(1, 2, 3, 4))
+    assert {s.verdict for s in confirmed.schedules} == {None}
+    assert {s.to_full for s in confirmed.schedules} == {None}
+    shown = {
+        row.name: row.cells["verdict"]
+        for row in confirmed_rows(study_report(four_schedules()), confirmed)
+    }
+    assert shown == {"full": ""} | dict.fromkeys(
+        ("progtuning-3", "#2", "head-only"), "full collapsed"
+    )
+
+
+def test_the_metric_of_the_constant_answer_is_a_collapse_too():
+    assert confirmed_of(runs([0.684, 0.8], [0.7, 0.7])).full_collapsed == (1,)
+    # A schedule's own collapse counts against it.
+    assert by_number(confirmed_of(runs([0.8, 0.8], [0.684, 0.7])))[1].to_full.n == 2

@@ -7,7 +7,8 @@ import pytest
 from optuna.trial import TrialState
 
 from progsearch.errors import ConfigError
-from progsearch.report.data import status, study_report
+from progsearch.report.data import study_report
+from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.study.trial import info_of, keep_info, trials_of
 from tests.support.fake_study import FakeStudy, fake_study
@@ -62,14 +63,17 @@ def test_numbers_that_json_cannot_hold_become_null():
     fake.study.add_trial(
         optuna.trial.create_trial(
             state=TrialState.FAIL,
-            user_attrs={"metrics": {"accuracy": math.nan, "f1": [-math.inf]}},
+            user_attrs={"metrics": {"accuracy": math.nan}, "seconds": [{"train": -math.inf}]},
         )
     )
     data = study_report(fake.study).to_dict()
     text = json.dumps(data, allow_nan=False)
     trials = json.loads(text)["trials"]
     assert trials[0]["values"][0] is None
-    assert trials[1]["user_attrs"] == {"metrics": {"accuracy": None, "f1": [None]}}
+    assert trials[1]["user_attrs"] == {
+        "metrics": {"accuracy": None},
+        "seconds": [{"train": None}],
+    }
     assert data["front"] == []
 
 

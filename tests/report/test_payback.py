@@ -10,10 +10,11 @@ from rich.measure import Measurement
 
 from progsearch.cli.show.results import print_confirmed, print_results
 from progsearch.cli.show.tables import payback_table
-from progsearch.report.data import status, study_report
+from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.report.payback import Saving, Work, payback_of
 from progsearch.report.payback_rows import payback_rows
+from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 from progsearch.study.results import Timings

@@ -6,9 +6,10 @@ import pytest
 from optuna.trial import TrialState
 
 from progsearch.cli.show.results import print_results
-from progsearch.report.data import status, study_report
+from progsearch.report.data import study_report
 from progsearch.report.html_parts import facts
 from progsearch.report.reuse import Reuse
+from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.study.trial import keep_recipe
 from tests.support.fake_study import STEPS, FakeStudy

@@ -8,10 +8,11 @@ from optuna.trial import TrialState
 
 from progsearch.cli.show.results import trial_line
 from progsearch.errors import StudyError
-from progsearch.report.data import status, study_report
+from progsearch.report.data import study_report
 from progsearch.report.figures import front_figure, history_figure
 from progsearch.report.html import page
 from progsearch.report.rows import rows
+from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from tests.support.fake_study import FakeStudy
 

@@ -12,7 +12,16 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from progsearch.config import Recipe, RunConfig, TaskConfig, TrainingConfig, method_of
+from progsearch.config import (
+    Answers,
+    Recipe,
+    RunConfig,
+    TaskConfig,
+    TrainingConfig,
+    Understood,
+    UnderstoodSplit,
+    method_of,
+)
 from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.study.dominance import directions
@@ -51,20 +60,37 @@ def model_cost(n_blocks: int) -> ModelCost:
     return ModelCost(embeddings, (block,) * n_blocks, head)
 
 
-def record(epoch, metric, seconds):
+def record(epoch, metric, seconds, constant=False):
     return Record(
         step=STEPS * epoch // EPOCHS,
         fraction=epoch / EPOCHS,
         epoch=epoch,
         metrics={"accuracy": metric},
         seconds=seconds,
+        constant=constant,
+    )
+
+
+def understood(rows):
+    """Validation data of ``rows`` rows, 68.4 % of them of one of two classes."""
+    many = round(0.684 * rows)
+    classes = Answers(classes={"0": rows - many, "1": many}, positive="1")
+    return Understood(
+        type="classification", splits={"validation": UnderstoodSplit(rows=rows, answers=classes)}
     )
 
 
 class FakeStudy:
     """Builds an in-memory study, trial by trial, with the attributes a search leaves."""
 
-    def __init__(self, objectives=("metric", "updated_parameters"), n_blocks=6, budget=12, seed=0):
+    def __init__(
+        self,
+        objectives=("metric", "updated_parameters"),
+        n_blocks=6,
+        budget=12,
+        seed=0,
+        rows=None,
+    ):
         self.random = random.Random(seed)
         self.n_blocks = n_blocks
         self.scores = {
@@ -72,7 +98,11 @@ class FakeStudy:
             "block_influence": [self.random.random() - 0.1 for _ in range(n_blocks)],
         }
         self.recipe = Recipe(
-            study="fake", task=TaskConfig(name="mrpc"), objectives=objectives, budget=budget
+            study="fake",
+            task=TaskConfig(name="mrpc"),
+            objectives=objectives,
+            budget=budget,
+            understood=rows and understood(rows),
         )
         self.study = optuna.create_study(
             study_name="fake",
@@ -113,6 +143,7 @@ class FakeStudy:
         seeds=None,
         steps_reused=0,
         continues=None,
+        constant_from=None,
     ):
         plan = self._plan(schedule, learning_rate, scores)
         cost = plan.costs
@@ -128,7 +159,12 @@ class FakeStudy:
             seeds=seeds,
         )
         records = [
-            record(epoch, metric - 0.02 * (EPOCHS - epoch), seconds * epoch / EPOCHS)
+            record(
+                epoch,
+                metric - 0.02 * (EPOCHS - epoch),
+                seconds * epoch / EPOCHS,
+                constant=constant_from is not None and epoch >= constant_from,
+            )
             for epoch in range(1, EPOCHS + 1)
         ]
         attrs = {
@@ -155,7 +191,7 @@ class FakeStudy:
         plan = self._plan(schedule or Schedule.full(self.n_blocks))
         self._add(state, {**new_trial(plan, name=name).user_attrs, "reason": reason}, None)
 
-    def stop(self, metric, epoch=1, *, schedule=None, steps_reused=0):
+    def stop(self, metric, epoch=1, *, schedule=None, steps_reused=0, constant=False):
         """A trial that the scheduler stopped after ``epoch`` epochs, at ``metric``."""
         plan = self._plan(schedule or Schedule.full(self.n_blocks))
         steps, seconds = STEPS * epoch // EPOCHS, 100.0 * epoch
@@ -166,7 +202,9 @@ class FakeStudy:
         )
         attrs = {
             **new_trial(plan).user_attrs,
-            **record_attributes([record(e, metric, 100.0 * e) for e in range(1, epoch + 1)]),
+            **record_attributes(
+                [record(e, metric, 100.0 * e, constant) for e in range(1, epoch + 1)]
+            ),
             **spent.to_dict(),
             "reason": STOPPED,
         }

@@ -92,6 +92,22 @@ def test_what_is_longer_than_the_model_reads_is_cut_in_every_split(
     trains(model, task)
 
 
+def test_what_a_model_without_a_table_does_not_run_on_is_cut(tmp_path, write, caplog):
+    """MPT's attention biases are made for the number of tokens in its config."""
+    folder = save_tiny(tmp_path / "model", WORDS)
+    config = transformers.MptConfig(
+        d_model=32, n_heads=2, n_layers=2, max_seq_len=64, vocab_size=64, expansion_ratio=2
+    )
+    transformers.MptModel(config).save_pretrained(folder)
+    task = load_task_for(str(folder), write(train=SHORT, validation=long(100)))
+    assert (task.max_length, int(task.validation.lengths.max())) == (64, 64)
+    assert caplog.messages == [
+        "the longest example has 100 tokens and the model has 64 positions: examples are cut to "
+        "64 tokens"
+    ]
+    trains(str(folder), task)
+
+
 @pytest.mark.parametrize(("architecture", "most"), [("bert", 64), ("roberta", 63)])
 def test_what_fits_exactly_is_left(architecture, most, tmp_path, write, caplog):
     model = model_of(tmp_path / "model", architecture)
@@ -116,8 +132,8 @@ def test_positions_without_a_table_are_no_limit_and_it_is_said(
     task = load_task_for(model, write(train=long(100), validation=SHORT))
     assert int(task.train.lengths.max()) == 100
     assert caplog.messages == [
-        "the longest example has 100 tokens; the model accepts them, but was made for 64 "
-        "(max_position_embeddings)"
+        "the longest example has 100 tokens; the model accepts them, but was made for 64, as its "
+        "config says"
     ]
     trains(model, task)
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 from progsearch.config import TaskConfig
 from progsearch.models.loading import load_tokenizer
-from progsearch.tasks import load_task
+from progsearch.tasks import load_task, load_task_for
+from tests.support.tiny import save_tiny
 
 
 @pytest.fixture
@@ -82,8 +85,13 @@ def test_the_fingerprint_follows_data_metric_and_length_and_not_the_place(
     assert changed(max_length=4) != fingerprint
 
 
-def test_a_process_loads_a_task_once(config, tokenizer):
-    assert load_task(config, tokenizer) is load_task(config, tokenizer)
+def test_a_process_loads_a_task_for_a_model_once_unless_its_file_changes(config, tmp_path):
+    model = str(save_tiny(tmp_path / "model", ["good", "bad", "film", "day", "poor"]))
+    first = load_task_for(model, config)
+    assert load_task_for(model, config) is first
+    os.utime(config.train_file, ns=(1, 1))
+    again = load_task_for(model, config)
+    assert again is not first and again.fingerprint == first.fingerprint
 
 
 def test_the_demo_and_a_glue_task(minilm, glue_dir):

@@ -136,6 +136,29 @@ def test_a_run_that_is_known_whole_is_not_trained(files, tmp_path):
     assert repeated.spent.timings.saved > 0
 
 
+def test_segments_of_earlier_versions_are_made_again(files, tmp_path):
+    """They do not say whether predictions are constant, which is not read as no."""
+    store = Store(tmp_path, budget=10**9)
+    records, result = finish(TrainingRun.from_config(config_of(files), store=store))
+    for path in tmp_path.glob("*.json"):
+        description = store.get(path.stem)
+        if "constant" in description:
+            del description["constant"]
+            store.put(path.stem, description, store.load(path.stem))
+    again, repeated = finish(TrainingRun.from_config(config_of(files), store=store))
+    assert repeated.spent.steps_trained == result.spent.steps_trained
+    assert [(r.metrics, r.constant) for r in again] == [(r.metrics, r.constant) for r in records]
+    _, known = finish(TrainingRun.from_config(config_of(files), store=store))
+    assert known.spent.steps_trained == 0
+
+
+def test_a_rate_far_too_high_makes_predictions_constant(files):
+    records, _ = finish(TrainingRun.from_config(config_of(files, learning_rate=0.5)))
+    assert records[-1].constant
+    records, result = finish(TrainingRun.from_config(config_of(files)))
+    assert (records[-1].constant, result.metrics["accuracy"]) == (False, 1.0)
+
+
 def test_test_data_is_scored_where_asked_and_kept_with_the_end_of_the_run(files, tmp_path):
     store = Store(tmp_path, budget=10**9)
     _, unasked = finish(TrainingRun.from_config(config_of(files), store=store))
@@ -355,6 +378,43 @@ def test_a_model_whose_folder_fails_is_kept_elsewhere(files, tmp_path, monkeypat
     assert kept.is_relative_to(tmp_path / where)
     assert not changed(dict(load_trained(kept).state_dict()), dict(run.model.state_dict()))
     assert error.value.exit_code == 3
+
+
+def test_a_weights_file_that_a_disk_cuts_off_silently(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    save = PreTrainedModel.save_pretrained
+
+    def cut(self, folder, *arguments, **settings):
+        save(self, folder, *arguments, **settings)
+        if folder == tmp_path / "out":
+            os.truncate(folder / "model.safetensors", 1000)
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", cut)
+    run = TrainingRun.from_config(config_of(files))
+    finish(run)
+    with pytest.raises(MachineFailed, match=r"/out \(.*\); it is saved in .*/cache/unsaved/out-"):
+        save_run(run, tmp_path / "out")
+    (kept,) = (tmp_path / "cache" / "unsaved").iterdir()
+    assert not changed(dict(load_trained(kept).state_dict()), dict(run.model.state_dict()))
+    assert (kept / "metrics.json").is_file()
+
+
+def test_a_disk_that_is_full_after_the_model_was_written(files, tmp_path, monkeypatch):
+    write = Path.write_text
+
+    def fail(self, *arguments, **settings):
+        if self.name == "metrics.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return write(self, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    run = TrainingRun.from_config(config_of(files))
+    finish(run)
+    with pytest.raises(MachineFailed, match="/out, but its metrics cannot .*No space left"):
+        save_run(run, tmp_path / "out")
+    assert not changed(
+        dict(load_trained(tmp_path / "out").state_dict()), dict(run.model.state_dict())
+    )
 
 
 def test_a_model_that_no_disk_takes(files, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedModel
@@ -9,7 +10,7 @@ from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedModel
 from progsearch.config import TaskConfig, plain, write_yaml
 from progsearch.errors import NothingUsable
 from progsearch.schedule import Schedule
-from progsearch.tasks import understand
+from progsearch.tasks import Split, understand
 from progsearch.training import TrainingRun, load_trained, save_run, saved_check
 from tests.support.plugins import write_plugin
 from tests.support.runs import DEVICE, config_of, finish
@@ -122,6 +123,33 @@ def test_rows_that_padding_changes_are_seen(made, tmp_path, monkeypatch):
         save_run(run, tmp_path / "out")
 
 
+ROWS = Split(np.full(6, 5), np.array([1, 2, 3]), {"labels": np.zeros(3, dtype=np.int64)})
+TOKENS = Split(
+    np.full(6, 5), np.array([1, 2, 3]), {"labels": np.zeros(6, dtype=np.int64)}, per_token=True
+)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "found", "rows"),
+    [
+        # Rounding is relative to the largest output, and absolute if all outputs are small.
+        ([[0.0, 0.0], [0.0, 900.0], [0.0, 0.0]], [[0.5, 0.0], [0.0, 900.0], [0.0, 0.0]], 0),
+        ([[0.0, 0.0], [0.0, 0.1], [0.0, 0.0]], [[5e-4, 0.0], [0.0, 0.1], [0.0, 0.0]], 0),
+        ([[0.0, 0.0], [0.0, 0.1], [0.0, 0.0]], [[2e-3, 0.0], [0.0, 0.1], [0.0, 0.0]], 1),
+        # One output of a row is enough.
+        ([[0.0, 0.0]] * 3, [[0.0, 0.1], [0.1, 0.0], [0.0, 0.0]], 2),
+        ([[np.nan, 0.0]] * 3, [[np.nan, 0.0], [0.0, 0.0], [np.nan, 0.0]], 1),
+    ],
+)
+def test_rows_whose_outputs_differ_by_more_than_rounding(outputs, found, rows):
+    assert saved_check._differing_rows(np.array(found), np.array(outputs), ROWS) == rows
+
+
+def test_rows_with_tokens_whose_outputs_differ():
+    found = np.array([[0.0], [1.0], [1.0], [0.0], [0.0], [0.0]])
+    assert saved_check._differing_rows(found, np.zeros((6, 1)), TOKENS) == 1
+
+
 def test_a_full_gpu_does_not_cost_the_metrics(made, tmp_path, monkeypatch):
     plain_outputs, devices = saved_check._outputs, []
 
@@ -146,6 +174,35 @@ def test_another_tokenizer_is_seen(made, tmp_path, monkeypatch):
     with pytest.raises(NothingUsable, match="gives other tokens than the one"):
         save_run(run, tmp_path / "out")
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("method", ["lora", "adapter"])
+def test_a_model_that_transformers_cannot_load_is_kept_in_its_folder(
+    made, tmp_path, monkeypatch, method
+):
+    """An error of the check is none of the folder."""
+    load, config = AutoTokenizer.from_pretrained, made(method=method)
+    run = TrainingRun.from_config(config)
+    finish(run)
+
+    def fail(*_, **__):
+        raise OSError("Can't load the tokenizer.\nIs it complete?")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", fail)
+    monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(NothingUsable, match="cannot be loaded to check it ") as error:
+        save_run(run, tmp_path / "out")
+    assert f"saved in {tmp_path / 'out'} cannot" in str(error.value)
+    assert "(Can't load the tokenizer. Is it complete?), so no metrics" in str(error.value)
+    assert "written to" not in str(error.value)
+    assert not (tmp_path / "cache" / "unsaved").exists()
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", load)
+    kept = load_trained(tmp_path / "out").state_dict()
+    assert all(
+        torch.equal(kept[name], value.cpu()) for name, value in run.model.state_dict().items()
+    )
+    assert not (tmp_path / "out" / "metrics.json").exists()
+    assert "results" not in (tmp_path / "out" / "schedule.yaml").read_text()
 
 
 def test_targets_per_token(tmp_path, monkeypatch, broken):

@@ -11,9 +11,9 @@ from tests.support.runs import DEVICE, changed, config_of, finish, weights
 SETTINGS = {"learning_rate": 5e-3, "epochs": 2}
 
 
-def runs_of(files, seeds, **settings):
+def runs_of(files, seeds, store=None, **training):
     return [
-        TrainingRun.from_config(with_seed(config_of(files, **SETTINGS), s), **settings)
+        TrainingRun.from_config(with_seed(config_of(files, **SETTINGS | training), s), store=store)
         for s in seeds
     ]
 
@@ -74,3 +74,13 @@ def test_a_seed_that_diverges_is_named(files):
         next(together[1].model.parameters()).fill_(float("nan"))
     with pytest.raises(TrialFailed, match=r"with seed 4: .*not finite at step"):
         finish(SeedMean(together))
+
+
+def test_a_mean_is_constant_if_the_predictions_of_a_run_are(files):
+    def last(*runs):
+        return list(SeedMean(runs).records())[-1]
+
+    good, other, collapsed = runs_of(files, (3, 3, 3), learning_rate=1e-2)
+    collapsed._evaluator.validation = lambda: ({"accuracy": 0.5, "f1": 0.0}, True)
+    assert not last(good).constant
+    assert last(other, collapsed).constant

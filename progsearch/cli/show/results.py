@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from progsearch.cli.show.tables import confirmed_table, console, front_table, payback_table
-from progsearch.report import stopped
+from progsearch.report import collapsed, stopped
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.formatting import in_words, learning_rate, value_in_words
 from progsearch.report.html import write_page
@@ -31,7 +31,10 @@ def write_report(folder: StudyFolder) -> StudyReport:
 
 
 def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -> None:
-    """Print the front, the path of the report and the line that exports a schedule."""
+    """Print the front, the path of the report and the line that exports a schedule.
+
+    If nothing was learned, there is no such line.
+    """
     where = console()
     where.print(front_table(report))
     if blind := indistinct(report.usable, report.metric):
@@ -40,8 +43,9 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
         where.print(str(report.reuse), markup=False, soft_wrap=True)
     print_payback(report)
     where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
-    line = command_line("export", report.study, studies_dir, "--out", "best.yaml")
-    where.print(f"export: {line}", markup=False, soft_wrap=True)
+    if not report.nothing_learned:
+        line = command_line("export", report.study, studies_dir, "--out", "best.yaml")
+        where.print(f"export: {line}", markup=False, soft_wrap=True)
 
 
 def print_payback(report: StudyReport) -> None:
@@ -76,11 +80,13 @@ def trial_line(report: StudyReport, trial: Trial) -> str:
         name += f" (on from #{trial.continues})"
     if trial.is_failed:
         return f"{name} failed: {trial.reason or 'no reason given'}"
-    words = in_words(trial.stages, report.n_blocks)
+    words = f"({in_words(trial.stages, report.n_blocks)})"
+    if remark := collapsed.in_short(report, trial):
+        words += f"; {remark}"
     if trial.is_stopped:
-        return f"{name} {stopped.in_short(report, trial)} ({words})"
+        return f"{name} {stopped.in_short(report, trial)} {words}"
     values = [
         f"{objective.replace('_', ' ')} {value_in_words(objective, value)}"
         for objective, value in zip(report.objectives, trial.values, strict=True)
     ]
-    return f"{name}: {', '.join(values)} ({words})"
+    return f"{name}: {', '.join(values)} {words}"

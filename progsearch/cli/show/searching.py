@@ -8,6 +8,7 @@ from pathlib import Path
 from progsearch.cli.show.live import watching
 from progsearch.cli.show.output import print_json
 from progsearch.cli.show.results import print_results, write_report
+from progsearch.errors import NothingUsable
 from progsearch.study.folder import StudyFolder
 from progsearch.study.view import View
 
@@ -17,11 +18,16 @@ def watched_search(
 ) -> None:
     """Search, then write the report and print the results.
 
+    These are also written and printed if nothing was learned, which then ends the command.
+
     Args:
         start: Runs the search under a view.
         studies_dir: The folder of the study's folder.
         quiet: Show nothing before the results.
         json: Print the results as the JSON document that `progsearch report --json` prints.
+
+    Raises:
+        NothingUsable: No result beats the constant answer beyond noise.
     """
     with watching(quiet) as view:
         folder = start(view)
@@ -35,3 +41,5 @@ def watched_search(
         print_json(report.to_dict())
     else:
         print_results(report, folder, studies_dir)
+    if report.nothing_learned:
+        raise NothingUsable(report.nothing_learned)

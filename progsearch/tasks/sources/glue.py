@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
 from progsearch.errors import TaskError
-from progsearch.paths import is_file
 from progsearch.tasks.sources.catalogue import DEMO, GlueTask
 from progsearch.tasks.sources.cells import number
 from progsearch.tasks.sources.hub_data import load_from_hub
@@ -60,7 +60,7 @@ def read_glue(task: GlueTask, data_dir: str | None) -> Source:
 
 def _task_folder(task: GlueTask, data_dir: Path) -> Path:
     for folder in (data_dir, data_dir / task.folder):
-        if is_file(folder / "train.tsv"):
+        if isfile(folder / "train.tsv"):
             return folder
     raise TaskError(
         f"--data-dir {data_dir} has neither train.tsv nor {task.folder}/train.tsv: give the "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os.path import isdir
 from typing import Any
 
 from progsearch.errors import TaskError
 from progsearch.models.hub import offline
-from progsearch.paths import is_folder
 from progsearch.tasks.sources.cells import decoded
 from progsearch.tasks.sources.tables import Table
 
@@ -25,7 +25,7 @@ def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Tabl
         TaskError: The data set cannot be loaded, or the hub cannot be reached and it is not
             cached.
     """
-    without_hub = not is_folder(name) and offline()
+    without_hub = not isdir(name) and offline()
     import datasets
 
     try:

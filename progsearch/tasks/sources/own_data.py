@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from os.path import isfile
+
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
-from progsearch.paths import is_file
 from progsearch.tasks.sources.catalogue import DEMO
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
@@ -34,7 +35,7 @@ def read_hub_dataset(config: TaskConfig) -> Source:
     Raises:
         TaskError: It cannot be loaded or has no training split, or a column cannot be used.
     """
-    if is_file(config.name):
+    if isfile(config.name):
         raise TaskError(
             f"task {config.name} is a file: give it with --train-file, and any name as the task"
         )

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any, Literal
 
 from progsearch.errors import TaskError
-from progsearch.paths import is_file, is_folder
+from progsearch.paths import reason_of
 from progsearch.tasks.sources.cells import as_text, decoded
 
 # csv.QUOTE_MINIMAL and csv.QUOTE_NONE
@@ -59,9 +60,9 @@ def read_table(path: str | Path) -> Table:
     path = Path(path)
     with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
         path.stat()
-    if is_folder(path):
+    if isdir(path):
         raise TaskError(f"{path} is a directory: name a file in it")
-    if not is_file(path):
+    if not isfile(path):
         raise TaskError(f"there is no file {path}: correct the path")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -89,7 +90,7 @@ def read_glue_tsv(path: Path, header: Sequence[str] = ()) -> Table:
     Raises:
         TaskError: The file is missing, empty or not UTF-8.
     """
-    if not is_file(path):
+    if not isfile(path):
         raise TaskError(f"there is no file {path}: correct --data-dir")
     with _readable(path):
         rows = _delimited(path, "\t", csv.QUOTE_NONE)
@@ -108,7 +109,10 @@ def _readable(path: Path) -> Iterator[None]:
         line = _first_that_is_not_utf8(path)
         raise TaskError(f"{path}, line {line} is not UTF-8: convert the file to UTF-8") from None
     except OSError as error:
-        raise TaskError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise TaskError(
+            f"{path} cannot be read ({reason_of(error)}): correct the path, or make the file "
+            "readable for this user"
+        ) from None
     except csv.Error as error:
         raise TaskError(f"{path} cannot be read as a table: {error}") from None
 

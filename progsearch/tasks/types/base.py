@@ -178,6 +178,21 @@ class TaskType(ABC):
             The metrics by name; all NaN if an output is not finite.
         """
 
+    def is_constant(self, kept: np.ndarray, split: Split) -> bool:
+        """Whether the model predicts the same for all rows, so that it has learned nothing.
+
+        By default, whether all outputs are exactly the same. A type whose predictions can be
+        the same while outputs differ, such as the class of the largest logit, overrides it.
+
+        Args:
+            kept: As in `evaluate`.
+            split: The rows with their targets.
+
+        Returns:
+            False for fewer than two predictions, which say nothing.
+        """
+        return len(kept) > 1 and bool((kept == kept[:1]).all())
+
     def answers(self, split: Split, head: Head) -> Answers:
         """A summary of the targets of a split, for display."""
         return Answers()

@@ -96,6 +96,10 @@ class Classification(TextType):
         labels = split.targets["labels"].numpy()
         return if_finite(names, kept, lambda n: self._score(n, kept.argmax(axis=-1), labels))
 
+    def is_constant(self, kept: np.ndarray, split: Split) -> bool:
+        """Whether all rows get the same class."""
+        return super().is_constant(kept.argmax(axis=-1), split)
+
     def answers(self, split: Split, head: Head) -> Answers:
         """See `TaskType.answers`."""
         counts = np.bincount(split.targets["labels"].numpy(), minlength=head.n_outputs)

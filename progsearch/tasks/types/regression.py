@@ -16,6 +16,11 @@ from progsearch.tasks.types.labels import LabelReader, holds_numbers, learn_numb
 from progsearch.tasks.types.metrics import if_finite, import_libraries, score
 from progsearch.tasks.types.texts import TextType, columns_of
 
+# Predictions that spread less than this share of the targets' spread are constant: a calibrated
+# model with such a spread would explain 0.01 % of the targets' variance. It is above the rounding
+# of bf16 outputs, which makes a constant look like a few values.
+_NO_SPREAD = 0.01
+
 
 class Regression(TextType):
     """One number per example; the loss is the squared error of the model's output."""
@@ -50,6 +55,11 @@ class Regression(TextType):
         """See `TaskType.evaluate`; ``kept`` holds outputs, shape ``(rows, 1)``."""
         labels = split.targets["labels"].numpy()
         return if_finite(names, kept, lambda name: score(name, kept.reshape(-1), labels))
+
+    def is_constant(self, kept: np.ndarray, split: Split) -> bool:
+        """Whether the predictions hardly spread, compared with the targets."""
+        labels = split.targets["labels"].numpy()
+        return len(kept) > 1 and bool(kept.std() <= _NO_SPREAD * labels.std())
 
     def answers(self, split: Split, head: Head) -> Answers:
         """See `TaskType.answers`."""

@@ -6,7 +6,7 @@ import pytest
 from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.loading import load_tokenizer
-from progsearch.tasks import load_task, loading
+from progsearch.tasks import load_task
 from progsearch.tasks.types import TASK_TYPES, base
 from tests.support.plugins import example_of
 from tests.support.tiny import save_tiny
@@ -66,7 +66,6 @@ def test_stored_work_follows_the_type_and_its_version(reviews, install_plugin, m
     config, tokenizer = reviews
 
     def fingerprint(kind):
-        loading._loaded.clear()
         return load_task(config.model_copy(update={"type": kind}), tokenizer).fingerprint
 
     # The same tokens, targets and names of metrics.

@@ -103,3 +103,17 @@ def test_what_an_evaluation_needs_is_loaded_before_it():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["False False", "False True", "True True"]
+
+
+def test_predictions_of_one_class_are_constant_though_logits_differ():
+    kind, one_class = Classification(), LOGITS + np.array([0.0, 2.0])
+    assert kind.is_constant(one_class, split_of(LABELS))
+    assert not kind.is_constant(LOGITS, split_of(LABELS))
+    assert not kind.is_constant(LOGITS[:1], split_of(LABELS[:1])), "one row says nothing"
+
+
+@pytest.mark.parametrize(("spread", "constant"), [(0.0, True), (0.005, True), (0.05, False)])
+def test_numbers_that_hardly_spread_are_constant(spread, constant):
+    targets = np.linspace(0, 5, 50)
+    kept = (2.5 + spread * (targets - 2.5)).astype(np.float32)[:, None]
+    assert Regression().is_constant(kept, split_of(targets)) == constant

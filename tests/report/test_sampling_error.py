@@ -1,0 +1,61 @@
+"""The formulas against simulation: they may err upwards, not downwards."""
+
+import math
+
+import numpy as np
+import pytest
+
+from progsearch.config import Answers, UnderstoodSplit
+from progsearch.report.sampling_error import sampling_error
+from progsearch.tasks.types.metrics import score
+
+
+def split_of(labels):
+    names, counts = np.unique(labels, return_counts=True)
+    classes = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+    positive = "1" if len(classes) == 2 else None
+    return UnderstoodSplit(rows=len(labels), answers=Answers(classes=classes, positive=positive))
+
+
+def simulated(metric, n, n_classes, right):
+    """The spread of a metric over samples of ``n`` rows, and a typical value and split."""
+    draw, found = np.random.default_rng(0), []
+    weights = np.arange(1, n_classes + 1) / sum(range(1, n_classes + 1))
+    for _ in range(300):
+        labels = draw.choice(n_classes, n, p=weights)
+        guesses = draw.choice(n_classes, n, p=weights)
+        predictions = np.where(draw.random(n) < right, labels, guesses)
+        found.append(score(metric, predictions, labels))
+    return float(np.std(found)), float(np.mean(found)), split_of(labels)
+
+
+@pytest.mark.parametrize("right", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize(
+    ("metric", "n_classes", "most"),
+    [
+        ("accuracy", 2, 1.2),
+        ("accuracy", 5, 1.2),
+        ("f1", 2, 1.6),
+        ("f1_macro", 2, 4.0),
+        ("f1_macro", 5, 4.0),
+        ("matthews_correlation", 2, 2.0),
+        ("matthews_correlation", 5, 3.5),
+    ],
+)
+def test_it_is_at_least_what_samples_spread(metric, n_classes, most, right):
+    spread, value, split = simulated(metric, 400, n_classes, right)
+    error = sampling_error(metric, [value], split)
+    assert 0.9 * spread < error < most * spread
+
+
+def test_the_largest_of_all_values_counts():
+    split = UnderstoodSplit(rows=100)
+    assert sampling_error("accuracy", [1.0, 0.5], split) == pytest.approx(0.05)
+
+
+def test_correlations_and_unknown_metrics():
+    split = UnderstoodSplit(rows=403)
+    assert sampling_error("pearson", [0.9], split) == pytest.approx(1 / 20)
+    assert sampling_error("span_f1", [0.9], split) == pytest.approx(0.5 / math.sqrt(403))
+    # Without the numbers of rows of the classes, F1 is a metric like any other.
+    assert sampling_error("f1", [0.9], split) == pytest.approx(0.5 / math.sqrt(403))
