@@ -63,17 +63,13 @@ def test_what_frozen_blocks_compute_is_not_computed_twice_at_once(
             "other": (2e-4, (4, 4, 4)),
             "steady": (1e-4, (None, 4, 6)),
         }
-        return References(
-            tuple(
-                Reference(
-                    name,
-                    (rate,),
-                    False,
-                    lambda rate, depths=depths: given(recipe, problem, rate, *depths),
-                )
-                for name, (rate, depths) in plans.items()
+
+        def reference(name, rate, depths):
+            return Reference(
+                name, (rate,), False, lambda rate: given(recipe, problem, rate, *depths)
             )
-        )
+
+        return References(tuple(reference(name, *plan) for name, plan in plans.items()))
 
     monkeypatch.setattr("tests.support.fakes.make_references", references)
     folder, source = start(tmp_path)

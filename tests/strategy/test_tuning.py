@@ -192,6 +192,29 @@ def test_if_all_rates_fail_far_lower_ones_are_tried(tmp_path):
     assert best_rate(folder) in further
 
 
+def test_if_all_rates_only_reach_the_constant_answer_far_lower_ones_are_tried(tmp_path):
+    """The made-up task's constant answer has an accuracy of 0.5."""
+
+    def metric(rate, epoch):
+        return 0.5 if rate > 1e-5 else 0.7 - rate + epoch / 100
+
+    folder, trained = tune(tmp_path, metric)
+    further = [rate for rate in of_epoch(trained, 1) if rate not in RATES]
+    assert max(further) == 2.5e-6
+    assert 1 <= len(further) <= 3
+    assert best_rate(folder) in further
+
+
+def test_a_collapsed_run_is_not_the_best_one(tmp_path):
+    """The rate above it learns less than a constant answer, but something."""
+
+    def metric(rate, epoch):
+        return 0.5 if rate == 2e-4 else 0.4 + 100 * rate + epoch / 1000
+
+    _, trained = tune(tmp_path, metric, reuse=False)
+    assert not any(rate > 2e-4 for rate, _ in trained)
+
+
 def test_if_nothing_can_be_trained_the_tuning_ends(tmp_path):
     folder, trained = tune(tmp_path, lambda rate, epoch: None)
     assert of_epoch(trained, 1) == pytest.approx([2.5e-8, 2.5e-7, 2.5e-6, *RATES])
