@@ -18,27 +18,27 @@ def test_a_confirmation_trains_what_is_missing_and_keeps_it(tiny, tmp_path):
     picks = ("head-only",)
     confirm("tiny", 1, picks=picks, studies_dir=tmp_path, view=view)
     numbers = [t.number for t in folder.trials() if t.name in ("full", "progtuning-3", *picks)]
-    assert ("started", (1,), 3, 3) in view.told
+    assert ("started", (100,), 3, 3) in view.told
     assert view.told[-1] == ("finished", "budget")
     ended = [words for words in view.told if words[0] == "run_ended"]
-    assert sorted(ended) == [("run_ended", number, 1, None) for number in sorted(numbers)]
+    assert sorted(ended) == [("run_ended", number, 100, None) for number in sorted(numbers)]
     kept = read_confirmed(folder.path)
-    assert {(run.trial, run.seed) for run in kept.runs} == {(n, 1) for n in numbers}
+    assert {(run.trial, run.seed) for run in kept.runs} == {(n, 100) for n in numbers}
     # A confirmed run is the schedule trained with that seed.
     trial = next(t for t in folder.trials() if t.name == "head-only")
-    training = trial.run.training.model_copy(update={"seed": 1})
+    training = trial.run.training.model_copy(update={"seed": 100})
     alone = TrainingRun.from_config(trial.run.model_copy(update={"training": training}))
     for _ in alone.records():
         pass
-    assert kept.of(trial.number)[1].metrics == alone.result().metrics
+    assert kept.of(trial.number)[100].metrics == alone.result().metrics
 
     view = Watcher()
     confirm("tiny", 2, picks=picks, studies_dir=tmp_path, view=view)
-    assert ("started", (1, 2), 3, 3) in view.told
+    assert ("started", (100, 101), 3, 3) in view.told
     assert len(read_confirmed(folder.path).runs) == 6
     view = Watcher()
     confirm("tiny", 2, picks=picks, studies_dir=tmp_path, view=view)
-    assert view.told == [("started", (1, 2), 3, 0), ("finished", "budget")]
+    assert view.told == [("started", (100, 101), 3, 0), ("finished", "budget")]
     # The study itself has no further trials, and is not interrupted.
     assert [trial.state.name for trial in folder.trials()] == ["COMPLETE"] * 6
 

@@ -101,7 +101,7 @@ def test_a_finished_study_goes_on_with_a_larger_budget(tiny, tmp_path):
     assert view.told == [("finished", "budget")]
 
     folder = resume("tiny", studies_dir=tmp_path, budget=3, view=view)
-    assert ("started", 0, 2) in view.told
+    assert ("started", 0, 0, 2) in view.told
     states = [trial.state for trial in folder.study.trials]
     assert states == [TrialState.COMPLETE] * 7
     assert [session.trials for session in sessions_of(folder.study)] == [5, 2]

@@ -36,10 +36,10 @@ def test_ctrl_c_then_the_same_command_then_more_seeds(home, progsearch, searched
     assert more.returncode == 0, more.stderr
     assert f"{n_schedules} runs to train" in more.stderr
     confirmed = json.loads(more.stdout)["confirmed"]
-    assert confirmed["seeds"] == [1, 2, 3]
+    assert confirmed["seeds"] == [100, 101, 102]
     assert len(confirmed["schedules"]) == n_schedules
     for schedule in confirmed["schedules"]:
-        assert schedule["seeds"] == [1, 2, 3]
+        assert schedule["seeds"] == [100, 101, 102]
         assert len(schedule["test"]["values"]) == 3
     report = json.loads((home / "studies/words/report.json").read_text())
     assert report["confirmed"] == confirmed

@@ -156,7 +156,8 @@ def test_repeats_never_reach_the_seeds_of_confirmations(tmp_path, monkeypatch):
     folder = search(tmp_path, budget=40)
     seeds = [t.run.training.seed for t in folder.trials() if t.repeats is not None]
     assert 0 < max(seeds) <= 3 + 2 < FIRST_OF_CONFIRMATIONS
-    assert len(new_schedules(folder)) > 40 / 3 - 1, "a third of the budget"
+    # A third of the budget, without what is kept for repeats at the end.
+    assert len(new_schedules(folder)) >= 40 / 3 - 3
 
 
 # -- racing ----------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ def tiny_recipe(folder, *, rows=48, **changes):
         ),
         "space": "quick",
         "budget": 2,
+        "front_seeds": 1,
         "parallel": 2,
         # What the default stops depends on how long trials take, which here is chance.
         "scheduler": "none",
