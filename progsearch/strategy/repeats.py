@@ -23,7 +23,8 @@ FIRST_OF_CONFIRMATIONS = 100
 
 # Beyond the seeds that every place on the front ends with, as long as they may change the front.
 _MOST_FURTHER = 2
-# Repeats kept for schedules that come onto the front when its places are repeated.
+# How much budget is kept for each repeat that is missing, since schedules come onto the front when
+# its places are repeated.
 _SPARE = 2
 # The share of the budget that stays for new schedules.
 _LEAST_SEARCHED = 1 / 3
@@ -67,7 +68,7 @@ class Repeats:
             lacking = [t for t in front if seeds[t.number] < wanted and not t.is_baseline]
         searched = [trial for trial in lacking if not trial.is_baseline]
         missing = sum(wanted - seeds[trial.number] for trial in searched)
-        enough = min(missing + _SPARE * bool(missing), self._free(trials))
+        enough = min(_SPARE * missing, self._free(trials))
         is_last = at_end or left <= enough or not self.leave_room(trials)
         chosen = [t for t in lacking if is_last and (t.is_baseline or left > 0)]
         full = full_of(trials)
