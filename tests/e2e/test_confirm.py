@@ -59,7 +59,7 @@ def test_only_what_is_picked_is_trained(home, progsearch, searched):
     best = study_report(folder.study).pick("best").number
     names = {"head-only", "full", "progtuning-3"}
     picked = {t.number for t in folder.trials() if t.name in names}
-    trained = {run.trial for run in read_confirmed(folder.path).runs if run.seed == 9}
+    trained = {run.trial for run in read_confirmed(folder.path).runs if run.seed == 108}
     assert trained == {*picked, best}
 
 
@@ -67,9 +67,9 @@ def test_a_confirmed_run_is_the_schedule_trained_with_that_seed(home, progsearch
     assert progsearch("confirm", "words", "--seeds", 1, "--quiet").returncode == 0
     folder = open_study("words", home / "studies", read_only=True)
     trial = next(t for t in folder.trials() if t.name == "progtuning-3")
-    kept = read_confirmed(folder.path).of(trial.number)[1]
+    kept = read_confirmed(folder.path).of(trial.number)[100]
     config = trial.run
-    training = config.training.model_copy(update={"seed": 1})
+    training = config.training.model_copy(update={"seed": 100})
     alone = TrainingRun.from_config(config.model_copy(update={"training": training}), test=True)
     for _ in alone.records():
         pass
