@@ -105,7 +105,7 @@ def test_the_sampler_and_the_study_learn_how_far_a_limit_is_missed(tmp_path):
     folder, source = start(tmp_path, budget=2, min_metric=0.99)
     run_all(source)
     for trial in folder.trials():
-        missed = 0.99 - trial.values[0]
+        missed = 0.99 - trial.measured
         assert trial.frozen.constraints == {"min_metric": pytest.approx(missed)}
     learnt = [t.constraints for t in source._draws._study.trials if t.values]
     assert [set(constraints) for constraints in learnt] == [{"min_metric"}] * 2
