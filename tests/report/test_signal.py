@@ -7,7 +7,7 @@ from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
-from progsearch.study.trial import info_of, keep_info, keep_recipe
+from progsearch.study.trial import Estimate, info_of, keep_estimates, keep_info, keep_recipe
 from tests.support.fake_study import FakeStudy
 
 # Two standard errors of an accuracy of 0.684 with 400 rows are 0.0465.
@@ -31,8 +31,8 @@ def test_no_reference_beats_the_constant_answer():
     assert said(fake) == (
         "nothing was learned: no reference beats the constant answer (accuracy 0.6840) by two "
         "standard errors (0.0232 each with 400 validation rows): the best, progtuning-3 at "
-        "learning rate 5e-5, has 0.7200 and 1 of 4 references collapsed; try other learning "
-        "rates, more epochs, more or cleaner data, or another model"
+        "learning rate 5e-5, has 0.7200; 1 of 4 runs of references collapsed; try other "
+        "learning rates, more epochs, more or cleaner data, or another model"
     )
 
 
@@ -53,7 +53,7 @@ def test_something_was_learned_or_it_is_not_known(metrics, rows):
 def test_references_that_failed_are_not_waited_for():
     fake = study_of(0.684, 0.68, 0.68)
     fake.fail("out of memory", name="head-only")
-    assert "of 3 references collapsed" in said(fake)
+    assert "1 of 4 runs of references collapsed" in said(fake)
 
 
 def test_searched_trials_count_but_not_a_lucky_one_of_many():
@@ -74,9 +74,10 @@ def test_without_a_reference_the_trials_are_all_there_is():
     assert "the best, #4 at" in said(fake)
 
 
-def test_seeds_that_differ_much_have_the_larger_error():
-    seeds = [{"accuracy": value} for value in (0.60, 0.90)]
-    assert "(0.1500 each" in said(study_of(0.75, 0.75, 0.75, 0.75, seeds=seeds))
+def test_an_estimate_that_is_uncertain_has_the_larger_error():
+    fake = study_of(0.75, 0.75, 0.75, 0.75)
+    keep_estimates(fake.study, {number: Estimate(0.75, 0.15) for number in range(4)})
+    assert "(0.1500 each" in said(fake)
     assert said(study_of(0.75, 0.75, 0.75, 0.75)) is None
 
 
