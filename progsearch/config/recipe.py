@@ -75,7 +75,7 @@ class Recipe(Config):
             "Train every place on the front with N seeds, within the budget; 1 repeats nothing "
             "(default {default}).",
         ),
-    ] = Field(default=3, ge=1)
+    ] = Field(default=3, ge=1, le=20)
     time_limit: Annotated[
         float | None,
         Option("2h|30m|90s", "Stop after this time.", name="time", form="duration"),

@@ -12,6 +12,8 @@ from progsearch.config import Config
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
+_LARGEST_FACTOR = 100.0
+
 Value = bool | int | float | str
 Condition = dict[str, Value | tuple[Value, ...]]
 
@@ -144,8 +146,10 @@ class RatesDimension(_Dimension):
 
     @model_validator(mode="after")
     def _check(self) -> RatesDimension:
-        if min(self.factors) <= 0:
-            raise ValueError(f"factors must be greater than 0, got {min(self.factors):g}")
+        for factor in self.factors:
+            # Of the highest default, times what a method asks for, this is still below 1.
+            if not 0 < factor <= _LARGEST_FACTOR:
+                raise ValueError(f"factors must lie in 0..{_LARGEST_FACTOR:g}, got {factor:g}")
         return self
 
     def at(self, rate: float) -> tuple[float, ...]:
