@@ -28,9 +28,10 @@ from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.dominance import corner, directions, hypervolume
 from progsearch.study.front import allowed, front_of, full_of, pick, references_of, usable
 from progsearch.study.info import Session, StudyInfo
+from progsearch.study.metadata import info_of, recipe_of, sessions_of, trials_of
 from progsearch.study.progress import left_of, spent, tuned
 from progsearch.study.results import Timings
-from progsearch.study.trial import Trial, info_of, recipe_of, sessions_of, trials_of
+from progsearch.study.trial import Trial
 
 NOTE = (
     "{seeds} The front was chosen on the same {split} data that the metrics were measured on, so "

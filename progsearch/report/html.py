@@ -110,8 +110,9 @@ def _results(report: StudyReport) -> list[str]:
     return [
         _section(
             "Front",
-            "Diamonds are the baselines that every study trains; the dashed line is full "
-            "fine-tuning. " + _ABOUT_FRONT[len(report.objectives)],
+            "Diamonds are the baselines that every study tunes, at their best learning rate; the "
+            "dashed line is full fine-tuning. Bars are standard errors. "
+            + _ABOUT_FRONT[len(report.objectives)],
             _figure(figures.front_figure(report)) + html_parts.table(report),
         ),
         *([_confirmed(report, report.confirmed)] if report.confirmed else []),

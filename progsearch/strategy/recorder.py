@@ -15,16 +15,11 @@ from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.source import Failed, Finished, Progress
 from progsearch.study.folder import StudyFolder
+from progsearch.study.metadata import keep_estimates
+from progsearch.study.new_trials import NewTrial, outcome_attributes, record_attributes
 from progsearch.study.progress import Session
 from progsearch.study.results import Outcome, Record, Spent
-from progsearch.study.trial import (
-    STOPPED,
-    NewTrial,
-    Trial,
-    keep_estimates,
-    outcome_attributes,
-    record_attributes,
-)
+from progsearch.study.trial import STOPPED, Trial
 from progsearch.study.view import Run, View
 
 

@@ -33,17 +33,17 @@ from progsearch.strategy.tuning import Tuning
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.folder import StudyFolder
 from progsearch.study.front import allowed
-from progsearch.study.progress import interrupt_running, latest, to_retry
-from progsearch.study.results import Record
-from progsearch.study.trial import (
+from progsearch.study.new_trials import (
     NewTrial,
     Sampled,
-    Trial,
     continuing,
     new_trial,
     repeating,
     retrying,
 )
+from progsearch.study.progress import interrupt_running, latest, to_retry
+from progsearch.study.results import Record
+from progsearch.study.trial import Trial
 from progsearch.study.view import Ending, View
 
 

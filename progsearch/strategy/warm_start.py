@@ -12,7 +12,7 @@ from progsearch.strategy.features import features
 from progsearch.strategy.surrogate import Observation
 from progsearch.study.folder import open_study
 from progsearch.study.front import allowed, front_of, full_of, usable
-from progsearch.study.trial import recipe_of
+from progsearch.study.metadata import recipe_of
 
 
 class EarlierRun(Config):

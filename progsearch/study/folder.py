@@ -26,8 +26,10 @@ from progsearch.paths import check_writable_file, check_writable_folder, reason_
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
+from progsearch.study.metadata import info_of, keep_info, keep_recipe, trials_of
+from progsearch.study.new_trials import NewTrial
 from progsearch.study.storage import open_storage, try_lock
-from progsearch.study.trial import NewTrial, Trial, info_of, keep_info, keep_recipe, trials_of
+from progsearch.study.trial import Trial
 
 _RECIPE, _JOURNAL, _LOG, _RAY = "study.yaml", "journal.log", "progsearch.log", "ray"
 

@@ -17,7 +17,8 @@ from progsearch.config import Recipe
 from progsearch.study.folder import StudyFolder
 from progsearch.study.info import Session as SessionInfo
 from progsearch.study.info import StudyInfo
-from progsearch.study.trial import INTERRUPTED, Trial, keep_sessions, numbered, sessions_of
+from progsearch.study.metadata import keep_sessions, sessions_of
+from progsearch.study.trial import INTERRUPTED, Trial, numbered
 
 # Sums of fractions of runs differ from whole numbers by less.
 _ROUNDING = 1e-6

@@ -1,4 +1,7 @@
-"""Trials of a study; the only module that reads and writes their attributes in Optuna."""
+"""Trials of a study; the only module that reads their attributes in Optuna.
+
+`progsearch.study.new_trials` writes them.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,12 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from progsearch.config import Limits, Recipe, RunConfig, parse, plain
+from progsearch.config import Limits, RunConfig, parse
 from progsearch.schedule import Schedule
 from progsearch.schedule.run_cost import RunCost
-from progsearch.study.info import Session, StudyInfo
-from progsearch.study.results import Outcome, Record, Timings
+from progsearch.study.results import Record, Timings
 
 INTERRUPTED = "interrupted"
 """Reason of a trial whose search was stopped; another trial runs it again."""
@@ -316,165 +316,6 @@ class Trial:
         }
 
 
-# -- creating and changing trials ------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """The sampled parameters of a trial, as Optuna stores them."""
-
-    params: dict[str, Any]
-    distributions: dict[str, BaseDistribution]
-    system_attrs: dict[str, Any]
-
-    @classmethod
-    def of(cls, trial: Trial) -> Sampled | None:
-        """The sampled parameters of an existing trial; None if it was not sampled."""
-        frozen = trial.frozen
-        if not frozen.params:
-            return None
-        return cls(frozen.params, frozen.distributions, frozen.system_attrs)
-
-
-NewTrial = FrozenTrial
-"""A running trial that is not in its study yet; see `StudyFolder.add`."""
-
-
-def new_trial(plan: Plan, *, name: str | None = None, sampled: Sampled | None = None) -> NewTrial:
-    """A new running trial, to be added to a study."""
-    attributes = {
-        **({} if name is None else {"name": name}),
-        "schedule": plan.schedule.to_dicts(),
-        "key": plan.key,
-        "run": plan.run.model_dump(mode="json", exclude_none=True),
-        "costs": plan.costs.to_dict(),
-        "segments": [list(segment) for segment in plan.segments],
-        "segment_flops": list(plan.segment_flops),
-    }
-    return _running(attributes, sampled)
-
-
-def retrying(trial: Trial) -> NewTrial:
-    """A running trial that runs an interrupted one again."""
-    attributes = {**trial.frozen.user_attrs, "retry_of": trial.number}
-    del attributes["reason"]
-    return _running(attributes, Sampled.of(trial))
-
-
-def continuing(trial: Trial) -> NewTrial:
-    """A running trial that continues a stopped one from its stored steps."""
-    names = ("name", "schedule", "key", "run", "costs", "segments", "segment_flops")
-    known = trial.frozen.user_attrs
-    attributes = {name: known[name] for name in names if name in known}
-    attributes["continues"] = trial.number
-    return _running(attributes, Sampled.of(trial))
-
-
-def repeating(trial: Trial, plan: Plan) -> NewTrial:
-    """A running trial that runs another again, by a plan with another seed."""
-    new = new_trial(plan, name=trial.name, sampled=Sampled.of(trial))
-    new.set_user_attr("repeats", trial.number)
-    return new
-
-
-def _running(attributes: Mapping[str, Any], sampled: Sampled | None) -> NewTrial:
-    return create_trial(
-        state=TrialState.RUNNING,
-        params=sampled.params if sampled else None,
-        distributions=sampled.distributions if sampled else None,
-        system_attrs=sampled.system_attrs if sampled else None,
-        user_attrs=dict(attributes),
-    )
-
-
-def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
-    """The attributes that a finished run adds to its trial."""
-    found: dict[str, Any] = {"metrics": outcome.metrics, **outcome.spent.to_dict()}
-    if outcome.seeds is not None:
-        found["seeds"] = list(outcome.seeds)
-    if outcome.test_metrics is not None:
-        found["test_metrics"] = outcome.test_metrics
-    if outcome.chosen is not None:
-        chosen = outcome.chosen
-        found |= {"schedule": chosen.schedule, "run": chosen.run, "costs": chosen.costs}
-    return found
-
-
-def record_attributes(records: Sequence[Record]) -> dict[str, Any]:
-    """The attributes with a run's measurements, stored when it ends."""
-    return {"records": [record.to_dict() for record in records]}
-
-
 def numbered(trials: Iterable[Trial]) -> dict[int, Trial]:
     """Trials by number."""
     return {trial.number: trial for trial in trials}
-
-
-# -- metadata of a study ----------------------------------------------------------------------
-
-
-def info_of(study: optuna.Study) -> StudyInfo:
-    """The metadata of a study, written when it began.
-
-    Raises:
-        ConfigError: This version cannot read it.
-    """
-    kept = {
-        name: study.user_attrs[name] for name in StudyInfo.model_fields if name in study.user_attrs
-    }
-    return parse(StudyInfo, kept, f"study {study.study_name}")
-
-
-def recipe_of(study: optuna.Study) -> Recipe:
-    """The recipe stored in a study.
-
-    Raises:
-        ConfigError: There is no recipe, or this version cannot read it.
-    """
-    return parse(Recipe, study.user_attrs.get("recipe"), f"study {study.study_name}")
-
-
-def sessions_of(study: optuna.Study) -> list[Session]:
-    """The sessions of a study so far."""
-    found = study.user_attrs.get("sessions", [])
-    return [parse(Session, data, f"study {study.study_name}") for data in found]
-
-
-def keep_info(study: optuna.Study, info: StudyInfo) -> None:
-    """Store the metadata of a study."""
-    for name, value in info.model_dump(mode="json").items():
-        study.set_user_attr(name, value)
-
-
-def keep_recipe(study: optuna.Study, recipe: Recipe) -> None:
-    """Store the recipe of a study."""
-    study.set_user_attr("recipe", plain(recipe))
-
-
-def keep_sessions(study: optuna.Study, sessions: Iterable[Session]) -> None:
-    """Store the sessions of a study."""
-    study.set_user_attr("sessions", [session.model_dump() for session in sessions])
-
-
-def keep_estimates(study: optuna.Study, estimates: Mapping[int, Estimate]) -> None:
-    """Store what the search knows of its trials' metrics, by number."""
-    kept = {str(number): [found.mean, found.error] for number, found in estimates.items()}
-    study.set_user_attr("estimates", kept)
-
-
-def trials_of(study: optuna.Study) -> list[Trial]:
-    """All trials in the order of their numbers, with what is known of their metrics."""
-    every = [Trial(frozen) for frozen in study.get_trials(deepcopy=False)]
-    repeated: dict[int, list[Trial]] = {}
-    for trial in every:
-        if trial.repeats is not None and trial.is_usable:
-            repeated.setdefault(trial.repeats, []).append(trial)
-    estimates = study.user_attrs.get("estimates", {})
-    return [
-        Trial(
-            trial.frozen,
-            Estimate(*estimates[str(trial.number)]) if str(trial.number) in estimates else None,
-            repeated.get(trial.number, ()),
-        )
-        for trial in every
-    ]

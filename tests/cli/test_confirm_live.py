@@ -7,8 +7,9 @@ from rich.console import Console
 
 from progsearch.cli.show.live import LineView, LiveView
 from progsearch.study.confirmed_runs import ConfirmedRun
+from progsearch.study.metadata import info_of
 from progsearch.study.results import Record
-from progsearch.study.trial import Trial, info_of
+from progsearch.study.trial import Trial
 from progsearch.study.view import ConfirmGoal, Run
 from tests.support.fake_runs import confirmed_run
 from tests.support.fake_study import fake_study

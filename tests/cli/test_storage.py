@@ -8,7 +8,7 @@ import pytest
 from progsearch.strategy.warm_start import read_earlier
 from progsearch.study.confirmed_runs import write_confirmed
 from progsearch.study.folder import create_study
-from progsearch.study.trial import info_of
+from progsearch.study.metadata import info_of
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy
 from tests.support.guarded import PASSWORD, guarded_url, leaks

@@ -15,7 +15,7 @@ from progsearch.schedule import Schedule
 from progsearch.schedule.files import read_config
 from progsearch.study.confirmed_runs import write_confirmed
 from progsearch.study.folder import command_line, create_study
-from progsearch.study.trial import info_of, keep_sessions, sessions_of
+from progsearch.study.metadata import info_of, keep_sessions, sessions_of
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy
 

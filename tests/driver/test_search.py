@@ -10,8 +10,8 @@ from progsearch.report.data import study_report
 from progsearch.schedule import Schedule
 from progsearch.space.space import Space, SpaceConfig
 from progsearch.study.folder import study_names
+from progsearch.study.metadata import sessions_of
 from progsearch.study.progress import spent
-from progsearch.study.trial import sessions_of
 from tests.support.fakes import Watcher
 from tests.support.guarded import PASSWORD, guarded_url, leaks
 from tests.support.tiny_task import tiny_recipe

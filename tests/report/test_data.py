@@ -10,7 +10,7 @@ from progsearch.errors import ConfigError
 from progsearch.report.data import study_report
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
-from progsearch.study.trial import info_of, keep_info, trials_of
+from progsearch.study.metadata import info_of, keep_info, trials_of
 from tests.support.fake_study import FakeStudy, fake_study
 
 

@@ -8,7 +8,7 @@ from progsearch.report.data import study_report
 from progsearch.report.html import page, write_page
 from progsearch.schedule import Schedule
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
-from progsearch.study.trial import info_of, keep_info, keep_recipe
+from progsearch.study.metadata import info_of, keep_info, keep_recipe
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy, fake_study
 

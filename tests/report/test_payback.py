@@ -17,8 +17,9 @@ from progsearch.report.payback_rows import payback_rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
+from progsearch.study.metadata import keep_recipe
 from progsearch.study.results import Timings
-from progsearch.study.trial import INTERRUPTED, Trial, keep_recipe
+from progsearch.study.trial import INTERRUPTED, Trial
 from tests.support.fake_study import STEPS, FakeStudy
 
 SETUP = 2.0

@@ -11,7 +11,7 @@ from progsearch.report.html_parts import facts
 from progsearch.report.reuse import Reuse
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
-from progsearch.study.trial import keep_recipe
+from progsearch.study.metadata import keep_recipe
 from tests.support.fake_study import STEPS, FakeStudy
 
 

@@ -7,7 +7,8 @@ from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
-from progsearch.study.trial import Estimate, info_of, keep_estimates, keep_info, keep_recipe
+from progsearch.study.metadata import info_of, keep_estimates, keep_info, keep_recipe
+from progsearch.study.trial import Estimate
 from tests.support.fake_study import FakeStudy
 
 # Two standard errors of an accuracy of 0.684 with 400 rows are 0.0465.

@@ -15,7 +15,7 @@ from progsearch.errors import ConfigError
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import read_config, write_config
 from progsearch.study.export import config_of
-from progsearch.study.trial import info_of, trials_of
+from progsearch.study.metadata import info_of, trials_of
 from progsearch.version import __version__
 from tests.support.fake_study import fake_study
 

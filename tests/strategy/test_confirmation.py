@@ -14,8 +14,9 @@ from progsearch.strategy.confirmation import (
 from progsearch.strategy.source import Decision, Ended
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, read_confirmed
 from progsearch.study.front import front_of, usable
+from progsearch.study.metadata import trials_of
 from progsearch.study.results import Timings
-from progsearch.study.trial import Trial, trials_of
+from progsearch.study.trial import Trial
 from tests.support.confirming import finished_study, jobs_of
 from tests.support.fake_runs import confirmed_run
 from tests.support.fake_study import FakeStudy, fake_study

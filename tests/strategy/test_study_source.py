@@ -11,8 +11,9 @@ from progsearch.strategy.candidates import candidate
 from progsearch.strategy.references import Reference, References
 from progsearch.strategy.source import WAIT, Ended
 from progsearch.study.folder import open_study
+from progsearch.study.metadata import sessions_of
 from progsearch.study.progress import interrupt_running, left
-from progsearch.study.trial import INTERRUPTED, sessions_of
+from progsearch.study.trial import INTERRUPTED
 from tests.support.fakes import (
     accuracy_of,
     finish,

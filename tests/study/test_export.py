@@ -4,7 +4,7 @@ from optuna.trial import TrialState
 from progsearch.errors import StudyError
 from progsearch.schedule import Schedule
 from progsearch.study.export import config_of
-from progsearch.study.trial import info_of, trials_of
+from progsearch.study.metadata import info_of, trials_of
 from progsearch.version import __version__
 from tests.support.fake_study import FakeStudy, fake_study
 

@@ -3,9 +3,10 @@ from optuna.trial import TrialState, create_trial
 from progsearch.study.folder import create_study, open_study
 from progsearch.study.info import Session as SessionInfo
 from progsearch.study.info import StudyInfo
+from progsearch.study.metadata import keep_sessions, sessions_of
 from progsearch.study.progress import Session, interrupt_running, latest, left, spent, to_retry
 from progsearch.study.results import Record
-from progsearch.study.trial import INTERRUPTED, keep_sessions, sessions_of
+from progsearch.study.trial import INTERRUPTED
 from tests.support.fakes import recipe
 
 

@@ -7,8 +7,8 @@ from progsearch.config import StorageUrl, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
 from progsearch.study import storage
 from progsearch.study.folder import create_study, open_study
+from progsearch.study.metadata import recipe_of
 from progsearch.study.storage import open_storage, reminder
-from progsearch.study.trial import recipe_of
 from tests.support.fakes import recipe
 from tests.support.guarded import PASSWORD, PASSWORDS, guarded_url, leaks
 

@@ -12,27 +12,25 @@ from progsearch.errors import ConfigError
 from progsearch.schedule import Schedule
 from progsearch.study.folder import create_study, open_study
 from progsearch.study.info import ModelSize, Session, StudyInfo
-from progsearch.study.results import Chosen, Outcome, Record, Spent, Timings
-from progsearch.study.trial import (
-    INTERRUPTED,
-    STOPPED,
-    Plan,
-    Sampled,
-    Trial,
-    continuing,
+from progsearch.study.metadata import (
     info_of,
     keep_info,
     keep_recipe,
     keep_sessions,
-    new_trial,
-    numbered,
-    outcome_attributes,
     recipe_of,
-    record_attributes,
-    retrying,
     sessions_of,
     trials_of,
 )
+from progsearch.study.new_trials import (
+    Sampled,
+    continuing,
+    new_trial,
+    outcome_attributes,
+    record_attributes,
+    retrying,
+)
+from progsearch.study.results import Chosen, Outcome, Record, Spent, Timings
+from progsearch.study.trial import INTERRUPTED, STOPPED, Plan, Trial, numbered
 from tests.support.fakes import recipe
 
 SCHEDULE = Schedule.progtuning(6, 3)

@@ -26,18 +26,10 @@ from progsearch.costs import ModelCost, PartCost
 from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.study.dominance import directions
 from progsearch.study.info import ModelSize, Session, StudyInfo
+from progsearch.study.metadata import keep_info, keep_recipe, keep_sessions, trials_of
+from progsearch.study.new_trials import new_trial, outcome_attributes, record_attributes
 from progsearch.study.results import Outcome, Record, Spent, Timings
-from progsearch.study.trial import (
-    STOPPED,
-    Plan,
-    keep_info,
-    keep_recipe,
-    keep_sessions,
-    new_trial,
-    outcome_attributes,
-    record_attributes,
-    trials_of,
-)
+from progsearch.study.trial import STOPPED, Plan
 from progsearch.version import __version__
 
 DISTRIBUTIONS = {

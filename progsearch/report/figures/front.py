@@ -51,8 +51,10 @@ class _Panel:
         self.figure, self.report, self.cost, self.column = figure, report, cost, column
         self.factor, self.axis = axis_of(cost)
         points = [self.point(trial) for trial in report.usable]
+        errors = [t.estimate.error if t.estimate else 0.0 for t in report.usable]
+        bars = zip(points, errors, strict=True)
         self.x_range = padded([x for x, _ in points])
-        self.y_range = padded([y for _, y in points])
+        self.y_range = padded([end for (_, y), e in bars for end in (y - e, y + e)])
 
     def point(self, trial: Trial) -> Point:
         """The position of a trial, in units of the axes."""
@@ -71,7 +73,8 @@ class _Panel:
     def draw(self, size: tuple[float, float]) -> None:
         """Draw the panel; ``size`` is its width and height in pixels."""
         trials, front = self.report.usable, self.report.front
-        baselines = [trial for trial in trials if trial.is_baseline]
+        # At other learning rates than its best one a baseline is a trial like all others.
+        baselines = [trial for trial in self.report.baselines if trial.is_usable]
         named_or_front = {trial.number for trial in [*baselines, *front]}
         others = [trial for trial in trials if trial.number not in named_or_front]
         self._full_line()
@@ -82,9 +85,11 @@ class _Panel:
             mode="lines+markers" if len(self.report.objectives) == 2 else "markers",
             line={"shape": "hv", "color": FRONT, "width": 2},
             marker={"size": 10, "color": FRONT},
+            error_y=_errors(sorted(front, key=self.point), FRONT),
         )
         diamond = {"size": 11, "color": BASELINE, "symbol": "diamond"}
-        self._marks(baselines, "baselines", mode="markers", marker=diamond)
+        errors = _errors(baselines, BASELINE)
+        self._marks(baselines, "baselines", mode="markers", marker=diamond, error_y=errors)
         self._labels([*baselines, *_front_by_interest(self.report)], others, size)
         self.figure.update_xaxes(self.axis, range=self.x_range, col=self.column)
         self.figure.update_yaxes(range=self.y_range, col=self.column)
@@ -155,6 +160,12 @@ class _Panel:
             col=self.column,
             **style,
         )
+
+
+def _errors(trials: Sequence[Trial], color: str) -> dict[str, object]:
+    """Bars of one standard error, where that is known."""
+    errors = [0.0 if trial.estimate is None else trial.estimate.error for trial in trials]
+    return {"array": errors, "color": color, "thickness": 1.2, "width": 0, "visible": any(errors)}
 
 
 def _front_by_interest(report: StudyReport) -> list[Trial]:
