@@ -76,7 +76,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     """
     from progsearch.cache import cache_dir
     from progsearch.driver.prepared import Prepared
-    from progsearch.models.checkpoint import check_tokenizer, check_weights
+    from progsearch.models.checkpoint import check_tokenizer
     from progsearch.models.references import resolve_model
     from progsearch.paths import check_writable_folder
     from progsearch.space.space import Space
@@ -95,9 +95,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
     # Workers write into it later.
     cache_dir("reuse")
-    model = resolve_model(recipe.model)
-    check_weights(model)
-    check_tokenizer(model)
+    check_tokenizer(resolve_model(recipe.model))
     check_task(recipe.task)
     return Prepared(recipe, space, earlier, Path(studies_dir))
 
