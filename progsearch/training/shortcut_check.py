@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -26,8 +25,6 @@ from progsearch.tasks.tokenising import tokenise
 from progsearch.tasks.types.base import logits
 from progsearch.training.segments import ENVIRONMENT
 from progsearch.version import CHECK_VERSION
-
-_log = logging.getLogger(__name__)
 
 _SENTENCES = (
     "A quiet film.",
@@ -69,8 +66,6 @@ def checked_shortcuts(
     if check is None:
         check = _compare(model, data.head, data.train, data.keep, method, device)
         keep_json(path, asdict(check))
-    for note in check.notes.values():
-        _log.info("%s: %s", model, note)
     return check
 
 
