@@ -19,6 +19,8 @@ from tests.cases.making import (
     write_csv,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def accuracy_in_transformers(folder, lines):
     """What a user gets who loads a saved model."""
