@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from progsearch.cache import cache_dir
-from progsearch.config import MethodConfig, plain, write_yaml
+from progsearch.config import MethodConfig, RunConfig, Understood, plain, write_yaml
 from progsearch.errors import ConfigError, MachineFailed, ModelError
 from progsearch.methods import apply_method, merge_method
 from progsearch.models.anatomy import find_anatomy
@@ -38,7 +38,9 @@ _METRICS = "metrics.json"
 _BYTES = 4
 
 
-def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
+def save_run(
+    run: TrainingRun, folder: str | Path, understood: Understood | None = None
+) -> dict[str, float]:
     """Write model, tokenizer, ``schedule.yaml`` and ``metrics.json`` to ``folder``.
 
     The run is finished, and LoRA's matrices are merged into the weights that they adapt, so that
@@ -50,6 +52,7 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         run: The trained run; its model is merged in place, and its config is written with the
             actual costs and results.
         folder: Created if it does not exist.
+        understood: The summary of the data, to be written with the config.
 
     Returns:
         The saved metrics: those on the validation data under their own names, those on other
@@ -71,8 +74,27 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         for prefix, split in splits.items()
         for name, value in run.task.evaluate(outputs[prefix], split).items()
     }
-    _write(run, Path(folder), metrics, outputs[""])
+    config = _saved_config(run, metrics, understood)
+    _write(run, config, Path(folder), metrics, outputs[""])
     return metrics
+
+
+def _saved_config(
+    run: TrainingRun, metrics: dict[str, float], understood: Understood | None
+) -> RunConfig:
+    return run.config.model_copy(
+        update={
+            "progsearch_version": __version__,
+            "costs": run.cost.to_dict(),
+            "results": {
+                "metric": run.task.metric,
+                "value": metrics[run.task.metric],
+                "split": "validation",
+                "seeds": 1,
+            },
+            "understood": understood,
+        }
+    )
 
 
 def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
@@ -100,21 +122,27 @@ def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
         raise ConfigError(place, [("", reason)])
 
 
-def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray) -> None:
+def _write(
+    run: TrainingRun,
+    config: RunConfig,
+    folder: Path,
+    metrics: dict[str, float],
+    outputs: np.ndarray,
+) -> None:
     """Write a finished run; if the folder cannot be written, write it to another place.
 
     Raises:
         MachineFailed: The folder cannot be written; the message says where the model is.
     """
     try:
-        _write_to(run, folder, metrics, outputs)
+        _write_to(run, config, folder, metrics, outputs)
         return
     except (OSError, SafetensorError) as error:
         failed = f"the trained model cannot be written to {folder} ({_reason_of(error)})"
     for parent in _places_left():
         kept = parent / f"{folder.absolute().name[:50]}-{secrets.token_hex(4)}"
         try:
-            _write_to(run, kept, metrics, outputs)
+            _write_to(run, config, kept, metrics, outputs)
         except (OSError, SafetensorError):
             shutil.rmtree(kept, ignore_errors=True)
         else:
@@ -133,7 +161,11 @@ def _reason_of(error: OSError | SafetensorError) -> str:
 
 
 def _write_to(
-    run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray
+    run: TrainingRun,
+    config: RunConfig,
+    folder: Path,
+    metrics: dict[str, float],
+    outputs: np.ndarray,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The metrics of an earlier model in the folder no longer apply.
@@ -148,19 +180,7 @@ def _write_to(
         outputs,
         device=run.device,
     )
-    saved = run.config.model_copy(
-        update={
-            "progsearch_version": __version__,
-            "costs": run.cost.to_dict(),
-            "results": {
-                "metric": run.task.metric,
-                "value": metrics[run.task.metric],
-                "split": "validation",
-                "seeds": 1,
-            },
-        }
-    )
-    write_yaml(folder / _SCHEDULE, plain(saved))
+    write_yaml(folder / _SCHEDULE, plain(config))
     (folder / _METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
