@@ -36,3 +36,10 @@ def test_both_ci_and_pre_commit_run_the_check():
         text = (ROOT / file).read_text(encoding="utf-8")
         for command in ("ruff check", "ruff format", "mypy", "lint-imports", "check_files.py"):
             assert command in text, (file, command)
+
+
+def test_cases_are_not_in_the_fast_suite():
+    modules = sorted((ROOT / "tests" / "cases").glob("test_*.py"))
+    assert modules
+    for module in modules:
+        assert "\npytestmark = pytest.mark.slow\n" in module.read_text(encoding="utf-8"), module

@@ -53,10 +53,14 @@ def contributions(
 
     # Mistakes are reported before torch, which takes its time, is imported.
     from progsearch.cli.show.tables import console, scores_table
+    from progsearch.config import method_of
     from progsearch.contribution import contribution_scores_many
+    from progsearch.training.shortcut_check import checked_shortcuts
     from progsearch.workers.processors import use_allowed_threads
 
     use_allowed_threads()
+    # Scores of a model that no search can train would be of no use.
+    checked_shortcuts(recipe.model, recipe.task, method_of())
     scores = contribution_scores_many(recipe.model, recipe.task, names, seed=recipe.training.seed)
     if out is not None:
         from progsearch.report.figures import contribution_figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from os.path import isdir
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from progsearch.cli.options import Json, Quiet
 from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
 from progsearch.paths import check_writable_folder
+
+if TYPE_CHECKING:
+    from progsearch.config import RunConfig, Understood
+    from progsearch.training import TrainingRun
 
 _PLACE = "--output-dir"
 
@@ -40,26 +44,24 @@ def train(
     """Train and save the model of a config.
 
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
-    schedule.yaml (the config with its measured costs and results) and metrics.json.
+    schedule.yaml (the config with its measured costs and results, and a summary of the data) and
+    metrics.json.
     """
     from progsearch.schedule.files import read_config
 
     config = read_config(file)
     _check_output(output_dir, overwrite=overwrite)
+    from progsearch.config import plain
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.formatting import in_words, percent
-    from progsearch.tasks import understand
-    from progsearch.training import TrainingRun, check_files, check_room, save_run
+    from progsearch.training import check_files, save_run
     from progsearch.workers.processors import use_allowed_threads
 
     check_files(output_dir, _PLACE)
     keep_freed_memory()
     use_allowed_threads()
-    run = TrainingRun.from_config(config)
-    check_room(run, output_dir, _PLACE)
+    run, understood = _assembled(config, output_dir)
     stages = run.schedule.to_dicts()
-    # It logs a warning, which is always shown, if the metric cannot tell schedules apart.
-    understood = understand(run.task, run.tokenizer)
     show = not (json or quiet)
     lines = [
         *filter(None, (understood.columns, *understood.lines())),
@@ -77,9 +79,10 @@ def train(
                 )
     except TrialFailed as failure:
         raise NothingUsable(f"the training of {file} failed: {failure}") from None
-    metrics = save_run(run, output_dir)
+    metrics = save_run(run, output_dir, understood)
     if json:
-        print_json({"output_dir": str(output_dir), "metrics": metrics})
+        results = {"output_dir": str(output_dir), "metrics": metrics}
+        print_json(results | {"understood": plain(understood)})
     else:
         say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
         if not config.method.merges:
@@ -87,6 +90,20 @@ def train(
                 "its adapters are lost on AutoModel; load it with "
                 f"progsearch.training.load_trained({str(output_dir)!r})"
             )
+
+
+def _assembled(config: RunConfig, folder: Path) -> tuple[TrainingRun, Understood]:
+    """The run, checked to fit on the folder's disk, and the summary of its data."""
+    from progsearch.tasks import understand
+    from progsearch.training import TrainingRun, check_room
+    from progsearch.training.remarks import collected_remarks, doubts_of
+
+    with collected_remarks() as remarks:
+        run = TrainingRun.from_config(config)
+        check_room(run, folder, _PLACE)
+        # It logs a warning, which is always shown, if the metric cannot tell schedules apart.
+        understood = understand(run.task, run.tokenizer)
+    return run, understood.model_copy(update={"doubts": doubts_of(remarks)})
 
 
 def _check_output(folder: Path, *, overwrite: bool) -> None:

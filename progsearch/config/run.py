@@ -9,6 +9,7 @@ from pydantic import Field
 from progsearch.config.base import Config
 from progsearch.config.method import MethodConfig, method_of
 from progsearch.config.option import Option
+from progsearch.config.understood import Understood
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -116,7 +117,13 @@ class ContributionConfig(Config):
 
 
 class RunConfig(Config):
-    """One training run, whole: what a trial runs and what `progsearch export` writes."""
+    """One training run, whole: what a trial runs and what `progsearch export` writes.
+
+    Attributes:
+        costs: What was measured of the model; not read.
+        results: What a search or `progsearch train` measured; not read.
+        understood: The summary of the data that `progsearch train` writes; not read.
+    """
 
     progsearch_version: str
     model: str
@@ -127,6 +134,7 @@ class RunConfig(Config):
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     costs: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
+    understood: Understood | None = None
 
 
 def with_seed(run: RunConfig, seed: int) -> RunConfig:

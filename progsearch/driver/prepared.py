@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from progsearch.config import Recipe
-from progsearch.models.checkpoint import check_tokenizer, check_weights
+from progsearch.models.checkpoint import check_tokenizer
 from progsearch.models.references import resolve_model
 from progsearch.space.space import Space
 from progsearch.strategy.warm_start import Earlier
@@ -39,7 +39,5 @@ def check_inputs(recipe: Recipe) -> None:
     # It imports torch.
     from progsearch.tasks import check_task
 
-    model = resolve_model(recipe.model)
-    check_weights(model)
-    check_tokenizer(model)
+    check_tokenizer(resolve_model(recipe.model))
     check_task(recipe.task)

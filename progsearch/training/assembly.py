@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import PlannedBlocks, blocks_of
 from progsearch.training.segments import ENVIRONMENT
 from progsearch.training.shortcut_check import checked_shortcuts
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def assemble(
     seed, pad_token_id = config.training.seed, tokenizer.pad_token_id
     inspect_weights(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
     check = checked_shortcuts(config.model, config.task, config.method, device=chosen_device)
+    for note in check.notes.values():
+        _log.info("%s: %s", config.model, note)
     model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))

@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import partial
 from os.path import exists, isdir, isfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import transformers
@@ -20,7 +19,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from progsearch.cache import cache_dir
-from progsearch.config import MethodConfig, plain, write_yaml
+from progsearch.config import MethodConfig, RunConfig, Understood, plain, write_yaml
 from progsearch.errors import ConfigError, MachineFailed, ModelError
 from progsearch.methods import apply_method, merge_method
 from progsearch.models.anatomy import find_anatomy
@@ -41,7 +40,9 @@ _FILES = (_WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", _S
 _BYTES = 4
 
 
-def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
+def save_run(
+    run: TrainingRun, folder: str | Path, understood: Understood | None = None
+) -> dict[str, float]:
     """Write model, tokenizer, ``schedule.yaml`` and ``metrics.json`` to ``folder``.
 
     The run is finished, and LoRA's matrices are merged into the weights that they adapt, so that
@@ -53,6 +54,7 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         run: The trained run; its model is merged in place, and its config is written with the
             actual costs and results.
         folder: Created if it does not exist.
+        understood: The summary of the data, to be written with the config.
 
     Returns:
         The saved metrics: those on the validation data under their own names, those on other
@@ -75,7 +77,8 @@ def save_run(run: TrainingRun, folder: str | Path) -> dict[str, float]:
         for prefix, split in splits.items()
         for name, value in run.task.evaluate(outputs[prefix], split).items()
     }
-    _write(run, Path(folder), metrics, outputs[""])
+    config = _saved_config(run, metrics, understood)
+    _write(run, config, Path(folder), metrics, outputs[""])
     return metrics
 
 
@@ -92,6 +95,24 @@ def check_files(folder: str | Path, place: str) -> None:
     for file in (Path(folder) / name for name in _FILES):
         if exists(file):
             check_writable_file(file, place)
+
+
+def _saved_config(
+    run: TrainingRun, metrics: dict[str, float], understood: Understood | None
+) -> RunConfig:
+    return run.config.model_copy(
+        update={
+            "progsearch_version": __version__,
+            "costs": run.cost.to_dict(),
+            "results": {
+                "metric": run.task.metric,
+                "value": metrics[run.task.metric],
+                "split": "validation",
+                "seeds": 1,
+            },
+            "understood": understood,
+        }
+    )
 
 
 def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
@@ -119,14 +140,20 @@ def check_room(run: TrainingRun, folder: str | Path, place: str) -> None:
         raise ConfigError(place, [("", reason)])
 
 
-def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: np.ndarray) -> None:
+def _write(
+    run: TrainingRun,
+    config: RunConfig,
+    folder: Path,
+    metrics: dict[str, float],
+    outputs: np.ndarray,
+) -> None:
     """Write a finished run, check it as it was written, and write its metrics.
 
     Raises:
         NothingUsable: The saved model failed the check; it is kept.
         MachineFailed: The folder cannot be written; the message says where the model is.
     """
-    where, failed = _write_model(run, folder)
+    where, failed = _write_model(run, config, folder)
     forget_files()
     check_saved(
         where,
@@ -136,7 +163,7 @@ def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: n
         device=run.device,
     )
     try:
-        _write_results(run, where, metrics)
+        _write_results(config, where, metrics)
     except OSError as error:
         raise MachineFailed(
             f"the trained model is saved in {where}, but its metrics cannot be written there "
@@ -146,7 +173,7 @@ def _write(run: TrainingRun, folder: Path, metrics: dict[str, float], outputs: n
         raise MachineFailed(f"{failed}; it is saved in {where}, move it from there")
 
 
-def _write_model(run: TrainingRun, folder: Path) -> tuple[Path, str]:
+def _write_model(run: TrainingRun, config: RunConfig, folder: Path) -> tuple[Path, str]:
     """Write model and tokenizer; if the folder cannot be written, write them to another place.
 
     Returns:
@@ -156,14 +183,14 @@ def _write_model(run: TrainingRun, folder: Path) -> tuple[Path, str]:
         MachineFailed: No place can be written.
     """
     try:
-        _write_model_to(run, folder)
+        _write_model_to(run, config, folder)
         return folder, ""
     except (OSError, SafetensorError) as error:
         failed = f"the trained model cannot be written to {folder} ({_reason_of(error)})"
     for parent in _places_left():
         kept = parent / f"{folder.absolute().name[:50]}-{secrets.token_hex(4)}"
         try:
-            _write_model_to(run, kept)
+            _write_model_to(run, config, kept)
         except (OSError, SafetensorError):
             shutil.rmtree(kept, ignore_errors=True)
         else:
@@ -181,38 +208,23 @@ def _reason_of(error: OSError | SafetensorError) -> str:
     return reason_of(error) if isinstance(error, OSError) else str(error)
 
 
-def _write_model_to(run: TrainingRun, folder: Path) -> None:
+def _write_model_to(run: TrainingRun, config: RunConfig, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The metrics of an earlier model in the folder no longer apply.
     (folder / _METRICS).unlink(missing_ok=True)
     run.model.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
     # Adapters cannot be loaded without it.
-    _write_schedule(run, folder, results=None)
+    write_yaml(folder / _SCHEDULE, plain(config.model_copy(update={"results": None})))
     if isfile(folder / _WEIGHTS):
         # A network disk may cut a file off without an error.
         with safe_open(folder / _WEIGHTS, "pt"):
             pass
 
 
-def _write_results(run: TrainingRun, folder: Path, metrics: dict[str, float]) -> None:
-    results = {
-        "metric": run.task.metric,
-        "value": metrics[run.task.metric],
-        "split": "validation",
-        "seeds": 1,
-    }
-    _write_schedule(run, folder, results)
+def _write_results(config: RunConfig, folder: Path, metrics: dict[str, float]) -> None:
+    write_yaml(folder / _SCHEDULE, plain(config))
     (folder / _METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-
-
-def _write_schedule(run: TrainingRun, folder: Path, results: dict[str, Any] | None) -> None:
-    known = {
-        "progsearch_version": __version__,
-        "costs": run.cost.to_dict(),
-        "results": results,
-    }
-    write_yaml(folder / _SCHEDULE, plain(run.config.model_copy(update=known)))
 
 
 def load_trained(folder: str | Path) -> PreTrainedModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -20,12 +19,12 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.models.head import Head
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
 from progsearch.tasks import Split, load_task_for
+from progsearch.tasks.examples import Examples
+from progsearch.tasks.fit import check_tokens_given
 from progsearch.tasks.tokenising import tokenise
 from progsearch.tasks.types.base import logits
 from progsearch.training.segments import ENVIRONMENT
 from progsearch.version import CHECK_VERSION
-
-_log = logging.getLogger(__name__)
 
 _SENTENCES = (
     "A quiet film.",
@@ -67,8 +66,6 @@ def checked_shortcuts(
     if check is None:
         check = _compare(model, data.head, data.train, data.keep, method, device)
         keep_json(path, asdict(check))
-    for note in check.notes.values():
-        _log.info("%s: %s", model, note)
     return check
 
 
@@ -81,9 +78,11 @@ def selfcheck(model: str, task: TaskConfig | None) -> Check:
     tokenizer = load_tokenizer(model)
     if task is None:
         tokens = tokenise([list(_SENTENCES)], tokenizer, TaskConfig(name="sentences").max_length)
-        labels = {"labels": np.arange(len(_SENTENCES)) % 2}
+        labels = np.arange(len(_SENTENCES)) % 2
         head, keep = Head(2), logits
-        split = Split.of(tokens, labels, pad_id=tokenizer.pad_token_id)
+        split = Split.of(tokens, {"labels": labels}, pad_id=tokenizer.pad_token_id)
+        examples = Examples((list(_SENTENCES),), labels)
+        check_tokens_given("sentences", {"train": split}, {"train": examples}, tokenizer)
     else:
         data = load_task_for(model, task)
         head, keep, split = data.head, data.keep, data.train

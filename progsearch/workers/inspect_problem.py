@@ -10,8 +10,8 @@ import gc
 import logging
 import pickle
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 from progsearch.cache import content_key
 from progsearch.config import MethodConfig, Recipe
@@ -39,12 +39,13 @@ def inspect_problem(
         )
         from progsearch.tasks import load_task_for, understand
         from progsearch.training import describe
+        from progsearch.training.remarks import collected_remarks, doubts_of
         from progsearch.training.shortcut_check import checked_shortcuts
 
         # The imports stay, and the process has no other purpose.
         gc.freeze()
     torch.set_num_threads(1)
-    with _remarks() as remarks:
+    with collected_remarks(logging.INFO) as remarks:
         try:
             data = load_task_for(recipe.model, recipe.task)
             tokenizer = load_tokenizer(recipe.model)
@@ -65,47 +66,10 @@ def inspect_problem(
                 majority=data.majority(),
                 fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
                 remarks=(*(text for _, text in remarks), *notes.values()),
-                understood=understood.model_copy(update={"doubts": _doubts(remarks)}),
+                understood=understood.model_copy(update={"doubts": doubts_of(remarks)}),
             )
         except ProgsearchError as error:
             return error
-
-
-class _Collector(logging.Handler):
-    """Keeps each message once."""
-
-    def __init__(self, level: int, remarks: list[tuple[int, str]]) -> None:
-        super().__init__(level)
-        self._remarks = remarks
-
-    def emit(self, record: logging.LogRecord) -> None:
-        remark = (record.levelno, record.getMessage())
-        if remark not in self._remarks:
-            self._remarks.append(remark)
-
-
-@contextmanager
-def _remarks() -> Iterator[list[tuple[int, str]]]:
-    """Collects log records on the data and on weights that do not fit, with their levels."""
-    remarks: list[tuple[int, str]] = []
-    handlers = [
-        (logging.getLogger("progsearch.tasks"), _Collector(logging.INFO, remarks)),
-        (logging.getLogger("progsearch.models"), _Collector(logging.WARNING, remarks)),
-    ]
-    levels = [logger.level for logger, _ in handlers]
-    for logger, handler in handlers:
-        logger.addHandler(handler)
-        logger.setLevel(handler.level)
-    try:
-        yield remarks
-    finally:
-        for (logger, handler), level in zip(handlers, levels, strict=True):
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-
-
-def _doubts(remarks: Sequence[tuple[int, str]]) -> tuple[str, ...]:
-    return tuple(text for level, text in remarks if level >= logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.cases.making import save_model, save_tokenizer
 
+pytestmark = pytest.mark.slow
+
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 85728\n"
 
 

@@ -9,6 +9,8 @@ from io import BytesIO, TextIOWrapper
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LONG = "n" * 300
 
 

@@ -17,6 +17,8 @@ from tests.cases.making import (
     write_csv,
 )
 
+pytestmark = pytest.mark.slow
+
 LONG = [("good film " * 60, 1)]
 
 

@@ -12,6 +12,8 @@ from pyarrow import parquet
 
 from tests.cases.making import rows, write_csv
 
+pytestmark = pytest.mark.slow
+
 ROWS = rows(64)
 TEXTS = [text for text, _ in ROWS]
 LABELS = [label for _, label in ROWS]

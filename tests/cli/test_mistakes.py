@@ -73,10 +73,9 @@ def test_a_model_that_is_not_whole(refused, model, name, content, message):
     assert message in refused("run", "--task", "mrpc", "--model", model)
 
 
-@pytest.mark.parametrize("command", ["contributions", "train"])
-def test_weights_of_another_model(progsearch, model, tmp_path, command):
-    settings = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps(settings | {"num_hidden_layers": 12}))
+@pytest.fixture
+def commands(model, tmp_path):
+    """The arguments of each command that reads a model."""
     train = write_csv(tmp_path / "train.csv", [("text", "label")] + [("a", "0"), ("b", "1")] * 9)
     write_yaml(
         "best.yaml",
@@ -87,11 +86,48 @@ def test_weights_of_another_model(progsearch, model, tmp_path, command):
             "stages": [{"start": 0, "end": 1, "trainable_blocks": [0], "embeddings": False}],
         },
     )
-    arguments = {
+    return {
+        "run": ("--train-file", train, "--model", model),
         "contributions": ("--train-file", train, "--model", model),
+        "selfcheck": ("--model", model),
         "train": ("best.yaml", "--output-dir", "out"),
     }
-    outcome = progsearch(command, *arguments[command])
+
+
+def broken_link(model):
+    (model / "model.safetensors").symlink_to("gone")
+    return "is a link to gone, which is missing"
+
+
+def adapter_alone(model):
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/base"}')
+    return "not the model it belongs to, someone/base"
+
+
+def parts_without_index(model):
+    (model / "model-00001-of-00002.safetensors").touch()
+    return "but not the model.safetensors.index.json that names them"
+
+
+@pytest.mark.parametrize("fault", [broken_link, adapter_alone, parts_without_index])
+@pytest.mark.parametrize("tokenizer", [True, False])
+def test_every_command_names_the_same_fault_of_a_folder(
+    refused, commands, model, fault, tokenizer
+):
+    (model / "model.safetensors").unlink()
+    if not tokenizer:
+        (model / "tokenizer.json").unlink()
+    reason = fault(model)
+    sentences = {refused(command, *arguments) for command, arguments in commands.items()}
+    assert len(sentences) == 1
+    assert reason in sentences.pop()
+
+
+@pytest.mark.parametrize("command", ["contributions", "train"])
+def test_weights_of_another_model(progsearch, commands, model, command):
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {"num_hidden_layers": 12}))
+    outcome = progsearch(command, *commands[command])
     assert outcome.code == 2
     # Messages on the data come before.
     (error,) = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]

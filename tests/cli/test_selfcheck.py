@@ -1,6 +1,8 @@
 import json
 
 import pytest
+import tokenizers
+import transformers
 
 from progsearch.engine.shortcuts import head_token
 from progsearch.models.architectures import Architecture
@@ -43,3 +45,15 @@ def test_a_model_that_cannot_be_used_is_one_sentence(progsearch, tmp_path):
     outcome = progsearch("selfcheck", "--model", tmp_path / "none")
     assert outcome.code == 2
     assert outcome.stderr.count("\n") == 1
+
+
+def test_a_tokenizer_that_gives_no_token_is_one_sentence(progsearch, model, tmp_path):
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE({"<pad>": 0, "a": 1}, []))
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>")
+    tokenizer.save_pretrained(model)
+    (tmp_path / "rows.csv").write_text("text,label\n" + "good film,x\nbad plot,y\n" * 8)
+    for task in ((), ("--train-file", tmp_path / "rows.csv")):
+        outcome = progsearch("selfcheck", "--model", model, *task)
+        assert outcome.code == 2
+        assert "gives no token for " in outcome.stderr.splitlines()[-1]
+        assert "Traceback" not in outcome.stderr

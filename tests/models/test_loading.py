@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -364,6 +365,7 @@ def test_loading_is_quiet(folder, capfd):
 @pytest.mark.parametrize("kind", [BertConfig, GPT2Config])
 def test_wider_models_start_from_smaller_learning_rates(tmp_path, kind, width, learning_rate):
     kind(hidden_size=width).save_pretrained(tmp_path)
+    save_file({}, tmp_path / "model.safetensors")
     assert default_learning_rate(str(tmp_path)) == learning_rate
 
 

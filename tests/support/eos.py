@@ -26,11 +26,20 @@ def tokenizer(**settings):
     )
 
 
+def letter_tokenizer():
+    """A tokenizer for Qwen2, which transformers always loads as BPE: words would be lost."""
+    tokens = [END, "<unk>", "Ġ", *sorted(set("".join(WORDS)))]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    return transformers.Qwen2Tokenizer(
+        vocab=vocabulary, merges=[], eos_token=END, unk_token="<unk>"
+    )
+
+
 def save_with_end(folder: Path, architecture: str) -> str:
     """A tiny decoder whose padding token is its end-of-sequence token, as GPT-2's is."""
     settings = dict.fromkeys(("eos_token_id", "bos_token_id", "pad_token_id"), 0)
     tiny_model(architecture, **settings).save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
+    (letter_tokenizer() if architecture == "qwen2" else tokenizer()).save_pretrained(folder)
     return str(folder)
 
 

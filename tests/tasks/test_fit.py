@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tokenizers
 import transformers
 
 from progsearch.config import TaskConfig
@@ -250,6 +251,57 @@ def test_a_tokenizer_without_an_unknown_token_is_not_asked(tmp_path, write):
     tokenizer.unk_token = None
     model = model_of(tmp_path / "model", "bert", tokenizer, vocab_size=260)
     assert len(load_task_for(model, write(train=SHORT, validation=SHORT)).train) == len(SHORT)
+
+
+# -- no tokens -----------------------------------------------------------------------------------
+
+
+def without_unknown(*words, around=None):
+    """A tokenizer that gives no token for words that it doesn't know."""
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[CLS]", "[SEP]", *words])}
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, []))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    if around:
+        backend.post_processor = tokenizers.processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+
+
+ROWS = [("a", "x"), ("b", "y"), ("a b", "x"), ("b a", "y")] * 2
+
+
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("architecture", ["bert", "qwen2"])
+def test_a_tokenizer_that_gives_no_token_for_most_texts(tmp_path, write, architecture, around):
+    model = model_of(tmp_path / "model", architecture, without_unknown("a", around=around))
+    rows = [("z z", label) for _, label in ROWS]
+    message = f"the tokenizer of {model} gives no token for 16 of 24 rows of task own, so its"
+    with pytest.raises(TaskError, match=message):
+        load_task_for(model, write(train=rows, validation=[("a", "x")] * 8, test=rows))
+
+
+@pytest.mark.parametrize("where", ["train", "validation", "test"])
+@pytest.mark.parametrize("architecture", ["gpt2", "qwen2"])
+def test_a_row_without_a_token(tmp_path, write, architecture, where):
+    model = model_of(tmp_path / "model", architecture, without_unknown("a", "b"))
+    splits = {"train": ROWS, "validation": ROWS, "test": ROWS}
+    splits[where] = [*ROWS, ("\u200b", "x"), ("z", "y")]
+    with pytest.raises(TaskError) as caught:
+        load_task_for(model, write(**splits))
+    assert str(caught.value) == (
+        f"the tokenizer of {model} gives no token for 2 of 10 {where} rows of task own, the first "
+        r"of which has the text '\u200b': remove these rows"
+    )
+
+
+def test_rows_of_special_tokens_alone_are_left_as_they_are(tmp_path, write):
+    model = model_of(tmp_path / "model", "bert", without_unknown("a", "b", around=True))
+    task = load_task_for(model, write(train=[*ROWS, ("z", "y")], validation=ROWS))
+    assert task.train.lengths.tolist()[-1] == 2
+    trains(model, task)
 
 
 # -- two tokenizers ------------------------------------------------------------------------------
