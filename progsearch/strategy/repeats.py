@@ -14,6 +14,7 @@ from progsearch.strategy.candidates import Candidate, with_other_seed
 from progsearch.strategy.observations import Observations
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.prospects import Prospects
+from progsearch.study.folder import StudyFolder
 from progsearch.study.front import allowed, front_of, full_of
 from progsearch.study.progress import spent
 from progsearch.study.trial import Trial
@@ -34,19 +35,27 @@ class Repeats:
     """Chooses trials to repeat.
 
     Args:
-        recipe: The study's.
+        folder: The study.
         problem: Its model and task.
         observations: Of its trials.
         prospects: Values repeats and candidates.
     """
 
     def __init__(
-        self, recipe: Recipe, problem: Problem, observations: Observations, prospects: Prospects
+        self,
+        folder: StudyFolder,
+        problem: Problem,
+        observations: Observations,
+        prospects: Prospects,
     ) -> None:
-        self._recipe = recipe
+        self._folder = folder
         self._problem = problem
         self._observations = observations
         self._prospects = prospects
+
+    @property
+    def _recipe(self) -> Recipe:
+        return self._folder.recipe
 
     def due(self, trials: Sequence[Trial], *, at_end: bool = False) -> Trial | None:
         """A trial that must be repeated now, the one with the fewest seeds first.

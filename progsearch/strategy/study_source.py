@@ -89,7 +89,7 @@ class StudySource(TrialSource):
             self._observations.add(trial)
         prospects = Prospects(recipe, problem, self._observations)
         self._tuning = Tuning(references, recipe, problem)
-        self._repeats = Repeats(recipe, problem, self._observations, prospects)
+        self._repeats = Repeats(folder, problem, self._observations, prospects)
         self._judgement = Judgement(recipe, self._observations, prospects)
         self._pool = CandidatePool(recipe, problem, draws, prospects)
         self._recorder = Recorder(folder, problem, draws, self._observations, prospects, view)

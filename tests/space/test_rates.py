@@ -107,7 +107,7 @@ def test_a_listed_space_can_be_kept_and_read_again():
         (
             {"learning_rate": {**RATES, "factors": [1, 0]}},
             "learning_rate",
-            "factors must be greater than 0, got 0",
+            "factors must lie in 0..100, got 0",
         ),
         ({"learning_rate": {**RATES, "low": 1}}, "learning_rate.low", "unknown key"),
         (

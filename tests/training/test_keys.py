@@ -65,7 +65,9 @@ RECIPE_LEFT_OUT = {
     "understood": "says what the data holds, for people",
     **dict.fromkeys(("study", "storage", "address"), "where it is kept and run"),
     **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),
-    **dict.fromkeys(("sampler", "candidates", "objectives", "seeds"), "which are chosen"),
+    **dict.fromkeys(
+        ("sampler", "candidates", "objectives", "seeds", "front_seeds"), "which are chosen"
+    ),
     **dict.fromkeys(("max_updated", "min_metric"), "which are chosen"),
     **dict.fromkeys(("budget", "time_limit", "max_gpu_hours", "patience"), "how many"),
     **dict.fromkeys(("scheduler",), "how far they are trained"),
