@@ -27,7 +27,8 @@ def config_of(trial: Trial, info: StudyInfo, study: str) -> RunConfig:
         )
     results = {
         "metric": info.metric,
-        "value": trial.metrics[info.metric],
+        "value": trial.values[0],
+        **({} if trial.estimate is None else {"standard_error": trial.estimate.error}),
         "metrics": trial.metrics,
         "split": info.split,
         "seeds": trial.n_seeds,

@@ -4,7 +4,8 @@ from optuna.trial import TrialState
 from progsearch.errors import StudyError
 from progsearch.schedule import Schedule
 from progsearch.study.export import config_of
-from progsearch.study.metadata import info_of, trials_of
+from progsearch.study.metadata import info_of, keep_estimates, trials_of
+from progsearch.study.trial import Estimate
 from progsearch.version import __version__
 from tests.support.fake_study import FakeStudy, fake_study
 
@@ -24,6 +25,15 @@ def test_the_result_of_several_seeds_says_how_many():
     config = exported(fake.study, 0)
     assert (config.results["seeds"], config.results["value"]) == (2, 0.8)
     assert config.training.seed == 0
+
+
+def test_the_result_is_what_the_search_shows():
+    fake = FakeStudy()
+    fake.complete(Schedule.full(6), 0.8)
+    keep_estimates(fake.study, {0: Estimate(0.79, 0.01)})
+    results = exported(fake.study, 0).results
+    assert (results["value"], results["standard_error"]) == (0.79, 0.01)
+    assert results["metrics"]["accuracy"] == 0.8
 
 
 def test_a_trial_becomes_a_config_with_costs_and_results(study):
