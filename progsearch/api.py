@@ -90,7 +90,8 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     check_writable_folder(studies_dir, "--studies-dir")
     check_writable_folder(Path(studies_dir) / name, "--study")
     space = Space.load(recipe.space, recipe.methods)
-    sampler_of(recipe.sampler).check(space)
+    # Which learning rates the model asks for is not known yet; any list will do here.
+    sampler_of(recipe.sampler).check(space.at(recipe.training.learning_rate))
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
     # Workers write into it later.
     cache_dir("reuse")

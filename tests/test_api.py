@@ -36,6 +36,12 @@ def test_what_cannot_be_searched(tmp_path, changes, error, message):
         prepare(recipe(**changes), tmp_path)
 
 
+@pytest.mark.parametrize("sampler", ["grid", "ehvi", "tpe"])
+def test_a_space_whose_rates_follow_from_the_model_suits_every_sampler(tmp_path, sampler):
+    given = recipe(space="progtuning", sampler=sampler)
+    assert prepare(given, tmp_path).recipe.sampler == sampler
+
+
 def test_a_study_is_loaded_to_be_read(tmp_path):
     made = create_study(recipe(study="mine"), tmp_path)
     before = {path: path.read_bytes() for path in made.path.iterdir() if path.is_file()}
