@@ -2,9 +2,9 @@
 
     python benchmarks/search.py [--task bbc-headlines] [--repeats 50] [--baselines all] [--json]
 
-Repeat r sees the accuracies of one seed of the table, each in turn, and searches with seed r, one
-trial at a time. The hypervolume of (accuracy, updated parameters) counts from the corner (accuracy
-of the majority class, 1.0), and only trials that ran to their end count.
+Repeat r sees the metrics of one seed of the table, each in turn, and searches with seed r, one
+trial at a time. The hypervolume of (metric, updated parameters) counts from the corner (metric
+of a constant answer, 1.0), and only trials that ran to their end count.
 
 A search of progsearch begins with four baselines. One of them, head-only, is no point of the space
 and lies on every front, so all other strategies begin with them, too; with ``--baselines own``
@@ -24,8 +24,8 @@ in its place. Without candidates that wait, trials are stopped by dominance.
 ``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
 progsearch needs fewer.
 
-``the_same_on_other_seeds``: the front that a repeat has after 50 trials, with the accuracies of a
-seed that it did not see: what is left of it without the luck by which it was chosen.
+``the_same_on_other_seeds``: the front that a repeat has after 50 trials, with the mean metric of
+the seeds that it did not see: what is left of it without the luck by which it was chosen.
 
 Writes ``benchmarks/results/search-TASK.json`` and prints a table, or with ``--json`` that file.
 """
@@ -45,10 +45,9 @@ from typing import Any
 import numpy as np
 import optuna
 from tabular.contenders import OTHERS, OURS, OWN, RANDOM
-from tabular.points import TASKS
 from tabular.race import Trace, in_parallel, interval, run, volume_of
 from tabular.strategies import Strategy, after_baselines
-from tabular.table import Table
+from tabular.table import Table, tables
 
 RESULTS = Path(__file__).parent / "results"
 TRIALS = 50
@@ -219,7 +218,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=names, default=names)
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--baselines", choices=("all", "own"), default="all")
-    parser.add_argument("--task", choices=TASKS, default="bbc-headlines")
+    parser.add_argument("--task", choices=tables(), default="bbc-headlines")
     parser.add_argument("--out", type=Path, help="(results/search-TASK.json)")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -51,10 +51,9 @@ import numpy as np
 import optuna
 from tabular.contenders import OTHER_WAYS, OTHERS, OWN, RANDOM
 from tabular.judge import Judge, Repeat, Target, follow, judges
-from tabular.points import TASKS
 from tabular.race import in_parallel, interval
 from tabular.strategies import Strategy, as_a_user
-from tabular.table import FOLDER, Table
+from tabular.table import Table, tables
 
 from progsearch.errors import StudyError
 
@@ -161,6 +160,8 @@ def _over(
 
 def of_table(name: str, table: Table, rows: Sequence[str], truth: Truth) -> dict[str, Any]:
     """All rows of a table."""
+    # First, so that the processes that are forked need not find the true front each.
+    if_all = mean(judge.volume_if_all_are_trained for judge in truth.judges)
     targets = truth.targets()
     (full,) = (entry for entry in table.baselines if entry.baseline == "full")
     result: dict[str, Any] = {}
@@ -181,7 +182,7 @@ def of_table(name: str, table: Table, rows: Sequence[str], truth: Truth) -> dict
             "cost_steps": mean(target.steps for target in targets) / full.steps,
             "cost_flops": mean(target.flops for target in targets) / full.flops,
         },
-        "if_all_are_trained": mean(judge.volume_if_all_are_trained for judge in truth.judges),
+        "if_all_are_trained": if_all,
         "rows": result,
     }
 
@@ -228,9 +229,8 @@ def _cell(entry: Mapping[str, float] | None, digits: int) -> str:
 
 def main() -> None:
     """Replay, write the file, print."""
-    there = [name for name in TASKS if (FOLDER / f"{name}.parquet").exists()]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tasks", nargs="+", choices=there, default=there)
+    parser.add_argument("--tasks", nargs="+", choices=tables(), default=tables())
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--budget", type=int, default=20)

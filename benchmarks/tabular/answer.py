@@ -64,7 +64,7 @@ def answer_of_report(report: StudyReport, table: Table) -> Answer:
         entry = table.of_run(trial.run)
         assert entry is not None, "a trial has a result only if the table holds it"
         found[trial.number] = Printed(entry, metric, error)
-    full = report.full and found[report.full.number]
+    full = None if report.full is None else found[report.full.number]
     if not report.front:
         return Answer((), full=full)
     return Answer(

@@ -84,22 +84,23 @@ class Judge:
 
     def of(self, answer: Answer) -> Verdict:
         """Compare an answer with the truth."""
-        to_full = [self._to_full(p, answer.full) for p in answer.front if p != answer.full]
-        errors = [error for error in to_full if error is not None]
-        covered = [found for p in answer.front if (found := self._covers(p)) is not None]
+        front = answer.front
+        errors = _known([self._to_full(p, answer.full) for p in front if p != answer.full])
         return Verdict(
-            optimism_front=_mean([self._optimism(printed) for printed in answer.front]),
-            optimism_best=answer.best and self._optimism(answer.best),
-            optimism_knee=answer.knee and self._optimism(answer.knee),
-            coverage=_mean(covered),
+            optimism_front=_mean(_known([self._optimism(printed) for printed in front])),
+            optimism_best=self._optimism(answer.best),
+            optimism_knee=self._optimism(answer.knee),
+            coverage=_mean(_known([self._covers(printed) for printed in front])),
             to_full=_mean(errors),
             to_full_off=_mean([abs(error) for error in errors]),
             to_full_most=max(map(abs, errors), default=None),
-            to_full_best=answer.best and self._to_full(answer.best, answer.full),
-            volume=self.volume([printed.entry for printed in answer.front]),
+            to_full_best=self._to_full(answer.best, answer.full),
+            volume=self.volume([printed.entry for printed in front]),
         )
 
-    def _optimism(self, printed: Printed) -> float:
+    def _optimism(self, printed: Printed | None) -> float | None:
+        if printed is None:
+            return None
         return _POINTS * (printed.metric - self.true(printed.entry))
 
     def _covers(self, printed: Printed) -> bool | None:
@@ -110,8 +111,8 @@ class Judge:
         within = _WITHIN * math.hypot(printed.error, math.sqrt(own))
         return abs(printed.metric - self.true(printed.entry)) <= within
 
-    def _to_full(self, printed: Printed, full: Printed | None) -> float | None:
-        if full is None:
+    def _to_full(self, printed: Printed | None, full: Printed | None) -> float | None:
+        if printed is None or full is None:
             return None
         true = self.true(printed.entry) - self.true(self._full)
         return _POINTS * (printed.metric - full.metric - true)
@@ -204,6 +205,10 @@ def noise_of(table: Table) -> dict[float, float]:
         spread = variance(entry.values(seed)[0] for seed in table.seeds)
         found.setdefault(entry.learning_rate, []).append(spread)
     return {rate: mean(spreads) for rate, spreads in found.items()}
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _mean(values: Sequence[float]) -> float | None:

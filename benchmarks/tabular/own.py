@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 from optuna.storages import InMemoryStorage
 
-from progsearch.config import Recipe, SchedulerName, plain
+from progsearch.config import Recipe, SchedulerName
 from progsearch.report.data import study_report
 from progsearch.space.space import Space
 from progsearch.strategy.references import make_references
@@ -184,10 +184,7 @@ def _folder(recipe: Recipe, table: Table) -> StudyFolder:
         study_name=recipe.study, storage=storage, directions=directions(len(recipe.objectives))
     )
     keep_recipe(study, recipe)
-    info = StudyInfo(
-        space=plain(table.space.config), metric=problem.metric, majority=problem.majority
-    )
-    keep_info(study, info)
+    keep_info(study, StudyInfo(metric=problem.metric, majority=problem.majority))
     return StudyFolder(Path(recipe.study or ""), recipe, storage)
 
 

@@ -90,7 +90,7 @@ class RunsFile:
         """Add a finished run; one write, so that many processes may share the file."""
         # A line break first, in case the last line is torn.
         line = "\n" + json.dumps(run)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(descriptor, line.encode())
         finally:

@@ -20,7 +20,7 @@ from progsearch.space.space import Space
 from progsearch.strategy.candidates import candidate
 from progsearch.strategy.problem import Problem
 
-from .points import Family, recipe_of, rescored_by
+from .points import TASKS, Family, recipe_of, rescored_by
 from .runs import problem_of
 
 FOLDER = Path(__file__).parent
@@ -171,6 +171,11 @@ class Table:
         except ScheduleError:
             return None
         return self.of_run(made.run)
+
+
+def tables() -> list[str]:
+    """The tasks that there is a table of."""
+    return [name for name in TASKS if (FOLDER / f"{name}.parquet").exists()]
 
 
 def _as_now(row: Mapping[str, Any]) -> Mapping[str, Any]:
