@@ -238,7 +238,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "truth.json")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Its Gaussian process warns of every setting that depends on another.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     result: dict[str, Any] = {
         "repeats": arguments.repeats,
         "budget": arguments.budget,
