@@ -194,20 +194,26 @@ _COLUMNS: Sequence[tuple[str, str, int]] = (
     ("of `best`", "optimism_best", 2),
     ("of `knee`", "optimism_knee", 2),
     ("coverage", "coverage", 2),
-    ("to full: off by", "to_full", 2),
+    ("to full, off by", "to_full", 2),
     ("without signs", "to_full_off", 2),
-    ("of `best`", "to_full_best", 2),
+    ("of `best` to full, off by", "to_full_best", 2),
     ("true volume", "volume", 3),
-    ("cost, steps", "cost_steps", 1),
-    ("FLOPs", "cost_flops", 1),
-    ("to random's, steps", "cost_steps_to_random", 1),
-    ("FLOPs", "cost_flops_to_random", 1),
+    ("cost in steps", "cost_steps", 1),
+    ("cost in FLOPs", "cost_flops", 1),
+    ("steps to random's", "cost_steps_to_random", 1),
+    ("FLOPs to random's", "cost_flops_to_random", 1),
 )
 
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The result as a table."""
-    head = ["task", "search", *(title for title, _, _ in _COLUMNS), "at most", "reached"]
+    head = [
+        "task",
+        "search",
+        *(title for title, _, _ in _COLUMNS),
+        "to full, at most off by",
+        "reached",
+    ]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for task, found in result["tasks"].items():
         for name, row in found["rows"].items():

@@ -7,7 +7,9 @@ from collections import Counter
 
 import pytest
 
+from progsearch.config import with_seed
 from progsearch.errors import StudyError
+from progsearch.strategy.source import Assignment, Decision, Failed, Finished
 from tests.benchmarks.conftest import made_table, made_up, run_of
 
 TUNED = 5e-5
@@ -167,6 +169,30 @@ def test_a_search_of_ours_answers_as_its_report_and_is_resumed(table):
     assert answer.full.metric == answer.full.entry.values(1)[0]
     assert all(printed.error is None for printed in answer.front)
     assert events[-1].flops > events[0].flops == pytest.approx(events[0].entry.flops)
+
+
+def test_a_run_with_another_seed_is_another_of_the_seeds_seen(part, every_point):
+    from tabular.own import _Replay
+
+    run = next(p.candidate.run for p in every_point[2] if p.baseline == "full")
+    entry, told = part.of_run(run), []
+
+    class Source:
+        def report(self, assignment, progress):
+            return Decision.CONTINUE
+
+        def ended(self, assignment, how):
+            told.append(how)
+
+    replay = _Replay(part, (4, 2), reuse=True)
+    for number in (0, 1, 2, 0):
+        replay.train(Assignment(number, with_seed(run, number)), Source())
+    metrics = [how.record.metrics for how in told if isinstance(how, Finished)]
+    assert metrics == [{"accuracy": entry.curve[seed][-1]} for seed in (4, 2, 4)]
+    assert isinstance(told[2], Failed), "the search may see no third seed"
+    assert replay.missing == 1
+    assert replay.steps == 2 * entry.steps, "a repeat is trained, the same run is not"
+    assert replay.flops == pytest.approx(2 * entry.flops)
 
 
 def test_what_the_table_does_not_hold_fails(every_point):
