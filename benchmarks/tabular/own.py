@@ -15,7 +15,15 @@ from progsearch.report.data import study_report
 from progsearch.space.space import Space
 from progsearch.strategy.references import make_references
 from progsearch.strategy.samplers import Draw, Draws
-from progsearch.strategy.source import Assignment, Decision, Failed, Finished, Progress, Stopped
+from progsearch.strategy.source import (
+    Assignment,
+    Decision,
+    Failed,
+    Finished,
+    Progress,
+    Stopped,
+    TrialSource,
+)
 from progsearch.strategy.study_source import StudySource
 from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder
@@ -114,7 +122,7 @@ class _Replay:
     missing: int = 0
     _known: set[tuple[int, str]] = field(default_factory=set)
 
-    def train(self, assignment: Assignment, source: StudySource) -> Entry | None:
+    def train(self, assignment: Assignment, source: TrialSource) -> Entry | None:
         """Make a run; returns its training if it came to its end."""
         entry, number = self.table.of_run(assignment.run), assignment.run.training.seed
         if entry is None or number >= len(self.seen):

@@ -9,7 +9,14 @@ import pytest
 
 from progsearch.config import with_seed
 from progsearch.errors import StudyError
-from progsearch.strategy.source import Assignment, Decision, Failed, Finished
+from progsearch.strategy.source import (
+    WAIT,
+    Assignment,
+    Decision,
+    Failed,
+    Finished,
+    TrialSource,
+)
 from tests.benchmarks.conftest import made_table, made_up, run_of
 
 TUNED = 5e-5
@@ -177,7 +184,13 @@ def test_a_run_with_another_seed_is_another_of_the_seeds_seen(part, every_point)
     run = next(p.candidate.run for p in every_point[2] if p.baseline == "full")
     entry, told = part.of_run(run), []
 
-    class Source:
+    class Source(TrialSource):
+        def next(self):
+            return WAIT
+
+        def died(self, assignment, reason):
+            raise AssertionError(reason)
+
         def report(self, assignment, progress):
             return Decision.CONTINUE
 
