@@ -2,9 +2,9 @@
 
     python benchmarks/search.py [--task bbc-headlines] [--repeats 50] [--baselines all] [--json]
 
-Repeat r sees the accuracies of one seed of the table, each in turn, and searches with seed r, one
-trial at a time. The hypervolume of (accuracy, updated parameters) counts from the corner (accuracy
-of the majority class, 1.0), and only trials that ran to their end count.
+Repeat r sees the metrics of one seed of the table, each in turn, and searches with seed r, one
+trial at a time. The hypervolume of (metric, updated parameters) counts from the corner (metric
+of a constant answer, 1.0), and only trials that ran to their end count.
 
 A search of progsearch begins with four baselines. One of them, head-only, is no point of the space
 and lies on every front, so all other strategies begin with them, too; with ``--baselines own``
@@ -24,8 +24,8 @@ in its place. Without candidates that wait, trials are stopped by dominance.
 ``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
 progsearch needs fewer.
 
-``the_same_on_another_seed``: the front that a repeat has after 50 trials, with the accuracies of a
-seed that it did not see: what is left of it without the luck by which it was chosen.
+``the_same_on_other_seeds``: the front that a repeat has after 50 trials, with the mean metric of
+the seeds that it did not see: what is left of it without the luck by which it was chosen.
 
 Writes ``benchmarks/results/search-TASK.json`` and prints a table, or with ``--json`` that file.
 """
@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import statistics
 import sys
 import time
@@ -45,44 +44,15 @@ from typing import Any
 
 import numpy as np
 import optuna
-from tabular.mo_asha import MoAsha
-from tabular.own import Progsearch
-from tabular.points import SEEDS
-from tabular.race import Trace, interval, run
-from tabular.strategies import (
-    Strategy,
-    after_baselines,
-    nsga2,
-    random_sampler,
-    ray_tpe,
-    whole_trials,
-)
-from tabular.table import Table
+from tabular.contenders import OTHERS, OURS, OWN, RANDOM
+from tabular.race import Trace, in_parallel, interval, run, volume_of
+from tabular.strategies import Strategy, after_baselines
+from tabular.table import Table, tables
 
 RESULTS = Path(__file__).parent / "results"
 TRIALS = 50
 MOST_TRIALS = 150
 FRACTIONS = (0.1, 0.2, 0.33, 0.5)
-OURS = "progsearch"
-RANDOM = "random"
-OTHERS: dict[str, Strategy] = {
-    RANDOM: whole_trials(random_sampler),
-    "optuna-tpe": whole_trials(ray_tpe),
-    "nsga2": whole_trials(nsga2),
-    "mo-asha, 1/2 go on": MoAsha(factor=2),
-    "mo-asha, 1/3 go on": MoAsha(factor=3),
-}
-OWN: dict[str, Strategy] = {
-    OURS: Progsearch(),
-    "without reuse": Progsearch(reuse=False),
-    "without stopping": Progsearch(scheduler="none"),
-    "stopping by dominance": Progsearch(scheduler="dominance"),
-    "stopping by mo-asha": Progsearch(scheduler="mo-asha"),
-    "without choosing": Progsearch(candidates=1),
-    "without contributions": Progsearch(contributions=False),
-    "tpe instead": Progsearch(sampler="tpe"),
-}
-
 Traces = dict[str, list[Trace]]
 
 
@@ -108,32 +78,28 @@ class Replay:
 
     def all(self, parallel: int = 1) -> tuple[Traces, list[float]]:
         """All repeats of all strategies, and the hypervolume that each repeat is to reach."""
-        _replays.append(self)
-        # Forked, so that the workers have the table and the strategies, which cannot be pickled.
-        with multiprocessing.get_context("fork").Pool(parallel) as pool:
-            traces: Traces = {}
-            targets: list[float] = []
-            for name in self.strategies:
-                started = time.perf_counter()
-                jobs = [
-                    (name, repeat, targets[repeat] if targets else None)
-                    for repeat in range(self.repeats)
-                ]
-                traces[name] = pool.map(_one, jobs, chunksize=1)
-                targets = targets or self._targets(traces[name])
-                seconds = time.perf_counter() - started
-                print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
+        traces: Traces = {}
+        targets: list[float] = []
+        for name in self.strategies:
+            started = time.perf_counter()
+            jobs = [
+                (name, repeat, targets[repeat] if targets else None)
+                for repeat in range(self.repeats)
+            ]
+            traces[name] = in_parallel(lambda job: self.one(*job), jobs, parallel)
+            targets = targets or self._targets(traces[name])
+            seconds = time.perf_counter() - started
+            print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
         return traces, targets
 
     def one(self, name: str, repeat: int, target: float | None) -> Trace:
         """One repeat of one strategy."""
         base, limit = TRIALS * self.table.steps, MOST_TRIALS * self.table.steps
         column = self.columns[repeat]
-        corner = (self.table.problem.majority or 0.0, 1.0)
-        others = [seed for seed in self.table.seeds if seed != column]
+        unseen = [seed for seed in self.table.seeds if seed != column]
         return run(
-            self.strategies[name](self.table, column, repeat),
-            Trace(corner, column, others[0] if others else None),
+            self.strategies[name](self.table, (column,), repeat),
+            Trace(self.table, column, unseen),
             partial(_enough, target=target, base=base, limit=limit),
         )
 
@@ -143,13 +109,6 @@ class Replay:
             statistics.mean(v for v, c in zip(reached, self.columns, strict=True) if c == column)
             for column in self.columns
         ]
-
-
-_replays: list[Replay] = []
-
-
-def _one(job: tuple[str, int, float | None]) -> Trace:
-    return _replays[-1].one(*job)
 
 
 def _enough(trace: Trace, target: float | None, base: int, limit: int) -> bool:
@@ -201,13 +160,13 @@ def _volumes(repeats: list[Trace], ours: list[Trace] | None) -> dict[str, Any]:
     """The hypervolume after `TRIALS` trials, and how much more ours has, by the seeds."""
     found: dict[str, Any] = {}
     seeds = {f"hypervolume_after_{TRIALS}_trials": False}
-    if repeats[0].other is not None:
-        seeds["the_same_on_another_seed"] = True
-    for name, other in seeds.items():
-        volumes = [trace.volume_after(TRIALS, other=other) for trace in repeats]
+    if repeats[0].unseen:
+        seeds["the_same_on_other_seeds"] = True
+    for name, true in seeds.items():
+        volumes = [trace.volume_after(TRIALS, true=true) for trace in repeats]
         found[name] = interval(volumes, np.mean)
         if ours is not None and ours is not repeats:
-            of_ours = [trace.volume_after(TRIALS, other=other) for trace in ours]
+            of_ours = [trace.volume_after(TRIALS, true=true) for trace in ours]
             more = [mine - theirs for mine, theirs in zip(of_ours, volumes, strict=True)]
             found[name]["progsearch_has_more"] = interval(more, np.mean)
     return found
@@ -215,14 +174,7 @@ def _volumes(repeats: list[Trace], ours: list[Trace] | None) -> dict[str, Any]:
 
 def _volumes_of_all(table: Table) -> list[float]:
     """What a search reaches that trains every point, by seed of the table."""
-    from progsearch.study.dominance import directions, hypervolume
-
-    corner = (table.problem.majority or 0.0, 1.0)
-    sides = directions(2)
-    return [
-        hypervolume([entry.values(seed) for entry in table.entries], corner, sides)
-        for seed in table.seeds
-    ]
+    return [volume_of(table.default, (seed,), table) for seed in table.seeds]
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -234,7 +186,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"reached, of {repeats}",
         "progsearch's steps over these",
         f"hypervolume after {TRIALS} trials",
-        "the same on another seed",
+        "the same on other seeds",
         *(f"at {float(fraction):.0%} of the steps" for fraction in FRACTIONS),
     ]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -246,7 +198,7 @@ def markdown(result: dict[str, Any]) -> str:
             str(entry["steps_ratio_to_random"]["reached"]),
             _cell(over, "median", 2) if over else "",
             _cell(entry[f"hypervolume_after_{TRIALS}_trials"], "mean", 4),
-            _cell(other, "mean", 4) if (other := entry.get("the_same_on_another_seed")) else "",
+            _cell(other, "mean", 4) if (other := entry.get("the_same_on_other_seeds")) else "",
             *(_cell(entry["hypervolume_at"][str(f)], "mean", 4) for f in FRACTIONS),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -266,7 +218,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=names, default=names)
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--baselines", choices=("all", "own"), default="all")
-    parser.add_argument("--task", choices=SEEDS, default="bbc-headlines")
+    parser.add_argument("--task", choices=tables(), default="bbc-headlines")
     parser.add_argument("--out", type=Path, help="(results/search-TASK.json)")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -35,22 +35,24 @@ class MoAsha:
 
     factor: int
 
-    def __call__(self, table: Table, column: int, seed: int) -> Iterator[Event]:
+    def __call__(self, table: Table, seen: Sequence[int], seed: int) -> Iterator[Event]:
         """See `Strategy`."""
         rungs = [_Rung() for _ in table.entries[0].segments]
         draws = draw(table, random_sampler(seed))
-        steps = n_parts = 0
+        steps, n_parts, flops = 0, 0, 0.0
         while True:
             level, entry = self._promote(rungs) or (0, None)
             if entry is None:
                 entry = next(draws)
             start = entry.segments[level - 1][0] if level else 0
             steps += entry.segments[level][0] - start
-            point = (entry.accuracy[column][level], entry.updated_parameters)
+            flops += entry.segment_flops[level]
+            point = (entry.curve[seen[0]][level], entry.updated_parameters)
             rungs[level].entries.append(entry)
             rungs[level].points.append(point)
             n_parts += 1
-            yield Event(steps, n_parts / len(rungs), entry if level == len(rungs) - 1 else None)
+            done = level == len(rungs) - 1
+            yield Event(steps, flops, n_parts / len(rungs), entry if done else None)
 
     def _promote(self, rungs: Sequence[_Rung]) -> tuple[int, Entry] | None:
         """The rung to reach next and who is to; None where a new trial should start."""

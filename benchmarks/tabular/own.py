@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
 from optuna.storages import InMemoryStorage
 
-from progsearch.config import Recipe, RunConfig, SchedulerName
-from progsearch.schedule import Schedule
+from progsearch.config import Recipe, SchedulerName
+from progsearch.report.data import study_report
 from progsearch.space.space import Space
 from progsearch.strategy.references import make_references
-from progsearch.strategy.samplers import Draws
-from progsearch.strategy.source import Assignment, Decision, Finished, Progress, Stopped
+from progsearch.strategy.samplers import Draw, Draws
+from progsearch.strategy.source import (
+    Assignment,
+    Decision,
+    Failed,
+    Finished,
+    Progress,
+    Stopped,
+    TrialSource,
+)
 from progsearch.strategy.study_source import StudySource
 from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder
+from progsearch.study.info import StudyInfo
 from progsearch.study.progress import spent
 from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.study.trial import keep_info, keep_recipe
 from progsearch.study.view import View
 
-from .points import recipe_of
+from .answer import Answer, answer_of_report
+from .points import Family, recipe_of, with_setting
 from .strategies import Event
 from .table import Entry, Table
 
-_ENDLESS = 1_000_000
+ENDLESS = 1_000_000
+# After so many draws of a sampler that the table does not hold, the next ones are random.
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,9 @@ class Progsearch:
         sampler: Where points come from.
         contributions: Whether blocks may be chosen, and ratios counted, by contribution; else
             they are frozen from the input up, by their number.
+        family: What is searched besides the default space: rotation, or scoring again.
+        budget: When the search ends; it is then resumed with one that does not.
+        front_seeds: Seeds of the places on the front, as far as the search sees so many.
     """
 
     reuse: bool = True
@@ -47,50 +64,139 @@ class Progsearch:
     candidates: int | None = None
     sampler: str = "ehvi"
     contributions: bool = True
+    family: Family = "default"
+    budget: int = ENDLESS
+    front_seeds: int = 3
 
-    def __call__(self, table: Table, column: int, seed: int) -> Iterator[Event]:
+    def __call__(self, table: Table, seen: Sequence[int], seed: int) -> Iterator[Event]:
         """See `Strategy`."""
         recipe = recipe_of(
             table.problem.learning_rate,
             table.task,
             study="replay",
-            budget=_ENDLESS,
+            budget=self.budget,
             reuse=self.reuse,
             scheduler=self.scheduler,
             candidates=self.candidates,
             sampler=self.sampler,
-            front_seeds=1,
+            front_seeds=min(self.front_seeds, len(seen)),
         )
-        folder = _folder(recipe)
+        folder = _folder(recipe, table)
         space = table.space if self.contributions else _without_contributions(table.space)
-        source = _source(table, space, folder, seed)
-        known: set[str] = set()
-        steps = 0
-        while isinstance(assignment := source.next(), Assignment):
-            entry = _entry(table, assignment.run)
-            end: Finished | Stopped = Stopped()
-            for epoch, (step, key) in enumerate(entry.segments):
-                if not (self.reuse and key in known):
-                    steps += step - (entry.segments[epoch - 1][0] if epoch else 0)
-                known.add(key)
-                message = _message(entry, column, epoch)
-                if isinstance(message, Finished):
-                    end = message
-                elif source.report(assignment, message) is Decision.STOP:
-                    break
-            source.ended(assignment, end)
-            trials = folder.trials()
-            n_references = sum(trial.is_baseline for trial in trials)
-            done = isinstance(end, Finished)
-            yield Event(steps, n_references + spent(trials), entry if done else None)
+        space = with_setting(space, self.family, (False, True))
+        replay, n_trials = _Replay(table, seen, self.reuse), 0.0
+
+        def answer() -> Answer:
+            return answer_of_report(study_report(folder.study), table)
+
+        for budget in dict.fromkeys((self.budget, ENDLESS)):
+            folder.recipe = folder.recipe.model_copy(update={"budget": budget})
+            source = _source(table, space, folder, seed)
+            while isinstance(assignment := source.next(), Assignment):
+                entry = replay.train(assignment, source)
+                trials = folder.trials()
+                n_references = sum(trial.is_baseline for trial in trials)
+                n_trials = n_references + spent(trials)
+                yield Event(
+                    replay.steps, replay.flops, n_trials, entry, answer, missing=replay.missing
+                )
+            source.close()
+            yield Event(replay.steps, replay.flops, n_trials, None, answer, True, replay.missing)
 
 
-def _folder(recipe: Recipe) -> StudyFolder:
+@dataclass
+class _Replay:
+    """Answers assignments from the table.
+
+    Attributes:
+        table: The table.
+        seen: The seed of the table for each seed of a run, from that of the study on.
+        reuse: Whether work that was done is not done again.
+        steps: Optimizer steps trained so far.
+        flops: What they cost.
+        missing: Runs that were asked for and that the table does not hold; they fail.
+    """
+
+    table: Table
+    seen: Sequence[int]
+    reuse: bool
+    steps: int = 0
+    flops: float = 0.0
+    missing: int = 0
+    _known: set[tuple[int, str]] = field(default_factory=set)
+
+    def train(self, assignment: Assignment, source: TrialSource) -> Entry | None:
+        """Make a run; returns its training if it came to its end."""
+        entry, number = self.table.of_run(assignment.run), assignment.run.training.seed
+        if entry is None or number >= len(self.seen):
+            self.missing += 1
+            source.ended(assignment, Failed("the table does not hold this run"))
+            return None
+        seed = self.seen[number]
+        end: Finished | Failed | Stopped = Stopped()
+        for epoch in range(len(entry.segments)):
+            self._spend(entry, seed, epoch)
+            message = _message(entry, seed, epoch, self.table.problem.metric)
+            if not isinstance(message, Progress):
+                end = message
+                break
+            if source.report(assignment, message) is Decision.STOP:
+                break
+        source.ended(assignment, end)
+        return entry if isinstance(end, Finished) else None
+
+    def _spend(self, entry: Entry, seed: int, epoch: int) -> None:
+        end, key = entry.segments[epoch]
+        if not (self.reuse and (seed, key) in self._known):
+            self.steps += end - (entry.segments[epoch - 1][0] if epoch else 0)
+            self.flops += entry.segment_flops[epoch]
+        self._known.add((seed, key))
+
+
+def _message(entry: Entry, seed: int, epoch: int, metric: str) -> Progress | Finished | Failed:
+    """What a worker sends after an epoch (from 0 on); seconds as if all steps were its own."""
+    failure = entry.failures.get(seed)
+    if failure is not None and epoch >= failure.epochs:
+        return Failed(failure.reason)
+    step = entry.segments[epoch][0]
+    seconds = sum(entry.seconds[seed][: epoch + 1])
+    metrics = {metric: entry.curve[seed][epoch]}
+    constant = entry.constant[seed][epoch]
+    record = Record(step, step / entry.steps, epoch + 1, metrics, seconds, constant)
+    used = Spent(Timings(train=seconds), step, peak_memory=0)
+    if step < entry.steps:
+        return Progress(record, used)
+    return Finished(record, Outcome(dict(entry.metrics[seed]), used))
+
+
+class _TableDraws(Draws):
+    """Gives the points that a table holds."""
+
+    def __init__(self, table: Table, space: Space, folder: StudyFolder, seed: int) -> None:
+        recipe = folder.recipe
+        known = [trial.frozen for trial in folder.trials() if trial.repeats is None]
+        sides = directions(len(recipe.objectives))
+        super().__init__(space, recipe.sampler, seed, sides, known)
+        self._table = table
+
+    def draw(self, *, at_random: bool = False) -> Draw | None:
+        """See `Draws.draw`."""
+        for attempt in itertools.count():
+            found = super().draw(at_random=at_random or attempt >= _TRIES)
+            if found is None or self._table.of_values(found.values) is not None:
+                break
+            self.throw_away(found.number)
+        return found
+
+
+def _folder(recipe: Recipe, table: Table) -> StudyFolder:
     # In memory, since a journal would be most of a replay's time.
-    storage = InMemoryStorage()
-    optuna.create_study(
+    storage, problem = InMemoryStorage(), table.problem
+    study = optuna.create_study(
         study_name=recipe.study, storage=storage, directions=directions(len(recipe.objectives))
     )
+    keep_recipe(study, recipe)
+    keep_info(study, StudyInfo(metric=problem.metric, majority=problem.majority))
     return StudyFolder(Path(recipe.study or ""), recipe, storage)
 
 
@@ -106,29 +212,7 @@ def _source(table: Table, space: Space, folder: StudyFolder, seed: int) -> Study
     return StudySource(
         folder,
         table.problem,
-        # The table holds each at one learning rate.
-        [
-            replace(reference, rates=(recipe.training.learning_rate,), is_tuned=False)
-            for reference in make_references(space, recipe, table.problem).all
-        ],
-        Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), []),
+        make_references(space, recipe, table.problem).all,
+        _TableDraws(table, space, folder, seed),
         view=View(),
     )
-
-
-def _entry(table: Table, run: RunConfig) -> Entry:
-    stages = [stage.model_dump() for stage in run.stages]
-    schedule = Schedule.from_dicts(stages, table.problem.n_blocks)
-    return table.of_schedule(run.training.learning_rate, schedule)
-
-
-def _message(entry: Entry, column: int, epoch: int) -> Progress | Finished:
-    """What a worker sends after an epoch (from 0 on); seconds as if all steps were its own."""
-    step = entry.segments[epoch][0]
-    seconds = sum(entry.seconds[column][: epoch + 1])
-    metrics = {"accuracy": entry.accuracy[column][epoch]}
-    record = Record(step, step / entry.steps, epoch + 1, metrics, seconds)
-    used = Spent(Timings(train=seconds), step, peak_memory=0)
-    if step < entry.steps:
-        return Progress(record, used)
-    return Finished(record, Outcome(dict(entry.metrics[column]), used))

@@ -27,8 +27,8 @@ _MOST_FURTHER = 2
 # How much budget is kept for each repeat that is missing, since schedules come onto the front when
 # its places are repeated.
 _SPARE = 2
-# The share of the budget that stays for new schedules.
-_LEAST_SEARCHED = 1 / 3
+# What stays for new schedules: a share of the budget, and so many whole trials of a small one.
+_LEAST_SHARE, _LEAST_SEARCHED = 1 / 3, 6
 
 
 class Repeats:
@@ -88,7 +88,7 @@ class Repeats:
     def leave_room(self, trials: Sequence[Trial]) -> bool:
         """Whether the rest of the budget is enough for a new schedule and its repeats."""
         budget = self._recipe.budget
-        needed = min(self._recipe.front_seeds - 1, budget * (1 - _LEAST_SEARCHED))
+        needed = min(self._recipe.front_seeds - 1, self._most)
         return budget - spent(trials) > needed
 
     def promising(self, trials: Sequence[Trial], waiting: Sequence[Candidate]) -> Trial | None:
@@ -121,7 +121,13 @@ class Repeats:
         """The budget that repeats may still take from new schedules."""
         repeats = [t for t in trials if t.repeats is not None and not t.is_interrupted]
         taken = sum(not trial.is_baseline for trial in repeats)
-        return self._recipe.budget * (1 - _LEAST_SEARCHED) - taken
+        return self._most - taken
+
+    @property
+    def _most(self) -> float:
+        """The budget that repeats may take in all."""
+        budget = self._recipe.budget
+        return max(0.0, budget - max(_LEAST_SEARCHED, _LEAST_SHARE * budget))
 
     def _seeds(self, trials: Sequence[Trial]) -> dict[int, int]:
         """The number of seeds that each trial was or is being trained with."""
