@@ -28,9 +28,9 @@ from progsearch.strategy.study_source import StudySource
 from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder
 from progsearch.study.info import StudyInfo
+from progsearch.study.metadata import keep_info, keep_recipe
 from progsearch.study.progress import spent
 from progsearch.study.results import Outcome, Record, Spent, Timings
-from progsearch.study.trial import keep_info, keep_recipe
 from progsearch.study.view import View
 
 from .answer import Answer, answer_of_report
