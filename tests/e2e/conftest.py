@@ -19,6 +19,8 @@ parallel: 2
 budget: 2
 # What the default stops depends on how long trials take, which here is chance.
 scheduler: none
+# Which places are repeated depends on what the others reached.
+front_seeds: 1
 """
 
 

@@ -33,7 +33,7 @@ def write(folder, study, rates, *, labels):
     files = {"train_file": f"{study}-train.csv", "validation_file": f"{study}-dev.csv"}
     recipe |= {"study": study, "task": {"name": study} | files}
     recipe["space"] = f"{study}-space.yaml"
-    del recipe["training"]["learning_rate"]
+    del recipe["training"]["learning_rate"], recipe["front_seeds"]
     (folder / f"{study}.yaml").write_text(yaml.safe_dump(recipe))
 
 
