@@ -6,20 +6,22 @@ Repeat r sees the metrics of one seed of the table, each in turn, and searches w
 trial at a time. The hypervolume of (metric, updated parameters) counts from the corner (metric
 of a constant answer, 1.0), and only trials that ran to their end count.
 
-A search of progsearch begins with four baselines. One of them, head-only, is no point of the space
-and lies on every front, so all other strategies begin with them, too; with ``--baselines own``
-they do not, and what is compared then is mostly whether a search knows of these runs.
+A search of progsearch begins with four references, tuned over the learning rates at which the
+table holds them. One of them, head-only, is no point of the space and lies on every front, so all
+other strategies begin with them, too, each trained whole at the default rate; with ``--baselines
+own`` they do not, and what is compared then is mostly whether a search knows of these runs.
 
 ``steps_ratio_to_random``: the steps that a strategy trains until its hypervolume is what random
 search has after 50 whole trials (the mean over its repeats on that seed), over the steps of those
 50 trials. Median over repeats, with a bootstrap interval of 95 %. A repeat that does not get there
 in the steps of 150 whole trials counts as those; ``reached`` says how many did.
 
-After 50 trials means after a budget of them: a trial that is stopped after one of three epochs is
-a third of one.
+After 50 trials means after a budget of them, references included: a trial that is stopped after
+one of three epochs is a third of one.
 
 The strategies of progsearch's own that follow its default lack a part of it each, or have another
-in its place. Without candidates that wait, trials are stopped by dominance.
+in its place. Without candidates that wait, trials are stopped by dominance. A search that
+sees one seed repeats nothing with another one, so ``without repeats`` is the default here.
 
 ``progsearch_over_this``: progsearch's steps over the strategy's, repeat by repeat; below 1 where
 progsearch needs fewer.

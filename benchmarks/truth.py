@@ -28,9 +28,10 @@ cost
     one full fine-tuning. A repeat that does not get there at the steps of these trials counts as
     them; ``reached`` says how many did.
 
-All but progsearch's own rows begin with its references at the default rate, train each run with
-one seed and print the best by it. The rows below the default lack a part of it, or have another.
-The intervals are bootstrap intervals of 95 % over repeats.
+Progsearch's own rows tune its references at the learning rates at which the table holds them, and
+repeat with the seeds that they see. The others begin with the references at the default rate,
+train each run with one seed and print the best by it. The rows below the default lack a part of
+it, or have another. The intervals are bootstrap intervals of 95 % over repeats.
 
 Writes ``benchmarks/results/truth.json`` and prints a table, or with ``--json`` that file.
 """

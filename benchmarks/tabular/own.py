@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import optuna
@@ -13,7 +13,7 @@ from optuna.storages import InMemoryStorage
 from progsearch.config import Recipe, SchedulerName
 from progsearch.report.data import study_report
 from progsearch.space.space import Space
-from progsearch.strategy.references import make_references
+from progsearch.strategy.references import Reference, make_references
 from progsearch.strategy.samplers import Draw, Draws
 from progsearch.strategy.source import (
     Assignment,
@@ -29,8 +29,9 @@ from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder
 from progsearch.study.info import StudyInfo
 from progsearch.study.metadata import keep_info, keep_recipe
-from progsearch.study.progress import spent
+from progsearch.study.progress import spent, tuned
 from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.study.trial import Trial
 from progsearch.study.view import View
 
 from .answer import Answer, answer_of_report
@@ -94,9 +95,7 @@ class Progsearch:
             source = _source(table, space, folder, seed)
             while isinstance(assignment := source.next(), Assignment):
                 entry = replay.train(assignment, source)
-                trials = folder.trials()
-                n_references = sum(trial.is_baseline for trial in trials)
-                n_trials = n_references + spent(trials)
+                n_trials = _whole_trials(folder.trials())
                 yield Event(
                     replay.steps, replay.flops, n_trials, entry, answer, missing=replay.missing
                 )
@@ -200,6 +199,13 @@ def _folder(recipe: Recipe, table: Table) -> StudyFolder:
     return StudyFolder(Path(recipe.study or ""), recipe, storage)
 
 
+def _whole_trials(trials: Sequence[Trial]) -> float:
+    """What trials come to in whole ones, with the references, which cost no budget."""
+    repeats = sum(trial.is_baseline and trial.repeats is not None for trial in trials)
+    # Rounded, so that three thirds make one.
+    return round(spent(trials) + sum(tuned(trials).values()) + repeats, 6)
+
+
 def _without_contributions(space: Space) -> Space:
     """The part of a space in which no contribution score has a say."""
     scored = ("mode", "ratio_of", "metric")
@@ -209,10 +215,24 @@ def _without_contributions(space: Space) -> Space:
 
 def _source(table: Table, space: Space, folder: StudyFolder, seed: int) -> StudySource:
     recipe = folder.recipe
+    references = make_references(space, recipe, table.problem).all
     return StudySource(
         folder,
         table.problem,
-        make_references(space, recipe, table.problem).all,
+        [_as_held(reference, table) for reference in references],
         _TableDraws(table, space, folder, seed),
         view=View(),
     )
+
+
+def _as_held(reference: Reference, table: Table) -> Reference:
+    """A reference at the learning rates at which the table holds it.
+
+    It is tuned beyond the ends of its list only if the table holds such a rate. One that the
+    table does not hold at all is asked for at the default rate, and fails.
+    """
+    low, high = reference.rates[0], reference.rates[-1]
+    held = sorted(e.learning_rate for e in table.entries if e.baseline == reference.name)
+    rates = tuple(rate for rate in held if low <= rate <= high)
+    is_tuned = len(rates) > 1 and len(held) > len(rates)
+    return replace(reference, rates=rates or (table.problem.learning_rate,), is_tuned=is_tuned)

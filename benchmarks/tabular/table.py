@@ -114,7 +114,13 @@ class Table:
             schedule = Schedule.from_dicts(json.loads(row["schedule"]), problem.n_blocks)
             key = (row["learning_rate"], schedule.key(), row["rescored_by"])
             groups.setdefault(key, []).append(row)
-        self._entries = {key: _entry(group, problem) for key, group in groups.items()}
+        # An older table names a reference at one rate only.
+        names = {
+            key[1:]: group[0]["baseline"] for key, group in groups.items() if group[0]["baseline"]
+        }
+        self._entries = {
+            key: _entry(group, names.get(key[1:]), problem) for key, group in groups.items()
+        }
         self.entries = list(self._entries.values())
         self.seeds = sorted(
             seed for seed in self.entries[0].curve if all(seed in e.curve for e in self.entries)
@@ -194,7 +200,7 @@ def _numbers(space: dict[str, Any]) -> dict[str, Any]:
     return {**space, "dimensions": {**space["dimensions"], "learning_rate": numbers}}
 
 
-def _entry(rows: Sequence[Mapping[str, Any]], problem: Problem) -> Entry:
+def _entry(rows: Sequence[Mapping[str, Any]], baseline: str | None, problem: Problem) -> Entry:
     first = rows[0]
     ends = first["segment_ends"]
     schedule = Schedule.from_dicts(json.loads(first["schedule"]), problem.n_blocks)
@@ -202,7 +208,7 @@ def _entry(rows: Sequence[Mapping[str, Any]], problem: Problem) -> Entry:
     # What a training that failed is worth.
     worst = problem.majority or 0.0
     return Entry(
-        baseline=first["baseline"],
+        baseline=baseline,
         family=first["family"],
         learning_rate=first["learning_rate"],
         segments=tuple(zip(ends, first["segments"], strict=True)),

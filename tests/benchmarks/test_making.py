@@ -196,6 +196,9 @@ def test_the_older_tables_are_read():
     assert found.seeds == [0, 1]
     assert len(found.entries) == len(found.default) == 666
     assert len(found.baselines) == 4
+    # Named at one rate in the file, and trained at others as points of the space.
+    rates = [entry.learning_rate for entry in found.entries if entry.baseline == "full"]
+    assert sorted(rates) == [1e-4, 2e-4, 4e-4]
     full = next(entry for entry in found.baselines if entry.baseline == "full")
     assert full.flops == pytest.approx(max(entry.flops for entry in found.entries))
     assert full.segment_flops == pytest.approx([full.flops / 3] * 3)

@@ -2,12 +2,15 @@
 
 import itertools
 import random
+from collections import Counter
 
 import numpy as np
 import optuna
 import pytest
 
+from progsearch.strategy.references import make_references
 from progsearch.study.dominance import directions, hypervolume, non_dominated
+from tests.benchmarks.conftest import made_table
 
 
 def take(events, count):
@@ -40,37 +43,98 @@ def test_trainings_with_the_same_beginning_follow_one_another(table):
     assert len(runs) < len(firsts) / 4
 
 
-def test_progsearch_trains_each_epoch_once(table):
+@pytest.fixture
+def asked(monkeypatch):
+    """The trainings that searches of progsearch ask for, one for each event."""
+    from tabular.own import _Replay
+
+    found, train = [], _Replay.train
+
+    def watched(replay, assignment, source):
+        found.append(replay.table.of_run(assignment.run))
+        return train(replay, assignment, source)
+
+    monkeypatch.setattr(_Replay, "train", watched)
+    return found
+
+
+def searched(entries):
+    """Those that are no references; all of them are other trainings."""
+    return [entry for entry in entries if entry is not None and entry.baseline is None]
+
+
+def test_progsearch_trains_each_epoch_once(table, asked):
     from tabular.own import Progsearch
 
-    events = take(Progsearch(scheduler="none", candidates=1)(table, (0,), 3), 12)
-    whole = take(Progsearch(False, scheduler="none", candidates=1)(table, (0,), 3), 12)
-    assert [event.entry for event in events] == [event.entry for event in whole]
-    assert [event.steps for event in whole] == [table.steps * n for n in range(1, 13)]
-    trained = [event.entry for event in events]
-    keys = {key for entry in trained for _, key in entry.segments}
-    assert events[-1].steps == len(keys) * table.steps // 3 < whole[-1].steps
-    assert len({id(entry) for entry in trained}) == 12
-    assert {entry.baseline for entry in trained[:4]} == {e.baseline for e in table.baselines}
+    events = take(Progsearch(scheduler="none", candidates=1)(table, (0,), 3), 60)
+    reached = Counter()
+    for entry, before, event in zip(asked, [0, *(e.trials for e in events)], events, strict=False):
+        reached[entry] += round(3 * (event.trials - before))
+        assert event.entry is (entry if reached[entry] == 3 else None)
+    keys = {key for entry, n in reached.items() for _, key in entry.segments[:n]}
+    assert events[-1].steps == len(keys) * table.steps // 3
+    assert 3 * events[-1].trials == pytest.approx(sum(reached.values()))
+    assert sum(reached.values()) > len(keys) + 10, "some epochs are shared"
+
+    whole = take(Progsearch(False, scheduler="none", candidates=1)(table, (0,), 3), 60)
+    # References that would begin again are not stopped, so each rate is trained whole.
+    assert [event.steps for event in whole] == [table.steps * n for n in range(1, 61)]
+    assert [event.trials for event in whole] == [*range(1, 61)]
+    ours, theirs = searched(e.entry for e in events), searched(e.entry for e in whole)
+    assert ours[:20] == theirs[:20], "neither choice nor result depends on reuse"
+    for trained in (events, whole):
+        entries = [event.entry for event in trained if event.entry]
+        assert len(entries) == len({id(entry) for entry in entries})
+        assert {e.baseline for e in entries if e.baseline} == {e.baseline for e in table.baselines}
 
 
-def test_progsearch_trains_no_more_of_what_it_stops(table):
+def test_progsearch_trains_no_more_of_what_it_stops(table, asked):
     from tabular.own import Progsearch
 
-    events = take(Progsearch()(table, (0,), 3), 30)
+    events = take(Progsearch()(table, (0,), 3), 60)
     stopped = [index for index, event in enumerate(events) if event.entry is None]
-    assert stopped
     epoch = table.steps // 3
-    assert all(events[i].steps - events[i - 1].steps <= 2 * epoch for i in stopped)
-    assert all(event.entry is not None for event in events[:4]), "no baseline is stopped"
+    assert all(events[i].steps - events[i - 1].steps <= 2 * epoch for i in stopped if i)
+    assert events[0].steps == epoch, "all rates are compared after an epoch"
+    # By the judge, and by their tuning those of references.
+    names = {entry.baseline for entry in table.baselines}
+    assert {asked[index].baseline for index in stopped} == {None} | names
+    finished = Counter(event.entry.baseline for event in events if event.entry)
+    assert set(finished) == {None} | names
+    rates = Counter(entry.baseline for entry in set(asked[: len(events)]))
+    assert all(1 <= finished[name] < 4 <= rates[name] for name in names)
 
 
-def test_without_contributions_no_score_chooses_a_block(table):
+def test_references_are_tuned_at_the_rates_of_the_table(table, every_point):
+    from tabular.own import Progsearch, _as_held
+    from tabular.points import RATES, recipe_of, space_of
+
+    problem, task, every = every_point
+    default = [point for point in every if point.family == "default"]
+    references = make_references(space_of(), recipe_of(1e-4, task), problem).all
+    held = [_as_held(reference, table) for reference in references]
+    assert {(r.rates, r.is_tuned) for r in held} == {(RATES, True)}
+
+    def within(low, high):
+        def is_held(point):
+            rate = point.candidate.run.training.learning_rate
+            return not point.baseline or low <= rate <= high
+
+        return made_table((problem, task, [p for p in default if is_held(p)]), (0, 1))
+
+    for low, high, rates in ((1e-4, 1e-4, (1e-4,)), (5e-5, 4e-4, RATES), (2e-4, 8e-4, None)):
+        found = within(low, high)
+        held = [_as_held(reference, found) for reference in references]
+        assert {(r.rates, r.is_tuned) for r in held} == {(rates or RATES[2:], rates is None)}
+        if rates is not None:
+            events = take(Progsearch(candidates=1)(found, (0,), 3), 60)
+            assert events[-1].missing == 0, "no rate is tried that the table does not hold"
+
+
+def test_without_contributions_no_score_chooses_a_block(table, asked):
     from tabular.own import Progsearch
 
-    events = take(
-        Progsearch(scheduler="none", candidates=4, contributions=False)(table, (0,), 3), 60
-    )
+    take(Progsearch(scheduler="none", candidates=4, contributions=False)(table, (0,), 3), 90)
     prefix_only = {
         id(table.of_values(values))
         for point in table.space.points()
@@ -78,8 +142,9 @@ def test_without_contributions_no_score_chooses_a_block(table):
         and values["mode"] == "prefix"
         and values.get("ratio_of", "blocks") == "blocks"
     }
-    assert {id(event.entry) for event in events[4:]} <= prefix_only
-    assert len({id(event.entry) for event in events}) == 60
+    chosen = [id(entry) for entry in searched(asked)]
+    assert {*chosen} <= prefix_only
+    assert len(chosen) == len({*chosen}) > 50
 
 
 def test_mo_asha_trains_on_where_it_stopped(table):

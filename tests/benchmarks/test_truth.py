@@ -9,6 +9,7 @@ import pytest
 
 from progsearch.config import with_seed
 from progsearch.errors import StudyError
+from progsearch.report.data import study_report
 from progsearch.strategy.source import (
     WAIT,
     Assignment,
@@ -155,27 +156,44 @@ def test_a_user_keeps_the_best_by_one_seed(part):
     assert best not in [printed.entry for printed in events[-2].answer().front]
 
 
-def test_a_search_of_ours_answers_as_its_report_and_is_resumed(table):
-    from tabular.own import Progsearch
+def test_a_search_of_ours_answers_as_its_report_and_is_resumed(table, monkeypatch):
+    from tabular import own
 
+    reports = []
+
+    def kept(study):
+        reports.append(study_report(study))
+        return reports[-1]
+
+    monkeypatch.setattr(own, "study_report", kept)
     events = []
-    for event in Progsearch(candidates=1, scheduler="none", budget=5)(table, (1, 0), 3):
+    for event in own.Progsearch(candidates=1, scheduler="none", budget=5)(table, (1, 0), 3):
         events.append(event)
         if event.ended:
-            answer = event.answer()
-        if sum(e.ended for e in events) and len(events) > 12:
+            end, answer = event, event.answer()
+        if sum(e.ended for e in events) and event.trials >= end.trials + 3:
             break
     ended = [n for n, event in enumerate(events) if event.ended]
-    assert ended == [9], "four references and five trials, and then it is resumed"
-    trained = [event.entry for event in events[:9]]
-    assert len({id(event.entry) for event in events if event.entry}) == 12
-    best = max(trained, key=lambda entry: entry.values(1)[0])
-    assert (answer.best.entry, answer.best.metric) == (best, best.values(1)[0])
+    assert len(ended) == 1
+    before = {e.entry for e in events[: ended[0]] if e.entry and not e.entry.baseline}
+    after = {e.entry for e in events[ended[0] :] if e.entry and not e.entry.baseline}
+    assert len(before) == 5, "five trials beside the references, and then it is resumed"
+    assert len(after) == 3
+    assert not before & after
+    (report,) = reports
+    assert [printed.metric for printed in answer.front] == [t.values[0] for t in report.front]
+    assert [printed.error for printed in answer.front] == [t.estimate.error for t in report.front]
+    assert [p.entry for p in answer.front] == [table.of_run(t.run) for t in report.front]
     assert answer.front[0] == answer.best
     assert answer.knee in answer.front
-    assert answer.full.metric == answer.full.entry.values(1)[0]
-    assert all(printed.error is None for printed in answer.front)
-    assert events[-1].flops > events[0].flops == pytest.approx(events[0].entry.flops)
+    assert answer.full.entry.baseline == "full"
+    assert answer.full.metric == report.full.values[0]
+    # Drawn together by what is known of all, but no further than the spread of the seeds.
+    assert all(p.metric == pytest.approx(p.entry.values(0, 1)[0], abs=0.02) for p in answer.front)
+    full = [e.entry for e in events[: ended[0]] if e.entry and e.entry.baseline == "full"]
+    assert full.count(answer.full.entry) == 2, "it was trained with both seeds"
+    # An epoch of full fine-tuning is the first.
+    assert events[-1].flops > events[0].flops == answer.full.entry.segment_flops[0]
 
 
 def test_a_run_with_another_seed_is_another_of_the_seeds_seen(part, every_point):
@@ -229,14 +247,18 @@ def test_what_the_table_does_not_hold_fails(every_point):
         events.append(event)
         if event.ended:
             break
-    assert events[-1].missing == 1
-    assert sum(event.entry is None for event in events[:4]) == 2
+    # At one rate; full fine-tuning failed at all rates, and so at three far lower ones, too.
+    assert events[-1].missing == 1 + 3
+    finished = {event.entry.baseline for event in events if event.entry}
+    assert finished == {"head-only", "progtuning-3", None}
     answer = events[-1].answer()
     assert answer.full is None
     assert len(answer.front) >= 1
-    # Two epochs of the one that failed were trained, and nothing of the one that is not there.
-    steps = [event.steps for event in events[:4]]
-    assert max(steps) < 4 * found.steps
+    # Nothing is trained of what is not there.
+    steps = [0, *(event.steps for event in events)]
+    silent = [n for n, event in enumerate(events[1:], 1) if event.missing > events[n - 1].missing]
+    assert all(steps[n] == steps[n + 1] for n in silent)
+    assert len(silent) == 4
 
 
 def test_rows_with_intervals_and_what_is_not_in_the_table(every_point, monkeypatch):
