@@ -41,6 +41,7 @@ _OF_WEIGHTS = (
     ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx", ".index",
 )  # fmt: skip
 
+_KIND = re.compile(r'"model"\s*:\s*\{\s*"type"\s*:\s*"(\w+)"')
 _TOKENIZER = re.compile(r"tokenizer(\.[\d.]+)?\.json")
 _HALVES = {"vocab.json": "merges.txt", "merges.txt": "vocab.json"}
 _VOCABULARY = re.compile(
@@ -131,6 +132,20 @@ def check_tokenizer(model: str) -> None:
             f"the folder {model} holds half a tokenizer, {files[0]} without {_HALVES[files[0]]}; "
             f"{COPY_TOKENIZER}"
         )
+
+
+def tokenizer_kind_in(folder: str) -> str | None:
+    """How the tokenizer of a folder cuts words by its file, such as BPE; None if it is not said.
+
+    transformers builds the tokenizer of some models, such as Qwen2, as that of their class, even
+    if the file holds another kind: then most words are lost without a word.
+    """
+    file = Path(folder) / "tokenizer.json"
+    if not os.path.isfile(file):
+        return None
+    # The vocabulary may be large, and this is all that is needed of it.
+    found = _KIND.search(file.read_text(encoding="utf-8"))
+    return None if found is None else found[1]
 
 
 @dataclass(frozen=True)

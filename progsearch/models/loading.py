@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.errors import ModelError
 from progsearch.internals.transformers import commit_of
-from progsearch.models.checkpoint import COPY_TOKENIZER, check_tokenizer
+from progsearch.models.checkpoint import COPY_TOKENIZER, check_tokenizer, tokenizer_kind_in
 from progsearch.models.file_damage import unreadable
 from progsearch.models.head import Head
 from progsearch.models.references import reading, resolve_model
@@ -39,7 +39,8 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
     If it has no padding token, the end-of-sequence token is used, as is usual for decoders.
 
     Raises:
-        ModelError: It cannot be loaded, knows no word, or has neither of the two tokens.
+        ModelError: It cannot be loaded, knows no word, is not what its file holds, or has neither
+            of the two tokens.
     """
     from transformers import AutoTokenizer
 
@@ -51,6 +52,13 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
             f"the tokenizer of {ref} knows no word, since {path} holds no files of a "
             f"{type(tokenizer).__name__}; {COPY_TOKENIZER}"
         )
+    kinds = tokenizer_kind_in(path), _kind_of(tokenizer)
+    if None not in kinds and kinds[0] != kinds[1]:
+        raise ModelError(
+            f"the tokenizer.json of {ref} holds a {kinds[0]} model, but transformers makes a "
+            f"{type(tokenizer).__name__} of it, a {kinds[1]} model, which loses its words; give "
+            "the folder the tokenizer that the model was trained with"
+        )
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise ModelError(
@@ -59,6 +67,12 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
             )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _kind_of(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """How a tokenizer cuts words, such as BPE; None if it is not a fast one."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return None if backend is None else type(backend.model).__name__
 
 
 def load_model(

@@ -34,6 +34,7 @@ from progsearch.models.loading import (
     trained_head,
 )
 from progsearch.models.references import resolve_model
+from tests.support.eos import tokenizer as word_level
 from tests.support.tiny import HIDDEN, tiny_batch, tiny_model
 
 
@@ -375,3 +376,18 @@ def test_the_packaged_model_is_whole(minilm):
     # 22.7M of the body, pooler included, and the new classifier.
     assert sum(p.numel() for p in model.bert.parameters()) == 22_713_216
     assert model.classifier.weight.shape == (5, 384)
+
+
+def test_a_tokenizer_that_is_not_what_its_file_holds_is_refused(tmp_path):
+    # transformers makes a BPE tokenizer of it, and most words are lost without a word.
+    tiny_model("qwen2").save_pretrained(tmp_path)
+    word_level().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="holds a WordLevel model, but .* Qwen2Tokenizer"):
+        load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "llama"])
+def test_a_tokenizer_of_any_kind_is_loaded_where_transformers_keeps_it(tmp_path, architecture):
+    tiny_model(architecture).save_pretrained(tmp_path)
+    word_level().save_pretrained(tmp_path)
+    assert load_tokenizer(str(tmp_path)).tokenize("good film") == ["good", "film"]
