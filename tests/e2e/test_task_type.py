@@ -64,7 +64,9 @@ def test_a_type_in_one_file_goes_the_whole_way(folder, progsearch):
     progsearch("train", "full.yaml", "--output-dir", "trained")
     metrics = json.loads((folder / "trained/metrics.json").read_text())
     (full,) = (trial for trial in report["baselines"] if trial["name"] == "full")
-    assert metrics["token_accuracy"] == pytest.approx(full["values"][0], abs=0.02)
+    # What its own run reached: the value is an estimate over seeds, of which some collapse here.
+    reached = full["user_attrs"]["metrics"]["token_accuracy"]
+    assert metrics["token_accuracy"] == pytest.approx(reached, abs=0.02)
     # Plain transformers loads the model, with an output per token and class.
     model = AutoModelForTokenClassification.from_pretrained(folder / "trained")
     assert model(input_ids=torch.tensor([[2, 5, 5, 3]])).logits.shape == (1, 4, 3)
