@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -97,7 +98,9 @@ def expected_improvement(
     metrics, known_costs = known[:, 0], known[:, 1:] / unit
     edges = np.minimum(known_costs, highest).T
     lows = [np.concatenate([[-np.inf], np.unique(axis)]) for axis in edges]
-    grid = np.stack(np.meshgrid(*lows, indexing="ij"), axis=-1).reshape(-1, len(unit))
+    # Without costs there is one cell, which is everything.
+    cells = list(itertools.product(*lows))
+    grid = np.array(cells).reshape(len(cells), len(unit))
     below = (known_costs[None] <= grid[:, None]).all(axis=-1)
     heights = np.where(below, metrics, corner[0]).max(axis=1, initial=corner[0])
     volumes = np.ones((len(means), 1))

@@ -293,6 +293,16 @@ def test_sessions_are_kept(tmp_path):
     assert all(session.seconds >= 0 for session in sessions)
 
 
+@pytest.mark.parametrize(
+    "objectives", [("metric",), ("metric", "updated_parameters", "flops"), ("metric", "seconds")]
+)
+def test_a_search_with_any_objectives_repeats_its_front_and_ends(tmp_path, objectives):
+    folder, source = start(tmp_path, "progtuning", budget=10, objectives=objectives, front_seeds=3)
+    _, ending = run_all(source)
+    assert ending == "budget"
+    assert any(trial.repeats is not None for trial in folder.trials())
+
+
 # -- the end ---------------------------------------------------------------------------------
 
 
