@@ -200,6 +200,8 @@ def _search_work(trial: Trial, seeds: int) -> Work:
     """
     if not trial.records:
         return Work(unknown=1)
+    # A repeat is one run.
+    seeds = seeds if trial.repeats is None else 1
     last, timings = trial.records[-1], trial.timings
     steps = seeds * last.step if trial.steps_trained is None else trial.steps_trained
     return Work(

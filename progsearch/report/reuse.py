@@ -36,9 +36,14 @@ class Reuse:
         """
         known = [trial for trial in trials if trial.steps_trained is not None]
         # A reused epoch has a record too.
-        steps = sum(trial.records[-1].step for trial in known if trial.records)
+        steps = sum(
+            # A repeat is one run.
+            (seeds if trial.repeats is None else 1) * trial.records[-1].step
+            for trial in known
+            if trial.records
+        )
         return cls(
-            steps=seeds * steps,
+            steps=steps,
             steps_trained=sum(trial.steps_trained or 0 for trial in known),
             seconds_saved=sum(trial.timings.saved for trial in known if trial.timings),
         )

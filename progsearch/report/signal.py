@@ -62,7 +62,11 @@ def nothing_learned(report: StudyReport) -> str | None:
 def _references_ended(report: StudyReport) -> bool:
     runs = [trial for trial in report.trials if trial.is_baseline]
     # At one learning rate at least, each was trained to its end or failed.
-    ended = {trial.name for trial in runs if trial.is_finished and not trial.is_stopped}
+    ended = {
+        trial.name
+        for trial in runs
+        if trial.is_finished and not (trial.is_stopped or trial.is_interrupted)
+    }
     return ended >= set(report.info.baselines) and not any(trial.is_running for trial in runs)
 
 
@@ -82,7 +86,11 @@ def _sentence(
 ) -> str:
     kind = "reference" if best.is_baseline else "trial"
     rate = learning_rate(best.run.training.learning_rate)
-    every = [t for t in report.trials if t.is_finished and t.is_baseline == best.is_baseline]
+    every = [
+        trial
+        for trial in report.trials
+        if trial.is_finished and not trial.is_interrupted and trial.is_baseline == best.is_baseline
+    ]
     n_collapsed = sum(collapsed.of(report, trial) is not None for trial in every)
     remark = f"; {n_collapsed} of {len(every)} runs of {kind}s collapsed" if n_collapsed else ""
     return (

@@ -105,7 +105,7 @@ class Observations:
             vector = vectors[curve.number]
             if curve.final is not None:
                 finals = [curve.final, *self.repeats.get(curve.number, ())]
-                found += [Observation(vector, final) for final in finals]
+                found += [Observation(vector, f, trial=curve.number) for f in finals]
             elif (predicted := predict(curve, curves)) is not None:
-                found.append(Observation(vector, *predicted))
+                found.append(Observation(vector, *predicted, trial=curve.number))
         return found

@@ -103,11 +103,14 @@ class Prospects:
 
     def estimates(self) -> dict[int, Estimate]:
         """The metric of each trial with a result, by number, from all measurements together."""
-        known, observed = self._observations, self._observed()
+        # What another study reached is a hint where to look, and no measurement.
+        known = self._observations
+        observed = [found for found in self._observed() if found.trial is not None]
         numbers = [n for n, curve in known.curves.items() if curve.final is not None]
         if len(observed) < _FEWEST or not numbers:
             return {}
-        means, deviations = Surrogate(observed).predict([known.vectors[n] for n in numbers])
+        vectors = [known.vectors[number] for number in numbers]
+        means, deviations = Surrogate(observed).predict(vectors, numbers)
         return {
             number: Estimate(float(mean), float(deviation))
             for number, mean, deviation in zip(numbers, means, deviations, strict=True)
@@ -168,7 +171,7 @@ class Prospects:
             return None
         surrogate = Surrogate(observed)
         vectors = [known.vectors[curve.number] for curve in curves]
-        means, deviations = surrogate.predict(vectors)
+        means, deviations = surrogate.predict(vectors, [curve.number for curve in curves])
         costs = np.array([curve.costs for curve in curves])
         full = None if known.full is None else (known.full.final or 0.0, *known.full.costs)
         values = [(float(mean), *cost) for mean, cost in zip(means, costs, strict=True)]

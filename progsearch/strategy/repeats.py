@@ -88,7 +88,7 @@ class Repeats:
     def leave_room(self, trials: Sequence[Trial]) -> bool:
         """Whether the rest of the budget is enough for a new schedule and its repeats."""
         budget = self._recipe.budget
-        needed = min(self._recipe.front_seeds - 1, self._most)
+        needed = min(max(0, self._recipe.front_seeds - self._recipe.seeds), self._most)
         return budget - spent(trials) > needed
 
     def promising(self, trials: Sequence[Trial], waiting: Sequence[Candidate]) -> Trial | None:

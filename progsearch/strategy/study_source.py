@@ -41,7 +41,7 @@ from progsearch.study.new_trials import (
     repeating,
     retrying,
 )
-from progsearch.study.progress import interrupt_running, latest, to_retry
+from progsearch.study.progress import interrupt_running, latest, spent, to_retry
 from progsearch.study.results import Record
 from progsearch.study.trial import Trial
 from progsearch.study.view import Ending, View
@@ -113,6 +113,8 @@ class StudySource(TrialSource):
         if start is None and not self._running:
             # Before the end, so that places that come late are repeated, too.
             start = self._repeated(trials, self._repeats.due(trials, at_end=True))
+            if start is None and spent(trials) < self._folder.recipe.budget:
+                start = self._searched(trials)
         if start is None:
             # What runs may be stopped, which gives a part of the budget back, or change the front.
             return WAIT if self._running else Ended(self._ending(trials))
@@ -212,7 +214,7 @@ class StudySource(TrialSource):
         return start
 
     def _ending(self, trials: Sequence[Trial]) -> Ending:
-        if not self._repeats.leave_room(trials):
+        if spent(trials) >= self._folder.recipe.budget:
             return "budget"
         return "exhausted" if self._is_exhausted else "plateau"
 

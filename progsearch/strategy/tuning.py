@@ -18,7 +18,7 @@ from progsearch.config import Recipe
 from progsearch.strategy.candidates import Candidate
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.references import Reference
-from progsearch.study.collapse import collapse_of
+from progsearch.study.collapse import is_collapsed
 from progsearch.study.progress import rungs
 from progsearch.study.results import Record
 from progsearch.study.trial import Trial
@@ -47,11 +47,22 @@ class Start(NamedTuple):
 
 @dataclass(frozen=True)
 class _Run:
-    """What is known of a reference at one rate: its latest trial, with its measurements."""
+    """What is known of a reference at one rate.
+
+    Attributes:
+        trial: The latest trial.
+        metrics: Its metric after each epoch.
+        collapsed: The epochs at which its predictions, or its metric, were a constant answer's.
+    """
 
     trial: Trial
     metrics: Mapping[float, float]
-    is_collapsed: bool
+    collapsed: frozenset[float]
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether it was collapsed when it was last measured."""
+        return bool(self.metrics) and max(self.metrics) in self.collapsed
 
     @property
     def final(self) -> float | None:
@@ -136,12 +147,16 @@ class Tuning:
     def _rung(self, reference: Reference, runs: Mapping[float, _Run]) -> tuple[list[float], int]:
         """The rates that are still in the race, and the epoch to which they are trained."""
         rates = [rate for rate in reference.rates if not _is_out(runs.get(rate))]
+        if any(run.final is not None and run.is_collapsed for run in runs.values()):
+            # The best ones learned nothing in the end, so that others go on that learned.
+            rates = [r for r in rates if r not in runs or not runs[r].is_collapsed]
         for epoch in self._rungs:
             reached = {r: runs[r].metrics[epoch] for r in rates if _reached(runs.get(r), epoch)}
             if len(reached) < len(rates):
                 return rates, epoch
             # Of equal ones the lower rates, which are less likely to fail later.
-            rates.sort(key=lambda rate: (-reached[rate], rate))
+            at = epoch
+            rates.sort(key=lambda r: (at in runs[r].collapsed, -reached[r], r))
             rates = rates[: math.ceil(len(rates) / 2)]
         return rates, self._epochs
 
@@ -182,18 +197,24 @@ class Tuning:
             rate = trial.run.training.learning_rate
             records = trial.records or running.get(trial.number, ())
             # A trial that continues a stopped one is silent until it is beyond it.
-            before = found[rate].metrics if rate in found else {}
+            before = found.get(rate)
             metrics = {record.epoch: record.metrics[self._metric] for record in records}
-            collapse = collapse_of(trial, self._metric, self._majority)
-            found[rate] = _Run(trial, {**before, **metrics}, collapse is not None)
+            collapsed = {
+                record.epoch
+                for record in records
+                if is_collapsed(record, self._metric, self._majority)
+            }
+            if before is not None:
+                metrics, collapsed = {**before.metrics, **metrics}, {*before.collapsed, *collapsed}
+            found[rate] = _Run(trial, metrics, frozenset(collapsed))
         return found
 
 
 def _is_out(run: _Run | None) -> bool:
-    """Whether a run has no result and will have none; a stopped one may be continued."""
-    if run is None or run.trial.is_stopped:
+    """Whether a run learned nothing and will not; a stopped one may be continued."""
+    if run is None or run.trial.is_stopped or not run.trial.is_finished:
         return False
-    return run.trial.is_finished and run.final is None
+    return run.final is None or run.is_collapsed
 
 
 def _loses(run: _Run, others: Iterable[_Run], epoch: float) -> bool:

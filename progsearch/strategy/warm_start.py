@@ -50,9 +50,9 @@ class Earlier(Config):
             full: The metric of full fine-tuning on the new task.
             majority: The metric of a constant answer there; None if that has no score.
         """
-        if len(self.runs) < 2:
-            return []
         unit = full - (majority or 0.0)
+        if len(self.runs) < 2 or not unit:
+            return []
         deviation = abs(unit) * statistics.stdev(run.gain for run in self.runs)
         return [
             Observation(np.array(run.features), full + unit * run.gain, deviation)

@@ -43,6 +43,13 @@ def is_constant_answer(value: float, metric: str, majority: float | None) -> boo
     return answer is not None and abs(value - answer) <= _EQUAL
 
 
+def is_collapsed(record: Record, metric: str, majority: float | None) -> bool:
+    """Whether a run was collapsed at a measurement; arguments as for `collapse_of`."""
+    value = record.metrics.get(metric)
+    is_answer = value is not None and is_constant_answer(value, metric, majority)
+    return record.constant or is_answer
+
+
 def collapse_of(trial: Trial, metric: str, majority: float | None) -> Collapse | None:
     """Whether a trial is collapsed at its end, or at the point where it was stopped.
 
@@ -56,16 +63,9 @@ def collapse_of(trial: Trial, metric: str, majority: float | None) -> Collapse |
     Returns:
         None if it is not collapsed, has no evaluation or has not ended.
     """
-
-    def collapsed(record: Record) -> bool:
-        value = record.metrics.get(metric)
-        return record.constant or (
-            value is not None and is_constant_answer(value, metric, majority)
-        )
-
     first: Record | None = None
     for record in reversed(trial.records):
-        if not collapsed(record):
+        if not is_collapsed(record, metric, majority):
             break
         first = record
     return None if first is None else Collapse(first.epoch, trial.records[-1].constant)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from progsearch.config import RunConfig
 from progsearch.errors import StudyError
 from progsearch.study.info import StudyInfo
@@ -29,7 +31,10 @@ def config_of(trial: Trial, info: StudyInfo, study: str) -> RunConfig:
         "metric": info.metric,
         "value": trial.values[0],
         **({} if trial.estimate is None else {"standard_error": trial.estimate.error}),
-        "metrics": trial.metrics,
+        "metrics": {
+            name: fmean(run.metrics[name] for run in (trial, *trial.repeated))
+            for name in trial.metrics
+        },
         "split": info.split,
         "seeds": trial.n_seeds,
         "study": study,

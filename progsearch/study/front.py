@@ -131,6 +131,8 @@ def _named(trials: Sequence[Trial], how: str) -> Trial:
     names = {t.name: t for t in trials if t.name is not None} | references_of(trials)
     if how.isdecimal():
         trial = next((t for t in trials if t.number == int(how)), None)
+        if trial is not None and trial.repeats is not None:
+            trial = next(t for t in trials if t.number == trial.repeats)
         if trial is None:
             numbers = [t.number for t in trials]
             raise StudyError(

@@ -48,7 +48,10 @@ def latest(trials: Sequence[Trial], first: int, number: int) -> list[Trial] | No
         None if there are fewer.
     """
     parts = _parts(trials)
-    ended = [t for t in trials[first:] if t.number in parts and t.is_finished]
+    # A repeat is no attempt at a better schedule.
+    ended = [
+        t for t in trials[first:] if t.number in parts and t.is_finished and t.repeats is None
+    ]
     for n in range(1, len(ended) + 1):
         if _whole(parts[trial.number] for trial in ended[-n:]) >= number:
             return ended[-n:]
@@ -142,11 +145,11 @@ def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
         name: tuning_work(len(info.reference_rates.get(name, (0,))), recipe) - done.get(name, 0.0)
         for name in info.baselines
     }
-    repeated = sum(t.repeats is not None and t.is_baseline for t in to_retry(trials))
+    interrupted = sum(trial.is_baseline for trial in to_retry(trials))
     unfinished = [rest for rest in rests.values() if rest > _ROUNDING]
     return Left(
         len(unfinished),
-        _whole([*unfinished, repeated]),
+        _whole(unfinished) or float(interrupted),
         max(0.0, recipe.budget - spent(trials)),
     )
 

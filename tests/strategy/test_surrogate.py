@@ -8,7 +8,12 @@ RATES = tuple(np.log10([2.5e-5, 5e-5, 1e-4, 2e-4]))
 
 
 def seen(points, metrics):
-    return [Observation(np.array(p), float(m)) for p, m in zip(points, metrics, strict=True)]
+    """Observations of one trial for each different point."""
+    trials = {tuple(point): number for number, point in enumerate(points)}
+    return [
+        Observation(np.array(p), float(m), trial=trials[tuple(p)])
+        for p, m in zip(points, metrics, strict=True)
+    ]
 
 
 def rising(n=12):
@@ -107,7 +112,10 @@ def test_equal_schedules_are_not_told_apart_more_often_than_stated():
         rng = np.random.default_rng(study)
         points = [(*rng.random(4), RATES[rng.integers(4)]) for _ in range(n_schedules)]
         observed = spread(points, 3, lambda _: 0.02, rng, lambda _: truth)
-        means, deviations = Surrogate(observed).predict([np.array(point) for point in points])
+        numbers = list(dict.fromkeys(o.trial for o in observed))
+        means, deviations = Surrogate(observed).predict(
+            [np.array(point) for point in points], numbers
+        )
         covered.append(np.abs(means - truth) <= 1.96 * deviations)
         # The difference of each pair, as if they were independent.
         first, second = np.triu_indices(n_schedules, 1)
@@ -115,3 +123,23 @@ def test_equal_schedules_are_not_told_apart_more_often_than_stated():
         better.append(np.abs(means[first] - means[second]) > 1.96 * errors)
     assert np.mean(covered) >= 0.9
     assert np.mean(better) <= 0.05
+
+
+def test_trials_with_the_same_features_are_told_apart_by_their_repeats():
+    """As two ranks of LoRA, or blocks 1 and 2 of 24: the map of what is trained is too coarse."""
+    rng = np.random.default_rng(0)
+    point = np.array([0.5, RATES[1]])
+    observed = [
+        Observation(point, mean + rng.normal(0, 0.01), trial=number)
+        for number, mean in enumerate((0.70, 0.80))
+        for _ in range(5)
+    ]
+    observed += [
+        Observation(np.array([x, RATES[1]]), 0.75 + rng.normal(0, 0.01), trial=2 + n)
+        for n, x in enumerate(np.linspace(0, 1, 6))
+    ]
+    means, deviations = Surrogate(observed).predict([point, point, point], [0, 1, 99])
+    assert means[0] == pytest.approx(0.70, abs=0.02)
+    assert means[1] == pytest.approx(0.80, abs=0.02)
+    assert means[0] < means[2] < means[1]
+    assert deviations[2] > 2 * deviations[0]
