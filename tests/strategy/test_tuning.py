@@ -290,3 +290,29 @@ def test_a_search_goes_on_where_it_was_interrupted(tmp_path, done):
     second.run()
     assert set(first.trained) | set(second.trained) == set(expected)
     assert best_rate(again) == best_rate(folder)
+
+
+def test_if_the_winner_collapses_at_the_end_the_next_best_goes_on(tmp_path):
+    def metric(rate, epoch):
+        if rate == 2e-4 and epoch == 3:
+            return 0.5
+        return {2.5e-5: 0.52, 5e-5: 0.55, 1e-4: 0.60, 2e-4: 0.61}[rate] + 0.02 * epoch
+
+    folder, source = start(tmp_path, "progtuning", budget=1)
+    workers = Workers(source, metric)
+    workers.run()
+    assert full_of(folder.trials()).run.training.learning_rate == 1e-4
+    assert {rate for rate, _ in workers.trained} == set(RATES)
+
+
+def test_a_rate_that_answers_with_a_constant_loses_to_one_that_is_still_below_it(tmp_path):
+    learning = {2.5e-5: (0.45, 0.56, 0.66), 5e-5: (0.47, 0.60, 0.70)}
+
+    def metric(rate, epoch):
+        return learning[rate][epoch - 1] if rate in learning else 0.5
+
+    folder, source = start(tmp_path, "progtuning", budget=1)
+    workers = Workers(source, metric)
+    workers.run()
+    assert full_of(folder.trials()).run.training.learning_rate == 5e-5
+    assert {rate for rate, epoch in workers.trained if epoch > 1} == {2.5e-5, 5e-5}
