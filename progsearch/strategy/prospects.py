@@ -66,12 +66,13 @@ class Prospects:
         self._recipe = recipe
         self._problem = problem
         self._observations = observations
+        self._kept: tuple[int, _Outlook | None] | None = None
 
     def best(self, candidates: Sequence[Candidate]) -> int:
         """The index of the candidate that is to be trained next."""
         if len(candidates) == 1:
             return 0
-        outlook = self._outlook(self._observed())
+        outlook = self._present()
         if outlook is None:
             return 0
         return int(np.argmax(_gains(outlook, map(self._of_candidate, candidates))))
@@ -83,7 +84,7 @@ class Prospects:
             trials: Trials with a result.
             seconds: What a run of each takes.
         """
-        outlook = self._outlook(self._observed())
+        outlook = self._present()
         if outlook is None:
             return [0.0] * len(trials)
         moves = learned(outlook.deviations, outlook.noise)
@@ -96,7 +97,7 @@ class Prospects:
 
     def waiting(self, candidates: Sequence[Candidate]) -> float:
         """The largest expected gain of any of some candidates, per second; 0 without any."""
-        outlook = self._outlook(self._observed())
+        outlook = self._present()
         if outlook is None or not candidates:
             return 0.0
         return float(_gains(outlook, map(self._of_candidate, candidates)).max())
@@ -146,6 +147,13 @@ class Prospects:
             return None
         rates = _gains(outlook, prospects)
         return ExpectedGains(rates[: len(asked)].tolist(), float(rates[len(asked) :].max()))
+
+    def _present(self) -> _Outlook | None:
+        """What is known now, computed once for all that ask before the next trial ends."""
+        n_added = self._observations.n_added
+        if self._kept is None or self._kept[0] != n_added:
+            self._kept = (n_added, self._outlook(self._observed()))
+        return self._kept[1]
 
     def _observed(self) -> list[Observation]:
         """The metrics of all trials that have ended."""
