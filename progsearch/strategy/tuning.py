@@ -113,7 +113,7 @@ class Tuning:
             trials: All trials of the study.
             running: The measurements of the active ones, by number; of ``trial``, too.
         """
-        reference = next(r for r in self._references if r.name == trial.name)
+        reference = self._of(trial)
         runs = self._runs(reference, trials, running)
         rate, reached = trial.run.training.learning_rate, running[trial.number][-1].epoch
         if rate not in reference.rates:
@@ -123,8 +123,10 @@ class Tuning:
 
     def run_of(self, trial: Trial) -> Candidate:
         """The run of a reference's trial."""
-        reference = next(r for r in self._references if r.name == trial.name)
-        return reference.at(trial.run.training.learning_rate)
+        return self._of(trial).at(trial.run.training.learning_rate)
+
+    def _of(self, trial: Trial) -> Reference:
+        return next(r for r in self._references if r.name == trial.name)
 
     def _starts(self, reference: Reference, runs: Mapping[float, _Run]) -> Iterator[Start]:
         rates, epoch = self._rung(reference, runs)
@@ -190,9 +192,8 @@ class Tuning:
         """What is known of a reference, by rate."""
         found: dict[float, _Run] = {}
         for trial in trials:
-            if trial.name != reference.name or trial.repeats is not None:
-                continue
-            if trial.is_interrupted:
+            is_run = trial.name == reference.name and trial.repeats is None
+            if not is_run or trial.is_interrupted:
                 continue
             rate = trial.run.training.learning_rate
             records = trial.records or running.get(trial.number, ())
