@@ -1,35 +1,9 @@
-import sys
-import warnings
-from dataclasses import dataclass
-
 import pytest
 
-from progsearch import cli
+from tests.cases.conftest import progsearch
 
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def progsearch(capsys, monkeypatch):
-    """Runs the command line in this process."""
-    # The command line sets it for its process; the other tests keep theirs.
-    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["progsearch", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            cli.main()
-        captured = capsys.readouterr()
-        code = leaving.value.code or 0
-        assert isinstance(code, int)
-        return Outcome(code, captured.out, captured.err)
-
-    return run
+# The same fixture; `tests/cases` keeps to itself, so that it can be run against other versions.
+__all__ = ["progsearch"]
 
 
 @pytest.fixture
