@@ -34,7 +34,6 @@ class Observations:
             stopped one, the longer curve alone.
         vectors: `features` of the runs of the same trials, by number.
         repeats: What runs of them with other seeds reached, by their number.
-        n_added: The number of trials that were added; what is known changes with it.
         full: The curve of full fine-tuning, at its best learning rate so far.
     """
 
@@ -46,7 +45,6 @@ class Observations:
         self.curves: dict[int, Curve] = {}
         self.vectors: dict[int, Vector] = {}
         self.repeats: dict[int, list[float]] = {}
-        self.n_added = 0
         self.full: Curve | None = None
 
     def add(self, trial: Trial) -> None:
@@ -54,7 +52,6 @@ class Observations:
         records = trial.records
         if not records:
             return
-        self.n_added += 1
         self.time.add_trained(trial.segments, records[-1].step)
         if trial.timings and trial.steps_trained:
             flops = trial.costs.flops * trial.steps_trained / trial.segments[-1][0]

@@ -28,6 +28,9 @@ from progsearch.study.trial import Estimate, Trial
 _FEWEST = 4
 
 
+_Measurements = list[tuple[int | None, float, float]]
+
+
 class _Prospect(NamedTuple):
     """A training that may be made: what it is, its costs, and the seconds it takes."""
 
@@ -66,13 +69,13 @@ class Prospects:
         self._recipe = recipe
         self._problem = problem
         self._observations = observations
-        self._kept: tuple[int, _Outlook | None] | None = None
+        self._kept: tuple[_Measurements, Surrogate] | None = None
 
     def best(self, candidates: Sequence[Candidate]) -> int:
         """The index of the candidate that is to be trained next."""
         if len(candidates) == 1:
             return 0
-        outlook = self._present()
+        outlook = self._outlook(self._observed())
         if outlook is None:
             return 0
         return int(np.argmax(_gains(outlook, map(self._of_candidate, candidates))))
@@ -84,7 +87,7 @@ class Prospects:
             trials: Trials with a result.
             seconds: What a run of each takes.
         """
-        outlook = self._present()
+        outlook = self._outlook(self._observed())
         if outlook is None:
             return [0.0] * len(trials)
         moves = learned(outlook.deviations, outlook.noise)
@@ -97,7 +100,7 @@ class Prospects:
 
     def waiting(self, candidates: Sequence[Candidate]) -> float:
         """The largest expected gain of any of some candidates, per second; 0 without any."""
-        outlook = self._present()
+        outlook = self._outlook(self._observed())
         if outlook is None or not candidates:
             return 0.0
         return float(_gains(outlook, map(self._of_candidate, candidates)).max())
@@ -111,7 +114,7 @@ class Prospects:
         if len(observed) < _FEWEST or not numbers:
             return {}
         vectors = [known.vectors[number] for number in numbers]
-        means, deviations = Surrogate(observed).predict(vectors, numbers)
+        means, deviations = self._surrogate(observed).predict(vectors, numbers)
         return {
             number: Estimate(float(mean), float(deviation))
             for number, mean, deviation in zip(numbers, means, deviations, strict=True)
@@ -148,11 +151,12 @@ class Prospects:
         rates = _gains(outlook, prospects)
         return ExpectedGains(rates[: len(asked)].tolist(), float(rates[len(asked) :].max()))
 
-    def _present(self) -> _Outlook | None:
-        """What is known now, computed once for all that ask before the next trial ends."""
-        n_added = self._observations.n_added
-        if self._kept is None or self._kept[0] != n_added:
-            self._kept = (n_added, self._outlook(self._observed()))
+    def _surrogate(self, observed: Sequence[Observation]) -> Surrogate:
+        """The process of some observations; kept until others are asked for."""
+        # A trial's features never change.
+        measured = [(o.trial, o.metric, o.deviation) for o in observed]
+        if self._kept is None or self._kept[0] != measured:
+            self._kept = (measured, Surrogate(observed))
         return self._kept[1]
 
     def _observed(self) -> list[Observation]:
@@ -177,7 +181,7 @@ class Prospects:
         curves = [c for c in known.curves.values() if c.allowed and c.final is not None]
         if len(observed) < _FEWEST or not curves:
             return None
-        surrogate = Surrogate(observed)
+        surrogate = self._surrogate(observed)
         vectors = [known.vectors[curve.number] for curve in curves]
         means, deviations = surrogate.predict(vectors, [curve.number for curve in curves])
         costs = np.array([curve.costs for curve in curves])
