@@ -51,7 +51,7 @@ def save_run(
     in fp32, and are written only if the saved model gives the same outputs after loading.
 
     Args:
-        run: The trained run; its model is merged in place, and its config is written with the
+        run: The run, after the last of its `records`; its model is merged in place, and its config is written with the
             actual costs and results.
         folder: Created if it does not exist.
         understood: The summary of the data, to be written with the config.
@@ -65,6 +65,7 @@ def save_run(
             one's; it is kept.
         MachineFailed: The folder cannot be written; the message says where the model is instead.
     """
+    run.catch_up()
     run.finish()
     merge_method(run.model, run.config.method)
     splits = {"": run.task.validation}
