@@ -51,8 +51,8 @@ def save_run(
     in fp32, and are written only if the saved model gives the same outputs after loading.
 
     Args:
-        run: The run, after the last of its `records`; its model is merged in place, and its config is written with the
-            actual costs and results.
+        run: The run, after the last of its `records`; its model is merged in place, and its
+            config is written with the actual costs and results.
         folder: Created if it does not exist.
         understood: The summary of the data, to be written with the config.
 
