@@ -46,23 +46,33 @@ def train(
             help="Take steps that a search has trained already from its store.",
         ),
     ] = True,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(metavar="USER/NAME", help="Upload the model to the Hugging Face hub."),
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository on the hub a private one.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train and save the model of a config.
 
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
-    schedule.yaml (the config with its measured costs and results, and a summary of the data) and
-    metrics.json.
+    schedule.yaml (the config with its measured costs and results, and a summary of the data),
+    metrics.json and README.md, a model card.
     """
     from progsearch.schedule.files import read_config
 
     config = read_config(file)
     _check_output(output_dir, overwrite=overwrite)
+    _check_hub(push_to_hub, private=private)
     from progsearch.cli.show.training import training_view
     from progsearch.config import plain
     from progsearch.engine.memory import keep_freed_memory
+    from progsearch.report.model_card import write_model_card
     from progsearch.training import check_files, save_run
+    from progsearch.training.upload import upload
 
     check_files(output_dir, _PLACE)
     keep_freed_memory()
@@ -75,11 +85,17 @@ def train(
         except TrialFailed as failure:
             raise NothingUsable(f"the training of {file} failed: {failure}") from None
     metrics = save_run(run, output_dir, understood)
-    trained = run.spent().steps_trained
+    has_card = write_model_card(output_dir, push_to_hub)
     if json:
-        results = {"output_dir": str(output_dir), "metrics": metrics}
-        steps = {"trained": trained, "reused": run.total_steps - trained}
-        print_json(results | {"steps": steps, "understood": plain(understood)})
+        steps = run.spent().steps_trained
+        print_json(
+            {
+                "output_dir": str(output_dir),
+                "metrics": metrics,
+                "steps": {"trained": steps, "reused": run.total_steps - steps},
+                "understood": plain(understood),
+            }
+        )
     else:
         say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
         if not config.method.merges:
@@ -87,6 +103,12 @@ def train(
                 "its adapters are lost on AutoModel; load it with "
                 f"progsearch.training.load_trained({str(output_dir)!r})"
             )
+        if not has_card:
+            say(f"{output_dir / 'README.md'} was there before and is kept: no model card")
+    if push_to_hub is not None:
+        address = upload(output_dir, push_to_hub, private=private)
+        if not json:
+            say(f"uploaded to {address}")
 
 
 def _assembled(config: RunConfig, folder: Path, *, reuse: bool) -> tuple[TrainingRun, Understood]:
@@ -110,6 +132,7 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
     from torch import get_num_threads
 
     from progsearch.report.formatting import in_words, percent
+    from progsearch.training.saved_results import edited
 
     schedule, stored, total = run.schedule, run.stored_steps, run.total_steps
     lines = [
@@ -117,6 +140,8 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
         f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
         f"fine-tuning's parameter updates: {in_words(schedule.to_dicts(), schedule.n_blocks)}",
     ]
+    if edited(config):
+        lines.append("the file was edited after its export, so the results in it are left out")
     if stored == total:
         return [*lines, f"all {total} steps were trained before and are taken from the store"]
     if stored:
@@ -144,6 +169,16 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
     raise ConfigError(
         _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
     )
+
+
+def _check_hub(repository: str | None, *, private: bool) -> None:
+    """Check that the model can be uploaded after the training, if it shall be."""
+    if repository is not None:
+        from progsearch.training.upload import check_hub
+
+        check_hub(repository)
+    elif private:
+        raise ConfigError("--private", [("", "there is no --push-to-hub that it could apply to")])
 
 
 def _line(metrics: dict[str, float]) -> str:
