@@ -137,21 +137,6 @@ def test_a_schedule_for_another_model_is_refused(tmp_path):
         trainer_for(four_block_bert(), Schedule.full(12), tmp_path).train()
 
 
-def test_a_training_that_is_resumed_enters_the_stage_it_is_in(tmp_path):
-    schedule = three_stages(4)
-    whole = four_block_bert(**NO_DROPOUT)
-    trainer_for(whole, schedule, tmp_path / "whole").train()
-
-    first = four_block_bert(**NO_DROPOUT)
-    stopped = trainer_for(first, schedule, tmp_path / "part")
-    stopped.args.save_strategy, stopped.args.save_steps = "steps", 5
-    stopped.train()
-    again = trainer_for(four_block_bert(**NO_DROPOUT), schedule, tmp_path / "part")
-    again.train(resume_from_checkpoint=str(tmp_path / "part" / "checkpoint-5"))
-    for name, tensor in whole.state_dict().items():
-        torch.testing.assert_close(again.model.state_dict()[name], tensor, rtol=0, atol=1e-5)
-
-
 def test_the_arguments_of_a_file_train_what_the_engine_trains(exported, tmp_path, caplog):
     """With accumulation, and without a warning but for the batches that the test makes itself."""
     file = exported(batch_size=4, gradient_accumulation=2)
