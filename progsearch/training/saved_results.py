@@ -28,7 +28,8 @@ def saved_results(run: TrainingRun, metrics: dict[str, float]) -> dict[str, Any]
 
 def edited(config: RunConfig) -> bool:
     """Whether a file was edited after its export."""
-    return (config.results or {}).get("run", run_identity(config)) != run_identity(config)
+    exported = (config.results or {}).get("run")
+    return exported is not None and str(exported) != run_identity(config)
 
 
 def known_of_search(config: RunConfig) -> dict[str, Any]:

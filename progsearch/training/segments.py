@@ -63,8 +63,8 @@ def put_segment(store: Store, key: str, segment: Segment, tensors: dict[str, Ten
 def stored_steps(store: Store | None, lineage: Lineage) -> int:
     """The steps from the beginning of a run whose states the store has."""
     steps = 0
-    for end in lineage.plan.ends() if store else ():
-        if not store.has_tensors(lineage.key(end)):
+    for end in lineage.plan.ends():
+        if store is None or not store.has_tensors(lineage.key(end)):
             break
         steps = end
     return steps

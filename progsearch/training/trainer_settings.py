@@ -44,7 +44,8 @@ def training_arguments(
     if not isinstance(config, RunConfig):
         config = read_config(config)
     training = config.training
-    precision = resolve_precision(training.precision, _device(overrides.get("use_cpu", False)))
+    device = _device(overrides.get("use_cpu", False))
+    precision = resolve_precision(training.precision, device)
     arguments = {
         "learning_rate": training.learning_rate,
         # The Trainer counts examples per device.
@@ -59,6 +60,8 @@ def training_arguments(
         "max_grad_norm": training.max_grad_norm,
         "seed": training.seed,
         "bf16": precision == "bf16",
+        # Without a GPU, the Trainer takes bf16 only if it is told so.
+        "use_cpu": precision == "bf16" and device.type == "cpu",
         "fp16": precision == "fp16",
     }
     return TrainingArguments(output_dir=str(output_dir), **(arguments | overrides))

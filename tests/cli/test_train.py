@@ -156,11 +156,12 @@ def test_a_model_is_uploaded_after_the_checks(progsearch, refused, config, monke
     assert not Path("out").exists()
     calls = []
     monkeypatch.setattr(upload, "check_hub", calls.append)
-    monkeypatch.setattr(
-        upload,
-        "upload",
-        lambda *given, private: calls.append((*map(str, given), private)) or "https://hub.test",
-    )
+
+    def stand_in(folder, name, *, private):
+        calls.append((str(folder), name, private))
+        return "https://hub.test"
+
+    monkeypatch.setattr(upload, "upload", stand_in)
     options = ("--output-dir", "out", "--push-to-hub", "me/model", "--private")
     outcome = progsearch("train", config, *options)
     assert calls == ["me/model", ("out", "me/model", True)]

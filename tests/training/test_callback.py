@@ -180,8 +180,8 @@ def test_matching_arguments_say_what_the_file_says(exported, tmp_path):
     assert (args.weight_decay, args.get_warmup_steps(100), args.seed) == (0.1, 20, 7)
     assert (args.bf16, args.fp16, str(args.eval_strategy.value)) == (False, False, "epoch")
     assert training_arguments(file, output_dir=tmp_path, use_cpu=True, seed=8).seed == 8
-    bf16 = exported(precision="bf16")
-    assert training_arguments(bf16, output_dir=tmp_path, use_cpu=True).bf16
+    bf16 = training_arguments(exported(precision="bf16"), output_dir=tmp_path)
+    assert (bf16.bf16, bf16.use_cpu) == (True, not torch.cuda.is_available())
 
 
 def test_every_difference_to_the_file_is_a_sentence(exported, tmp_path, caplog):

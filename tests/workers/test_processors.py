@@ -3,6 +3,7 @@
 import os
 from collections import namedtuple
 
+import psutil
 import pytest
 import torch
 
@@ -155,6 +156,6 @@ def test_processors_that_are_busy_are_not_free(machine, monkeypatch, busy, allow
             for share in busy
         ],
     ]
-    monkeypatch.setattr(processors.psutil, "cpu_times", lambda percpu: now.pop(0))
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: now.pop(0))
     monkeypatch.setattr(processors, "_MOMENT", 0)
     assert free_processors() == free
