@@ -7,7 +7,6 @@ import optuna
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from progsearch.study.folder import open_study
@@ -99,11 +98,6 @@ def test_a_trained_model_loads_and_reaches_what_was_printed(home, progsearch, ex
     assert accuracy == pytest.approx(printed["accuracy"], abs=1e-9)
     assert accuracy == pytest.approx(printed["test_accuracy"], abs=1e-9)
     assert progsearch("validate", folder / "schedule.yaml").returncode == 0
-    again = progsearch("train", exported, "--output-dir", "retrained", "--no-reuse", "--json")
-    assert json.loads(again.stdout)["metrics"] == printed
-    weights = [load_file(home / name / "model.safetensors") for name in ("my-model", "retrained")]
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(tensor, weights[1][name], rtol=0, atol=1e-5)
 
     card = (folder / "README.md").read_text()
     assert "| in the search | updated parameters | learning rate | accuracy | seeds |" in card
