@@ -28,6 +28,15 @@ def understood(tmp_path, tokenizer):
     return read
 
 
+def warnings(caplog):
+    """The warnings, without the one on the few rows that most tests have."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == logging.WARNING and "small differences" not in record.getMessage()
+    ]
+
+
 TWO = [("good film", "pos"), ("bad film", "neg")]
 
 
@@ -43,10 +52,10 @@ def test_columns_type_classes_and_rows(understood):
     assert found.lines() == [
         "train (classification): 13 rows; neg (6), pos (7), f1 is that of pos; "
         "0.0 % of tokens unknown; "
-        "0.0 % cut off",
+        "no text cut",
         "validation (classification): 6 rows; neg (3), pos (3), f1 is that of pos; "
         "0.0 % of tokens unknown; "
-        "0.0 % cut off",
+        "no text cut",
     ]
 
 
@@ -115,19 +124,17 @@ def test_validation_data_that_cannot_tell_schedules_apart_is_said(
     understood, caplog, train, dev, said
 ):
     understood(train, dev)
-    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert said in warning.getMessage()
+    assert said in warnings(caplog)[0]
 
 
 def test_a_class_too_rare_for_the_rows_that_are_kept_for_validation(understood, caplog):
     understood([("good", 0)] * 38 + [("bad", 1)] * 2, metric="f1")
-    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "of the class 0, so f1 cannot tell schedules apart" in warning.getMessage()
+    assert "of the class 0, so f1 cannot tell schedules apart" in warnings(caplog)[0]
 
 
 def test_data_that_can_is_not_doubted(understood, caplog):
-    understood(TWO * 4, TWO * 2)
-    assert [record for record in caplog.records if record.levelno == logging.WARNING] == []
+    understood(TWO * 4, TWO * 50)
+    assert warnings(caplog) == []
 
 
 def test_a_type_that_says_nothing_of_its_answers(tmp_path, monkeypatch, tokenizer):
@@ -140,5 +147,5 @@ def test_a_type_that_says_nothing_of_its_answers(tmp_path, monkeypatch, tokenize
     found = understand(load_task(config, tokenizer), tokenizer)
     assert found.columns == ""
     assert found.lines()[0] == (
-        "train (tokens-modulo-3): 8 rows; 0.0 % of tokens unknown; 0.0 % cut off"
+        "train (tokens-modulo-3): 8 rows; 0.0 % of tokens unknown; no text cut"
     )
