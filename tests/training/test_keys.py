@@ -57,6 +57,8 @@ RUN_LEFT_OUT = {
 TASK_LEFT_OUT = {
     "name": "what files are called; for a task of GLUE see below",
     "data_dir": "refused for files; see below",
+    **dict.fromkeys(("separator", "encoding"), "decide which texts are read"),
+    "drop_missing": "decides which rows are read",
 }
 
 
@@ -125,6 +127,7 @@ def other_tasks(files, task):
         "text_columns": ("other",),
         "label_column": "level",
         "metric": "f1_macro",
+        "positive_class": "0",
         "max_train_samples": 8,
         "max_length": 4,
     }

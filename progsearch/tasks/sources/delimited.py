@@ -170,7 +170,7 @@ def _read(source: str, text: str, separator: str, quoting: _Quoting) -> _Parsed:
 
 
 def _blank_follows(text: str, separator: str) -> bool:
-    """Whether each separator of the header is followed by a blank, so that quotes come after it."""
+    """Whether each separator of the header is followed by a blank, and quotes come after it."""
     names = text[: text.find("\n")].split(separator)[1:]
     return separator != " " and bool(names) and all(name.startswith(" ") for name in names)
 
@@ -201,7 +201,8 @@ def _check_fits(source: str, parsed: _Parsed, separator: str) -> None:
 def _by_column(source: str, parsed: _Parsed, separator: str, notes: list[str]) -> Table:
     if not parsed.rows:
         return Table(source, {})
-    cells = [list(column) for column in zip(*(r[: parsed.width] for r in parsed.rows[1:]), strict=True)]
+    rows = [row[: parsed.width] for row in parsed.rows[1:]]
+    cells = [list(column) for column in zip(*rows, strict=True)]
     cells = cells or [[] for _ in parsed.rows[0]]
     columns = named_columns(source, parsed.rows[0], cells)
     if separator == ";":

@@ -103,6 +103,4 @@ def _refusal(lacking: Sequence[tuple[Table, dict[str, list[int]]]]) -> str:
         if words
         else ""
     )
-    return (
-        f"{'; '.join(parts)}: complete them, or leave the rows out with --drop-missing{meant}"
-    )
+    return f"{'; '.join(parts)}: complete them, or leave the rows out with --drop-missing{meant}"

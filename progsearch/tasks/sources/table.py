@@ -52,7 +52,8 @@ class Table:
 
     def is_missing(self, value: Any) -> bool:
         """Whether a cell has no value: it is empty, or holds a word that says so."""
-        return is_missing(value) or (isinstance(value, str) and value.strip() in self.missing_words)
+        says_so = isinstance(value, str) and value.strip() in self.missing_words
+        return says_so or is_missing(value)
 
     def places(self, rows: Sequence[int]) -> str:
         """The first rows of these, by their lines if they have some, counted from 1."""

@@ -2,8 +2,8 @@
 
 A column with decimals is read as numbers, except if
 
-- there are at most 20 different labels, and all of them are whole (``1.0``, as a column of integers
-  with missing values becomes in pandas) or two of them are the same number (``2.1`` and ``2.10``);
+- there are at most 20 different labels, and all of them are whole (``1.0``: what pandas makes of
+  integers if some are missing) or two of them are the same number (``2.1`` and ``2.10``);
 - there are at most 5, each in 5 rows or more on average (``2.1``, ``2.2``, ``3.0``).
 
 Whole numbers without a decimal point are classes. ``--type`` overrides all of it.

@@ -6,14 +6,40 @@ import datetime
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from progsearch.tasks.sources.cells import number
 from progsearch.tasks.sources.table import Table
 
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+    ("question", "answer"),
+    ("question", "context"),
+    ("query", "passage"),
+    ("title", "text"),
+    ("title", "content"),
+    ("title", "body"),
+    ("title", "description"),
+    ("subject", "body"),
+)
+"""Names of two columns that are a pair of texts, in their order."""
+
+TEXT_NAMES = frozenset(
+    (
+        *("text", "sentence", "review", "comment", "content", "body", "message", "tweet"),
+        *("document", "comment_text", "review_text", "review_body"),
+        *(name for pair in PAIRS for name in pair),
+    )
+)
+"""Names of a column of texts."""
+
+_SHOWN = 10
 _SAMPLE = 1000
 _MOST = 0.95
-_ALL = 1.0
 
 _IDS = {"id", "ids", "idx", "index", "uid", "uuid", "guid", "key", "pk", "rowid", "row", "nr"}
 _DATES = {"date", "time", "datetime", "timestamp", "day", "month", "year"}
@@ -31,6 +57,13 @@ _HASH = re.compile(r"[0-9a-f]{16,128}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _URL = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _FILE = re.compile(r"[^\s/\\]*\.[a-z][a-z0-9]{1,4}|\S*[/\\]\S+\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 _MAIL = re.compile(r"\S+@\S+\.\w+")
+_PATTERNS = (
+    ("dates", _DATE),
+    ("hashes", _HASH),
+    ("addresses", _URL),
+    ("e-mail addresses", _MAIL),
+    ("file names", _FILE),
+)
 
 
 @dataclass(frozen=True)
@@ -92,33 +125,39 @@ def kind_of(table: Table, name: str) -> Kind:
 def _never(
     name: str, values: Sequence[Any], texts: Sequence[str], distinct: int, rows: int
 ) -> str | None:
-    short = _share(texts, lambda text: len(text.split()) <= 3) >= _MOST
-    parts = name.replace(".", "_").split("_")
-    last = parts[-1]
     if not texts:
         return "empty"
-    if re.fullmatch(r"column_\d+|unnamed:_\d+", name) or name.startswith("index_level"):
-        return "without a name"
-    if short and (last in _IDS or parts[0] in ("id", "idx")):
-        return "ids"
-    if isinstance(values[0], (datetime.date, datetime.time)):
-        return "dates"
-    if short and (last in _DATES or (len(parts) > 1 and last == "at")):
-        return "dates"
-    if short and (name in _SPLITS or last == "split" or _are_splits(texts)):
+    short = _share(texts, lambda text: len(text.split()) <= 3) >= _MOST
+    by_name = _never_by_name(name) if short else None
+    if by_name is not None:
+        return by_name
+    if _are_splits(texts):
         return "split names"
     if distinct == 1 and rows > 1:
         return "the same everywhere"
-    named = any(number(text) is None for text in texts)
-    for what, pattern in (
-        ("dates", _DATE),
-        ("hashes", _HASH),
-        ("addresses", _URL),
-        ("e-mail addresses", _MAIL),
-        ("file names", _FILE),
-    ):
-        if named and _share(texts, pattern.fullmatch) >= _MOST:
-            return what
+    if isinstance(values[0], (datetime.date, datetime.time)):
+        return "dates"
+    return _never_by_values(values, texts, distinct, rows)
+
+
+def _never_by_name(name: str) -> str | None:
+    parts = name.replace(".", "_").split("_")
+    if re.fullmatch(r"column_\d+|unnamed:_\d+", name) or name.startswith("index_level"):
+        return "without a name"
+    if parts[-1] in _IDS or parts[0] in ("id", "idx"):
+        return "ids"
+    if parts[-1] in _DATES or (len(parts) > 1 and parts[-1] == "at"):
+        return "dates"
+    return "split names" if name in _SPLITS or parts[-1] == "split" else None
+
+
+def _never_by_values(
+    values: Sequence[Any], texts: Sequence[str], distinct: int, rows: int
+) -> str | None:
+    if any(number(text) is None for text in texts):
+        for what, pattern in _PATTERNS:
+            if _share(texts, pattern.fullmatch) >= _MOST:
+                return what
     return "ids" if distinct == rows > 5 and _are_codes(values, texts) else None
 
 
@@ -129,15 +168,12 @@ def _are_splits(texts: Sequence[str]) -> bool:
 
 def _are_codes(values: Sequence[Any], texts: Sequence[str]) -> bool:
     """Whether different values are ids: numbered in order, or words of one shape with digits."""
-    numbers = [number(value) for value in values]
-    if None not in numbers and len(values) < _SAMPLE:
-        ordered = sorted(found for found in numbers if found is not None)
-        return ordered[0] in (0, 1) and all(
-            b - a == 1 for a, b in zip(ordered, ordered[1:], strict=False)
-        )
-    if None not in numbers:
-        steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}  # type: ignore[operator]
-        return len(steps) == 1
+    numbers = [found for found in map(number, values) if found is not None]
+    if len(numbers) == len(values):
+        # Of many values only each n-th is looked at.
+        sampled = len(values) >= _SAMPLE
+        steps = {b - a for a, b in pairwise(numbers if sampled else sorted(numbers))}
+        return len(steps) == 1 and (sampled or steps == {1}) and min(numbers) in (0, 1)
     shapes = {re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text)) for text in texts}
     return len(shapes) == 1 and "9" in min(shapes) and not re.search(r"\s", min(shapes))
 
@@ -153,3 +189,22 @@ def _are_prose(texts: Sequence[str]) -> bool:
 
 def _share(texts: Sequence[str], holds: Callable[[str], Any]) -> float:
     return sum(bool(holds(text)) for text in texts) / max(1, len(texts))
+
+
+def have_same_values(table: Table, name: str, label: str) -> bool:
+    """Whether each value of a column has its own label and each label its own value."""
+    pairs = {
+        (str(value).strip(), str(answer).strip())
+        for value, answer in zip(table.columns[name], table.columns[label], strict=True)
+        if not (table.is_missing(value) or table.is_missing(answer))
+    }
+    values, answers = ({pair[side] for pair in pairs} for side in (0, 1))
+    return len(pairs) == len(values) == len(answers) and 1 < len(pairs) < len(table)
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """The first ten names in words: ``a, b and c``."""
+    shown = list(names[:_SHOWN])
+    if len(names) > _SHOWN:
+        return ", ".join([*shown, "..."])
+    return f" {word} ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""

@@ -16,6 +16,7 @@ from progsearch.tasks.types.decimals import are_to_predict
 
 _logger = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True)
 class LabelReader:
     """Reads labels, with the classes found in the training rows.

@@ -19,9 +19,10 @@ from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenising import tokenise
 from progsearch.tasks.types.base import TaskType
-from progsearch.tasks.types.columns import Columns, choose_columns, read_texts
+from progsearch.tasks.types.columns import choose_columns, read_texts
 from progsearch.tasks.types.decimals import are_decimals
 from progsearch.tasks.types.labels import LabelReader
+from progsearch.tasks.types.text_columns import Columns
 
 _log = logging.getLogger(__name__)
 

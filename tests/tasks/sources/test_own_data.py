@@ -88,7 +88,11 @@ def test_errors_name_the_file_at_fault(write):
     for name, content, message in (
         ("dev.csv", ["text,label", "a,other"], r"dev\.csv, row 1: label 'other' does not occur"),
         ("dev2.csv", ["text,kind", "a,bad"], r"dev2\.csv has no column 'label'"),
-        ("dev3.csv", ["text,label", "a,bad", ",good"], r"dev3\.csv: 1 of 2 rows have no value in column .text. \(line 3\)"),
+        (
+            "dev3.csv",
+            ["text,label", "a,bad", ",good"],
+            r"dev3\.csv: 1 of 2 rows have no value in column .text. \(line 3\)",
+        ),
     ):
         config = TaskConfig(name="x", train_file=train, validation_file=write(name, *content))
         with pytest.raises(TaskError, match=message):
