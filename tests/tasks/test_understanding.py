@@ -91,6 +91,8 @@ def test_the_share_of_tokens_that_were_cut_off(understood):
     long = " ".join(["good"] * 10)
     found = understood([(long, "pos"), ("bad", "neg")] * 4, TWO * 2, max_length=8)
     assert found.splits["train"].cut == pytest.approx(4 / (12 + 3))
+    assert found.splits["train"].cut_rows == 4
+    assert "4 texts cut, 26.7 % of tokens lost" in found.lines()[0]
     assert found.splits["validation"].cut == 0
     exact = " ".join(["good"] * 6)
     found = understood([(exact, "pos"), ("bad", "neg")] * 4, TWO * 2, max_length=8)
@@ -130,6 +132,29 @@ def test_validation_data_that_cannot_tell_schedules_apart_is_said(
 def test_a_class_too_rare_for_the_rows_that_are_kept_for_validation(understood, caplog):
     understood([("good", 0)] * 38 + [("bad", 1)] * 2, metric="f1")
     assert "of the class 0, so f1 cannot tell schedules apart" in warnings(caplog)[0]
+
+
+def test_few_validation_rows_are_said_with_what_one_is_worth(understood, caplog):
+    understood(TWO * 4, TWO * 10)
+    assert "has 20 rows, so one row is worth 5.0 points of accuracy" in caplog.text
+    caplog.clear()
+    understood([("good", 0.25), ("bad", 1.5)] * 4, [("film", 1.5), ("day", 0.5)] * 4)
+    assert "has 8 rows, so one row is worth 12.5 %" in caplog.text
+
+
+def test_many_lost_tokens_are_doubted(understood, caplog):
+    long = " ".join(["good"] * 10)
+    understood([(long, "pos"), ("bad", "neg")] * 4, TWO * 50, max_length=8)
+    (warning,) = warnings(caplog)
+    assert "4 of 8 training texts are longer than 8 tokens and lose 27 % of all tok" in warning
+
+
+def test_how_the_data_was_read_is_kept(understood):
+    rows = [(f"good film {i},x", ("pos", "neg")[i % 2]) for i in range(20)]
+    found = understood(rows, header="text,country,label")
+    (note,) = found.notes
+    assert note.endswith("columns left out: country (the same everywhere)")
+    assert found.lines()[0] == note
 
 
 def test_data_that_can_is_not_doubted(understood, caplog):

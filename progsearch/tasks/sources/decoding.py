@@ -80,10 +80,7 @@ def text_of(path: Path, raw: bytes, encoding: str | None) -> str:
             )
     text = _in_utf(path, raw) if encoding is None else _as_told(path, raw, encoding)
     if "\0" in text:
-        raise TaskError(
-            f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1} has a NUL character: "
-            "if the file is UTF-16, give --encoding utf-16-le (or utf-16-be); else remove it"
-        )
+        raise _nul(path, text.count("\n", 0, text.index("\0")) + 1)
     return text.removeprefix("\ufeff")
 
 
@@ -96,6 +93,8 @@ def _in_utf(path: Path, raw: bytes) -> str:
             raise TaskError(
                 f"{path} begins as {marked.upper()} but does not go on so: convert it to UTF-8"
             ) from None
+        if b"\0" in raw:
+            raise _nul(path, _line_of(raw, raw.index(b"\0"))) from None
         raise TaskError(
             f"{path}, line {_line_of(raw, error.start)} is not UTF-8: say what it is, such as "
             "--encoding windows-1252 (what Excel writes in western Europe and America), or "
@@ -138,6 +137,13 @@ def _is_utf8(raw: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _nul(path: Path, line: int) -> TaskError:
+    return TaskError(
+        f"{path}, line {line} has a NUL character: if the file is UTF-16, give --encoding "
+        "utf-16-le (or utf-16-be); else remove it"
+    )
 
 
 def _line_of(raw: bytes, offset: int) -> int:

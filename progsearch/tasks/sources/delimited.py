@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from progsearch.errors import TaskError
+from progsearch.tasks.sources.cells import MISSING_WORDS
 from progsearch.tasks.sources.table import Table
 
 SEPARATORS = {",": "comma", ";": "semicolon", "|": "vertical bar", "\t": "tab"}
@@ -117,7 +118,7 @@ def _parsed(source: str, text: str, separator: str) -> _Parsed:
 def _are_quoting(plain: _Parsed) -> bool:
     """Whether the quotes of a text read without quoting are quoting, and not plain characters.
 
-    Programs quote either whole columns or only the cells that need it. One cell with another use
+    Programs quote the header, whole columns or only the cells that need it. One cell with another use
     of quotes shows that they are plain characters, because such a file would not be valid.
     """
     cells = [cell for row in plain.rows for cell in row if cell.startswith('"')]
@@ -125,10 +126,9 @@ def _are_quoting(plain: _Parsed) -> bool:
         return False
     if all('""' in cell[1:-1] for cell in cells):
         return True
-    columns = zip(*plain.rows[1:], strict=False)
-    return any(
-        any(column) and all(cell.startswith('"') for cell in column if cell) for column in columns
-    )
+    columns = [plain.rows[0], *zip(*plain.rows[1:], strict=False)]
+    filled = ([c for c in column if c and c not in MISSING_WORDS] for column in columns)
+    return any(column and all(c.startswith('"') for c in column) for column in filled)
 
 
 def _is_quoted(cell: str) -> bool:
