@@ -110,7 +110,7 @@ def _doubts(splits: Mapping[str, UnderstoodSplit], metric: str, max_length: int)
     if train.cut is not None and train.cut >= _MUCH:
         found.append(
             f"{train.cut_rows} of {train.rows} training texts are longer than {max_length} tokens "
-            f"and lose {train.cut:.0%} of all tokens: raise --max-length if the model allows it"
+            f"and lose {100 * train.cut:.0f} % of all tokens: raise --max-length"
         )
     return found
 

@@ -118,8 +118,8 @@ def _parsed(source: str, text: str, separator: str) -> _Parsed:
 def _are_quoting(plain: _Parsed) -> bool:
     """Whether the quotes of a text read without quoting are quoting, and not plain characters.
 
-    Programs quote the header, whole columns or only the cells that need it. One cell with another use
-    of quotes shows that they are plain characters, because such a file would not be valid.
+    Programs quote the header, whole columns or only the cells that need it. One cell with another
+    use of quotes shows that they are plain characters, because such a file would not be valid.
     """
     cells = [cell for row in plain.rows for cell in row if cell.startswith('"')]
     if not cells or not all(_is_quoted(cell) for cell in cells):

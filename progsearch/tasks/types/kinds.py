@@ -37,6 +37,8 @@ TEXT_NAMES = frozenset(
 )
 """Names of a column of texts."""
 
+SPLIT_NAMES = "split names"
+
 _SHOWN = 10
 _SAMPLE = 1000
 _MOST = 0.95
@@ -132,7 +134,7 @@ def _never(
     if by_name is not None:
         return by_name
     if _are_splits(texts):
-        return "split names"
+        return SPLIT_NAMES
     if distinct == 1 and rows > 1:
         return "the same everywhere"
     if isinstance(values[0], (datetime.date, datetime.time)):
@@ -148,7 +150,7 @@ def _never_by_name(name: str) -> str | None:
         return "ids"
     if parts[-1] in _DATES or (len(parts) > 1 and parts[-1] == "at"):
         return "dates"
-    return "split names" if name in _SPLITS or parts[-1] == "split" else None
+    return SPLIT_NAMES if name in _SPLITS or parts[-1] == "split" else None
 
 
 def _never_by_values(

@@ -9,6 +9,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.kinds import (
     PAIRS,
+    SPLIT_NAMES,
     TEXT_NAMES,
     Kind,
     have_same_values,
@@ -61,7 +62,9 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
             if reason is None:
                 may_be.append(name)
             else:
-                left_out[name] = reason
+                # Otherwise nobody sees that the rows of a test split are trained on, too.
+                is_split = reason == SPLIT_NAMES
+                left_out[name] = f"{reason}, all rows are used" if is_split else reason
     if not may_be:
         # With few rows a text, too, may return with its label.
         may_be = [name for name in left_out if _is_only_like_label(table, name, label)]

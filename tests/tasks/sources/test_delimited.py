@@ -91,9 +91,15 @@ def test_glue_is_read_without_quotes():
     ("text", "message"),
     [
         ('text,label\na,0\n"he said "good" twice",1\n', "line 3 has a quote inside a quoted"),
-        ('text,label\n"a\nb",0\n"he "said",1\n', "line 4 has a quote inside a quoted text: double"),
+        (
+            'text,label\n"a\nb",0\n"he "said",1\n',
+            "line 4 has a quote inside a quoted",
+        ),
         ('text,label\na,0\n"open,1\nb,0\n', "line 3 begins a quoted text that does not end"),
-        ('text,label\n"a\nb",0\nc,d,1\n', r"line 4 has 3 fields, but the header has 2 \(separated"),
+        (
+            'text,label\n"a\nb",0\nc,d,1\n',
+            r"line 4 has 3 fields, but the header has 2 \(separated",
+        ),
         ("text\na, b\n", None),
         ("text,label\na;b;c\n", "line 2 has 1 fields"),
         ("text;label\na;b;c\n", "line 2 has 3 fields.*by the semicolon"),

@@ -120,7 +120,10 @@ def test_json_arrays_and_lines(tmp_path, name, lines, indent):
         text = "\n".join(map(json.dumps, records))
     else:
         text = json.dumps(records, indent=indent)
-    assert read_table(write(tmp_path, name, text)).columns == {"text": ["é", "b"], "label": [1, 2.5]}
+    assert read_table(write(tmp_path, name, text)).columns == {
+        "text": ["é", "b"],
+        "label": [1, 2.5],
+    }
 
 
 def test_nested_objects_have_dotted_names_and_lists_stay(tmp_path):

@@ -42,7 +42,9 @@ def test_all_of_them_are_counted_and_the_first_are_named(read):
 
 @pytest.mark.parametrize("word", sorted(MISSING_WORDS))
 def test_a_word_that_says_missing_is_no_class(read, word):
-    message = f"label' .lines 22, 23.*{word!r} counts as missing: if it is a class, give it another"
+    message = (
+        f"label' .lines 22, 23.*{word!r} counts as missing: if it is a class, give it another"
+    )
     with pytest.raises(TaskError, match=message):
         read(*ROWS, f"a,{word}", f"b,{word}")
 

@@ -34,7 +34,9 @@ def test_decimals_are_numbers_to_predict_if_that_is_plausible(values, expected):
     assert are_to_predict(values) is expected
 
 
-@pytest.mark.parametrize("name", ["1_1", "0x10", "inf", "nan", "1,5", "１", "--1", "1.2.3", "", "."])
+@pytest.mark.parametrize(
+    "name", ["1_1", "0x10", "inf", "nan", "1,5", "１", "--1", "1.2.3", "", "."]
+)
 def test_what_python_reads_or_people_write_as_a_number_may_be_a_name(name):
     assert number(name) is None
 
@@ -44,7 +46,9 @@ def test_numbers(text):
     assert number(text) == float(text)
 
 
-@pytest.mark.parametrize("labels", [("2.1", "2.10"), ("1_1", "1_2"), ("007", "07"), ("1.0", "2.0")])
+@pytest.mark.parametrize(
+    "labels", [("2.1", "2.10"), ("1_1", "1_2"), ("007", "07"), ("1.0", "2.0")]
+)
 def test_classes_stay_what_the_file_says(tmp_path, labels):
     file = tmp_path / "train.csv"
     rows = [f"a film {i},{labels[i % 2]}" for i in range(40)]
