@@ -116,10 +116,7 @@ def test_a_damaged_compressed_file(tmp_path, suffix):
 @pytest.mark.parametrize("indent", [None, 1])
 def test_json_arrays_and_lines(tmp_path, name, lines, indent):
     records = [{"text": "é", "label": 1}, {"text": "b", "label": 2.5}]
-    if lines:
-        text = "\n".join(map(json.dumps, records))
-    else:
-        text = json.dumps(records, indent=indent)
+    text = "\n".join(map(json.dumps, records)) if lines else json.dumps(records, indent=indent)
     assert read_table(write(tmp_path, name, text)).columns == {
         "text": ["é", "b"],
         "label": [1, 2.5],
