@@ -63,7 +63,8 @@ class TrainingLines(TrainingView):
 
     def note(self, text: str) -> None:
         """Print it."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        # A terminal breaks lines at words; files get them whole.
+        self.console.print(text, markup=False, soft_wrap=not self.console.is_terminal)
         self._spoke = time.monotonic()
 
     def step(self, step: int) -> None:
