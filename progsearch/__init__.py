@@ -17,13 +17,17 @@ from progsearch.schedule import Schedule, ScheduleSpec, Stage
 from progsearch.version import __version__
 
 if TYPE_CHECKING:
+    from progsearch.results import Pick as Pick
+    from progsearch.results import Study as Study
     from progsearch.training.callback import ProgtuningCallback as ProgtuningCallback
 
 __all__ = [
+    "Pick",
     "ProgtuningCallback",
     "Schedule",
     "ScheduleSpec",
     "Stage",
+    "Study",
     "__version__",
     "confirm",
     "load_study",
@@ -38,4 +42,8 @@ def __getattr__(name: str) -> Any:
         from progsearch.training.callback import ProgtuningCallback
 
         return ProgtuningCallback
+    if name in ("Pick", "Study"):
+        from progsearch import results
+
+        return getattr(results, name)
     raise AttributeError(f"module 'progsearch' has no attribute {name!r}")

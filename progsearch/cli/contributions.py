@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
+from progsearch.cli.recipe_options import recipe_of, with_recipe_options
 from progsearch.cli.show.output import log_shown, print_json, say
+from progsearch.words import RecipeOption
 
 # Scores depend on the model, the training data and the seed.
 _USED = {"model", "seed"}

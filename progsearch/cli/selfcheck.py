@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from progsearch.cli import options
-from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
+from progsearch.cli.recipe_options import recipe_of, with_recipe_options
 from progsearch.cli.show.output import log_shown, print_json
+from progsearch.words import RecipeOption
 
 # The comparison depends only on the model and the training data.
 _UNUSED = {"test_file", "task_metric"}

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from progsearch.cli.show.live import watching
 from progsearch.cli.show.output import print_json
-from progsearch.cli.show.results import print_results, write_report
+from progsearch.cli.show.results import print_results
 from progsearch.errors import NothingUsable
+from progsearch.report.files import write_report
 from progsearch.study.folder import StudyFolder
 from progsearch.study.view import View
 
