@@ -7,7 +7,7 @@ the source and checks the halt and the GPU clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,11 +40,17 @@ from progsearch.study.folder import StudyFolder
 from progsearch.study.view import Ending
 from progsearch.workers.cluster import Machines
 from progsearch.workers.halt import Halt
+from progsearch.workers.loggers import loggers_of
 from progsearch.workers.worker import TrialWorker, WorkerSettings
 
 
 def run_source(
-    source: TrialSource, name: str, folder: StudyFolder, fit: Machines, halt: Halt
+    source: TrialSource,
+    name: str,
+    folder: StudyFolder,
+    fit: Machines,
+    halt: Halt,
+    note: Callable[[str], None],
 ) -> Ending:
     """Train what ``source`` hands out until it has no more, or until the halt.
 
@@ -54,6 +60,7 @@ def run_source(
         folder: The study; Tune keeps its state there.
         fit: The machines, and the resources of each run.
         halt: Heeds Ctrl-C meanwhile.
+        note: Shows a sentence to the user.
 
     Returns:
         Why it ended.
@@ -72,7 +79,7 @@ def run_source(
             ),
             reuse_actors=True,
             stop=halt,
-            callbacks=[_WorkerWatch(adapter, halt)],
+            callbacks=[_WorkerWatch(adapter, halt), *loggers_of(folder, note)],
             raise_on_failed_trial=False,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
