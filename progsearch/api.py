@@ -130,7 +130,7 @@ def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
         >>> from progsearch import load_study
         >>> study = load_study("bbc-headlines-minilm-l6")  # doctest: +SKIP
         >>> print(study.summary)  # doctest: +SKIP
-        >>> study.plot_front().show()  # doctest: +SKIP
+        >>> study.plot_front().write_html("front.html")  # doctest: +SKIP
     """
     from progsearch.results import Study
     from progsearch.study.folder import open_study

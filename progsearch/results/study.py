@@ -66,7 +66,7 @@ class Study:
         """All trials, indexed by their numbers.
 
         Columns:
-            - ``name``: of a reference, such as ``full``; None for a searched trial.
+            - ``name``: of a reference, such as ``full``; missing for a searched trial.
             - ``state``: complete, stopped early, failed, interrupted or running.
             - ``on_front``: whether no other trial is better in all objectives.
             - ``metric``: the task's metric on validation data, for complete trials: an estimate
@@ -103,7 +103,7 @@ class Study:
         """The schedules on new seeds, by the trial's number; None before `progsearch.confirm`.
 
         Columns:
-            - ``name``: of a reference; None for a searched trial.
+            - ``name``: of a reference; missing for a searched trial.
             - ``seeds``: number of new seeds with a result.
             - ``metric``, ``sd``, ``low``, ``high``: mean over the new seeds, standard deviation,
               95 % interval of the mean.

@@ -1,11 +1,12 @@
 """A study as Python users read it."""
 
+import doctest
 import math
 
 import pandas as pd
 import pytest
 
-from progsearch import load_study
+from progsearch import load_study, search
 from progsearch.config import Recipe, TaskConfig, read_yaml
 from progsearch.errors import ConfigError, StudyError
 from progsearch.results import Study
@@ -140,3 +141,15 @@ def test_a_study_on_disk_is_read_as_it_is(tmp_path):
     assert isinstance(study.trials, pd.DataFrame)
     assert study.report() == tmp_path / "mine" / "report.html"
     assert study.report().exists()
+
+
+@pytest.mark.parametrize("documented", [search, load_study, Study])
+def test_examples_of_docstrings_run(study, tmp_path, monkeypatch, documented):
+    monkeypatch.chdir(tmp_path)
+    for name in ("search", "load_study"):
+        monkeypatch.setattr(f"progsearch.{name}", lambda *given, **words: study)
+    examples = doctest.DocTestParser().get_examples(documented.__doc__)
+    assert len(examples) > 2
+    names: dict[str, object] = {}
+    for example in examples:
+        exec(example.source, names)

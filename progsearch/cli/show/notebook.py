@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,10 +32,13 @@ def watching_here(progress: bool) -> Iterator[View]:
             yield view
         return
     drawn = NotebookView()
-    try:
-        yield drawn
-    finally:
-        drawn.stop()
+    with warnings.catch_warnings():
+        # The libraries' progress bars, which are not shown, ask for ipywidgets.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        try:
+            yield drawn
+        finally:
+            drawn.stop()
 
 
 def in_notebook() -> bool:
