@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from progsearch.config import Recipe, read_yaml
 from progsearch.errors import ConfigError
-from progsearch.importing import collector_paused
+from progsearch.importing import collector_paused, without_widget_advice
 from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 from progsearch.study.view import View
 from progsearch.words import check_count, margin_of, recipe_options, recipe_with, search_words
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from progsearch.results import Study
 
 
+@without_widget_advice()
 def search(
     recipe: Recipe | str | Path | None = None,
     *,
@@ -116,6 +117,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     return Prepared(recipe, space, earlier, Path(studies_dir))
 
 
+@without_widget_advice()
 def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
     """A study to read: its tables, figures and schedules. It may be running.
 
@@ -138,6 +140,7 @@ def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
     return Study(open_study(_folder(name, "name"), _folder(studies_dir), read_only=True))
 
 
+@without_widget_advice()
 def resume(
     study: str | Path | Study,
     *,
@@ -177,6 +180,7 @@ def resume(
         return Study(driver.resume(place, studies_dir=studies, budget=budget, view=watched))
 
 
+@without_widget_advice()
 def confirm(
     study: str | Path | Study,
     seeds: int,

@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import Callback
+from ray.tune import Callback, ProgressReporter
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
@@ -81,6 +81,7 @@ def run_source(
             stop=halt,
             callbacks=[_WorkerWatch(adapter, halt), *loggers_of(folder, note)],
             raise_on_failed_trial=False,
+            progress_reporter=_NoReport(),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
             verbose=0,
@@ -256,6 +257,16 @@ class _WorkerWatch(Callback):  # type: ignore[misc]
     ) -> None:
         """A trial's worker is gone."""
         self._adapter.died(trial.trial_id, _death_in_words(trial))
+
+
+class _NoReport(ProgressReporter):  # type: ignore[misc]
+    """Replaces Tune's own in notebooks, which would clear the output of the cell."""
+
+    def should_report(self, trials: list[Trial], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Trial], done: bool, *sys_info: dict[str, Any]) -> None:
+        """Nothing: the view shows all there is."""
 
 
 def _death_in_words(trial: Trial) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,13 +31,10 @@ def watching_here(progress: bool) -> Iterator[View]:
             yield view
         return
     drawn = NotebookView()
-    with warnings.catch_warnings():
-        # The libraries' progress bars, which are not shown, ask for ipywidgets.
-        warnings.filterwarnings("ignore", "IProgress not found")
-        try:
-            yield drawn
-        finally:
-            drawn.stop()
+    try:
+        yield drawn
+    finally:
+        drawn.stop()
 
 
 def in_notebook() -> bool:
