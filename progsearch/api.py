@@ -293,7 +293,7 @@ def _watching(progress: bool, view: View | None) -> Iterator[View]:
     if view is not None:
         yield view
         return
-    from progsearch.cli.show.notebook import watching_here
+    from progsearch.show.notebook import watching_here
 
     with watching_here(progress) as found:
         yield found

@@ -108,23 +108,23 @@ def test_wrong_words_are_named_in_a_sentence(words, message):
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("call", "given", "words", "message"),
     [
-        (lambda: search("mrpc"), "mrpc: there is no such recipe file; a task is given as task="),
-        (lambda: search({"task": "mrpc"}), "recipe: must be a Recipe or the path"),
-        (lambda: search(task="mrpc", studies_dir=5), "studies_dir: must be a text or a path"),
-        (lambda: load_study(5), "name: must be a text or a path, got 5"),
-        (lambda: resume(None), "study: must be a text or a path, got None"),
-        (lambda: resume("any", budget="3"), "budget: must be a whole number, got '3'"),
-        (lambda: resume("any", budget=0), "budget: must be at least 1"),
-        (lambda: confirm("any", seeds=2.5), "seeds: must be a whole number"),
-        (lambda: confirm("any", 3, margin=2), "margin: must be above 0 and below 1"),
-        (lambda: confirm("any", 3, parallel=0), "parallel: must be at least 1"),
+        (search, ["mrpc"], {}, "mrpc: there is no such recipe file; a task is given as task="),
+        (search, [{"task": "mrpc"}], {}, "recipe: must be a Recipe or the path"),
+        (search, [], {"task": "mrpc", "studies_dir": 5}, "studies_dir: must be a text or a path"),
+        (load_study, [5], {}, "name: must be a text or a path, got 5"),
+        (resume, [None], {}, "study: must be a text or a path, got None"),
+        (resume, ["any"], {"budget": "3"}, "budget: must be a whole number, got '3'"),
+        (resume, ["any"], {"budget": 0}, "budget: must be at least 1"),
+        (confirm, ["any", 2.5], {}, "seeds: must be a whole number"),
+        (confirm, ["any", 3], {"margin": 2}, "margin: must be above 0 and below 1"),
+        (confirm, ["any", 3], {"parallel": 0}, "parallel: must be at least 1"),
     ],
 )
-def test_other_wrong_arguments(call, message):
+def test_other_wrong_arguments(call, given, words, message):
     with pytest.raises(ConfigError, match=message):
-        call()
+        call(*given, **words)
 
 
 def test_something_must_be_said():

@@ -55,10 +55,10 @@ def confirm(
     open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
 
     from progsearch.api import confirm as confirm_study
-    from progsearch.cli.show.live import watching
-    from progsearch.cli.show.output import print_json
-    from progsearch.cli.show.results import print_confirmed
     from progsearch.report.files import write_report
+    from progsearch.show.live import watching
+    from progsearch.show.output import print_json
+    from progsearch.show.results import print_confirmed
 
     with watching(quiet) as view:
         folder = confirm_study(

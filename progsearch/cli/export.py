@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import say
 from progsearch.errors import StudyError
+from progsearch.show.output import say
 
 
 def export(
@@ -34,9 +34,9 @@ def export(
 
     The file holds everything that the training needs; the study is not needed.
     """
-    from progsearch.cli.show.results import trial_line
     from progsearch.report.data import study_report
     from progsearch.schedule.files import write_config
+    from progsearch.show.results import trial_line
     from progsearch.study.export import config_of
     from progsearch.study.folder import open_study
 

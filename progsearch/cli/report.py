@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json, say
+from progsearch.show.output import print_json, say
 
 
 def report(

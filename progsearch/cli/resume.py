@@ -33,7 +33,7 @@ def resume(
     # Mistakes are reported before the slow imports of Ray and torch.
     open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
 
-    from progsearch.cli.show.searching import watched_search
+    from progsearch.show.searching import watched_search
 
     watched_search(
         lambda view: (

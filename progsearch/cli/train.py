@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from progsearch.cli.options import Json, Quiet
-from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
 from progsearch.paths import check_writable_folder
+from progsearch.show.output import log_shown, print_json, say
 
 if TYPE_CHECKING:
     from progsearch.config import RunConfig, Understood

@@ -3,11 +3,12 @@
 import re
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from progsearch.cli.show import notebook
 from progsearch.schedule import Schedule
+from progsearch.show import notebook
 from progsearch.study.trial import Trial
 from progsearch.study.view import Run, SearchGoal
 from tests.support.fake_study import FakeStudy
@@ -37,7 +38,7 @@ def shown(monkeypatch):
 def test_a_search_is_drawn_in_one_output(shown, tmp_path):
     fake = FakeStudy(budget=2)
     fake.baselines()
-    folder = SimpleNamespace(study=fake.study, path=tmp_path, recipe=fake.recipe, name="fake")
+    folder: Any = SimpleNamespace(study=fake.study, path=tmp_path, recipe=fake.recipe, name="fake")
     with notebook.watching_here(True) as view:
         view.preparing("starting Ray")
         assert shown[-1].strip() == "starting Ray ..."

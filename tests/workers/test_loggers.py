@@ -45,9 +45,6 @@ def tune_trial(folder, number):
 class Tuned(SimpleNamespace):
     """A trial of Tune."""
 
-    def __hash__(self):
-        return hash(self.trial_id)
-
     def __str__(self):
         return f"trial-{self.config['assignment'].number}-seed-0"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from progsearch.cli.show.tables import confirmed_table, console, front_table, payback_table
 from progsearch.report import collapsed, stopped
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words, learning_rate, value_in_words
 from progsearch.report.indistinct import indistinct
 from progsearch.report.payback_rows import ABOUT
+from progsearch.show.tables import confirmed_table, console, front_table, payback_table
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
 

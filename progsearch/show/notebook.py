@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from progsearch.cli.show.live import LiveView, watching
+from progsearch.show.live import LiveView, watching
 from progsearch.study.folder import StudyFolder
 from progsearch.study.results import Record
 from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
@@ -113,7 +113,7 @@ class _Cell:
         self.drawn = 0.0
         self._handle: Any = None
 
-    def start(self) -> None:
+    def start(self, refresh: bool = False) -> None:
         """Something is to be drawn."""
         self.active = True
 
