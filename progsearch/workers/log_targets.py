@@ -25,7 +25,7 @@ def check_log_targets(targets: Sequence[LogTarget]) -> None:
     problems = [
         f"{target} is not installed; install it with pip install 'progsearch[{target}]'"
         for target in targets
-        if find_spec(_MODULES[target]) is None
+        if not _is_installed(_MODULES[target])
     ]
     if not problems and "wandb" in targets and not _wandb_has_account():
         problems = [
@@ -36,9 +36,16 @@ def check_log_targets(targets: Sequence[LogTarget]) -> None:
         raise ConfigError("log_to", [("", problem) for problem in problems])
 
 
+def _is_installed(module: str) -> bool:
+    # A folder of that name, such as the one for wandb's own files, is a module without a file.
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None
+
+
 def _wandb_has_account() -> bool:
     if os.environ.get("WANDB_MODE") in ("offline", "disabled") or "WANDB_API_KEY" in os.environ:
         return True
     import wandb
 
-    return bool(wandb.api.api_key)
+    api = getattr(wandb, "api", None)
+    return api is None or bool(api.api_key)

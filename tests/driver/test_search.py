@@ -2,6 +2,7 @@ import pytest
 import ray
 import yaml
 from optuna.trial import TrialState
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from progsearch import search
 from progsearch.api import resume
@@ -28,7 +29,13 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     }
     space.write_text(yaml.safe_dump({"dimensions": dimensions}))
     view = Watcher()
-    given = tiny_recipe(tiny, space=str(space), budget=5, objectives=("metric", "flops"))
+    given = tiny_recipe(
+        tiny,
+        space=str(space),
+        budget=5,
+        objectives=("metric", "flops"),
+        log_to=("tensorboard",),
+    )
     capfd.readouterr()
     folder = search(given, studies_dir=tmp_path, view=view).folder
     output = capfd.readouterr()
@@ -74,6 +81,12 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     assert Space(SpaceConfig.model_validate(info.space)) == Space.load(space)
     assert sessions_of(folder.study)[0].trials == 7
     assert folder.study.metric_names == ["accuracy", "flops"]
+
+    logged = {path.name: path for path in (folder.path / "tensorboard").iterdir()}
+    assert set(logged) == {f"trial-{trial.number}-seed-0" for trial in trials}
+    events = EventAccumulator(str(logged[f"trial-{full.number}-seed-0"])).Reload()
+    values = [event.value for event in events.Scalars("ray/tune/accuracy")]
+    assert values == pytest.approx([record.metrics["accuracy"] for record in full.records])
 
 
 def test_trials_are_stopped_on_the_way(tiny, tmp_path):

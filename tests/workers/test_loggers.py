@@ -180,6 +180,13 @@ def test_what_is_missing_is_said_with_its_extra(monkeypatch):
     check_log_targets([])
 
 
+def test_a_folder_of_that_name_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "wandb").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(ConfigError, match=r"pip install 'progsearch\[wandb\]'"):
+        check_log_targets(["wandb"])
+
+
 @pytest.mark.parametrize(
     ("environment", "key", "is_ready"),
     [({}, None, False), ({}, "k", True), ({"WANDB_MODE": "offline"}, None, True)],
@@ -189,7 +196,7 @@ def test_wandb_needs_an_account_or_to_be_offline(monkeypatch, environment, key, 
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    module = SimpleNamespace(api=SimpleNamespace(api_key=key))
+    module = SimpleNamespace(api=SimpleNamespace(api_key=key), origin="wandb.py")
     monkeypatch.setitem(sys.modules, "wandb", module)
     monkeypatch.setattr("progsearch.workers.log_targets.find_spec", lambda name: module)
     if is_ready:
