@@ -35,7 +35,7 @@ class Pick:
     def __init__(self, trial: Trial, report: StudyReport) -> None:
         self.number = trial.number
         self.label = trial.label
-        self.config: RunConfig = config_of(trial, report.info, report.study)
+        self.config: RunConfig = config_of(trial, report.info, report.study, report.full)
         self.schedule = Schedule.from_dicts(trial.stages, report.n_blocks)
         self.metric = trial.values[0]
         self.standard_error = None if trial.estimate is None else trial.estimate.error
