@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from progsearch.cli.show.tables import console
 from progsearch.report.formatting import duration
+from progsearch.show.tables import console
 
 # Seconds between two lines within an epoch.
 _PAUSE = 20.0
