@@ -6,6 +6,7 @@ All models refuse unknown keys and report every mistake of a file at once.
 from __future__ import annotations
 
 import re
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +65,7 @@ def _sentence(item: Any) -> str:
     return f"{message[:1].lower()}{message[1:]}, got {given}"
 
 
-def read_yaml(path: str | Path) -> Any:
+def read_yaml(path: str | PathLike[str]) -> Any:
     """The content of a YAML file; floats may be written ``1e-4``.
 
     Raises:
