@@ -30,6 +30,7 @@ from progsearch.cli import (
     validate,
 )
 from progsearch.cli.show.output import any_encoding, say
+from progsearch.cli.show.wrapping import width_of, wrapped
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
 from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
 
@@ -91,16 +92,20 @@ def main() -> None:
     try:
         app(prog_name="progsearch")
     except Interrupted as interruption:
-        print(interruption, file=sys.stderr)
+        _complain(str(interruption))
         sys.exit(interruption.exit_code)
     except ProgsearchError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        _complain(f"Error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:
         # Errors of disks and permissions can occur anywhere; other errors are bugs.
         if not is_of_a_place(error):
             raise
         named = error.filename or "a file"
-        print(f"Error: {named} cannot be used: {reason_of(error)}", file=sys.stderr)
+        _complain(f"Error: {named} cannot be used: {reason_of(error)}")
         failed = MachineFailed if is_of_the_machine(error) else ProgsearchError
         sys.exit(failed.exit_code)
+
+
+def _complain(text: str) -> None:
+    print(wrapped(text, width_of(sys.stderr), indent="  "), file=sys.stderr)

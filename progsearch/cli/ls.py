@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import say
+from progsearch.cli.show.output import say_pairs
 from progsearch.config import METHODS, SAMPLERS
 from progsearch.errors import ModelError, ProgsearchError
 
@@ -57,9 +57,7 @@ def ls(
             rows = _models()
         case Kind.STUDIES:
             rows = list(_studies(studies_dir))
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, about in rows:
-        say(f"{name:<{width}}  {about}")
+    say_pairs(list(rows))
 
 
 def _spaces() -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json, say
+from progsearch.cli.show.output import print_json, say, say_command
 
 
 def report(
@@ -32,6 +32,6 @@ def report(
     else:
         if result.nothing_learned:
             say(result.nothing_learned)
-        say(f"report: {page}")
+        say_command("report", str(page))
     if open_page:
         typer.launch(str(page))

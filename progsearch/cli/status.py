@@ -19,8 +19,7 @@ def status(
     Trials by state, the front so far, the time left, what reuse saved, what the search cost and
     what its front saves. Changes nothing, so it may be used while the study runs.
     """
-    from progsearch.cli.show.results import print_payback
-    from progsearch.cli.show.tables import console, front_table
+    from progsearch.cli.show.results import print_front, print_payback
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
     from progsearch.report.status import status as status_of
@@ -48,5 +47,5 @@ def status(
     if report.reuse.steps_reused:
         say(str(report.reuse))
     if report.front:
-        console().print(front_table(report))
+        print_front(report)
         print_payback(report)

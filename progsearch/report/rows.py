@@ -18,6 +18,9 @@ from progsearch.report.formatting import (
 from progsearch.study.collapse import constant_answer
 from progsearch.study.trial import Trial
 
+SCHEDULE = "trained"
+"""The title of the column with the schedule in words."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -108,7 +111,7 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     cells["learning rate"] = learning_rate(run.training.learning_rate)
     if any(t.run.method.name != "full" for t in report.usable):
         cells["method"] = run.method.name
-    cells["trained"] = in_words(trial.stages, report.n_blocks)
+    cells[SCHEDULE] = in_words(trial.stages, report.n_blocks)
     return cells
 
 

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from rich.console import Console
-from rich.measure import Measurement
 
 from progsearch.cli.show.results import print_confirmed, print_results
 from progsearch.cli.show.tables import payback_table
@@ -275,10 +273,3 @@ def test_all_places_tell_it(fake, capsys, tmp_path):
     assert [trial["saves"] is None for trial in state["front"]] == [True, False]
     assert data["front"] == state["front"]
     json.dumps(state, allow_nan=False)
-
-
-def test_the_table_fits_100_columns(fake):
-    table = payback_table(study_report(fake.study))
-    assert table is not None
-    wide = Console(width=200)
-    assert Measurement.get(wide, wide.options, table).maximum < 100

@@ -7,22 +7,23 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from progsearch.cli.show.sheet import Sheet
 from progsearch.cli.show.tables import console
 from progsearch.cli.show.tally import ConfirmTally, Tally, tally_of
+from progsearch.cli.show.wrapping import width_of, wrapped
 from progsearch.report.formatting import duration
 from progsearch.study.folder import StudyFolder
 from progsearch.study.results import Record
 from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
 
 _Running = tuple[Run, Record | None]
+_BAR = 30
 
 # If a search is interrupted, the command says how to continue it.
 _ENDINGS: dict[Ending, str] = {
@@ -83,8 +84,13 @@ class LineView(View):
             self.print(_ENDINGS[ending])
 
     def print(self, message: str) -> None:
-        """Print a line as it is, without reading markup in it."""
-        self.console.print(message, markup=False, soft_wrap=True)
+        """Print a line without reading markup in it; in a terminal it is wrapped at words."""
+        text = wrapped(message, self._width, indent="  ")
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    @property
+    def _width(self) -> int | None:
+        return self.console.width if self.console.is_terminal else width_of(self.console.file)
 
 
 class LiveView(LineView):
@@ -145,7 +151,7 @@ class LiveView(LineView):
             parts.append(_running_table(self.tally, running))
         return Group(*parts, *self.tally.results)
 
-    def _progress(self, tally: Tally, running: Sequence[_Running]) -> Table:
+    def _progress(self, tally: Tally, running: Sequence[_Running]) -> RenderableType:
         """A bar, and in words the progress, the time spent and the time left."""
         done = tally.done + sum(
             tally.begun(run, 0.0 if record is None else record.fraction) for run, record in running
@@ -155,20 +161,21 @@ class LiveView(LineView):
         if tally.done:
             left = max(0.0, seconds / done * (tally.total - done))
             words.append(f"about {duration(min(left, tally.seconds_allowed - seconds))} left")
+        text = " · ".join([*words, *tally.remarks])
+        bar = ProgressBar(total=tally.total, completed=done, width=min(_BAR, self.console.width))
+        if _BAR + 1 + len(text) > self.console.width:
+            return Group(bar, Text(wrapped(text, self.console.width)))
         line = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=tally.total, completed=done, width=30)
-        line.add_row(bar, " · ".join([*words, *tally.remarks]))
+        line.add_row(bar, text)
         return line
 
 
-def _running_table(tally: Tally, running: Sequence[_Running]) -> Table:
+def _running_table(tally: Tally, running: Sequence[_Running]) -> Sheet:
     rows = [tally.row(run, record) for run, record in running]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in rows[0]:
-        table.add_column(title, justify="left" if title in ("running", "trained") else "right")
+    sheet = Sheet("running", list(rows[0].cells), 1)
     for row in rows:
-        table.add_row(*map(escape, row.values()))
-    return table
+        sheet.row(row.name, row.cells, below=row.below)
+    return sheet
 
 
 def _key(run: Run) -> tuple[int, int | None]:

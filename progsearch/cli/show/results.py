@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from progsearch.cli.show.output import say, say_command
 from progsearch.cli.show.tables import confirmed_table, console, front_table, payback_table
 from progsearch.report import collapsed, stopped
 from progsearch.report.data import StudyReport, study_report
@@ -35,38 +36,43 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
 
     If nothing was learned, there is no such line.
     """
-    where = console()
-    where.print(front_table(report))
+    print_front(report)
     if blind := indistinct(report.usable, report.metric):
-        where.print(blind, markup=False, soft_wrap=True)
+        say(blind)
     if report.reuse.steps_reused:
-        where.print(str(report.reuse), markup=False, soft_wrap=True)
+        say(str(report.reuse))
     print_payback(report)
-    where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+    say_command("report", str(folder.path / "report.html"))
     if not report.nothing_learned:
         line = command_line("export", report.study, studies_dir, "--out", "best.yaml")
-        where.print(f"export: {line}", markup=False, soft_wrap=True)
+        say_command("export", line)
+
+
+def print_front(report: StudyReport) -> None:
+    """Print the front and the references."""
+    console().print(front_table(report))
+    say("")
 
 
 def print_payback(report: StudyReport) -> None:
     """Print what the search cost, and what each place on the front saves."""
-    where = console()
-    where.print(str(report.payback), markup=False, soft_wrap=True)
+    say(str(report.payback))
     if table := payback_table(report):
-        where.print(f"{ABOUT}:", markup=False, soft_wrap=True)
-        where.print(table)
+        say(f"{ABOUT}:\n")
+        console().print(table)
+        say("")
 
 
 def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
     """Print the schedules on new seeds, what the numbers mean and the path of the report."""
-    where = console()
     if report.confirmed is not None:
-        where.print(confirmed_table(report, report.confirmed))
+        console().print(confirmed_table(report, report.confirmed))
+        say("")
         for trial, reason in report.confirmed.failed:
-            where.print(f"{trial.label}: no run has a result: {reason}", markup=False)
-        where.print(report.confirmed.note, markup=False, soft_wrap=True)
-        where.print(str(report.payback), markup=False, soft_wrap=True)
-    where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+            say(f"{trial.label}: no run has a result: {reason}")
+        say(report.confirmed.note)
+        say(str(report.payback))
+    say_command("report", str(folder.path / "report.html"))
 
 
 def trial_line(report: StudyReport, trial: Trial) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import RenderableType
+from rich.text import Text
 
 from progsearch.cli.show.results import trial_line
 from progsearch.cli.show.tables import front_table
@@ -17,6 +19,15 @@ from progsearch.study.folder import StudyFolder
 from progsearch.study.progress import tuned
 from progsearch.study.results import Record
 from progsearch.study.view import ConfirmGoal, Run, SearchGoal
+
+
+@dataclass(frozen=True)
+class ActiveRow:
+    """An active run as a row of a table: its name, its cells by column title, its schedule."""
+
+    name: str
+    cells: dict[str, str]
+    below: str = ""
 
 
 class Tally(ABC):
@@ -59,8 +70,8 @@ class Tally(ABC):
         """How much an active run counts after ``fraction`` of its steps."""
 
     @abstractmethod
-    def row(self, run: Run, record: Record | None) -> dict[str, str]:
-        """An active run and its last record, as cells by column title."""
+    def row(self, run: Run, record: Record | None) -> ActiveRow:
+        """An active run and its last record."""
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -125,10 +136,10 @@ class SearchTally(Tally):
         counted = 0.0 if stopped is None else self._report.trials[stopped].reach
         return max(0.0, fraction - counted)
 
-    def row(self, run: Run, record: Record | None) -> dict[str, str]:
+    def row(self, run: Run, record: Record | None) -> ActiveRow:
         """The trial, its progress and its schedule."""
         words = in_words(run.trial.stages, self._report.n_blocks)
-        return {"running": run.label, **self._progress(record), "trained": words}
+        return ActiveRow(run.label, self._progress(record), words)
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -140,7 +151,10 @@ class SearchTally(Tally):
     @property
     def results(self) -> Sequence[RenderableType]:
         """The front so far."""
-        return [front_table(self._report)] if self._report.front else []
+        if not self._report.front:
+            return []
+        # Without schedules, so that more of the front fits on the screen.
+        return [Text(""), front_table(self._report, schedules=False)]
 
 
 class ConfirmTally(Tally):
@@ -179,9 +193,9 @@ class ConfirmTally(Tally):
         """What the run has made."""
         return fraction
 
-    def row(self, run: Run, record: Record | None) -> dict[str, str]:
+    def row(self, run: Run, record: Record | None) -> ActiveRow:
         """The trial, the new seed and the progress of the run."""
-        return {"running": run.trial.label, "seed": str(run.seed), **self._progress(record)}
+        return ActiveRow(run.trial.label, {"seed": str(run.seed), **self._progress(record)})
 
 
 def tally_of(folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> Tally:
