@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from os.path import expanduser, isabs
 from typing import Annotated
 
@@ -29,6 +30,7 @@ from progsearch.cli import (
     train,
     validate,
 )
+from progsearch.cli.help import Command, Group
 from progsearch.cli.show.output import any_encoding, say
 from progsearch.cli.show.wrapping import width_of, wrapped
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
@@ -37,24 +39,31 @@ from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
     name="progsearch",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("resume")(resume.resume)
-app.command("status")(status.status)
-app.command("report")(report.report)
-app.command("confirm")(confirm.confirm)
-app.command("export")(export.export)
-app.command("train")(train.train)
-app.command("contributions")(contributions.contributions)
-app.command("selfcheck")(selfcheck.selfcheck)
-app.command("dashboard")(dashboard.dashboard)
-app.command("ls")(ls.ls)
-app.command("cp")(cp.cp)
-app.command("validate")(validate.validate)
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Search": {
+        "run": run.run,
+        "resume": resume.resume,
+        "status": status.status,
+        "report": report.report,
+        "confirm": confirm.confirm,
+    },
+    "Use a result": {"export": export.export, "train": train.train},
+    "Look inside": {
+        "contributions": contributions.contributions,
+        "selfcheck": selfcheck.selfcheck,
+        "dashboard": dashboard.dashboard,
+    },
+    "Lists and files": {"ls": ls.ls, "cp": cp.cp, "validate": validate.validate},
+}
+for _group, _members in _COMMANDS.items():
+    for _name, _function in _members.items():
+        app.command(_name, cls=Command, rich_help_panel=_group)(_function)
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,6 +84,8 @@ def _root(
     ] = False,
 ) -> None:
     """Search progressive fine-tuning schedules for a Transformer and a task.
+
+    `progsearch COMMAND -h` explains a command and gives examples.
 
     Exit codes: 0 done, 1 nothing usable (every trial failed, or nothing was learned), 2 wrong
     input, 3 the machine failed with all state saved, 130 interrupted with all state saved.

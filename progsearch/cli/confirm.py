@@ -46,6 +46,10 @@ def confirm(
     fine-tuning at a margin. Ctrl-C keeps what is done. The same command continues, and with
     more seeds it trains only the missing ones. The test has more power with fewer schedules:
     --pick the ones that matter before you see a result on a new seed.
+
+    Examples:
+        progsearch confirm reviews --seeds 5
+        progsearch confirm reviews --seeds 10 --pick knee --margin 0.5pt
     """
     drop = _checked(seeds, parallel, margin)
     from progsearch.cli.show.results import REPORT_FILES

@@ -41,6 +41,10 @@ def contributions(
 
     The higher a score, the more the block is worth training. Scores are computed once for a
     model, a task and a seed, and then read from the cache.
+
+    Examples:
+        progsearch contributions --task bbc-headlines
+        progsearch contributions --task bbc-headlines --metric fisher --out scores.html
     """
     from progsearch.contribution import get_metric, metric_names
 

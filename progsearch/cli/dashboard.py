@@ -21,6 +21,9 @@ def dashboard(
     """Start Optuna's dashboard on a study.
 
     The study may be running. Ctrl-C stops the dashboard.
+
+    Examples:
+        progsearch dashboard reviews --port 8081
     """
     from progsearch.study.folder import open_study
 

@@ -33,7 +33,12 @@ def ls(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
-    """List what is available, one per line."""
+    """List what is available, one per line.
+
+    Examples:
+        progsearch ls tasks
+        progsearch ls studies
+    """
     match kind:
         case Kind.TASKS:
             from progsearch.tasks import task_names

@@ -33,12 +33,14 @@ class RecipeOption:
         place: Its field in the recipe, such as ``("task", "data_dir")``.
         field: The field.
         option: The option settings of the field.
+        group: The heading of its group in the help.
     """
 
     name: str
     place: tuple[str, ...]
     field: FieldInfo
     option: Option
+    group: str
 
     @property
     def flag(self) -> str:
@@ -50,11 +52,16 @@ class RecipeOption:
         kind = self._kind()
         if kind is bool:
             given = typer.Option(
-                f"{self.flag}/--no-{self.flag[2:]}", help=self._filled(), show_default=False
+                f"{self.flag}/--no-{self.flag[2:]}",
+                help=self._filled(),
+                show_default=False,
+                rich_help_panel=self.group,
             )
         else:
             metavar = self.option.metavar.format(choices="|".join(self._choices()))
-            given = typer.Option(self.flag, metavar=metavar, help=self._filled())
+            given = typer.Option(
+                self.flag, metavar=metavar, help=self._filled(), rich_help_panel=self.group
+            )
         return inspect.Parameter(
             self.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -204,10 +211,12 @@ def seconds_of(duration: str, flag: str) -> float:
 
 
 def _options_of(model: type[BaseModel], place: tuple[str, ...]) -> Iterator[RecipeOption]:
+    group = ""
     for name, field in model.model_fields.items():
         for option in field.metadata:
             if isinstance(option, Option):
-                yield RecipeOption(option.name or name, (*place, name), field, option)
+                group = option.group or group
+                yield RecipeOption(option.name or name, (*place, name), field, option, group)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _options_of(field.annotation, (*place, name))
 

@@ -19,6 +19,10 @@ def report(
     """Write the report of a study.
 
     report.html and report.json go into the study's folder.
+
+    Examples:
+        progsearch report reviews --open
+        progsearch report reviews --json
     """
     from progsearch.cli.show.results import REPORT_FILES, write_report
     from progsearch.study.folder import open_study

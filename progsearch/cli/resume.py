@@ -23,6 +23,10 @@ def resume(
     """Continue a study that was stopped or killed.
 
     With more budget, a finished study continues, too.
+
+    Examples:
+        progsearch resume reviews
+        progsearch resume reviews --budget 60
     """
     if budget is not None and budget < 1:
         raise ConfigError("--budget", [("", f"must be at least 1, got {budget}")])

@@ -29,6 +29,12 @@ def run(
     Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
     blocks, the head alone), then searched schedules as long as the budget lasts. Ctrl-C stops
     and keeps everything; `progsearch resume` continues.
+
+    Examples:
+        progsearch run --task bbc-headlines --budget 8
+        progsearch run --train-file train.csv --model bert-base-uncased --time 2h
+        progsearch run --task mrpc --objective metric --objective seconds
+        progsearch run recipe.yaml --parallel 4
     """
     from progsearch.api import prepare
 

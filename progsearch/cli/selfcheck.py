@@ -25,6 +25,10 @@ def selfcheck(given: dict[str, Any], json: options.Json = False) -> None:
 
     Outputs and gradients are compared on the training data of a task or, without a task, on a few
     sentences. Searches do this before the first trial and disable shortcuts that differ.
+
+    Examples:
+        progsearch selfcheck --model bert-base-uncased
+        progsearch selfcheck --model ./my-model --train-file train.csv
     """
     has_task = any(value for name, value in given.items() if name != "model")
     # Without a task, any name lets the other options be checked.

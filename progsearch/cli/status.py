@@ -18,6 +18,10 @@ def status(
 
     Trials by state, the front so far, the time left, what reuse saved, what the search cost and
     what its front saves. Changes nothing, so it may be used while the study runs.
+
+    Examples:
+        progsearch status reviews
+        progsearch status reviews --json
     """
     from progsearch.cli.show.results import print_front, print_payback
     from progsearch.report.data import study_report

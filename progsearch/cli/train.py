@@ -46,6 +46,9 @@ def train(
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
     schedule.yaml (the config with its measured costs and results, and a summary of the data) and
     metrics.json.
+
+    Examples:
+        progsearch train best.yaml --output-dir model
     """
     from progsearch.schedule.files import read_config
 

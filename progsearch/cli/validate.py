@@ -26,6 +26,10 @@ def validate(
 
     The file is a search space, a recipe or an exported config; its content decides which.
     Neither the model nor the data is read.
+
+    Examples:
+        progsearch validate my-space.yaml
+        progsearch validate recipe.yaml
     """
     data = read_yaml(file)
     if not isinstance(data, dict):

@@ -19,6 +19,7 @@ class Option:
             before.
         form: How text becomes the value, if it is not the field's type: a list given as ``a,b``
             or by repeating the option, a duration such as ``2h``, a local path.
+        group: The heading under which the help shows it; by default that of the field before.
     """
 
     metavar: str
@@ -26,3 +27,4 @@ class Option:
     name: str | None = None
     after: str | None = None
     form: Literal["list", "repeated", "duration", "path"] | None = None
+    group: str | None = None

@@ -26,7 +26,12 @@ class Recipe(Config):
 
     study: Annotated[
         str | None,
-        Option("NAME", "The study's name (default: task and model).", after="prefix_cache"),
+        Option(
+            "NAME",
+            "The study's name (default: task and model).",
+            after="prefix_cache",
+            group="Output",
+        ),
     ] = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     model: Annotated[
         str,
@@ -35,15 +40,27 @@ class Recipe(Config):
             "A hub name, a local folder or an alias of `progsearch ls models` "
             "(default {default}).",
             after="task",
+            group="Model and method",
         ),
     ] = "minilm-l6"
     task: TaskConfig
     space: Annotated[
-        str, Option("SPACE", "A space of `progsearch ls spaces` or a file (default {default}).")
+        str,
+        Option(
+            "SPACE",
+            "A space of `progsearch ls spaces` or a file (default {default}).",
+            group="Search",
+        ),
     ] = "progtuning"
     methods: Annotated[
         tuple[MethodName, ...] | None,
-        Option("A[,B...]", "Methods to search over: {choices}.", name="method", form="list"),
+        Option(
+            "A[,B...]",
+            "Methods to search over: {choices}.",
+            name="method",
+            form="list",
+            group="Model and method",
+        ),
     ] = Field(default=None, min_length=1)
     objectives: Annotated[
         tuple[Objective, ...],
@@ -52,6 +69,7 @@ class Recipe(Config):
             "What to optimise, repeatable: {choices} (default {default}).",
             name="objective",
             form="repeated",
+            group="Objectives and limits",
         ),
     ] = Field(default=("metric", "updated_parameters"), min_length=1, max_length=3)
     budget: Annotated[
@@ -60,6 +78,7 @@ class Recipe(Config):
             "N",
             "Searched trials, baselines not counted; one that is stopped early counts as the "
             "part of it that was trained (default {default}).",
+            group="Search",
         ),
     ] = Field(default=30, ge=1)
     seeds: Annotated[
@@ -78,7 +97,13 @@ class Recipe(Config):
     ] = Field(default=3, ge=1, le=20)
     time_limit: Annotated[
         float | None,
-        Option("2h|30m|90s", "Stop after this time.", name="time", form="duration"),
+        Option(
+            "2h|30m|90s",
+            "Stop after this time.",
+            name="time",
+            form="duration",
+            group="Objectives and limits",
+        ),
     ] = Field(default=None, gt=0, description="seconds")
     max_gpu_hours: Annotated[
         float | None, Option("H", "Stop once trials have held GPUs for H hours.")
@@ -107,6 +132,7 @@ class Recipe(Config):
             "{choices}",
             "How schedules are chosen, explained by `progsearch ls samplers`; ehvi chooses by "
             "what each is expected to add to the front for its time (default {default}).",
+            group="Search",
         ),
     ] = "ehvi"
     candidates: Annotated[
@@ -137,7 +163,10 @@ class Recipe(Config):
         ),
     ] = Field(default=None, min_length=1)
     parallel: Annotated[
-        int | None, Option("N", "Trials at once (default: as processors and memory allow).")
+        int | None,
+        Option(
+            "N", "Trials at once (default: as processors and memory allow).", group="Resources"
+        ),
     ] = Field(default=None, ge=1)
     gpus_per_trial: Annotated[
         float | None, Option("F", "A share of a GPU, at most 1 (default 1).")

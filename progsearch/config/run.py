@@ -23,6 +23,7 @@ class TaskConfig(Config):
             "NAME",
             "A task of `progsearch ls tasks`, or a dataset of the hub (owner/name).",
             name="task",
+            group="Data",
         ),
     ] = Field(min_length=1)
     type: Annotated[
@@ -64,9 +65,9 @@ class TaskConfig(Config):
 class TrainingConfig(Config):
     """How the steps of a run are made."""
 
-    epochs: Annotated[int, Option("N", "Epochs of every trial (default {default}).")] = Field(
-        default=3, ge=1
-    )
+    epochs: Annotated[
+        int, Option("N", "Epochs of every trial (default {default}).", group="Training")
+    ] = Field(default=3, ge=1)
     learning_rate: Annotated[
         float,
         Option(

@@ -35,9 +35,9 @@ def report(fake):
 
 
 def drawn(sheet, width):
-    screen = Console(file=io.StringIO(), width=width, soft_wrap=True)
-    screen.print(sheet)
-    text = screen.file.getvalue()
+    file = io.StringIO()
+    Console(file=file, width=width, soft_wrap=True).print(sheet)
+    text = file.getvalue()
     assert "…" not in text
     assert all(len(line) <= width for line in text.splitlines())
     return text
@@ -106,10 +106,10 @@ def test_commands_fit(progsearch, fake, tmp_path, monkeypatch, width, command):
 
 
 def test_the_live_view_fits(fake):
-    screen = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
-    view = LiveView(screen)
+    file = io.StringIO()
+    view = LiveView(Console(file=file, width=40, force_terminal=True, color_system=None))
     view.print("study fake: 4 baselines, then a budget of 3 trials, in a folder")
-    assert all(len(line) <= 40 for line in screen.file.getvalue().splitlines())
+    assert all(len(line) <= 40 for line in file.getvalue().splitlines())
 
 
 def test_words_stay_whole():

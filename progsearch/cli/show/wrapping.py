@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from typing import TextIO
+from typing import IO
 
 _NARROWEST = 20
 _USUAL = 80
@@ -15,7 +15,7 @@ _WHOLE = re.compile(r"`[^`]+`|\[[^\]]+\]")
 _GLUE = "\N{NO-BREAK SPACE}"
 
 
-def width_of(stream: TextIO) -> int | None:
+def width_of(stream: IO[str]) -> int | None:
     """The width of the terminal that ``stream`` writes to; COLUMNS, if it is set, counts first.
 
     Returns:
@@ -62,14 +62,24 @@ def command_lines(label: str, command: str, width: int | None) -> str:
     """``label: command`` on one line, or the command broken so that it can still be copied."""
     if width is None or len(label) + 2 + len(command) <= width:
         return f"{label}: {command}"
+    return f"{label}:\n{broken_command(command, width)}"
+
+
+def broken_command(command: str, width: int) -> str:
+    """A command, indented by two; on several lines that end with a backslash if it is long."""
     indent = "  "
+    if len(indent) + len(command) <= width:
+        return indent + command
     lines = [indent]
-    for word in command.split(" "):
+    # An option stays with its value.
+    options = re.split(" (?=--)", command)
+    fitting = [[o] if len(o) + 6 <= width else o.split(" ") for o in options]
+    for word in (word for words in fitting for word in words):
         # Two more characters for the backslash at the end.
-        if lines[-1].strip() and len(lines[-1]) + len(word) + 3 > width:
+        if not lines[-1].isspace() and len(lines[-1]) + len(word) + 3 > width:
             lines.append(indent * 2)
         lines[-1] += word if lines[-1].isspace() else f" {word}"
-    return f"{label}:\n" + " \\\n".join(lines)
+    return " \\\n".join(lines)
 
 
 def _glued(text: str, width: int) -> str:
