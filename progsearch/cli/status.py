@@ -5,9 +5,6 @@ from __future__ import annotations
 from progsearch.cli import options
 from progsearch.cli.show.output import print_json, say
 
-# Optuna's name for it means little to users.
-_STATES = {"PRUNED": "stopped early"}
-
 
 def status(
     study: options.Study,
@@ -24,6 +21,7 @@ def status(
         progsearch status reviews --json
     """
     from progsearch.cli.show.results import print_front, print_payback
+    from progsearch.report.counts import counts_in_words
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
     from progsearch.report.status import status as status_of
@@ -35,15 +33,10 @@ def status(
     if json:
         print_json(status_of(report))
         return
-    counts = [
-        f"{count} {_STATES.get(name, name.lower())}"
-        for name, count in report.states.items()
-        if count
-    ]
     left = report.seconds_left
     if report.nothing_learned:
         say(report.nothing_learned)
-    say(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
+    say(f"study {report.study}: {counts_in_words(report)}")
     say(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "
         f"{duration(report.seconds)}" + (f", about {duration(left)} left" if left else "")

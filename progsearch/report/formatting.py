@@ -13,8 +13,11 @@ def whole_trials(number: float) -> str:
 
 
 def spent_in_words(spent: float, budget: int) -> str:
-    """The spent part of a budget: ``7.33 of 8 whole trials``."""
-    return f"{whole_trials(spent)} of {budget} whole trials"
+    """The spent part of a budget: ``7.33 of 8 whole trials``.
+
+    The last trial may begin shortly before the end of a budget; what it takes more is left out.
+    """
+    return f"{whole_trials(min(spent, budget))} of {budget} whole trials"
 
 
 def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
@@ -42,7 +45,7 @@ def _over_time(stages: Sequence[Mapping[str, Any]], what: Sequence[str]) -> str:
     text = what[0]
     for (_, before), (stage, now) in pairwise(zip(stages, what, strict=True)):
         if now != before:
-            text += f" → {now} at {stage['start']:.0%}".replace("%", " %")
+            text += f" → {now} at {whole_percent(stage['start'])}"
     return text
 
 
@@ -54,7 +57,7 @@ def _switch(stages: Sequence[Mapping[str, Any]], part: str) -> str:
         return "never"
     first_off = states.index(False)
     if states[0] and not any(states[first_off:]):
-        return f"until {stages[first_off]['start']:.0%}".replace("%", " %")
+        return f"until {whole_percent(stages[first_off]['start'])}"
     return _over_time(stages, ["on" if state else "off" for state in states])
 
 
@@ -74,6 +77,11 @@ def percent(share: float) -> str:
     if share == 1:
         return "100 %"
     return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
+
+
+def whole_percent(share: float) -> str:
+    """A share in whole per cent, such as the progress of a run: ``33 %``."""
+    return f"{round(100 * share)} %"
 
 
 def learning_rate(rate: float) -> str:

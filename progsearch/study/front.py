@@ -147,8 +147,9 @@ def _named(trials: Sequence[Trial], how: str) -> Trial:
         )
     if not trial.is_usable:
         reason = trial.reason or "it has not finished"
+        if trial.is_complete:
+            reason = "a value of it is not finite"
         raise StudyError(
-            f"trial {trial.number} is {trial.state.name} and has no result ({reason}); "
-            "pick another one"
+            f"trial {trial.number} ({trial.outcome}) has no result: {reason}; pick another one"
         )
     return trial

@@ -138,20 +138,60 @@ def left(folder: StudyFolder) -> Left:
     return left_of(folder.trials(), folder.recipe, folder.info)
 
 
-def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
-    """What is left of a study with these trials."""
+def untuned(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> dict[str, float]:
+    """The references that are not tuned yet, each with its rest in whole trials."""
     done = tuned(trials)
     rests = {
         name: tuning_work(len(info.reference_rates.get(name, (0,))), recipe) - done.get(name, 0.0)
         for name in info.baselines
     }
+    return {name: rest for name, rest in rests.items() if rest > _ROUNDING}
+
+
+def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
+    """What is left of a study with these trials."""
     interrupted = sum(trial.is_baseline for trial in to_retry(trials))
-    unfinished = [rest for rest in rests.values() if rest > _ROUNDING]
+    unfinished = untuned(trials, recipe, info).values()
     return Left(
         len(unfinished),
         _whole(unfinished) or float(interrupted),
         max(0.0, recipe.budget - spent(trials)),
     )
+
+
+class Work(NamedTuple):
+    """The work of a whole study, in whole trials.
+
+    Attributes:
+        done: What has ended: searched trials, references and their repeats.
+        total: The same and what is still to come, as far as it is known: never less than
+            ``done`` and what runs now. It grows if references turn out to need more learning
+            rates or repeats.
+    """
+
+    done: float
+    total: float
+
+
+def work_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Work:
+    """What a study with these trials has done and what it will have done at its end."""
+    by_number = numbered(trials)
+    resting = [trial for trial in trials if not trial.is_running]
+    running = [trial for trial in trials if trial.is_running]
+    rest = left_of(resting, recipe, info)
+
+    def whole(chosen: Iterable[Trial]) -> float:
+        return _whole(_part(trial, by_number) for trial in chosen)
+
+    done = whole(trial for trial in resting if not trial.is_interrupted)
+    references = [trial for trial in running if trial.is_baseline]
+    total = (
+        done
+        + max(rest.baseline_work, whole(t for t in references if t.repeats is None))
+        + whole(trial for trial in references if trial.repeats is not None)
+        + max(rest.budget, whole(trial for trial in running if not trial.is_baseline))
+    )
+    return Work(done, total)
 
 
 def interrupt_running(folder: StudyFolder) -> int:

@@ -37,8 +37,8 @@ def study(tmp_path, monkeypatch):
 def test_status(progsearch):
     outcome = progsearch("status", "fake")
     lines = outcome.stdout.splitlines()
-    assert lines[0] == "study fake: 7 complete, 1 stopped early, 1 fail"
-    assert lines[1].startswith("4.33 of 3 whole trials of the budget spent in 15 min")
+    assert lines[0] == "study fake: 7 done, 1 stopped early, 1 failed"
+    assert lines[1].startswith("3 of 3 whole trials of the budget spent in 15 min")
     assert lines[2] == (
         "reused 100 of 2,530 optimizer steps (4.0 %), saving 1 min 27 s of training and evaluation"
     )
@@ -100,7 +100,7 @@ def test_report_opens_the_page_only_when_asked(progsearch, study, monkeypatch):
 def test_export_writes_the_picked_trial(progsearch):
     outcome = progsearch("export", "fake", "--pick", "progtuning-3", "--out", "best.yaml")
     assert outcome.code == 0
-    assert outcome.stdout.startswith("best.yaml: progtuning-3 at 1e-4: accuracy 0.8015, ")
+    assert outcome.stdout.startswith("best.yaml: #1 progtuning-3 at 1e-4: accuracy 0.8015, ")
     config = read_config("best.yaml")
     assert [stage.trainable_blocks for stage in config.stages] == [
         (0, 1, 2, 3, 4, 5),
@@ -122,7 +122,7 @@ def test_export_of_a_trial_without_result(progsearch):
 
 def test_ls_studies(progsearch):
     outcome = progsearch("ls", "studies")
-    assert outcome.stdout.startswith("fake  4.33 of 3 whole trials of the budget spent, ")
+    assert outcome.stdout.startswith("fake  3 of 3 whole trials of the budget spent, ")
     assert progsearch("ls", "studies", "--studies-dir", "elsewhere").stdout == ""
 
 

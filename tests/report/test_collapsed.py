@@ -32,7 +32,7 @@ def test_the_line_of_a_trial_says_where_and_why(fake):
         "constant"
     )
     assert "collapsed" not in paper
-    assert stopped.startswith("#3 stopped at epoch 2 of 3: accuracy 0.3160 (")
+    assert stopped.startswith("#3 stopped early at epoch 2 of 3: accuracy 0.3160 (")
     assert "; collapsed from epoch 1 at learning rate 1e-4: predictions are constant" in stopped
 
 

@@ -82,7 +82,7 @@ def test_they_are_hollow_in_the_history_and_move_no_line(fake):
     stopped = traces["stopped early"]
     assert (list(stopped.x), list(stopped.y)) == ([6, 7], [0.99, 0.71])
     assert stopped.marker.symbol == "circle-open"
-    assert "stopped at epoch 2 of 3: accuracy 0.7100" in stopped.hovertext[1]
+    assert "stopped early at epoch 2 of 3: accuracy 0.7100" in stopped.hovertext[1]
     without = {trace.name: trace for trace in history_figure(without_stops(fake)).data}
     for line in ("best so far", "hypervolume"):
         assert list(traces[line].y) == list(without[line].y)
@@ -101,7 +101,7 @@ def test_the_page_tells_them_apart_from_failures(fake):
 def test_their_line_in_the_terminal(fake):
     report = study_report(fake.study)
     assert trial_line(report, fake.trials[7]) == (
-        "#7 stopped at epoch 2 of 3: accuracy 0.7100 (block 5 · embeddings never)"
+        "#7 stopped early at epoch 2 of 3: accuracy 0.7100 (block 5 · embeddings never)"
     )
 
 
@@ -111,7 +111,7 @@ def test_a_trial_that_was_stopped_before_it_had_a_metric():
     fake.fail("stopped by the scheduler", state=TrialState.PRUNED)
     report = study_report(fake.study)
     assert trial_line(report, fake.trials[1]) == (
-        "#1 stopped in its first epoch: stopped by the scheduler (everything, always)"
+        "#1 stopped early in its first epoch (everything, always)"
     )
     assert "stopped early" not in {trace.name for trace in history_figure(report).data}
     assert "<td>its first epoch</td>" in page(report)

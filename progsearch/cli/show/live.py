@@ -157,12 +157,14 @@ class LiveView(LineView):
             tally.begun(run, 0.0 if record is None else record.fraction) for run, record in running
         )
         seconds = time.monotonic() - self._since
+        # What began since the total was counted may take more than was left.
+        total = max(tally.total, done)
         words = [f"{tally.done_of_total} {tally.unit}", duration(seconds)]
-        if tally.done:
-            left = max(0.0, seconds / done * (tally.total - done))
+        if tally.done > tally.before:
+            left = seconds / (done - tally.before) * (total - done)
             words.append(f"about {duration(min(left, tally.seconds_allowed - seconds))} left")
         text = " · ".join([*words, *tally.remarks])
-        bar = ProgressBar(total=tally.total, completed=done, width=min(_BAR, self.console.width))
+        bar = ProgressBar(total=total, completed=done, width=min(_BAR, self.console.width))
         if _BAR + 1 + len(text) > self.console.width:
             return Group(bar, Text(wrapped(text, self.console.width)))
         line = Table.grid(padding=(0, 1))

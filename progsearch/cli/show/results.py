@@ -75,13 +75,18 @@ def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
     say_command("report", str(folder.path / "report.html"))
 
 
+def name_of(trial: Trial) -> str:
+    """Its number, and of a reference its name and learning rate: ``#3 full at 1e-4``."""
+    if not trial.is_baseline:
+        return trial.label
+    return f"#{trial.number} {trial.name} at {learning_rate(trial.run.training.learning_rate)}"
+
+
 def trial_line(report: StudyReport, trial: Trial) -> str:
     """The result of a trial, in one line."""
-    name = trial.label
-    if trial.is_baseline:
-        name += f" at {learning_rate(trial.run.training.learning_rate)}"
+    name = name_of(trial)
     if trial.repeats is not None:
-        name += f" ({report.trials[trial.repeats].label} again, seed {trial.run.training.seed})"
+        name += f" (#{trial.repeats} again, seed {trial.run.training.seed})"
     if trial.continues is not None:
         name += f" (on from #{trial.continues})"
     if trial.is_failed:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 from rich.text import Text
 
-from progsearch.cli.show.results import trial_line
+from progsearch.cli.show.results import name_of, trial_line
 from progsearch.cli.show.tables import front_table
 from progsearch.report.confirmation import seeds_in_words
+from progsearch.report.counts import counts
 from progsearch.report.data import study_report
-from progsearch.report.formatting import in_words, whole_trials
+from progsearch.report.formatting import in_words, whole_percent, whole_trials
 from progsearch.study.folder import StudyFolder
-from progsearch.study.progress import tuned
+from progsearch.study.progress import Work, work_of
 from progsearch.study.results import Record
+from progsearch.study.trial import STOPPED_EARLY
 from progsearch.study.view import ConfirmGoal, Run, SearchGoal
 
 
@@ -38,16 +40,19 @@ class Tally(ABC):
         metric: Name of the task's metric.
         total: The whole work.
         done: The part that is done, without active runs.
+        before: What was done before this command began.
         n_failed: Runs without a result.
         seconds_allowed: How long all may take.
     """
 
     unit: str
 
-    def __init__(self, metric: str, total: float, seconds_allowed: float = math.inf) -> None:
+    def __init__(
+        self, metric: str, total: float, seconds_allowed: float = math.inf, done: float = 0.0
+    ) -> None:
         self.metric = metric
         self.total = total
-        self.done = 0.0
+        self.done = self.before = done
         self.n_failed = 0
         self.seconds_allowed = seconds_allowed
 
@@ -86,7 +91,7 @@ class Tally(ABC):
     def _progress(self, record: Record | None) -> dict[str, str]:
         metric = None if record is None else record.metrics.get(self.metric)
         return {
-            "done": f"{0 if record is None else record.fraction:.0%}",
+            "done": whole_percent(0.0 if record is None else record.fraction),
             "epoch": f"{0 if record is None else record.epoch:.3g}",
             self.metric.replace("_", " "): "" if metric is None else f"{metric:.4f}",
         }
@@ -95,17 +100,15 @@ class Tally(ABC):
 class SearchTally(Tally):
     """Counts a search in whole trials, including the baselines."""
 
-    unit = "trials"
+    unit = "whole trials"
 
     def __init__(self, folder: StudyFolder, goal: SearchGoal) -> None:
         self._folder = folder
         self._goal = goal
         self._report = study_report(folder.study)
-        self._before = self._trained
+        work = self._work
         super().__init__(
-            self._report.metric,
-            goal.baseline_work + goal.budget,
-            folder.recipe.time_limit or math.inf,
+            self._report.metric, work.total, folder.recipe.time_limit or math.inf, work.done
         )
 
     @property
@@ -113,22 +116,19 @@ class SearchTally(Tally):
         """What will be trained, and the folder of the results."""
         return (
             f"study {self._report.study}: {self._goal.n_baselines} baselines, then a budget of "
-            f"{whole_trials(self._goal.budget)} trials; {self._folder.path}"
+            f"{whole_trials(self._goal.budget)} {self.unit}; {self._folder.path}"
         )
 
     def count(self, run: Run) -> str:
         """Read the study again, since a trial has ended."""
         self._report = study_report(self._folder.study)
         self.n_failed += run.trial.is_failed
-        self.done = self._trained - self._before
-        # Rates beyond the ends of the list were not foreseen.
-        self.total = max(self.total, self.done)
+        self.done, self.total = self._work
         return trial_line(self._report, run.trial)
 
     @property
-    def _trained(self) -> float:
-        """Whole trials that the study has trained."""
-        return sum(tuned(self._report.trials).values()) + self._report.spent
+    def _work(self) -> Work:
+        return work_of(self._report.trials, self._report.recipe, self._report.info)
 
     def begun(self, run: Run, fraction: float) -> float:
         """The part that a trial trained itself, without that of the trial it continues."""
@@ -139,13 +139,13 @@ class SearchTally(Tally):
     def row(self, run: Run, record: Record | None) -> ActiveRow:
         """The trial, its progress and its schedule."""
         words = in_words(run.trial.stages, self._report.n_blocks)
-        return ActiveRow(run.label, self._progress(record), words)
+        return ActiveRow(name_of(run.trial), self._progress(record), words)
 
     @property
     def remarks(self) -> Sequence[str]:
         """How many trials were stopped early or failed."""
-        n_stopped = len(self._report.stopped)
-        stopped = [f"{n_stopped} stopped early"] if n_stopped else []
+        n_stopped = counts(self._report).get(STOPPED_EARLY, 0)
+        stopped = [f"{n_stopped} {STOPPED_EARLY}"] if n_stopped else []
         return [*stopped, *super().remarks]
 
     @property
