@@ -18,6 +18,7 @@ from progsearch.config import Recipe, plain
 from progsearch.report import collapsed
 from progsearch.report.comparison import confirmed
 from progsearch.report.confirmation import Confirmed
+from progsearch.report.constant import constant_of, rows_of
 from progsearch.report.finite import finite
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.indistinct import indistinct
@@ -245,6 +246,8 @@ class StudyReport:
             "note": self.note,
             "understood": self.recipe.understood and plain(self.recipe.understood),
             "nothing_learned": self.nothing_learned,
+            "constant_answer": (constant := constant_of(self)) and constant.to_dict(),
+            "measured_on": (rows := rows_of(self)) and rows.to_dict(),
             "indistinct": indistinct(self.usable, self.metric),
             "objectives": self.objectives,
             "directions": directions(len(self.objectives)),

@@ -1,6 +1,7 @@
 """Help: groups, examples that are valid, and no line beyond the width."""
 
 import shlex
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -9,7 +10,8 @@ from progsearch.cli import app
 from progsearch.cli.help import GROUPS
 from progsearch.cli.recipe_options import recipe_options
 
-COMMANDS = list(get_command(app).commands)
+CLI: Any = get_command(app)
+COMMANDS = list(CLI.commands)
 
 
 def test_options_stand_in_groups(progsearch):
@@ -38,7 +40,7 @@ def test_help_fits(progsearch, monkeypatch, width, name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_ends_with_examples_of_its_own_options(name, progsearch):
-    command = get_command(app).commands[name]
+    command = CLI.commands[name]
     known = {flag for p in command.params for flag in (*p.opts, *p.secondary_opts)}
     assert command.examples
     for example in command.examples:

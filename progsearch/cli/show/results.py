@@ -8,6 +8,7 @@ from pathlib import Path
 from progsearch.cli.show.output import say, say_command
 from progsearch.cli.show.tables import confirmed_table, console, front_table, payback_table
 from progsearch.report import collapsed, stopped
+from progsearch.report.constant import constant_of, rows_of
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.formatting import in_words, learning_rate, value_in_words
 from progsearch.report.html import write_page
@@ -17,6 +18,10 @@ from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
 
+NOISE = (
+    "the front was chosen on the data it was measured on, so small differences may be noise; "
+    "check it on new seeds before you rely on them:"
+)
 # The files that `write_report` writes into the study's folder.
 REPORT_FILES = ("report.html", "report.json")
 
@@ -44,14 +49,26 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
     print_payback(report)
     say_command("report", str(folder.path / "report.html"))
     if not report.nothing_learned:
+        say(NOISE)
+        say_command("confirm", command_line("confirm", report.study, studies_dir, "--seeds", "5"))
         line = command_line("export", report.study, studies_dir, "--out", "best.yaml")
         say_command("export", line)
 
 
 def print_front(report: StudyReport) -> None:
-    """Print the front and the references."""
+    """Print the front and the references, and what a difference between them is worth."""
     console().print(front_table(report))
     say("")
+    print_rows(report)
+    # If nothing was learned, that is said already.
+    if not report.nothing_learned and (constant := constant_of(report)) and constant.unbeaten:
+        say(str(constant))
+
+
+def print_rows(report: StudyReport) -> None:
+    """Print how many rows the metric was measured on."""
+    if rows := rows_of(report):
+        say(str(rows))
 
 
 def print_payback(report: StudyReport) -> None:
@@ -68,6 +85,7 @@ def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
     if report.confirmed is not None:
         console().print(confirmed_table(report, report.confirmed))
         say("")
+        print_rows(report)
         for trial, reason in report.confirmed.failed:
             say(f"{trial.label}: no run has a result: {reason}")
         say(report.confirmed.note)
