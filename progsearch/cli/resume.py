@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from progsearch.cli import options
 from progsearch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from progsearch.study.folder import StudyFolder
+    from progsearch.study.view import View
 
 
 def resume(
@@ -30,18 +34,17 @@ def resume(
     """
     if budget is not None and budget < 1:
         raise ConfigError("--budget", [("", f"must be at least 1, got {budget}")])
-    from progsearch.api import resume as resume_search
-    from progsearch.cli.show.results import REPORT_FILES
-    from progsearch.study.folder import open_study
-
-    # Mistakes are reported before the slow imports of Ray and torch.
-    open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
-
     from progsearch.cli.show.searching import watched_search
 
-    watched_search(
-        lambda view: resume_search(study, studies_dir=studies_dir, budget=budget, view=view),
-        studies_dir,
-        quiet=quiet,
-        json=json,
-    )
+    def start(view: View) -> StudyFolder:
+        from progsearch.cli.show.results import REPORT_FILES
+        from progsearch.study.folder import open_study
+
+        # Mistakes are reported before the slow imports of Ray and torch.
+        open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
+        view.preparing("loading libraries")
+        from progsearch.api import resume as resume_search
+
+        return resume_search(study, studies_dir=studies_dir, budget=budget, view=view)
+
+    watched_search(start, studies_dir, quiet=quiet, json=json)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from progsearch.cli import options
 from progsearch.cli.recipe_options import recipe_of, with_recipe_options
+
+if TYPE_CHECKING:
+    from progsearch.study.folder import StudyFolder
+    from progsearch.study.view import View
 
 
 @with_recipe_options()
@@ -36,12 +40,18 @@ def run(
         progsearch run --task mrpc --objective metric --objective seconds
         progsearch run recipe.yaml --parallel 4
     """
-    from progsearch.api import prepare
-
-    prepared = prepare(recipe_of(recipe_file, given), studies_dir)
-
-    # Mistakes were reported before Ray and torch, which take their time, are imported.
     from progsearch.cli.show.searching import watched_search
-    from progsearch.driver.search import search
 
-    watched_search(lambda view: search(prepared, view), studies_dir, quiet=quiet, json=json)
+    recipe = recipe_of(recipe_file, given)
+
+    def start(view: View) -> StudyFolder:
+        from progsearch.api import prepare
+
+        # Mistakes are reported before Ray and torch, which take their time, are imported.
+        prepared = prepare(recipe, studies_dir)
+        view.preparing("loading libraries")
+        from progsearch.driver.search import search
+
+        return search(prepared, view)
+
+    watched_search(start, studies_dir, quiet=quiet, json=json)

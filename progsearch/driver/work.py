@@ -50,11 +50,8 @@ def ready(
     view.preparing("starting Ray")
     here = starts_here(recipe)
     with inspection(recipe, methods, metrics) as answer, machines(recipe) as there:
-        message = f"loading {recipe.task.name} and {recipe.model}"
-        if metrics:
-            message += f", scoring blocks by {', '.join(metrics)}"
-        view.preparing(message)
-        problem = answer(there)
+        view.preparing(f"inspecting {recipe.task.name} and {recipe.model}")
+        problem = answer(there, view.step)
         for remark in problem.remarks:
             view.note(remark)
         for line in problem.understood.lines() if problem.understood else ():

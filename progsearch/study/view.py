@@ -77,6 +77,9 @@ class View:
     def preparing(self, message: str) -> None:
         """A preparation before the first run starts; ``message`` names it ("loading ...")."""
 
+    def step(self, message: str) -> None:
+        """A part of the present preparation begins ("reading the data ...")."""
+
     def note(self, message: str) -> None:
         """Show ``message``, a sentence for the user."""
 

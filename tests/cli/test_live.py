@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,7 +80,25 @@ def test_the_live_view_says_what_it_prepares():
     view = LiveView(screen())
     view.preparing("loading mrpc")
     view.stop()
-    assert "loading mrpc ..." in shown(view)
+    assert "loading mrpc ... 0 s" in shown(view)
+
+
+def test_in_a_terminal_something_is_shown_before_the_libraries_are_loaded():
+    script = """
+import sys, io
+terminal = io.StringIO()
+terminal.isatty = lambda: True
+sys.stderr = terminal
+from progsearch.cli.show.live import watching
+with watching(quiet=False) as view:
+    text = terminal.getvalue()
+    assert "checking the recipe ... 0 s" in text, text
+print([name for name in ("torch", "ray", "optuna", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0)
 
 
 def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):

@@ -2,6 +2,9 @@
 
 import io
 import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,6 +17,7 @@ from progsearch.report.data import study_report
 from progsearch.study.confirmed_runs import write_confirmed
 from progsearch.study.folder import create_study
 from progsearch.study.metadata import info_of
+from progsearch.study.view import Run, SearchGoal
 from tests.support.fake_runs import fake_runs
 from tests.support.fake_study import FakeStudy
 
@@ -105,11 +109,25 @@ def test_commands_fit(progsearch, fake, tmp_path, monkeypatch, width, command):
         assert "…" not in line
 
 
-def test_the_live_view_fits(fake):
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_live_view_fits(fake, width):
     file = io.StringIO()
-    view = LiveView(Console(file=file, width=40, force_terminal=True, color_system=None))
-    view.print("study fake: 4 baselines, then a budget of 3 trials, in a folder")
-    assert all(len(line) <= 40 for line in file.getvalue().splitlines())
+    view = LiveView(Console(file=file, width=width, force_terminal=True, color_system=None))
+    folder: Any = SimpleNamespace(study=fake.study, recipe=fake.recipe, path=Path("studies/fake"))
+    try:
+        view.started(folder, SearchGoal(4, 4, 3))
+        for trial in fake.trials:
+            view.run_started(Run(trial))
+            view.run_ended(Run(trial))
+        view.run_started(Run(fake.trials[-1]))
+    finally:
+        view.stop()
+    view.console.print(view.drawing())
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "…" not in text
+    assert "7 of 7 whole trials" in text
+    assert text.count("progtuning-3 at 1e-4") == 1
 
 
 def test_words_stay_whole():

@@ -59,8 +59,11 @@ def test_a_process_of_its_own_finds_what_this_one_finds(tmp_path):
     recipe = tiny_recipe(tmp_path, space="progtuning")
     space = Space.load(recipe.space, recipe.methods)
     question = (recipe, space.methods(), space.metrics())
+    steps: list[str] = []
     with inspection(*question) as answer:
-        found = answer(FIT)
+        found = answer(FIT, steps.append)
+    assert steps[1:3] == [f"reading the data of {recipe.task.name}", f"loading {recipe.model}"]
+    assert "checking shortcuts" in steps
     assert found == inspect_problem(*question)
     assert set(found.contributions) >= {"taylor", "depth"}
 
@@ -73,7 +76,7 @@ def test_a_mistake_comes_back_as_what_it_is(tmp_path):
         inspection(recipe.model_copy(update={"task": task}), [], []) as answer,
         pytest.raises(TaskError, match="topic"),
     ):
-        answer(FIT)
+        answer(FIT, print)
 
 
 def test_weights_that_do_not_fit_are_found_before_the_first_trial(tmp_path):
@@ -120,7 +123,7 @@ def test_a_killed_process_is_an_error_of_the_model(tmp_path):
         (process,) = processes()
         os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(ModelError, match="was killed; is there enough memory"):
-            answer(FIT)
+            answer(FIT, print)
 
 
 def test_whoever_leaves_early_leaves_no_process_behind(tmp_path):

@@ -1,4 +1,7 @@
-"""What a search or a confirmation shows: a live table in a terminal, else a line a run."""
+"""What a search or a confirmation shows: a live table in a terminal, else a line a run.
+
+Light to import, so that something is shown while the libraries are loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,27 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from progsearch.cli.show.output import console
 from progsearch.cli.show.sheet import Sheet
-from progsearch.cli.show.tables import console
-from progsearch.cli.show.tally import ConfirmTally, Tally, tally_of
 from progsearch.cli.show.wrapping import width_of, wrapped
 from progsearch.report.formatting import duration
-from progsearch.study.folder import StudyFolder
-from progsearch.study.results import Record
 from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
 
-_Running = tuple[Run, Record | None]
+if TYPE_CHECKING:
+    from progsearch.cli.show.tally import Tally
+    from progsearch.study.folder import StudyFolder
+    from progsearch.study.results import Record
+
+_Running = tuple[Run, "Record | None"]
 _BAR = 30
 
 # If a search is interrupted, the command says how to continue it.
@@ -45,6 +52,7 @@ def watching(quiet: bool) -> Iterator[View]:
     elif where.is_terminal:
         view = LiveView(where)
         try:
+            view.preparing("checking the recipe")
             yield view
         finally:
             view.stop()
@@ -63,12 +71,19 @@ class LineView(View):
         """Show the current step."""
         self.print(message)
 
+    def step(self, message: str) -> None:
+        """Show it like a preparation."""
+        self.preparing(message)
+
     def note(self, message: str) -> None:
         """Show it."""
         self.print(message)
 
     def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained."""
+        # It needs the libraries, which take their time.
+        from progsearch.cli.show.tally import tally_of
+
         self.tally = tally_of(folder, goal)
         self.print(self.tally.opening)
 
@@ -80,7 +95,7 @@ class LineView(View):
 
     def finished(self, ending: Ending) -> None:
         """Say why a search ended; a confirmation ends when all its runs are done."""
-        if not isinstance(self.tally, ConfirmTally):
+        if self.tally is None or self.tally.tells_ending:
             self.print(_ENDINGS[ending])
 
     def print(self, message: str) -> None:
@@ -101,6 +116,9 @@ class LiveView(LineView):
         self._running: dict[tuple[int, int | None], _Running] = {}
         self._message = ""
         self._since = time.monotonic()
+        # Its usual picture needs more than ASCII.
+        dots = where.encoding.startswith("utf")
+        self._spinner = Spinner("dots" if dots else "line")
         self._live = Live(
             console=where, get_renderable=self.drawing, refresh_per_second=4, transient=True
         )
@@ -108,7 +126,7 @@ class LiveView(LineView):
     def preparing(self, message: str) -> None:
         """Show it until the next one."""
         self._message = message
-        self._live.start()
+        self._live.start(refresh=True)
 
     def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained, above the drawing."""
@@ -142,7 +160,9 @@ class LiveView(LineView):
     def drawing(self) -> RenderableType:
         """All that is shown now."""
         if self.tally is None or self._message:
-            return Text(f"{self._message} ...", style="dim")
+            seconds = time.monotonic() - self._since
+            self._spinner.update(text=Text(f"{self._message} ... {seconds:.0f} s", style="dim"))
+            return self._spinner
         # Copied, since runs are added and removed by another thread than the one that draws.
         running = list(self._running.values())
         # What does not fit on the screen is cut off at its end.
@@ -151,7 +171,7 @@ class LiveView(LineView):
             parts.append(_running_table(self.tally, running))
         return Group(*parts, *self.tally.results)
 
-    def _progress(self, tally: Tally, running: Sequence[_Running]) -> RenderableType:
+    def _progress(self, tally: Tally, running: Sequence[_Running]) -> Table:
         """A bar, and in words the progress, the time spent and the time left."""
         done = tally.done + sum(
             tally.begun(run, 0.0 if record is None else record.fraction) for run, record in running
@@ -164,11 +184,14 @@ class LiveView(LineView):
             left = seconds / (done - tally.before) * (total - done)
             words.append(f"about {duration(min(left, tally.seconds_allowed - seconds))} left")
         text = " · ".join([*words, *tally.remarks])
-        bar = ProgressBar(total=total, completed=done, width=min(_BAR, self.console.width))
-        if _BAR + 1 + len(text) > self.console.width:
-            return Group(bar, Text(wrapped(text, self.console.width)))
-        line = Table.grid(padding=(0, 1))
-        line.add_row(bar, text)
+        width = min(_BAR, self.console.width - 1)
+        bar = ProgressBar(total=total, completed=done, width=width)
+        line = Table.grid(padding=(0, 1, 0, 0))
+        if width + 2 + len(text) > self.console.width:
+            line.add_row(bar)
+            line.add_row(Text(wrapped(text, self.console.width - 1)))
+        else:
+            line.add_row(bar, text)
         return line
 
 

@@ -10,9 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from progsearch.cli.show.wrapping import command_lines, width_of, wrapped
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # A minus sign must not become a question mark, which would change numbers.
 _PLAIN = {
@@ -25,6 +28,8 @@ _PLAIN = {
     "─": "-",
 }
 _ERRORS = "progsearch.plain"
+# Tables in a file or a pipe have no terminal whose width they must fit.
+_WIDTH_OF_FILES = 200
 
 
 def any_encoding(*streams: object) -> None:
@@ -41,6 +46,16 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
         raise error
     missing = error.object[error.start : error.end]
     return "".join(_PLAIN.get(character, "?") for character in missing), error.end
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """A console for ``file`` (by default stdout)."""
+    from rich.console import Console
+
+    made = Console(file=file, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = width_of(made.file) or _WIDTH_OF_FILES
+    return made
 
 
 def say(text: str) -> None:

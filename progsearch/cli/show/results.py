@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from progsearch.cli.show.output import say, say_command
-from progsearch.cli.show.tables import confirmed_table, console, front_table, payback_table
+from progsearch.cli.show.output import console, say, say_command
+from progsearch.cli.show.tables import confirmed_table, front_table, payback_table
 from progsearch.report import collapsed, stopped
 from progsearch.report.constant import constant_of, rows_of
 from progsearch.report.data import StudyReport, study_report

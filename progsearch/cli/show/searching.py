@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from progsearch.cli.show.live import watching
 from progsearch.cli.show.output import print_json
-from progsearch.cli.show.results import print_results, write_report
 from progsearch.errors import NothingUsable
-from progsearch.study.folder import StudyFolder
 from progsearch.study.view import View
+
+if TYPE_CHECKING:
+    from progsearch.study.folder import StudyFolder
 
 
 def watched_search(
@@ -21,7 +23,7 @@ def watched_search(
     These are also written and printed if nothing was learned, which then ends the command.
 
     Args:
-        start: Runs the search under a view.
+        start: Runs the search under a view, which is there while it imports what it needs.
         studies_dir: The folder of the study's folder.
         quiet: Show nothing before the results.
         json: Print the results as the JSON document that `progsearch report --json` prints.
@@ -31,9 +33,11 @@ def watched_search(
     """
     with watching(quiet) as view:
         folder = start(view)
-    report = write_report(folder)
-    # Imported here: it takes a second to load, and the search does not need it.
+    # Imported here: they take seconds to load, and the search does not need all of them.
+    from progsearch.cli.show.results import print_results, write_report
     from progsearch.report.dashboard import save_to_dashboard
+
+    report = write_report(folder)
 
     with folder.locked():
         save_to_dashboard(folder.study, report)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from progsearch.cli.show.sheet import Sheet
-from progsearch.cli.show.wrapping import width_of
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
@@ -17,9 +14,6 @@ from progsearch.report.rows import SCHEDULE, Row, rows
 
 if TYPE_CHECKING:
     from progsearch.engine.shortcuts.check import Finding
-
-# Tables in a file or a pipe have no terminal whose width they must fit.
-_WIDTH_OF_FILES = 200
 
 # The columns of the front after the task's metric and the other objectives, the most important
 # first. The last ones are left out in a narrow terminal; the report has all.
@@ -40,14 +34,6 @@ _OBJECTIVES = {
     "peak_memory": "memory",
 }
 _PAYBACK = ("updated", "time", "paid back in time", "FLOPs", "paid back in FLOPs", "memory")
-
-
-def console(file: TextIO | None = None) -> Console:
-    """A console for ``file`` (by default stdout)."""
-    made = Console(file=file, highlight=False, soft_wrap=True)
-    if not made.is_terminal:
-        made.width = width_of(made.file) or _WIDTH_OF_FILES
-    return made
 
 
 def front_table(report: StudyReport, *, schedules: bool = True) -> Sheet:

@@ -37,6 +37,7 @@ class Tally(ABC):
 
     Attributes:
         unit: What is counted.
+        tells_ending: Whether the reason of its end is worth a line.
         metric: Name of the task's metric.
         total: The whole work.
         done: The part that is done, without active runs.
@@ -46,6 +47,7 @@ class Tally(ABC):
     """
 
     unit: str
+    tells_ending = True
 
     def __init__(
         self, metric: str, total: float, seconds_allowed: float = math.inf, done: float = 0.0
@@ -161,6 +163,7 @@ class ConfirmTally(Tally):
     """Counts a confirmation in runs."""
 
     unit = "runs"
+    tells_ending = False
 
     def __init__(self, folder: StudyFolder, goal: ConfirmGoal) -> None:
         self._name = folder.name
