@@ -29,7 +29,7 @@ def confirm(
         str,
         typer.Option(
             metavar="DROP",
-            help="How much a schedule may lose to full fine-tuning, such as 0.01 or 1pt.",
+            help="How much a schedule may lose to full fine-tuning, such as 0.01, 1% or 1pt.",
         ),
     ] = "1pt",
     parallel: Annotated[
@@ -92,6 +92,6 @@ def _checked(seeds: int, parallel: int | None, margin: str) -> float:
     if drop is None or not 0 < drop < 1:
         raise ConfigError(
             "--margin",
-            [("", f"must be above 0 and below 1, written like 0.01 or 1pt, got {margin!r}")],
+            [("", f"must be above 0 and below 1, written like 0.01, 1% or 1pt, got {margin!r}")],
         )
     return drop

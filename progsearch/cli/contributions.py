@@ -28,7 +28,7 @@ def contributions(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A contribution metric of `progsearch ls metrics`, repeatable (default all).",
+            help="A metric of `progsearch ls contribution-metrics`, repeatable (default all).",
         ),
     ] = None,
     out: Annotated[

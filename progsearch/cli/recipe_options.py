@@ -86,7 +86,7 @@ class RecipeOption:
     def _kind(self) -> Any:
         if self.option.form == "repeated":
             return list[str]
-        if self.option.form in ("list", "duration"):
+        if self.option.form in ("list", "duration", "share"):
             return str
         found = _without_none(self.field.annotation)
         return found if found in (bool, int, float) else str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from progsearch.config.base import Config
 from progsearch.config.limits import Limits
@@ -15,6 +15,7 @@ from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
 from progsearch.config.understood import Understood
+from progsearch.percent import fraction_of
 
 # "metric" is the task's primary metric, not a contribution metric.
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
@@ -114,15 +115,22 @@ class Recipe(Config):
     ] = Field(default=None, ge=1)
     max_updated: Annotated[
         float | None,
+        BeforeValidator(fraction_of),
         Option(
             "SHARE",
             "Search only schedules that update at most this share of full fine-tuning's "
-            "parameters, such as 0.5.",
+            "parameters, such as 50% or 0.5.",
+            form="share",
         ),
     ] = Field(default=None, gt=0, le=1)
     min_metric: Annotated[
         float | None,
-        Option("VALUE", "Choose only schedules whose task metric is at least this."),
+        BeforeValidator(fraction_of),
+        Option(
+            "VALUE",
+            "Choose only schedules whose task metric is at least this, such as 85% or 0.85.",
+            form="share",
+        ),
     ] = Field(default=None, le=1)
     training: TrainingConfig = TrainingConfig()
     sampler: Annotated[

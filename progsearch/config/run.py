@@ -52,7 +52,12 @@ class TaskConfig(Config):
     )
     metric: Annotated[
         str | None,
-        Option("NAME", "The task's metric to maximise, else its usual one.", name="task_metric"),
+        Option(
+            "NAME",
+            "The task metric to maximise, of `progsearch ls task-metrics` (default: the task's "
+            "usual one).",
+            name="task_metric",
+        ),
     ] = None
     max_train_samples: Annotated[
         int | None, Option("N", "Train on a fixed subset of N examples.")

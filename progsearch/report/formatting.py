@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from progsearch.percent import whole_percent
+
 
 def whole_trials(number: float) -> str:
     """A number of whole trials; may be fractional: ``8`` or ``7.33``."""
@@ -77,11 +79,6 @@ def percent(share: float) -> str:
     if share == 1:
         return "100 %"
     return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
-
-
-def whole_percent(share: float) -> str:
-    """A share in whole per cent, such as the progress of a run: ``33 %``."""
-    return f"{round(100 * share)} %"
 
 
 def learning_rate(rate: float) -> str:

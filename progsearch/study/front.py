@@ -11,7 +11,7 @@ from progsearch.study.dominance import directions, knee, non_dominated
 from progsearch.study.trial import FULL, Trial
 
 _NO_LIMITS = Limits()
-_DROP = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(pt)?")
+_DROP = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(pt| ?%)?")
 
 
 def usable(trials: Sequence[Trial]) -> list[Trial]:
@@ -99,7 +99,7 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
 
 
 def drop_of(text: str) -> float | None:
-    """The loss of the metric meant by ``0.01`` or ``1pt`` (one percentage point), or None."""
+    """The loss of the metric meant by ``0.01``, ``1pt`` or ``1%`` (one point), or None."""
     match = _DROP.fullmatch(text)
     return None if match is None else float(match[1]) * (0.01 if match[2] else 1.0)
 

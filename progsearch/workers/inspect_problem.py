@@ -95,7 +95,8 @@ def _main() -> None:
         answers.flush()
 
     with redirect_stdout(sys.stderr):
-        found = inspect_problem(*pickle.load(sys.stdin.buffer), send)
+        question = pickle.load(sys.stdin.buffer)
+        found = inspect_problem(*question, tell=send)
     send(found)
 
 

@@ -209,3 +209,11 @@ def test_a_search_that_learned_nothing_ends_with_its_results(noise, capsys, json
         assert "progtuning-3" in printed and "constant answer" in printed
         assert "report: " in printed and "export: " not in printed
         assert "knee" not in printed
+
+
+def test_ls_tells_task_metrics_from_contribution_metrics(progsearch):
+    tasks = progsearch("ls", "task-metrics").stdout
+    assert "accuracy" in tasks and "for classification" in tasks
+    blocks = progsearch("ls", "contribution-metrics").stdout
+    assert "fisher" in blocks and "accuracy" not in blocks
+    assert progsearch("ls", "metrics").stdout == blocks

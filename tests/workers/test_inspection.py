@@ -89,12 +89,12 @@ def test_weights_that_do_not_fit_are_found_before_the_first_trial(tmp_path):
         found = inspect_problem(recipe, [], [])
         assert isinstance(found, Problem)
         (said,) = [text for text in found.remarks if "do not quite fit" in text]
-        assert "16 of the 69 weights of its body (22% of its parameters)" in said
+        assert "16 of the 69 weights of its body (22 % of its parameters)" in said
     config.write_text(json.dumps(settings | {"num_hidden_layers": 12}))
     loading.model_fingerprint.cache_clear()
     loading._pristine_model.cache_clear()
     refused = inspect_problem(recipe, [], [])
-    assert isinstance(refused, ModelError) and "72% of its parameters" in str(refused)
+    assert isinstance(refused, ModelError) and "72 % of its parameters" in str(refused)
 
 
 def test_a_model_that_reads_padding_is_refused_before_its_blocks_are_scored(tmp_path):

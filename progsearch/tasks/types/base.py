@@ -28,11 +28,13 @@ class Metric:
         name: The name that users write.
         higher_is_better: Whether a higher value is better.
         worst: The value of the worst possible prediction.
+        description: What it is, in a few words.
     """
 
     name: str
     higher_is_better: bool = True
     worst: float = 0.0
+    description: str = ""
 
 
 def logits(output: Any) -> Tensor:

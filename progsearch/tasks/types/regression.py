@@ -27,7 +27,10 @@ class Regression(TextType):
 
     name = "regression"
     description = "one number per text or pair of texts"
-    metrics = (Metric("pearson", worst=-1.0), Metric("spearman", worst=-1.0))
+    metrics = (
+        Metric("pearson", worst=-1.0, description="Pearson's correlation with the labels"),
+        Metric("spearman", worst=-1.0, description="Spearman's rank correlation with the labels"),
+    )
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Whether the labels are decimals, or the user asked for a metric of numbers."""
