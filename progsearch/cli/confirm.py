@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
+from progsearch.cli.show.output import print_json
 from progsearch.errors import ConfigError
 
 
@@ -52,19 +53,17 @@ def confirm(
         progsearch confirm reviews --seeds 10 --pick knee --margin 0.5pt
     """
     drop = _checked(seeds, parallel, margin)
-    from progsearch.cli.show.results import REPORT_FILES
-    from progsearch.study.confirmed_runs import CONFIRMED
-    from progsearch.study.folder import open_study
-
-    # Mistakes are reported before the slow imports of Ray and torch.
-    open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
-
-    from progsearch.api import confirm as confirm_study
     from progsearch.cli.show.live import watching
-    from progsearch.cli.show.output import print_json
-    from progsearch.cli.show.results import print_confirmed, write_report
 
     with watching(quiet) as view:
+        from progsearch.cli.show.results import REPORT_FILES, print_confirmed, write_report
+        from progsearch.study.confirmed_runs import CONFIRMED
+        from progsearch.study.folder import open_study
+
+        # Mistakes are reported before the slow imports of Ray and torch.
+        open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
+        from progsearch.api import confirm as confirm_study
+
         folder = confirm_study(
             study,
             seeds,

@@ -42,7 +42,6 @@ def resume(
 
         # Mistakes are reported before the slow imports of Ray and torch.
         open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
-        view.preparing("loading libraries")
         from progsearch.api import resume as resume_search
 
         return resume_search(study, studies_dir=studies_dir, budget=budget, view=view)

@@ -95,8 +95,8 @@ def _main() -> None:
         answers.flush()
 
     with redirect_stdout(sys.stderr):
-        question = pickle.load(sys.stdin.buffer)
-        found = inspect_problem(*question, tell=send)
+        recipe, methods, metrics = pickle.load(sys.stdin.buffer)
+        found = inspect_problem(recipe, methods, metrics, send)
     send(found)
 
 

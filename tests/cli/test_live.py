@@ -92,7 +92,7 @@ sys.stderr = terminal
 from progsearch.cli.show.live import watching
 with watching(quiet=False) as view:
     text = terminal.getvalue()
-    assert "checking the recipe ... 0 s" in text, text
+    assert "loading libraries ... 0 s" in text, text
 print([name for name in ("torch", "ray", "optuna", "transformers") if name in sys.modules])
 """
     done = subprocess.run(

@@ -44,15 +44,21 @@ _ENDINGS: dict[Ending, str] = {
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator[View]:
-    """Give the view that fits stderr, a terminal or not; stdout is only for results."""
+def watching(quiet: bool, first: str = "loading libraries") -> Iterator[View]:
+    """Give the view that fits stderr, a terminal or not; stdout is only for results.
+
+    Args:
+        quiet: Show nothing.
+        first: What a terminal shows until the first preparation. Elsewhere it would only stand
+            before the message of a mistake.
+    """
     where = console(sys.stderr)
     if quiet:
         yield View()
     elif where.is_terminal:
         view = LiveView(where)
         try:
-            view.preparing("checking the recipe")
+            view.preparing(first)
             yield view
         finally:
             view.stop()
