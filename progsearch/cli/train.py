@@ -64,6 +64,7 @@ def train(
 
     Examples:
         progsearch train best.yaml --output-dir model
+        progsearch train best.yaml --output-dir model --push-to-hub USER/NAME
     """
     from progsearch.schedule.files import read_config
 

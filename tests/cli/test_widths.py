@@ -12,6 +12,7 @@ from rich.console import Console
 from progsearch.cli.show.live import LiveView
 from progsearch.cli.show.sheet import Sheet
 from progsearch.cli.show.tables import confirmed_table, front_table, payback_table, scores_table
+from progsearch.cli.show.training import TrainingBar
 from progsearch.cli.show.wrapping import command_lines, width_of, wrapped
 from progsearch.report.data import study_report
 from progsearch.study.confirmed_runs import write_confirmed
@@ -130,10 +131,26 @@ def test_the_live_view_fits(fake, width):
     assert text.count("progtuning-3 at 1e-4") == 1
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_training_fits(width):
+    file = io.StringIO()
+    where = Console(file=file, width=width, force_terminal=True, color_system=None)
+    bar = TrainingBar(where, 10, 3)
+    bar.step(5)
+    bar.note("bert-base-uncased on reviews, 67.9 % of full fine-tuning's parameter updates")
+    bar.record(10, "accuracy 0.8089  f1_macro 0.8012")
+    bar.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    assert all(len(line) <= width for line in re.split(r"[\r\n]+", text))
+    assert "epoch 0.50 of 3" in text and "left" in text
+    assert "…" not in text
+
+
 def test_words_stay_whole():
     assert wrapped("one two three", 7, indent="  ") == "one two\n  three"
     assert wrapped("a-very-long-word b", 5) == "a-very-long-word\nb"
     assert wrapped("it has 67.9 % of all", 11) == "it has\n67.9 % of\nall"
+    assert wrapped("has accuracy 0.8089", 15) == "has\naccuracy 0.8089"
     assert wrapped("one two three", None) == "one two three"
     assert wrapped("a:\n  b c d", 5) == "a:\n  b c\n  d"
 

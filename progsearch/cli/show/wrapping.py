@@ -9,8 +9,11 @@ from typing import IO
 
 _NARROWEST = 20
 _USUAL = 80
-# What stays on one line: a number and its unit, an interval, and a command in backquotes.
-_UNITS = re.compile(r"(?<=\d) (?=(?:%|pt|s|min|h|[GM]iB)(?:\W|$))|(?<=±) (?=\d)")
+# What stays on one line: a number and its unit, a metric and its value, an interval, and a command
+# in backquotes.
+_UNITS = re.compile(
+    r"(?<=\d) (?=(?:%|pt|s|min|h|[GM]iB)(?:\W|$))|(?<=±) (?=\d)|(?<=\w) (?=\d\.\d{4}\b)"
+)
 _WHOLE = re.compile(r"`[^`]+`|\[[^\]]+\]")
 _GLUE = "\N{NO-BREAK SPACE}"
 
