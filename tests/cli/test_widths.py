@@ -142,7 +142,7 @@ def test_a_training_fits(width):
     bar.close()
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
     assert all(len(line) <= width for line in re.split(r"[\r\n]+", text))
-    assert "epoch 0.50 of 3" in text and "left" in text
+    assert "epoch 1.00 of 3" in text and "left" in text
     assert "…" not in text
 
 
