@@ -36,8 +36,8 @@ Quiet = Annotated[
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
 # The values of `--pick`, described for the help.
 PICKS = (
-    "knee (the front's bend), best (highest metric), cheapest@DROP (the cheapest at most DROP "
-    "below full fine-tuning, such as 0.01, 1% or 1pt), a trial's number or a baseline's name"
+    "knee (the front's bend), best (highest task metric), cheapest@DROP (the cheapest at most "
+    "DROP below full fine-tuning, such as 0.01, 1% or 1pt), a trial's number or a baseline's name"
 )
 
 

@@ -85,7 +85,8 @@ class Recipe(Config):
     seeds: Annotated[
         int,
         Option(
-            "K", "Train each trial with K seeds; its metric is their mean (default {default})."
+            "K",
+            "Train each trial with K seeds; its task metric is their mean (default {default}).",
         ),
     ] = Field(default=1, ge=1)
     front_seeds: Annotated[
