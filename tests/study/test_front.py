@@ -85,7 +85,7 @@ def test_the_cheapest_of_a_study_of_the_metric_alone_has_the_fewest_updated_para
 
 
 @pytest.mark.parametrize(
-    "how", ["cheapest", "cheapest@", "cheapest@-1", "cheapest@1%", "cheapest@x"]
+    "how", ["cheapest", "cheapest@", "cheapest@-1", "cheapest@1kg", "cheapest@x"]
 )
 def test_a_drop_that_is_no_number_is_refused_with_an_example(how):
     with pytest.raises(StudyError, match=r"write cheapest@0.01 or cheapest@1pt"):
@@ -125,6 +125,11 @@ def test_fronts_and_configs_need_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_drop_in_per_cent_is_one_in_points():
+    trials = trials_of((0.9, 1.0), (0.895, 0.4), (0.7, 0.1), names={0: "full"})
+    assert [pick(trials, f"cheapest@{drop}").number for drop in ("1%", "1pt", "0.01")] == [1] * 3
 
 
 def test_rules_pick_within_the_limits():
