@@ -31,10 +31,10 @@ from progsearch.cli import (
     validate,
 )
 from progsearch.cli.help import Command, Group
-from progsearch.cli.show.output import any_encoding, say
-from progsearch.cli.show.wrapping import width_of, wrapped
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
 from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
+from progsearch.show.output import any_encoding, say
+from progsearch.show.wrapping import width_of, wrapped
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(

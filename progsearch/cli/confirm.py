@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json
-from progsearch.errors import ConfigError
+from progsearch.show.output import print_json
 
 
 def confirm(
@@ -53,10 +52,11 @@ def confirm(
         progsearch confirm reviews --seeds 10 --pick knee --margin 0.5pt
     """
     drop = _checked(seeds, parallel, margin)
-    from progsearch.cli.show.live import watching
+    from progsearch.show.live import watching
 
     with watching(quiet) as view:
-        from progsearch.cli.show.results import REPORT_FILES, print_confirmed, write_report
+        from progsearch.report.files import REPORT_FILES, write_report
+        from progsearch.show.results import print_confirmed
         from progsearch.study.confirmed_runs import CONFIRMED
         from progsearch.study.folder import open_study
 
@@ -72,7 +72,7 @@ def confirm(
             parallel=parallel,
             studies_dir=studies_dir,
             view=view,
-        )
+        ).folder
     report = write_report(folder)
     if json:
         print_json(report.to_dict())
@@ -82,15 +82,9 @@ def confirm(
 
 def _checked(seeds: int, parallel: int | None, margin: str) -> float:
     """The margin as a number, if the options are possible."""
-    for option, value in (("--seeds", seeds), ("--parallel", parallel)):
-        if value is not None and value < 1:
-            raise ConfigError(option, [("", f"must be at least 1, got {value}")])
-    from progsearch.study.front import drop_of
+    from progsearch.words import check_count, margin_of
 
-    drop = drop_of(margin)
-    if drop is None or not 0 < drop < 1:
-        raise ConfigError(
-            "--margin",
-            [("", f"must be above 0 and below 1, written like 0.01, 1% or 1pt, got {margin!r}")],
-        )
-    return drop
+    check_count(seeds, "--seeds")
+    if parallel is not None:
+        check_count(parallel, "--parallel")
+    return margin_of(margin, "--margin")

@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from progsearch.cli.show.wrapping import broken_command, wrapped
+from progsearch.show.wrapping import broken_command, wrapped
 
 # Longer lines are hard to read.
 _WIDEST = 100

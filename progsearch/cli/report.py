@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json, say, say_command
+from progsearch.show.output import print_json, say, say_command
 
 
 def report(
@@ -24,7 +24,7 @@ def report(
         progsearch report reviews --open
         progsearch report reviews --json
     """
-    from progsearch.cli.show.results import REPORT_FILES, write_report
+    from progsearch.report.files import REPORT_FILES, write_report
     from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.errors import ConfigError
+from progsearch.words import check_count
 
 if TYPE_CHECKING:
     from progsearch.study.folder import StudyFolder
@@ -32,18 +32,18 @@ def resume(
         progsearch resume reviews
         progsearch resume reviews --budget 60
     """
-    if budget is not None and budget < 1:
-        raise ConfigError("--budget", [("", f"must be at least 1, got {budget}")])
-    from progsearch.cli.show.searching import watched_search
+    if budget is not None:
+        check_count(budget, "--budget")
+    from progsearch.show.searching import watched_search
 
     def start(view: View) -> StudyFolder:
-        from progsearch.cli.show.results import REPORT_FILES
+        from progsearch.report.files import REPORT_FILES
         from progsearch.study.folder import open_study
 
         # Mistakes are reported before the slow imports of Ray and torch.
         open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
         from progsearch.api import resume as resume_search
 
-        return resume_search(study, studies_dir=studies_dir, budget=budget, view=view)
+        return resume_search(study, studies_dir=studies_dir, budget=budget, view=view).folder
 
     watched_search(start, studies_dir, quiet=quiet, json=json)

@@ -40,7 +40,7 @@ def run(
         progsearch run --task mrpc --objective metric --objective seconds
         progsearch run recipe.yaml --parallel 4
     """
-    from progsearch.cli.show.searching import watched_search
+    from progsearch.show.searching import watched_search
 
     recipe = recipe_of(recipe_file, given)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json, say
+from progsearch.show.output import print_json, say
 
 
 def status(
@@ -20,11 +20,11 @@ def status(
         progsearch status reviews
         progsearch status reviews --json
     """
-    from progsearch.cli.show.results import print_front, print_payback
     from progsearch.report.counts import counts_in_words
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
     from progsearch.report.status import status as status_of
+    from progsearch.show.results import print_front, print_payback
     from progsearch.study.confirmed_runs import read_confirmed
     from progsearch.study.folder import open_study
 

@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from progsearch.cli import app
 from progsearch.cli.help import GROUPS
-from progsearch.cli.recipe_options import recipe_options
+from progsearch.words import recipe_options
 
 CLI: Any = get_command(app)
 COMMANDS = list(CLI.commands)

@@ -8,8 +8,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from progsearch.cli.show.live import LineView, LiveView, watching
 from progsearch.schedule import Schedule
+from progsearch.show.live import LineView, LiveView, watching
 from progsearch.study.results import Record
 from progsearch.study.trial import Trial
 from progsearch.study.view import Run, SearchGoal, View
@@ -89,7 +89,7 @@ import sys, io
 terminal = io.StringIO()
 terminal.isatty = lambda: True
 sys.stderr = terminal
-from progsearch.cli.show.live import watching
+from progsearch.show.live import watching
 with watching(quiet=False) as view:
     text = terminal.getvalue()
     assert "loading libraries ... 0 s" in text, text

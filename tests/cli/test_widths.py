@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from progsearch.cli.show.live import LiveView
-from progsearch.cli.show.sheet import Sheet
-from progsearch.cli.show.tables import confirmed_table, front_table, payback_table, scores_table
-from progsearch.cli.show.training import TrainingBar
-from progsearch.cli.show.wrapping import command_lines, width_of, wrapped
 from progsearch.report.data import study_report
+from progsearch.show.live import LiveView
+from progsearch.show.sheet import Sheet
+from progsearch.show.tables import confirmed_table, front_table, payback_table, scores_table
+from progsearch.show.training import TrainingBar
+from progsearch.show.wrapping import command_lines, width_of, wrapped
 from progsearch.study.confirmed_runs import write_confirmed
 from progsearch.study.folder import create_study
 from progsearch.study.metadata import info_of

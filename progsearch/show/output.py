@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any
 
-from progsearch.cli.show.wrapping import command_lines, width_of, wrapped
+from progsearch.show.wrapping import command_lines, width_of, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from progsearch.cli.show.wrapping import wrapped
+from progsearch.show.wrapping import wrapped
 
 _GAP = "  "
 _BELOW = "  "

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from progsearch.cli.show.sheet import Sheet
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.payback_rows import payback_rows
 from progsearch.report.rows import SCHEDULE, Row, rows
+from progsearch.show.sheet import Sheet
 
 if TYPE_CHECKING:
     from progsearch.engine.shortcuts.check import Finding

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 from rich.text import Text
 
-from progsearch.cli.show.results import name_of, trial_line
-from progsearch.cli.show.tables import front_table
 from progsearch.percent import whole_percent
 from progsearch.report.confirmation import seeds_in_words
 from progsearch.report.counts import counts
 from progsearch.report.data import study_report
 from progsearch.report.formatting import in_words, whole_trials
+from progsearch.show.results import name_of, trial_line
+from progsearch.show.tables import front_table
 from progsearch.study.folder import StudyFolder
 from progsearch.study.progress import Work, work_of
 from progsearch.study.results import Record

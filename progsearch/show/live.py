@@ -18,14 +18,14 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from progsearch.cli.show.output import console
-from progsearch.cli.show.sheet import Sheet
-from progsearch.cli.show.wrapping import width_of, wrapped
 from progsearch.report.formatting import duration
+from progsearch.show.output import console
+from progsearch.show.sheet import Sheet
+from progsearch.show.wrapping import width_of, wrapped
 from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
 
 if TYPE_CHECKING:
-    from progsearch.cli.show.tally import Tally
+    from progsearch.show.tally import Tally
     from progsearch.study.folder import StudyFolder
     from progsearch.study.results import Record
 
@@ -88,7 +88,7 @@ class LineView(View):
     def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained."""
         # It needs the libraries, which take their time.
-        from progsearch.cli.show.tally import tally_of
+        from progsearch.show.tally import tally_of
 
         self.tally = tally_of(folder, goal)
         self.print(self.tally.opening)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from progsearch.cli.show.output import console
-from progsearch.cli.show.wrapping import width_of, wrapped
 from progsearch.report.formatting import duration
+from progsearch.show.output import console
+from progsearch.show.wrapping import width_of, wrapped
 
 # The narrowest terminal that has room for the bar and what an epoch takes.
 _WIDE = 76

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from progsearch.cli.show.live import watching
-from progsearch.cli.show.output import print_json
 from progsearch.errors import NothingUsable
+from progsearch.show.live import watching
+from progsearch.show.output import print_json
 from progsearch.study.view import View
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ def watched_search(
     with watching(quiet) as view:
         folder = start(view)
     # Imported here: they take seconds to load, and the search does not need all of them.
-    from progsearch.cli.show.results import print_results, write_report
     from progsearch.report.dashboard import save_to_dashboard
+    from progsearch.report.files import write_report
+    from progsearch.show.results import print_results
 
     report = write_report(folder)
 
