@@ -54,7 +54,7 @@ def train(
     from progsearch.config import plain
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.formatting import in_words, percent
-    from progsearch.training import check_files, save_run
+    from progsearch.training import check_files, per_class_scores, save_run
     from progsearch.workers.processors import use_allowed_threads
 
     check_files(output_dir, _PLACE)
@@ -80,11 +80,15 @@ def train(
     except TrialFailed as failure:
         raise NothingUsable(f"the training of {file} failed: {failure}") from None
     metrics = save_run(run, output_dir, understood)
+    per_class = per_class_scores(output_dir)
     if json:
         results = {"output_dir": str(output_dir), "metrics": metrics}
-        print_json(results | {"understood": plain(understood)})
+        tables = {"per_class": per_class} if per_class else {}
+        print_json(results | tables | {"understood": plain(understood)})
     else:
         say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
+        for line in _table(per_class):
+            say(line)
         if not config.method.merges:
             say(
                 "its adapters are lost on AutoModel; load it with "
@@ -114,6 +118,19 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
     raise ConfigError(
         _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
     )
+
+
+def _table(per_class: dict[str, dict[str, float]]) -> list[str]:
+    """The scores of each class as lines of columns; none if there are no classes."""
+    if not per_class:
+        return []
+    columns = list(next(iter(per_class.values())))
+    width = max(map(len, per_class))
+    lines = [" " * width + "".join(f"  {name:>9}" for name in columns)]
+    for name, scores in per_class.items():
+        cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in scores.values())
+        lines.append(f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells))
+    return lines
 
 
 def _line(metrics: dict[str, float]) -> str:

@@ -21,6 +21,11 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
     The schedule applies to the parameters that require a gradient when training starts: all
     parameters in full fine-tuning, LoRA's matrices in a peft model.
 
+    The data is the Trainer's own. A search trains numbers standardised: to train as it did, give
+    labels minus their mean and divided by their standard deviation over the training rows, and
+    multiply and add the same to what the model predicts. For several labels per row, give 0 and 1
+    as floats, and a model with ``problem_type="multi_label_classification"``.
+
     Args:
         schedule: The stages; they must fit the model's number of blocks.
 
