@@ -66,9 +66,9 @@ def into_unit(model: PreTrainedModel, unit: Unit) -> None:
     """
     layer = _layer_for(model, unit)
     with torch.no_grad():
-        layer.weight.copy_(layer.weight.double() * unit.spread)
+        layer.weight.mul_(unit.spread)
         if layer.bias is not None:
-            layer.bias.copy_(layer.bias.double() * unit.spread + unit.mean)
+            layer.bias.mul_(unit.spread).add_(unit.mean)
 
 
 def from_unit(model: PreTrainedModel, unit: Unit) -> None:

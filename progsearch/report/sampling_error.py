@@ -36,9 +36,9 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
     - Macro F1 of several labels per row: a row may count for all K of them, so the variance of
       the sum is at most K times the sum of their variances: ``sqrt(sum of variances / K)``.
     - Subset accuracy is binomial as accuracy is.
-    - The mean squared error of n normal residuals has a relative error of ``sqrt(2 / n)``, so
-      its root has ``1 / sqrt(2 n)``, and the mean absolute error ``0.76 / sqrt(n)``. Residuals
-      with heavier tails have more: ``1 / sqrt(n)`` covers both up to a kurtosis of 5.
+    - R^2 v of a correlation r is ``r^2``, whose error by the delta method is
+      ``2 r (1 - r^2) / sqrt(n)``; it is about ``1 / n`` if r is 0. The sum of both is taken, and
+      for the share of the absolute error, whose error is smaller, too.
     - Any other metric is taken as a mean of n values between 0 and 1, whose standard deviation
       is at most 0.5 (Popoviciu's inequality): ``0.5 / sqrt(n)``.
 
@@ -60,8 +60,10 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
             variances = [_LARGEST_F1 / number for number in counts]
             at_most = len(counts) if split.answers.labelled else 2
             return math.sqrt(at_most * sum(variances)) / len(counts)
-        case "rmse" | "mae" | "neg_rmse" | "neg_mae":
-            return max(abs(error) for error in values) / math.sqrt(n)
+        case "r2" | "d2_absolute_error":
+            return max(2 * math.sqrt(abs(v)) * (1 - v) + 1 / math.sqrt(n) for v in values) / (
+                math.sqrt(n)
+            )
     return 0.5 / math.sqrt(n)
 
 

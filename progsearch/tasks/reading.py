@@ -108,9 +108,13 @@ def _with_primary(task: TextTask, metric: str | None) -> TextTask:
             f"metric {metric} does not fit task {task.name} with its "
             f"{task.type.targets_in_words(task.head)}: give one of {', '.join(fitting)}"
         )
-    less_is_better = [m.name for m in task.type.metrics if not m.higher_is_better]
-    if metric in less_is_better:
-        _log.info("of %s less is better, so its negative is maximised, neg_%s", metric, metric)
-        metric = f"neg_{metric}"
+    (known,) = (each for each in task.type.metrics if each.name == metric)
+    if known.maximised_as:
+        _log.info(
+            "of %s less is better, so %s is maximised, which ranks schedules in the same way",
+            metric,
+            known.maximised_as,
+        )
+        metric = known.maximised_as
     others = tuple(name for name in task.metrics if name != metric)
     return replace(task, metrics=(metric, *others))

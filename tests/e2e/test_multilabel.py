@@ -20,7 +20,7 @@ LABELS = ("good", "bad", "long")
 @pytest.fixture
 def folder(tmp_path):
     """A user's folder with a tiny model and texts whose labels are in three columns."""
-    save_tiny(tmp_path / "model")
+    save_tiny(tmp_path / "model", ("good", "bad", "film"))
     for name, rows in (("train", 120), ("dev", 40)):
         lines = ["text,good,bad,long"]
         for i in range(rows):

@@ -136,13 +136,20 @@ def test_the_output_layer_is_found_with_any_number_of_outputs(kind, tmp_path):
         assert output_module.output_kind(loaded) == "affine"
 
 
-@pytest.mark.parametrize("name", ["rmse", "mae"])
-def test_errors_may_be_the_metric_to_optimise(name, numbers, model, caplog):
+@pytest.mark.parametrize(("name", "share"), [("rmse", "r2"), ("mae", "d2_absolute_error")])
+def test_errors_may_be_the_metric_to_optimise(name, share, numbers, model, caplog):
     caplog.set_level("INFO")
     data = load_task_for(model(), numbers(400, 150).model_copy(update={"metric": name}))
-    assert data.metrics[:2] == (f"neg_{name}", "pearson")
-    assert f"neg_{name}" in caplog.text
+    assert data.metrics == (share, "pearson", "spearman", "rmse", "mae")
+    assert f"so {share} is maximised" in caplog.text
     labels = data.validation.targets["labels"].numpy()
     best = np.full_like(labels, np.median(labels) if name == "mae" else labels.mean())
     found = data.evaluate(best[:, None], data.validation)
-    assert found[f"neg_{name}"] == -found[name] == data.majority() < 0
+    assert found[share] == pytest.approx(data.majority(), abs=1e-6) == pytest.approx(0, abs=1e-6)
+    assert found[name] == pytest.approx(data.type.constant(name, data.validation))
+    # Both rank predictions in the same way.
+    draw = np.random.default_rng(0)
+    several = [labels + draw.normal(size=len(labels)) for _ in range(9)]
+    scores = [data.evaluate(each[:, None], data.validation) for each in several]
+    by_error = sorted(scores, key=lambda each: each[name])
+    assert by_error == sorted(scores, key=lambda each: -each[share])

@@ -29,15 +29,16 @@ class Metric:
 
     Attributes:
         name: The name that users write.
-        higher_is_better: Whether a higher value is better. Searches maximise their metric, so a
-            type that has a metric of which less is better also has its negative, ``neg_`` and its
-            name, which is taken instead if a user asks for it.
+        higher_is_better: Whether a higher value is better.
         worst: The value of the worst possible prediction.
+        maximised_as: If less is better: the metric of the type that ranks models in the same way,
+            has no unit and is maximised instead, since searches maximise their metric.
     """
 
     name: str
     higher_is_better: bool = True
     worst: float = 0.0
+    maximised_as: str = ""
 
 
 def logits(output: Any) -> Tensor:

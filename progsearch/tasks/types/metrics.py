@@ -29,7 +29,9 @@ def score(name: str, predictions: np.ndarray, labels: np.ndarray, *, positive: i
     ``f1`` is the F1 score of the class ``positive``, in GLUE 1; ``f1_macro`` is the mean over
     classes. A correlation with a constant is not defined and counts as 0. Of several labels per
     row, 0 or 1 each in arrays of shape (rows, labels), ``f1_micro`` counts all alike, and
-    ``subset_accuracy`` is the share of rows in which all are right.
+    ``subset_accuracy`` is the share of rows in which all are right. ``r2`` is the share of the
+    labels' variance that is explained, 1 - MSE / variance; ``d2_absolute_error`` is the same of
+    the absolute error, 1 - MAE / MAE of the median. Both are 0 for the best constant.
     """
     # scikit-learn and scipy are imported only by the metrics that need them. Together they take a
     # tenth of a worker's loading time before its first trial, and accuracy needs neither.
@@ -51,7 +53,7 @@ def score(name: str, predictions: np.ndarray, labels: np.ndarray, *, positive: i
             return float(matthews_corrcoef(labels, predictions))
         case "pearson" | "spearman":
             return _correlation(name, predictions, labels)
-        case "rmse" | "mae" | "neg_rmse" | "neg_mae":
+        case "rmse" | "mae" | "r2" | "d2_absolute_error":
             return _error(name, predictions, labels)
     raise ValueError(f"there is no metric {name!r}")
 
@@ -66,7 +68,19 @@ def _correlation(name: str, predictions: np.ndarray, labels: np.ndarray) -> floa
 
 
 def _error(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
-    residuals = predictions.astype(np.float64) - labels
-    is_square = name.endswith("rmse")
-    error = math.sqrt(np.square(residuals).mean()) if is_square else np.abs(residuals).mean()
-    return float(-error if name.startswith("neg_") else error)
+    labels = labels.astype(np.float64)
+    residuals = predictions - labels
+    square, absolute = np.square(residuals).mean(), np.abs(residuals).mean()
+    match name:
+        case "rmse":
+            return math.sqrt(square)
+        case "mae":
+            return float(absolute)
+        case "r2":
+            return _explained(square, np.square(labels - labels.mean()).mean())
+    return _explained(absolute, np.abs(labels - np.median(labels)).mean())
+
+
+def _explained(error: float, of_constant: float) -> float:
+    """The share of a constant's error that predictions avoid; 0 if the constant has none."""
+    return float(1 - error / of_constant) if of_constant else 0.0

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 # of bf16 outputs, which makes a constant look like a few values.
 _NO_SPREAD = 0.01
 _AS_IT_IS = Unit()
-_ERRORS = ("rmse", "mae", "neg_rmse", "neg_mae")
+_CORRELATIONS = ("pearson", "spearman")
 
 
 class Regression(TextType):
@@ -56,10 +56,10 @@ class Regression(TextType):
     metrics = (
         Metric("pearson", worst=-1.0),
         Metric("spearman", worst=-1.0),
-        Metric("rmse", higher_is_better=False, worst=math.inf),
-        Metric("mae", higher_is_better=False, worst=math.inf),
-        Metric("neg_rmse", worst=-math.inf),
-        Metric("neg_mae", worst=-math.inf),
+        Metric("r2", worst=-math.inf),
+        Metric("d2_absolute_error", worst=-math.inf),
+        Metric("rmse", higher_is_better=False, worst=math.inf, maximised_as="r2"),
+        Metric("mae", higher_is_better=False, worst=math.inf, maximised_as="d2_absolute_error"),
     )
     version = 2
 
@@ -141,8 +141,7 @@ class Regression(TextType):
         predicted = super().keep(output)
         if self._of_outputs == _AS_IT_IS:
             return predicted
-        standardised = (predicted.double() - self._of_outputs.mean) / self._of_outputs.spread
-        return standardised.float()
+        return (predicted - self._of_outputs.mean) / self._of_outputs.spread
 
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
         """See `TaskType.evaluate`; errors are in the unit of the labels."""
@@ -150,14 +149,17 @@ class Regression(TextType):
 
     def _score(self, name: str, kept: np.ndarray, split: Split) -> float:
         value = score(name, kept.reshape(-1), split.targets["labels"].numpy())
-        return value * self._unit.spread if name in _ERRORS else value
+        return value * self._unit.spread if name in ("rmse", "mae") else value
 
     def constant(self, name: str, split: Split) -> float | None:
-        """For errors, that of the mean or the median of the rows; None for correlations."""
-        if name not in _ERRORS:
+        """That of the mean of the rows or, for absolute errors, the median.
+
+        None for correlations.
+        """
+        if name in _CORRELATIONS:
             return None
-        labels = split.targets["labels"].numpy()
-        best = np.median(labels) if name.endswith("mae") else labels.mean()
+        labels = split.targets["labels"].numpy().astype(np.float64)
+        best = labels.mean() if name in ("rmse", "r2") else np.median(labels)
         return self._score(name, np.full_like(labels, best), split)
 
     def is_constant(self, kept: np.ndarray, split: Split) -> bool:
