@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing
-from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.labels import LabelReader, class_name
 
 _YES = ("1", "1.0", "true", "yes")
@@ -48,8 +48,8 @@ class LabelSets(LabelReader):
                 if name not in places:
                     known = ", ".join(self.names[:10]) + (", ..." if self.names[10:] else "")
                     raise TaskError(
-                        f"{table.source}, row {row + 1}: label {name!r} does not occur in the "
-                        f"training data (which has {known}): correct it or remove the row"
+                        f"{table.source}, {table.places([row])}: label {name!r} does not occur "
+                        f"in the training data (which has {known}): correct it or remove the row"
                     )
                 answers[row, places[name]] = 1
         return answers
@@ -95,33 +95,39 @@ def learn_sets(table: Table, column: str) -> LabelSets:
     return LabelSets(column, names, length)
 
 
-def joined(table: Table, columns: Sequence[str], name: str) -> Table:
+def joined(table: Table, labels: Mapping[str, str], name: str, *, keys: bool) -> Table:
     """The table with one column of lists instead of several columns of 0 and 1.
 
     Args:
         table: The table.
-        columns: Columns of 0 and 1, true and false, or yes and no.
-        name: The name of the new column, which declares ``columns`` as its classes.
+        labels: The label of each column of 0 and 1, true and false, or yes and no.
+        name: The name of the new column, which declares the labels as its classes.
+        keys: Whether the columns are the keys of dictionaries, which may lack some.
 
     Raises:
         TaskError: There is no such column, or a cell is something else.
     """
-    cells = [table.column(column) for column in columns]
+    absent = [None] * len(table)
+    cells = [
+        table.columns.get(column, absent) if keys else table.column(column) for column in labels
+    ]
     lists: list[list[str] | None] = []
-    for row, values in enumerate(zip(*cells, strict=True), 1):
+    for row, values in enumerate(zip(*cells, strict=True)):
         if all(map(is_missing, values)):
             lists.append(None)
             continue
-        flags = [_flag(value) for value in values]
+        flags = [False if keys and is_missing(value) else is_yes(value) for value in values]
         if None in flags:
             wrong = flags.index(None)
             raise TaskError(
-                f"{table.source}, row {row}: {values[wrong]!r} in label column {columns[wrong]!r} "
-                "must be 0 or 1, false or true, no or yes: correct it, or name one label column"
+                f"{table.source}, {table.places([row])}: {values[wrong]!r} in label column "
+                f"{list(labels)[wrong]!r} must be 0 or 1, false or true, no or yes: correct it, "
+                "or name one label column"
             )
-        lists.append([column for column, flag in zip(columns, flags, strict=True) if flag])
-    rest = {key: value for key, value in table.columns.items() if key not in columns}
-    return Table(table.source, rest | {name: lists}, table.classes | {name: tuple(columns)})
+        lists.append([label for label, flag in zip(labels.values(), flags, strict=True) if flag])
+    rest = {key: value for key, value in table.columns.items() if key not in labels}
+    classes = table.classes | {name: tuple(labels.values())}
+    return replace(table, columns=rest | {name: lists}, classes=classes)
 
 
 def _cells(table: Table, column: str) -> list[Any]:
@@ -131,11 +137,11 @@ def _cells(table: Table, column: str) -> list[Any]:
         TaskError: A cell is missing or something else.
     """
     cells = []
-    for row, value in enumerate(table.column(column), 1):
-        if is_missing(value):
+    for row, value in enumerate(table.column(column)):
+        if table.is_missing(value):
             raise TaskError(
-                f"{table.source}, row {row} has no labels in column {column!r}: write [] for a "
-                "row that has none of them (0 in each of several columns), or remove the row"
+                f"{table.source}, {table.places([row])} has no labels in column {column!r}: "
+                "write [] for a row that has none of them, or remove the row"
             )
         cell = value if isinstance(value, (list, dict)) else _parsed(value)
         if cell is None:
@@ -184,13 +190,13 @@ def _labels(table: Table, column: str, row: int, cell: Any, length: int | None) 
         TaskError: It does not hold labels, or a list does not have ``length`` values.
     """
     if isinstance(cell, dict):
-        flags = {_name(name): False if f is None else _flag(f) for name, f in cell.items()}
+        flags = {_name(name): False if f is None else is_yes(f) for name, f in cell.items()}
     elif length is None:
         flags = dict.fromkeys(map(_name, cell), True)
     else:
-        flags = {str(i): _flag(value) for i, value in enumerate(cell)}
+        flags = {str(i): is_yes(value) for i, value in enumerate(cell)}
     if None in flags or None in flags.values() or (length or len(cell)) != len(cell):
-        raise _unreadable(table, column, row + 1, cell)
+        raise _unreadable(table, column, row, cell)
     return [name for name, flag in flags.items() if flag and name is not None]
 
 
@@ -201,7 +207,7 @@ def _name(value: Any) -> str | None:
     return class_name(value)
 
 
-def _flag(value: Any) -> bool | None:
+def is_yes(value: Any) -> bool | None:
     """Whether a cell says yes; None if it says neither yes nor no."""
     text = str(value).strip().lower()
     return True if text in _YES else False if text in _NO else None
@@ -211,7 +217,7 @@ def _unreadable(table: Table, column: str, row: int, value: Any) -> TaskError:
     shown = repr(value)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     return TaskError(
-        f"{table.source}, row {row}: {shown} in column {column!r} is not like the labels of the "
-        'other rows: write a list of names, such as ["price", "quality"], a dictionary of names '
-        "with 0 or 1, or lists with a 0 or 1 for every label"
+        f"{table.source}, {table.places([row])}: {shown} in column {column!r} is not like the "
+        'labels of the other rows: write a list of names, such as ["price", "quality"], a '
+        "dictionary of names with 0 or 1, or lists with a 0 or 1 for every label"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,14 @@ from progsearch.config import Answers, TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
+from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.sources.table import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
-from progsearch.tasks.types.label_sets import holds_sets, joined, learn_sets
+from progsearch.tasks.types.kinds import normalised
+from progsearch.tasks.types.label_column import LABEL_NAMES
+from progsearch.tasks.types.label_sets import holds_sets, is_yes, joined, learn_sets
 from progsearch.tasks.types.labels import LabelReader
 from progsearch.tasks.types.metrics import if_finite, import_libraries, score
 from progsearch.tasks.types.texts import TextType, columns_of
@@ -35,7 +38,7 @@ class MultiLabel(TextType):
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Whether the user names several label columns, or cells are lists or dictionaries."""
-        if _several(source, config):
+        if _several(source, config) is not None:
             return True
         if source.is_official:
             return False
@@ -44,9 +47,9 @@ class MultiLabel(TextType):
 
     def read(self, source: Source, config: TaskConfig) -> TextTask:
         """See `TaskType.read`."""
-        names = _several(source, config)
-        if names:
-            source, config = _with_one_column(source, config, names)
+        several = _several(source, config)
+        if several is not None:
+            source, config = _with_one_column(source, config, several)
         return super().read(source, config)
 
     def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
@@ -144,16 +147,26 @@ class MultiLabel(TextType):
         import_libraries(names)
 
 
-def _several(source: Source, config: TaskConfig) -> list[str]:
-    """The label columns, if the user named several; else none.
+@dataclass(frozen=True)
+class _Several:
+    """Several label columns: the label of each, and whether they are keys of dictionaries."""
+
+    labels: dict[str, str]
+    keys: bool = False
+
+
+def _several(source: Source, config: TaskConfig) -> _Several | None:
+    """The label columns, if the user named several or the labels were dictionaries; else None.
 
     Raises:
         TaskError: One is named twice or is a text column.
     """
-    label = source.label_column or config.label_column or ""
-    if "," not in label or label in source.train.columns:
-        return []
-    names = [part.strip() for part in label.split(",") if part.strip()]
+    given, columns = source.label_column or config.label_column, source.train.columns
+    if given in columns:
+        return None
+    if given is None or "," not in given:
+        return _keys(source.train, given)
+    names = [part.strip() for part in given.split(",") if part.strip()]
     texts = source.text_columns or config.text_columns or ()
     for name in names:
         source.train.column(name)
@@ -162,23 +175,48 @@ def _several(source: Source, config: TaskConfig) -> list[str]:
                 f"column {name!r} is named twice: the text columns and the label columns must all "
                 "be different"
             )
-    return names
+    return _Several({name: name for name in names})
+
+
+def _keys(table: Table, given: str | None) -> _Several | None:
+    """The columns that a column of dictionaries became, such as ``labels.price``."""
+    has_label = any(normalised(name) in LABEL_NAMES for name in table.columns)
+    for prefix in [given] if given else [] if has_label else LABEL_NAMES:
+        columns = [name for name in table.columns if name.startswith(f"{prefix}.")]
+        values = (value for name in columns for value in table.columns[name])
+        if len(columns) > 1 and (
+            given or all(is_missing(value) or is_yes(value) is not None for value in values)
+        ):
+            return _Several({name: name.removeprefix(f"{prefix}.") for name in columns}, keys=True)
+    return None
 
 
 def _with_one_column(
-    source: Source, config: TaskConfig, names: Sequence[str]
+    source: Source, config: TaskConfig, several: _Several
 ) -> tuple[Source, TaskConfig]:
-    name = ", ".join(names)
+    name = ", ".join(several.labels)
 
-    def changed(table: Table | None) -> Table | None:
-        return None if table is None else joined(table, names, name)
+    def changed(table: Table) -> Table:
+        if several.keys:
+            _check_keys(table, several.labels)
+        return joined(table, several.labels, name, keys=several.keys)
 
-    extra = {n: joined(table, names, name) for n, table in source.extra_validation.items()}
     source = replace(
         source,
-        train=joined(source.train, names, name),
-        validation=changed(source.validation),
-        test=changed(source.test),
-        extra_validation=extra,
+        train=changed(source.train),
+        validation=None if source.validation is None else changed(source.validation),
+        test=None if source.test is None else changed(source.test),
+        extra_validation={n: changed(table) for n, table in source.extra_validation.items()},
     )
     return source, config.model_copy(update={"label_column": name})
+
+
+def _check_keys(table: Table, labels: Mapping[str, str]) -> None:
+    """Check that no dictionary has a label that the training rows do not have."""
+    prefix = next(iter(labels)).removesuffix(next(iter(labels.values())))
+    for name in table.columns:
+        if name.startswith(prefix) and name not in labels:
+            raise TaskError(
+                f"{table.source}: label {name.removeprefix(prefix)!r} does not occur in the "
+                f"training data (which has {', '.join(labels.values())}): leave it out"
+            )

@@ -62,7 +62,7 @@ FORMS = {
     "dictionaries": [dict(zip(NAMES, row, strict=True)) for row in ROWS],
     "dictionaries without some names": [
         dict(zip(NAMES, ROWS[0], strict=True)),
-        *(dict.fromkeys(named(row), True) for row in ROWS[1:]),
+        *(dict.fromkeys(named(row), True) or {"price": False} for row in ROWS[1:]),
     ],
     "lists of indices": [np.flatnonzero(row).tolist() for row in ROWS],
 }
@@ -119,15 +119,14 @@ def test_a_column_whose_name_has_a_comma_is_one_column(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([["a", "b"], ["a"], None], r"row 3 has no labels in column 'labels': write \[\]"),
+        ([["a", "b"], ["a"], None], r"1 of 3 rows have no value in column 'labels' \(line 3\)"),
         ([["a"], ["a"]], "has fewer than two labels in column 'labels'"),
         ([[], []], "has fewer than two labels"),
-        ([["a", "b"], ["a", None]], r"row 2: \['a', None\] in column 'labels' is not like"),
-        ([["a", "b"], [["a"]]], r"row 2: \[\['a'\]\]"),
-        ([{"a": 1, "b": 0}, {"a": 2}], r"row 2: \{'a': 2\}"),
-        ([{"a": 1, "b": 0}, ["a"]], "has lists and dictionaries"),
-        ([["a", "b"], "a"], "row 2: 'a' in column 'labels' is not like"),
-        ([["a", "b"], True], "row 2: True in column"),
+        ([["a", "b"], ["a", None]], r"line 2: \['a', None\] in column 'labels' is not like"),
+        ([["a", "b"], [["a"]]], r"line 2: \[\['a'\]\]"),
+        ([{"a": 1, "b": 0}, {"a": 2}], "it may be labels.a or labels.b"),
+        ([["a", "b"], "a"], "line 2: 'a' in column 'labels' is not like"),
+        ([["a", "b"], True], "line 2: True in column"),
     ],
 )
 def test_what_is_no_set_of_labels_is_refused_with_its_row(labels, message, task_of):
@@ -140,23 +139,34 @@ def test_what_is_no_set_of_labels_is_refused_with_its_row(labels, message, task_
     [
         ("price,weight", "no column 'weight'"),
         ("price,price", "column 'price' is named twice"),
-        ("price,text", "row 1: 'a text' in label column 'text' must be 0 or 1"),
+        ("price,text", "line 2: 'a text' in label column 'text' must be 0 or 1"),
     ],
 )
 def test_label_columns_that_cannot_be_used_are_refused(label, message, task_of):
     columns = [[str(flag) for flag in row] for row in ROWS]
     with pytest.raises(TaskError, match=message):
         task_of(columns=columns, label_column=label)
-    with pytest.raises(TaskError, match="row 2: '' in label column 'quality' must be 0 or 1"):
+    with pytest.raises(TaskError, match="line 3: '' in label column 'quality' must be 0 or 1"):
         columns[1][1] = ""
         task_of(columns=columns, label_column="price,quality")
 
 
 def test_labels_and_lengths_of_the_validation_data_must_be_known(task_of):
-    with pytest.raises(TaskError, match=r"validation\.jsonl, row 1: label 'size' does not occur"):
+    with pytest.raises(TaskError, match=r"validation\.jsonl, line 1: label 'size' does not occur"):
         task_of(FORMS["lists of names"], validation=[["size"]])
-    with pytest.raises(TaskError, match=r"validation\.jsonl, row 2: \[1, 0\]"):
+    with pytest.raises(TaskError, match=r"validation\.jsonl, line 2: \[1, 0\]"):
         task_of(FORMS["lists of 0 and 1"], validation=[[1, 0, 0], [1, 0]])
+
+
+def test_dictionaries_are_checked_by_their_keys(task_of):
+    dictionaries = [{"a": 1, "b": 0}, {"a": 0, "b": 1}] * 2
+    with pytest.raises(TaskError, match=r"validation\.jsonl: label 'c' does not occur"):
+        task_of(dictionaries, validation=[{"c": 1}])
+    # A key that the validation data lacks is a label that none of its rows has.
+    task = task_of(dictionaries, validation=[{"b": 1}])
+    assert np.asarray(task.validation.answers).tolist() == [[0, 1]]
+    with pytest.raises(TaskError, match="line 2: 2 in label column 'labels.a' must be 0 or 1"):
+        task_of([{"a": 1, "b": 0}, {"a": 2}], label_column="labels")
 
 
 def test_other_types_refuse_lists(task_of):
