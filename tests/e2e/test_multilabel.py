@@ -74,6 +74,7 @@ def test_several_label_columns_go_the_whole_way(folder):
     assert [line.split()[0] for line in table] == list(LABELS)
     supports = [scores["support"] for scores in metrics["per_class"].values()]
     assert [int(line.split()[-1]) for line in table] == supports
+    assert "| harsh | " in (folder / "trained/README.md").read_text()
     model = AutoModelForSequenceClassification.from_pretrained(folder / "trained")
     assert model.config.problem_type == "multi_label_classification"
     assert tuple(model.config.label2id) == LABELS
