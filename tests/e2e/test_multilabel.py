@@ -77,5 +77,5 @@ def test_several_label_columns_go_the_whole_way(folder):
     assert "| harsh | " in (folder / "trained/README.md").read_text()
     model = AutoModelForSequenceClassification.from_pretrained(folder / "trained")
     assert model.config.problem_type == "multi_label_classification"
-    assert tuple(model.config.label2id) == LABELS
+    assert model.config.id2label == dict(enumerate(LABELS))
     assert model(input_ids=torch.tensor([[2, 5, 3]])).logits.shape == (1, 3)
