@@ -109,5 +109,6 @@ def rows_of(report: StudyReport) -> Rows | None:
     split = None if understood is None else understood.splits.get(report.split)
     if split is None or not split.rows:
         return None
-    worth = 1 / split.rows if report.metric == "accuracy" else None
+    counts_rows = report.metric in ("accuracy", "subset_accuracy")
+    worth = 1 / split.rows if counts_rows else None
     return Rows(report.split, split.rows, worth)
