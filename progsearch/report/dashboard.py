@@ -19,7 +19,7 @@ def save_to_dashboard(study: optuna.Study, report: StudyReport) -> None:
     """
     # The dashboard's panel is smaller than the page and may be dark, so the figure is smaller and
     # has a white background.
-    figure = front_figure(report, width=590, height=350)
+    figure = front_figure(report, widths=(590,), height=350)
     figure.update_layout(paper_bgcolor="white", plot_bgcolor="white")
     save_plotly_graph_object(study, figure, graph_object_id=FIGURE_ID)
     save_note(study, _note(report))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from progsearch.schedule.short import ranges
+
 
 def whole_trials(number: float) -> str:
     """A number of whole trials; may be fractional: ``8`` or ``7.33``."""
@@ -60,13 +62,7 @@ def _switch(stages: Sequence[Mapping[str, Any]], part: str) -> str:
 
 def _ranges(blocks: Sequence[int]) -> str:
     """``[0, 1, 2, 5]`` as ``0–2, 5``."""
-    runs: list[list[int]] = []
-    for block in blocks:
-        if runs and block == runs[-1][-1] + 1:
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs) or "none"
+    return ranges(blocks, "–", ", ") or "none"
 
 
 def percent(share: float) -> str:
