@@ -16,7 +16,7 @@ _POSITIONS = {
     "bottom left": (-0.5, -1.0),
     "top left": (-0.5, 1.0),
 }
-_CHARACTER, _LINE, _MARK = 7.3, 15.0, 13.0
+_CHARACTER, _LINE, _MARK = 7.3, 18.0, 13.0
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
