@@ -16,7 +16,8 @@ _POSITIONS = {
     "bottom left": (-0.5, -1.0),
     "top left": (-0.5, 1.0),
 }
-_CHARACTER, _LINE, _MARK = 7.3, 18.0, 13.0
+# Of DejaVu Sans, the widest of the fonts that the page may get.
+_CHARACTER, _LINE, _MARK = 8.3, 18.0, 13.0
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -83,7 +84,7 @@ def place(
         taken.append((left * width - 1, low * height - 1, right * width + 1, high * height + 1))
     chosen: list[str | None] = []
     for (x, y), text in zip(marks, texts, strict=True):
-        boxes = _boxes(x, y, _CHARACTER * len(text) + 2)
+        boxes = _boxes(x, y, _CHARACTER * len(text) + 3)
         free = [p for p, box in boxes.items() if _fits(box, size) and not _covered(box, taken)]
         position = min(free, key=lambda p: _covered(boxes[p], soft)) if free else None
         chosen.append(position)
