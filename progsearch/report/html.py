@@ -89,6 +89,8 @@ def _sections(report: StudyReport, maps: Maps) -> list[str]:
     sections = _results(report, maps) if report.usable else [_section("No trial has a result yet")]
     if report.trials:
         sections.append(_trials(report, maps))
+    if report.failed:
+        sections.append(_section("Failed trials", "", html_parts.failures(report, maps)))
     if report.usable:
         sections += [
             _payback(report, maps),

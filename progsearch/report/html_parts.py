@@ -158,6 +158,16 @@ def understood(data: Understood) -> str:
     )
 
 
+def failures(report: StudyReport, maps: Maps) -> str:
+    """The failed trials with their reasons."""
+    body = "".join(
+        f'<tr><td class="name"><a href="{maps.link(trial)}">{escape(trial.label)}</a></td>'
+        f"<td>{escape(trial.reason or 'no reason was recorded')}</td></tr>"
+        for trial in report.failed
+    )
+    return table(heading("trial") + heading("reason"), body, "Failed trials")
+
+
 def about_hypervolume(report: StudyReport) -> str:
     """The text about the metric and the hypervolume, with its reference point."""
     if report.reference is None:

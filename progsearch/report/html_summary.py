@@ -180,9 +180,9 @@ def _cost(report: StudyReport) -> str:
 def _saves(cells: dict[str, str]) -> str:
     """What one training saves against full fine-tuning, and when the search is paid back."""
     changes = []
-    for name in ("FLOPs", "time"):
-        less = cells[name].replace("\N{MINUS SIGN}", "")
-        changes.append(f"{less} {'less' if less == cells[name] else 'more'} {name}")
+    for name, less in (("FLOPs", "fewer"), ("time", "less")):
+        size = cells[name].replace("\N{MINUS SIGN}", "")
+        changes.append(f"{size} {less if size == cells[name] else 'more'} {name}")
     flops, time = cells["paid back in FLOPs"], cells["paid back in time"]
     times = " trainings" if flops.startswith("after") else ""
     return (
@@ -209,13 +209,9 @@ def _noise(report: StudyReport) -> str:
         seeds = sorted({trial.n_seeds for trial in trials})
         words = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         items.append(("Seeds of a trial", f"{words} on the front"))
-    if not items:
-        return ""
-    return (
-        f"{_facts(items)}<p>Differences of less than two standard errors may be chance.</p>"
-        if trials
-        else _facts(items)
-    )
+    if not any(name.startswith("Standard error") for name, _ in items):
+        return _facts(items)
+    return f"{_facts(items)}<p>Differences of less than two standard errors may be chance.</p>"
 
 
 def _row_worth(metric: str, split: UnderstoodSplit) -> str:
