@@ -146,14 +146,15 @@ def understood(data: Understood) -> str:
         for name, split in data.splits.items()
     )
     read = ", ".join(filter(None, (data.type, data.columns)))
-    doubts = "".join(f'<p class="about">Note: {escape(doubt)}.</p>' for doubt in data.doubts)
+    said = (*data.notes, *(f"Note: {doubt}" for doubt in data.doubts))
+    notes = "".join(f'<p class="about">{escape(sentence)}.</p>' for sentence in said)
     head = (
         '<th scope="col">split</th><th scope="col" class="number">rows</th>'
         '<th scope="col" class="wide">answers</th><th scope="col" class="number">unknown tokens'
         '</th><th scope="col" class="number">tokens cut off</th>'
     )
     return (
-        f'<p class="about">Read as {escape(read)}.</p>{doubts}'
+        f'<p class="about">Read as {escape(read)}.</p>{notes}'
         f"{table(head, body, 'Splits of the data')}"
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from progsearch.schedule.stages import ranges
+
 
 def in_short(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
     """What each stage trains, such as ``full > 3-5 > head``, without the times.
@@ -24,17 +26,11 @@ def _stage(stage: Mapping[str, Any], n_blocks: int) -> str:
     blocks = list(stage["trainable_blocks"])
     if stage["embeddings"] and stage["head"] and len(blocks) == n_blocks:
         return "full"
-    parts = [*(["emb"] if stage["embeddings"] else []), *([ranges(blocks)] if blocks else [])]
+    parts = [*(["emb"] if stage["embeddings"] else []), *([_typed(blocks)] if blocks else [])]
     text = "+".join(parts) or ("head" if stage["head"] else "none")
     return text if stage["head"] or not parts else f"{text} without head"
 
 
-def ranges(blocks: Sequence[int], dash: str = "-", comma: str = ",") -> str:
-    """Ascending numbers as ranges: ``0-2,5``."""
-    runs: list[list[int]] = []
-    for block in blocks:
-        if runs and block == runs[-1][-1] + 1:
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    return comma.join(f"{r[0]}{dash}{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs)
+def _typed(blocks: Sequence[int]) -> str:
+    """Blocks in signs that are on a keyboard, as people filter by them: ``0-2,5``."""
+    return ranges(blocks).replace("\N{EN DASH}", "-").replace(", ", ",")

@@ -69,6 +69,7 @@ def test_the_page_tells_what_was_understood_of_the_data():
             ),
             "validation": UnderstoodSplit(rows=408),
         },
+        notes=("columns left out: <id>",),
         doubts=("the <order> is an assumption",),
     )
     report = study_report(fake.study)
@@ -77,6 +78,7 @@ def test_the_page_tells_what_was_understood_of_the_data():
     report = study_report(fake.study)
     text = plain(page(report))
     assert "Read as classification, text from one and two, label from &lt;label&gt;." in text
+    assert "columns left out: &lt;id&gt;." in text
     assert "Note: the &lt;order&gt; is an assumption." in text
     assert '<td class="number">3,668</td><td class="wide">no (1194), &lt;b&gt; (2474)</td>' in text
     assert '<td class="number">25.0 %</td><td class="number">0 %</td>' in text
