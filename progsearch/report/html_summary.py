@@ -56,8 +56,10 @@ def _facts(items: Iterable[tuple[str, str]]) -> str:
 def _data(report: StudyReport) -> list[tuple[str, str]]:
     task, understood = report.recipe.task, report.recipe.understood
     items = [("Task", task.name)]
-    if task.train_file or task.data_dir:
-        items.append(("File" if task.train_file else "Folder", task.train_file or task.data_dir))
+    if task.train_file:
+        items.append(("File", task.train_file))
+    elif task.data_dir:
+        items.append(("Folder", task.data_dir))
     if understood is None:
         return items
     items.append(("Read as", ", ".join(filter(None, (understood.type, understood.columns)))))

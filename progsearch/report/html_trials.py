@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import shorten
 
 from progsearch.report import collapsed, stopped
 from progsearch.report.data import StudyReport
@@ -165,7 +166,8 @@ def _note(report: StudyReport, trial: Trial) -> str:
     if trial.is_stopped:
         notes.append(stopped.in_short(report, trial))
     elif trial.is_failed:
-        notes.append(trial.reason or "no reason was recorded")
+        # The whole reason is in the list of failed trials.
+        notes.append(shorten(trial.reason or "no reason was recorded", 90, placeholder=" ..."))
     if remark := collapsed.in_short(report, trial):
         notes.append(remark)
     return "; ".join(notes)
