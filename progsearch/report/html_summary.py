@@ -78,7 +78,7 @@ def _shares(classes: dict[str, int]) -> str:
     """The share of each class, the largest first."""
     total = sum(classes.values()) or 1
     found = sorted(classes.items(), key=lambda item: -item[1])
-    shown = [f"{name} {percent(number / total)}" for name, number in found[:_CLASSES_SHOWN]]
+    shown = [f"{name} ({percent(number / total)})" for name, number in found[:_CLASSES_SHOWN]]
     more = len(found) - _CLASSES_SHOWN
     return ", ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
 
