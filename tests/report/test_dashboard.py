@@ -68,7 +68,7 @@ def test_every_trial_that_has_ended_has_a_note_which_is_not_written_again():
         "blocks 0–5 → 2–5 at 33 % → 4–5 at 67 % · embeddings always\n\n"
         "- accuracy 0.8015\n- updated parameters 84.4 %\n- learning rate 1e-4"
     )
-    assert "stopped at epoch 2 of 3: accuracy 0.7100" in note(4)
+    assert "stopped early at epoch 2 of 3: accuracy 0.7100" in note(4)
     assert "failed: out of memory" in note(5)
     assert note(6) == ""
     save_note(trial_of(study, 1), "my own words")

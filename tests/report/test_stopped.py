@@ -97,7 +97,7 @@ def test_the_page_tells_them_apart_from_failures(fake):
     assert '<option value="failed">' not in html
     (row,) = re.findall(r"<tr [^>]*><td [^>]*>#7</td>.*?</tr>", html)
     assert ">stopped early</td>" in row
-    assert ">stopped at epoch 2 of 3: accuracy 0.7100</td>" in row
+    assert ">stopped early at epoch 2 of 3: accuracy 0.7100</td>" in row
 
 
 def test_their_line_in_the_terminal(fake):
@@ -116,4 +116,4 @@ def test_a_trial_that_was_stopped_before_it_had_a_metric():
         "#1 stopped early in its first epoch (everything, always)"
     )
     assert "stopped early" not in {trace.name for trace in history_figure(report).data}
-    assert "stopped in its first epoch" in plain_page(report)
+    assert "stopped early in its first epoch" in plain_page(report)
