@@ -118,17 +118,6 @@ def test_columns_that_are_not_clear_are_named(run, bert, tmp_path, header, colum
     assert re.search(refused, run(bert, file))
 
 
-def test_answers_in_an_object_are_columns(run, bert, tmp_path):
-    """A sibling of S8."""
-    file = tmp_path / "rows.jsonl"
-    lines = [
-        {"text": text, "labels": {"spam": LABELS[i], "toxic": OTHERS[i]}}
-        for i, text in enumerate(TEXTS)
-    ]
-    file.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    assert "multi-label, given as --label-column labels.spam,labels.toxic" in run(bert, file)
-
-
 @pytest.mark.parametrize(
     ("labels", "understood"),
     [

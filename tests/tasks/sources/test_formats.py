@@ -140,6 +140,12 @@ def test_nested_objects_have_dotted_names_and_lists_stay(tmp_path):
     assert read_table(tmp_path / "a.parquet").columns == columns
 
 
+def test_objects_of_0_and_1_are_labels_and_stay(tmp_path):
+    records = [{"text": "a", "labels": {"x": 1, "y": 0}}, {"text": "b", "labels": {"x": True}}]
+    path = write(tmp_path, "a.json", json.dumps(records))
+    assert read_table(path).columns["labels"] == [record["labels"] for record in records]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

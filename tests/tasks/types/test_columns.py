@@ -91,7 +91,7 @@ def test_columns_that_are_named_are_taken():
         ({"kind": [{"neg": "bad", "pos": "good"}[name] for name in LABELS]}, "the same as label"),
         ({"source": KINDS}, "source (few values)"),
         ({"author": [f"anna {i % 23}" for i in range(N)]}, "author (short words)"),
-        ({"tags": [["a"], []] * (N // 2)}, "tags (lists)"),
+        ({"tags": [["a"], []] * (N // 2)}, "tags (lists or objects)"),
     ],
 )
 def test_what_is_no_text_is_left_out_and_said(columns, why):
