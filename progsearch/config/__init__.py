@@ -11,7 +11,7 @@ from progsearch.config.method import (
     method_of,
 )
 from progsearch.config.option import Option
-from progsearch.config.recipe import Objective, Recipe, SchedulerName
+from progsearch.config.recipe import LogTarget, Objective, Recipe, SchedulerName
 from progsearch.config.run import (
     ContributionConfig,
     Precision,
@@ -19,6 +19,7 @@ from progsearch.config.run import (
     StageConfig,
     TaskConfig,
     TrainingConfig,
+    run_identity,
     with_seed,
 )
 from progsearch.config.sampler import SAMPLERS
@@ -34,6 +35,7 @@ __all__ = [
     "ConfigT",
     "ContributionConfig",
     "Limits",
+    "LogTarget",
     "MethodConfig",
     "MethodName",
     "MethodSettings",
@@ -53,6 +55,7 @@ __all__ = [
     "parse",
     "plain",
     "read_yaml",
+    "run_identity",
     "with_seed",
     "write_yaml",
 ]

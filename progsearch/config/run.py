@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from progsearch.cache import content_key
 from progsearch.config.base import Config
 from progsearch.config.method import MethodConfig, method_of
 from progsearch.config.option import Option
@@ -153,6 +154,12 @@ class RunConfig(Config):
     costs: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
     understood: Understood | None = None
+
+
+def run_identity(run: RunConfig) -> str:
+    """Equal for configs that train the same, whatever else stands in their files."""
+    fields = {"model", "task", "method", "training", "stages"}
+    return content_key(run.model_dump(mode="json", include=fields))
 
 
 def with_seed(run: RunConfig, seed: int) -> RunConfig:

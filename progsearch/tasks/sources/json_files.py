@@ -70,8 +70,8 @@ def _by_column(source: str, found: dict[str, Any]) -> dict[str, list[Any]]:
     if all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
         return {name: [column[row] for row in columns[0]] for name, column in found.items()}
     raise TaskError(
-        f"{source} is one object, not a table of rows: write an array of objects or one object per "
-        "line (in pandas with orient='records')"
+        f"{source} is one object, not a table of rows: write an array of objects or one object "
+        "per line (in pandas with orient='records')"
     )
 
 
