@@ -236,8 +236,18 @@ def test_bytes_that_are_no_text(train, bert, tmp_path):
     ],
     ids=["P4-percent", "P4-sibling"],
 )
-def test_an_advised_option_exists(train, progsearch, bert, tmp_path, scores):
+def test_how_to_write_a_number_is_said(train, bert, tmp_path, scores):
     file = write_csv(tmp_path / "rows.csv", "text,score", zip(TEXTS, scores, strict=True))
+    refusal = train(bert, file).refusal()
+    assert re.search(
+        r"line 2: label '\d+%' in column 'score' is not a number: write \d+,", refusal
+    )
+
+
+def test_an_advised_option_exists(train, progsearch, bert, tmp_path):
+    """A sibling of P4."""
+    words = [f"word {i}" for i in NUMBERS]
+    file = write_csv(tmp_path / "rows.csv", "text,score", zip(TEXTS, words, strict=True))
     advised = set(re.findall(r"--[a-z-]+", train(bert, file).refusal()))
     assert advised
     assert advised <= set(re.findall(r"--[a-z-]+", progsearch("run", "--help").stdout))
