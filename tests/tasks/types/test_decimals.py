@@ -77,6 +77,10 @@ def test_classes_stay_what_the_file_says(tmp_path, labels):
     assert task.head.label_names == labels
     said = [note for note in task.notes if "--type regression predicts them" in note]
     assert len(said) == ("." in labels[0])
-    if labels == ("1.0", "2.0"):
-        config = TaskConfig(name="own", train_file=str(file), type="regression")
-        assert read_task(config).type.name == "regression"
+    config = TaskConfig(name="own", train_file=str(file), type="regression")
+    match labels[0]:
+        case "1.0":
+            assert read_task(config).type.name == "regression"
+        case "2.1" | "007":
+            with pytest.raises(TaskError, match="has only the number"):
+                read_task(config)
