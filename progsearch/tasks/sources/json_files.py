@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from progsearch.errors import TaskError
@@ -14,7 +14,7 @@ def parse_json(source: str, text: str) -> Table:
     """The table in JSON Lines, in an array of objects or in an object of columns.
 
     Objects in objects become columns with dotted names: ``{"review": {"text": ...}}`` becomes
-    ``review.text``. Lists stay, and so do objects of 0 and 1, which are labels.
+    ``review.text``. Lists stay lists.
 
     Args:
         source: The file, for error messages.
@@ -95,29 +95,15 @@ def _is_unicode(record: dict[str, Any]) -> bool:
 
 
 def _columns(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    flags = _columns_of_flags(records)
-    flat = [dict(_flattened(record, flags)) for record in records]
+    flat = [dict(_flattened(record)) for record in records]
     names = list(dict.fromkeys(name for record in flat for name in record))
     return {name: [record.get(name) for record in flat] for name in names}
 
 
-def _columns_of_flags(records: Sequence[dict[str, Any]]) -> set[str]:
-    """The columns whose objects say of each of several labels whether a row has it."""
-    held: dict[str, bool] = {}
-    for record in records:
-        for name, value in record.items():
-            if isinstance(value, dict):
-                are_flags = all(flag in (0, 1, None) for flag in value.values())
-                held[name] = held.get(name, True) and are_flags
-    return {name for name, are_flags in held.items() if are_flags}
-
-
-def _flattened(
-    record: dict[str, Any], flags: Collection[str], prefix: str = ""
-) -> Iterator[tuple[str, Any]]:
+def _flattened(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in record.items():
         name = prefix + key.strip()
-        if isinstance(value, dict) and name not in flags:
-            yield from _flattened(value, flags, f"{name}.")
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{name}.")
         else:
             yield name, value

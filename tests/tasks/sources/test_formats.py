@@ -152,12 +152,6 @@ def test_json_by_columns(tmp_path):
         read_table(tmp_path / "split.json")
 
 
-def test_objects_of_0_and_1_are_labels_and_stay(tmp_path):
-    records = [{"text": "a", "labels": {"x": 1, "y": 0}}, {"text": "b", "labels": {"x": True}}]
-    path = write(tmp_path, "a.json", json.dumps(records))
-    assert read_table(path).columns["labels"] == [record["labels"] for record in records]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
