@@ -31,7 +31,7 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
     halt = Halt(recipe.time_limit)
     with (
         study_log() as log,
-        interruptible("interrupted before the first trial; nothing was saved"),
+        interruptible("interrupted before the first trial; nothing was saved") as end,
         ready(recipe, space.methods(), space.metrics(), view) as found,
     ):
         given = "learning_rate" in recipe.training.model_fields_set
@@ -41,6 +41,7 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
         references = make_references(space, recipe, found.problem)
         info = _info(space, prepared.earlier, found.problem, references)
         folder = create_study(recipe, prepared.studies_dir, info)
+        end.message, end.study = _resume_message(folder), folder.path
         log.write_to(folder.log)
         if sentence := reminder(recipe.storage):
             view.note(sentence)
@@ -69,7 +70,7 @@ def resume(
         space = Space(parse(SpaceConfig, info.space, source))
         earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)
         with (
-            interruptible(_resume_message(folder)),
+            interruptible(_resume_message(folder), folder.path),
             ready(recipe, space.methods(), space.metrics(), view) as found,
         ):
             if found.problem.fingerprint != info.fingerprint:

@@ -1,14 +1,11 @@
-"""The storage of a study (a journal file or a database), and the lock of its only writer.
+"""The storage of a study: a journal file or a database.
 
 Only `open_storage` reads the secrets of a database's URL; see `progsearch.config.storage_url`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -16,8 +13,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from progsearch.config import StorageUrl
 from progsearch.errors import StudyError
-
-_LOCK = ".lock"
 
 
 def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
@@ -56,18 +51,3 @@ def reminder(url: StorageUrl | None) -> str | None:
         "secrets of the database's URL are not kept; later commands on this study take them from "
         + " and ".join(variables)
     )
-
-
-@contextlib.contextmanager
-def try_lock(folder: Path) -> Iterator[bool]:
-    """Yields whether this process got the folder's lock; the system releases it at exit."""
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,12 @@ import ray
 
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
-from progsearch.internals.ray import command_line_untold, processes_started_ahead
+from progsearch.internals.ray import (
+    command_line_untold,
+    processes_in_a_group_of_their_own,
+    processes_started_ahead,
+    take_back_sigterm,
+)
 from progsearch.paths import check_writable_folder, is_of_a_place, reason_of
 from progsearch.workers.address import check_address
 from progsearch.workers.halt import signals_kept_from_children
@@ -87,7 +92,11 @@ def _start_here(recipe: Recipe) -> None:
         try:
             # Ray's processes inherit it. With a runtime_env, Ray would not use the processes that
             # it starts ahead.
-            with environment(variables), signals_kept_from_children():
+            with (
+                environment(variables),
+                signals_kept_from_children(),
+                processes_in_a_group_of_their_own(),
+            ):
                 _init(
                     address="local",
                     num_cpus=recipe.parallel or workers_that_fit(allowed_processors()),
@@ -166,3 +175,4 @@ def _has_gpus() -> bool:
 def _init(**settings: Any) -> None:
     with command_line_untold():
         ray.init(log_to_driver=False, logging_level="warning", **settings)
+    take_back_sigterm()
