@@ -51,3 +51,19 @@ def reminder(url: StorageUrl | None) -> str | None:
         "secrets of the database's URL are not kept; later commands on this study take them from "
         + " and ".join(variables)
     )
+
+
+def check_storage_is_free(url: StorageUrl, name: str) -> None:
+    """Check that a database can be opened and has no study of a name.
+
+    Raises:
+        StudyError: It cannot be opened, or has one.
+    """
+    storage = open_storage(url, Path())
+    try:
+        storage.get_study_id_from_name(name)
+    except KeyError:
+        return
+    raise StudyError(
+        f"the database {url} already has a study {name}; choose another name with --study NAME"
+    )

@@ -25,7 +25,7 @@ from progsearch.internals.ray import (
 from progsearch.paths import check_writable_folder, is_of_a_place, reason_of
 from progsearch.workers.address import check_address
 from progsearch.workers.halt import signals_kept_from_children
-from progsearch.workers.processors import allowed_processors, workers_that_fit
+from progsearch.workers.processors import allowed_processors, has_gpus, workers_that_fit
 
 # Relative paths of the user's files start in the current folder.
 STAY_IN_FOLDER = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
@@ -86,7 +86,7 @@ def start_ray(recipe: Recipe) -> None:
 
 def _start_here(recipe: Recipe) -> None:
     variables = WORKER_ENVIRONMENT | _short_folder() | _token()
-    if recipe.parallel is not None or not _has_gpus():
+    if recipe.parallel is not None or not has_gpus():
         variables |= processes_started_ahead("progsearch.workers.preload")
     for tries_left in reversed(range(_START_TRIES)):
         try:
@@ -165,11 +165,6 @@ def _logs(variables: Mapping[str, str]) -> Path:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
-def _has_gpus() -> bool:
-    """Whether this machine has a GPU that Ray would count; does not import torch."""
-    return any(exists(device) for device in ("/dev/nvidiactl", "/dev/kfd"))
 
 
 def _init(**settings: Any) -> None:

@@ -40,8 +40,7 @@ def test_status(progsearch):
     outcome = progsearch("status", "fake")
     lines = outcome.stdout.splitlines()
     assert lines[0] == "study fake: 7 complete, 1 stopped early, 1 failed"
-    # The baselines of the fake study were not repeated.
-    assert lines[1] == "not running; continue with `progsearch resume fake`"
+    assert lines[1] == "finished; search on with `progsearch resume fake --budget N`"
     assert lines[2].startswith("4.33 of 3 whole trials of the budget spent in 15 min")
     assert lines[3] == (
         "reused 100 of 2,530 optimizer steps (4.0 %), saving 1 min 27 s of training and evaluation"
@@ -51,7 +50,7 @@ def test_status(progsearch):
     assert state["states"]["COMPLETE"] == 7
     assert state["budget"] == 3
     assert state["reuse"]["steps_reused"] == 100
-    assert (state["activity"], state["process"]) == ("stopped", None)
+    assert (state["activity"], state["process"]) == ("finished", None)
 
 
 def test_status_says_what_runs_and_what_died(progsearch, study):
