@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from progsearch.config import METHODS, TrainingConfig
+from progsearch.config import METHODS, TrainingConfig, parse
 from progsearch.errors import ConfigError, ScheduleError
 from progsearch.space.dimensions import (
     Dimension,
@@ -52,6 +52,33 @@ def check(space: Space, source: str) -> None:
     problems = problems or _contradictions(space)
     if problems:
         raise ConfigError(source, problems)
+
+
+def also_wrong(
+    data: dict[str, Any], source: str, found: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """What is wrong with a space beside the mistakes of its form that were ``found``."""
+    from progsearch.space.space import Space, SpaceConfig
+
+    wrong = {tuple(path.split(".")[:2]) for path, _ in found}
+    rest: dict[str, Any] = {}
+    for key in ("dimensions", "fixed"):
+        items = data.get(key, {})
+        if not isinstance(items, dict):
+            return []
+        rest[key] = {name: value for name, value in items.items() if (key, name) not in wrong}
+    names = [place[1] for place in wrong if place[1:]]
+    try:
+        if rest["dimensions"]:
+            check(Space(parse(SpaceConfig, rest, source)), source)
+    except ConfigError as error:
+        # Dimensions may depend on those that were left out here.
+        return [
+            (path, text)
+            for path, text in error.problems
+            if path != "dimensions" and not any(name in f"{path} {text}" for name in names)
+        ]
+    return []
 
 
 def _problems(
