@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from progsearch.driver.possible import check_machine
 from progsearch.driver.prepared import check_inputs
 from progsearch.driver.work import interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
@@ -43,6 +44,7 @@ def confirm(
     folder = open_study(study, studies_dir)
     if parallel is not None:
         folder.recipe = folder.recipe.model_copy(update={"parallel": parallel})
+        check_machine(folder.recipe)
     with folder.locked("confirmation"), study_log() as log:
         log.write_to(folder.log)
         trials = to_confirm(folder.trials(), folder.recipe.limits, picks)

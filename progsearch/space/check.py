@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from progsearch.config import METHODS, TrainingConfig, parse
+from progsearch.config import METHODS, TrainingConfig
 from progsearch.errors import ConfigError, ScheduleError
 from progsearch.space.dimensions import (
     Dimension,
@@ -55,11 +55,17 @@ def check(space: Space, source: str) -> None:
 
 
 def also_wrong(
-    data: dict[str, Any], source: str, found: Sequence[tuple[str, str]]
+    data: Mapping[str, Any],
+    found: Sequence[tuple[str, str]],
+    read: Callable[[dict[str, Any]], Space],
 ) -> list[tuple[str, str]]:
-    """What is wrong with a space beside the mistakes of its form that were ``found``."""
-    from progsearch.space.space import Space, SpaceConfig
+    """What is wrong with a space beside the mistakes of its form that were ``found``.
 
+    Args:
+        data: The content of its file.
+        found: The places of the mistakes, and what they are.
+        read: Makes a space of a part of ``data``.
+    """
     wrong = {tuple(path.split(".")[:2]) for path, _ in found}
     rest: dict[str, Any] = {}
     for key in ("dimensions", "fixed"):
@@ -70,7 +76,7 @@ def also_wrong(
     names = [place[1] for place in wrong if place[1:]]
     try:
         if rest["dimensions"]:
-            check(Space(parse(SpaceConfig, rest, source)), source)
+            check(read(rest), "")
     except ConfigError as error:
         # Dimensions may depend on those that were left out here.
         return [

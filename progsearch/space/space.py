@@ -103,7 +103,11 @@ class Space:
         except ConfigError as error:
             # pydantic names a dimension's type as one more step of the path.
             found = [(_TYPE_IN_PATH.sub(r"\1", path), text) for path, text in error.problems]
-            raise ConfigError(source, [*found, *also_wrong(data, source, found)]) from None
+
+            def read(rest: dict[str, Any]) -> Space:
+                return cls(parse(SpaceConfig, rest, source))
+
+            raise ConfigError(source, [*found, *also_wrong(data, found, read)]) from None
         check(space, source)
         return space if methods is None else space._with_methods(methods)
 
