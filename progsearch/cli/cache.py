@@ -9,8 +9,8 @@ import typer
 
 from progsearch.cached import KINDS, Entry, clear, entries, prune
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json, say
 from progsearch.errors import ConfigError
+from progsearch.show.output import print_json, say
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {f"{unit}i": 1024**power for power, unit in enumerate("KMGT", 1)}

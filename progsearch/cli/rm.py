@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import say
 from progsearch.errors import StudyError
+from progsearch.show.output import say
 
 
 def rm(

@@ -43,13 +43,13 @@ def run(
     prepared = prepare(recipe_of(recipe_file, given), studies_dir)
 
     if dry_run:
-        from progsearch.cli.show.dry_run import show_dry_run
+        from progsearch.show.dry_run import show_dry_run
 
         show_dry_run(prepared, json=json)
         return
 
     # Mistakes were reported before Ray and torch, which take their time, are imported.
-    from progsearch.cli.show.searching import watched_search
     from progsearch.driver.search import search
+    from progsearch.show.searching import watched_search
 
     watched_search(lambda view: search(prepared, view), studies_dir, quiet=quiet, json=json)

@@ -7,11 +7,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from progsearch.cached import entries
-from progsearch.cli.show.live import watching
-from progsearch.cli.show.output import print_json, say
-from progsearch.cli.show.results import print_results, write_report
 from progsearch.errors import Interrupted, NothingUsable
+from progsearch.report.files import write_report
 from progsearch.report.formatting import size
+from progsearch.show.live import watching
+from progsearch.show.output import print_json, say
+from progsearch.show.results import print_results
 from progsearch.signals import Stopped, finishing, stopped_by_signals
 from progsearch.study.folder import StudyFolder, command_line, open_study
 from progsearch.study.removal import taken

@@ -7,8 +7,8 @@ from contextlib import redirect_stdout
 from sys import stderr
 from typing import TYPE_CHECKING
 
-from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.report.formatting import duration, learning_rate, size
+from progsearch.show.output import log_shown, print_json, say
 
 if TYPE_CHECKING:
     from progsearch.driver.dry_run import DryRun, Expected
