@@ -38,7 +38,9 @@ def _lines(found: DryRun) -> Iterator[str]:
     for name, split in data.splits.items():
         yield f"  {name} ({data.type}): {split}"
         if split.answers.classes:
-            yield f"    {shares(split.answers.classes)}"
+            # With several labels a row, shares are of rows.
+            several = split.answers.labelled is not None
+            yield f"    {_shares(split.answers.classes, split.rows if several else None)}"
     yield f"  lengths: {found.lengths} (--max-length {recipe.task.max_length})"
     yield f"model: {recipe.model}, {problem.n_blocks} blocks, {problem.parameters:,} parameters"
     constant = (
@@ -59,9 +61,9 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield "nothing was trained or saved; leave out --dry-run to search"
 
 
-def shares(classes: Mapping[str, int]) -> str:
+def _shares(classes: Mapping[str, int], rows: int | None) -> str:
     """The share of each class, the most frequent first."""
-    total = sum(classes.values()) or 1
+    total = rows or sum(classes.values()) or 1
     ordered = sorted(classes.items(), key=lambda item: -item[1])
     shown = [f"{name} {100 * number / total:.1f} %" for name, number in ordered[:_CLASSES_SHOWN]]
     return ", ".join(shown) + (f", {len(ordered)} classes" if ordered[_CLASSES_SHOWN:] else "")
