@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import (
+    cache,
     confirm,
     contributions,
     cp,
@@ -24,6 +25,7 @@ from progsearch.cli import (
     ls,
     report,
     resume,
+    rm,
     run,
     selfcheck,
     status,
@@ -35,6 +37,7 @@ from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
 from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
 from progsearch.show.output import any_encoding, say
 from progsearch.show.wrapping import width_of, wrapped
+from progsearch.signals import Stopped, interrupted, stopped_by_signals
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
@@ -59,7 +62,13 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "selfcheck": selfcheck.selfcheck,
         "dashboard": dashboard.dashboard,
     },
-    "Lists and files": {"ls": ls.ls, "cp": cp.cp, "validate": validate.validate},
+    "Lists and files": {
+        "ls": ls.ls,
+        "cp": cp.cp,
+        "validate": validate.validate,
+        "cache": cache.cache,
+        "rm": rm.rm,
+    },
 }
 for _group, _members in _COMMANDS.items():
     for _name, _function in _members.items():
@@ -88,7 +97,8 @@ def _root(
     `progsearch COMMAND -h` explains a command and gives examples.
 
     Exit codes: 0 done, 1 nothing usable (every trial failed, or nothing was learned), 2 wrong
-    input, 3 the machine failed with all state saved, 130 interrupted with all state saved.
+    input, 3 the machine failed with all state saved; interrupted with all state saved: 130 by
+    Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
     """
 
 
@@ -101,7 +111,11 @@ def main() -> None:
         # In containers a user id may have no name and no home, but libraries ask for the home.
         os.environ["HOME"] = "/"
     try:
-        app(prog_name="progsearch")
+        with stopped_by_signals():
+            app(prog_name="progsearch")
+    except Stopped as stop:
+        print("interrupted", file=sys.stderr)
+        sys.exit(interrupted("", stop.number).exit_code)
     except Interrupted as interruption:
         _complain(str(interruption))
         sys.exit(interruption.exit_code)

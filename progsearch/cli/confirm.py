@@ -8,6 +8,7 @@ import typer
 
 from progsearch.cli import options
 from progsearch.show.output import print_json
+from progsearch.signals import finishing
 
 
 def confirm(
@@ -53,8 +54,9 @@ def confirm(
     """
     drop = _checked(seeds, parallel, margin)
     from progsearch.show.live import watching
+    from progsearch.show.searching import report_if_interrupted
 
-    with watching(quiet) as view:
+    with report_if_interrupted(), watching(quiet) as view:
         from progsearch.report.files import REPORT_FILES, write_report
         from progsearch.show.results import print_confirmed
         from progsearch.study.confirmed_runs import CONFIRMED
@@ -73,11 +75,12 @@ def confirm(
             studies_dir=studies_dir,
             view=view,
         ).folder
-    report = write_report(folder)
-    if json:
-        print_json(report.to_dict())
-    else:
-        print_confirmed(report, folder)
+    with finishing("interrupted at the end; everything is saved and the report is written"):
+        report = write_report(folder)
+        if json:
+            print_json(report.to_dict())
+        else:
+            print_confirmed(report, folder)
 
 
 def _checked(seeds: int, parallel: int | None, margin: str) -> float:

@@ -25,6 +25,15 @@ def run(
         ),
     ] = None,
     studies_dir: options.StudiesDir = options.STUDIES,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only say what would be searched, with the data as it was understood and the "
+            "expected time.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -39,10 +48,17 @@ def run(
         progsearch run --train-file train.csv --model bert-base-uncased --time 2h
         progsearch run --task mrpc --objective metric --objective seconds
         progsearch run recipe.yaml --parallel 4
+        progsearch run --train-file train.csv --dry-run
     """
     from progsearch.show.searching import watched_search
 
     recipe = recipe_of(recipe_file, given)
+    if dry_run:
+        from progsearch.api import prepare
+        from progsearch.show.dry_run import show_dry_run
+
+        show_dry_run(prepare(recipe, studies_dir), json=json)
+        return
 
     def start(view: View) -> StudyFolder:
         from progsearch.api import prepare

@@ -13,13 +13,15 @@ def status(
 ) -> None:
     """Show the progress of a study.
 
-    Trials by state, the front so far, the time left, what reuse saved, what the search cost and
-    what its front saves. Changes nothing, so it may be used while the study runs.
+    Whether it runs and the command that continues it, trials by state, the front so far, the
+    time left, what reuse saved, what the search cost and what its front saves. Changes nothing,
+    so it may be used while the study runs.
 
     Examples:
         progsearch status reviews
         progsearch status reviews --json
     """
+    from progsearch.report.activity import doing
     from progsearch.report.counts import counts_in_words
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
@@ -30,13 +32,15 @@ def status(
 
     folder = open_study(study, studies_dir, read_only=True)
     report = study_report(folder.study, read_confirmed(folder.path))
+    now = doing(report, folder)
     if json:
-        print_json(status_of(report))
+        print_json(status_of(report) | now.to_dict())
         return
     left = report.seconds_left
     if report.nothing_learned:
         say(report.nothing_learned)
-    say(f"study {report.study}: {counts_in_words(report)}")
+    say(f"study {report.study}: {counts_in_words(report, died=now.activity == 'died')}")
+    say(now.sentence)
     say(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "
         f"{duration(report.seconds)}" + (f", about {duration(left)} left" if left else "")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from progsearch.study.progress import untuned
-from progsearch.study.trial import OUTCOMES, WAITING, Trial
+from progsearch.study.trial import INTERRUPTED, OUTCOMES, WAITING, Trial
 
 if TYPE_CHECKING:
     from progsearch.report.data import StudyReport
@@ -22,10 +22,14 @@ def waits(report: StudyReport, trial: Trial) -> bool:
     return waiting and trial.name in untuned(report.trials, report.recipe, report.info)
 
 
-def counts(report: StudyReport) -> dict[str, int]:
+def counts(report: StudyReport, *, died: bool = False) -> dict[str, int]:
     """The number of trials by outcome, in the order in which they are told; without zeros.
 
     Stopped trials that another trial continued are not counted.
+
+    Args:
+        report: The study.
+        died: Whether the process that ran the study died, so that what ran was interrupted.
     """
     continued = {t.continues for t in report.trials if not t.is_interrupted}
     found = Counter(
@@ -33,10 +37,12 @@ def counts(report: StudyReport) -> dict[str, int]:
         for trial in report.trials
         if not (trial.is_stopped and trial.number in continued)
     )
+    if died:
+        found[INTERRUPTED] += found.pop("running", 0)
     return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
 
 
-def counts_in_words(report: StudyReport) -> str:
+def counts_in_words(report: StudyReport, *, died: bool = False) -> str:
     """Such as ``24 done, 3 stopped early, 1 interrupted``."""
-    found = counts(report)
+    found = counts(report, died=died)
     return ", ".join(f"{number} {outcome}" for outcome, number in found.items()) or "no trial yet"
