@@ -1,27 +1,23 @@
-"""The README's examples do what it says."""
+"""What README and docs show does what they say, with tiny settings."""
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+from tests.support.pages import README, blocks, commands
+
+pytestmark = pytest.mark.slow
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-
-
-@pytest.mark.slow
 def test_the_trainer_example_trains_what_the_file_says(home, progsearch, searched, monkeypatch):
     pytest.importorskip("accelerate", reason="transformers.Trainer needs accelerate")
     monkeypatch.chdir(home)
     command = ("export", "words", "--pick", "last-quarter", "--out", "best.yaml", "--force")
     done = progsearch(*command)
     assert done.returncode == 0, done.stderr
-    (example,) = blocks("python")
+    (example,) = (code for code in blocks(README, "python") if "Trainer" in code)
     names = {}
     exec(compile(example, str(README), "exec"), names)
 
@@ -35,17 +31,19 @@ def test_the_trainer_example_trains_what_the_file_says(home, progsearch, searche
     # The last quarter of 3 blocks is the last one.
     assert {name for name in changed if "layer.2." in name}
     assert not {name for name in changed if re.search(r"layer\.[01]\.|embeddings", name)}
+    assert len([line for line in example.splitlines() if line.strip()]) <= 20
 
 
-def test_the_example_is_short():
-    (example,) = blocks("python")
-    code = [line for line in example.splitlines() if line.strip()]
-    assert len(code) <= 20
-
-
-def test_every_command_of_the_readme_exists():
-    from progsearch.cli import app
-
-    known = {command.name for command in app.registered_commands}
-    named = set(re.findall(r"`progsearch ([a-z]+)\b", README.read_text(encoding="utf-8")))
-    assert named == known
+def test_the_commands_for_own_data_work_in_their_order(home, progsearch):
+    tiny = {
+        "run": ("--budget", "1", "--epochs", "1", "--space", "quick", "--learning-rate", "1e-2"),
+        "confirm": ("--seeds", "2"),
+        # A search of one tiny trial need not learn anything.
+        "export": ("--anyway", "--force"),
+        "train": ("--overwrite",),
+    }
+    (script,) = (code for code in blocks(README, "sh") if "--train-file" in code)
+    for _, name, *options in commands(script):
+        done = progsearch(name, *options, *tiny[name])
+        assert done.returncode in ((0, 1) if name == "run" else (0,)), done.stderr
+    assert (home / "my-model" / "model.safetensors").is_file()
