@@ -232,6 +232,14 @@ def profile() -> str:
     return table(("", "seconds", "share"), rows)
 
 
+def contributions() -> str:
+    """The scores of blocks by some metrics, on MRPC with seed 0."""
+    scores = results("mrpc-search-amx")["contributions"]
+    metrics = [name for name in scores if name != "depth"]
+    head = ("block", *map(str, range(N_BLOCKS)))
+    return table(head, [(f"`{name}`", *(f"{s:.2g}" for s in scores[name])) for name in metrics])
+
+
 def table(head: Row, rows: Iterable[Row]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
@@ -254,6 +262,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search-bbc-headlines-142": lambda: search("bbc-headlines-142"),
     "search-sst2": lambda: search("sst2"),
     "profile": profile,
+    "contributions": contributions,
 }
 
 
