@@ -17,7 +17,7 @@ from progsearch.config import RunConfig
 from progsearch.config.recipe import Recipe
 from tests.support.pages import PAGES, README, ROOT, blocks, commands, inline_code
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 # Options of other tools that pages name.
 FOREIGN = {
