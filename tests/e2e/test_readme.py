@@ -1,12 +1,14 @@
 """What README and docs show does what they say, with tiny settings."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from tests.support.pages import README, blocks, commands
+from tests.support.pages import README, ROOT, blocks, commands
 
 pytestmark = pytest.mark.slow
 
@@ -47,3 +49,26 @@ def test_the_commands_for_own_data_work_in_their_order(home, progsearch):
         done = progsearch(name, *options, *tiny[name])
         assert done.returncode in ((0, 1) if name == "run" else (0,)), done.stderr
     assert (home / "my-model" / "model.safetensors").is_file()
+
+
+TINY = 'space="quick", epochs=2, learning_rate=1e-2, parallel=2, budget=1'
+SMALLER = {
+    'task="bbc-headlines", budget=8': (
+        f'train_file="train.csv", validation_file="dev.csv", model="bert-base-uncased", {TINY}'
+    ),
+    "budget=30": TINY,
+    "budget=9": "budget=2",
+    ".show()": "",
+}
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "python.md"], ids=lambda page: page.stem)
+def test_searches_in_python_run(page, home):
+    code = "\n".join(code for code in blocks(page, "python") if "Trainer" not in code)
+    for shown, tiny in SMALLER.items():
+        code = code.replace(shown, tiny)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (home / "best.yaml").is_file()
