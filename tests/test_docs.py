@@ -15,7 +15,7 @@ import yaml
 from progsearch.cli import app
 from progsearch.config import RunConfig
 from progsearch.config.recipe import Recipe
-from tests.support.pages import PAGES, README, ROOT, blocks, commands, inline_code
+from tests.support.markdown import PAGES, README, ROOT, blocks, commands, inline_code
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from tests.support.pages import README, ROOT, blocks, commands
+from tests.support.markdown import README, ROOT, blocks, commands
 
 pytestmark = pytest.mark.slow
 
