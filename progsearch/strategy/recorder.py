@@ -48,7 +48,12 @@ class RunningTrial:
     @property
     def is_reference(self) -> bool:
         """Whether it is a run of a reference, and no repeat."""
-        return self.name is not None and self.repeats is None
+        return self.name is not None and not self.is_repeat
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it runs another trial again with another seed."""
+        return self.repeats is not None
 
     @property
     def done(self) -> int:

@@ -72,12 +72,13 @@ class Repeats:
         front = front_of(allowed(trials, self._recipe.limits))
         wanted = self._recipe.front_seeds
         lacking = [trial for trial in front if seeds[trial.number] < wanted]
-        if not lacking and left > 0 and not self.leave_room(trials):
+        is_settled = not any(map(_is_new, _running(trials)))
+        if not lacking and left > 0 and is_settled and not self.leave_room(trials):
             wanted += _MOST_FURTHER
             lacking = [t for t in front if seeds[t.number] < wanted and not t.is_baseline]
         searched = [trial for trial in lacking if not trial.is_baseline]
         missing = sum(wanted - seeds[trial.number] for trial in searched)
-        enough = min(_SPARE * missing, self._free(trials))
+        enough = min(_SPARE * missing + self._to_come(trials, front), self._free(trials))
         is_last = at_end or left <= enough or not self.leave_room(trials)
         chosen = [t for t in lacking if is_last and (t.is_baseline or left > 0)]
         full = full_of(trials)
@@ -86,9 +87,10 @@ class Repeats:
         return min(chosen, key=lambda t: (seeds[t.number], t.number), default=None)
 
     def leave_room(self, trials: Sequence[Trial]) -> bool:
-        """Whether the rest of the budget is enough for a new schedule and its repeats."""
+        """Whether the rest of the budget is enough for a new schedule and all repeats to come."""
         budget = self._recipe.budget
-        needed = min(max(0, self._recipe.front_seeds - self._recipe.seeds), self._most)
+        front = front_of(allowed(trials, self._recipe.limits))
+        needed = min(self._each + self._to_come(trials, front), self._most)
         return budget - spent(trials) > needed
 
     def promising(self, trials: Sequence[Trial], waiting: Sequence[Candidate]) -> Trial | None:
@@ -98,10 +100,14 @@ class Repeats:
         seeds = self._seeds(trials)
         most = self._recipe.front_seeds + _MOST_FURTHER
         affordable = self._free(trials) > 0
+        # What a repeat will show is not known while one is running.
+        running = {trial.repeats for trial in _running(trials)}
         asked = [
             trial
             for trial in allowed(trials, self._recipe.limits)
-            if seeds[trial.number] < most and (trial.is_baseline or affordable)
+            if seeds[trial.number] < most
+            and (trial.is_baseline or affordable)
+            and trial.number not in running
         ]
         time = self._observations.time
         seconds = [time.of(sum(trial.segment_flops)) for trial in asked]
@@ -116,6 +122,19 @@ class Repeats:
         used = sum(t.repeats == trial.number and not t.is_interrupted for t in trials)
         seed = self._recipe.training.seed + self._recipe.seeds + used
         return with_other_seed(trial, seed, self._recipe, self._problem)
+
+    def _to_come(self, trials: Sequence[Trial], front: Sequence[Trial]) -> float:
+        """The repeats that the schedules that are running now are expected to need."""
+        ended = sum(_is_new(trial) and trial.is_usable for trial in trials)
+        on_front = sum(_is_new(trial) for trial in front)
+        # Laplace's rule of succession.
+        share = (on_front + 1) / (ended + 2)
+        return share * self._each * sum(map(_is_new, _running(trials)))
+
+    @property
+    def _each(self) -> int:
+        """How many repeats a place on the front gets."""
+        return max(0, self._recipe.front_seeds - self._recipe.seeds)
 
     def _free(self, trials: Sequence[Trial]) -> float:
         """The budget that repeats may still take from new schedules."""
@@ -137,3 +156,13 @@ class Repeats:
             if trial.repeats is not None and not trial.is_interrupted:
                 found[trial.repeats] += 1
         return found
+
+
+def _running(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials that are running."""
+    return [trial for trial in trials if trial.is_running]
+
+
+def _is_new(trial: Trial) -> bool:
+    """Whether a trial is a schedule that was searched, and no repeat."""
+    return not trial.is_baseline and trial.repeats is None

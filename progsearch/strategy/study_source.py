@@ -110,11 +110,12 @@ class StudySource(TrialSource):
             start = self._repeated(trials, self._repeats.due(trials))
         if start is None and self._repeats.leave_room(trials):
             start = self._searched(trials)
-        if start is None and not self._running:
+        if start is None and all(running.is_repeat for running in self._running.values()):
             # Before the end, so that places that come late are repeated, too.
             start = self._repeated(trials, self._repeats.due(trials, at_end=True))
-            if start is None and spent(trials) < self._folder.recipe.budget:
-                start = self._searched(trials)
+        left = self._folder.recipe.budget - spent(trials)
+        if start is None and left > 0 and not self._running:
+            start = self._searched(trials)
         if start is None:
             # What runs may be stopped, which gives a part of the budget back, or change the front.
             return WAIT if self._running else Ended(self._ending(trials))

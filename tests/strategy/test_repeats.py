@@ -9,7 +9,7 @@ import pytest
 from progsearch.config import with_seed
 from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.repeats import FIRST_OF_CONFIRMATIONS
-from progsearch.strategy.source import Assignment, Ended
+from progsearch.strategy.source import WAIT, Assignment, Ended
 from progsearch.study.folder import open_study
 from progsearch.study.front import front_of, full_of
 from progsearch.study.progress import spent
@@ -240,6 +240,46 @@ def test_two_workers_repeat_with_different_seeds(tmp_path):
     assert all(isinstance(found, Assignment) for found in both)
     assert [found.run.training.seed for found in both] == [1, 2]
     assert {folder.trial(found.number).repeats for found in both} == {0}
+
+
+def test_running_schedules_hold_back_the_budget_of_their_repeats(tmp_path):
+    """With many workers all schedules may be running before the first one ends."""
+    folder, source = start(tmp_path, budget=12, front_seeds=3)
+    for _ in range(4 + 2):
+        finish(source, source.next())
+    running = list(iter(source.next, WAIT))
+    # Six of twelve are left for the repeats of half of them; those of references are free.
+    assert len(new_schedules(folder)) == 6
+    assert all(trial.is_baseline for trial in folder.trials() if trial.repeats is not None)
+    for found in running:
+        source.ended(found, finished(noisy(found.run)))
+    train(folder, source)
+    short = [trial for trial in front_of(folder.trials()) if trial.n_seeds < 3]
+    assert len(short) <= 1
+
+
+def test_the_last_repeats_run_at_once(tmp_path):
+    folder, source = start(tmp_path, budget=12, front_seeds=3, scheduler="none")
+    for _ in range(4 + 2 + 6):
+        finish(source, source.next())
+    repeats = list(iter(source.next, WAIT))
+    assert len(repeats) > 1
+    assert all(folder.trial(found.number).repeats is not None for found in repeats)
+
+
+def test_no_second_repeat_is_weighed_while_one_runs(tmp_path, monkeypatch):
+    folder, source = start(tmp_path, budget=20, front_seeds=5)
+    for _ in range(4 + 4 + 3):
+        finish(source, source.next())
+    chosen = new_schedules(folder)[1]
+
+    def repeats(_, trials, seconds):
+        return [2.0 if trial.number == chosen.number else 0.0 for trial in trials]
+
+    monkeypatch.setattr(Prospects, "repeats", repeats)
+    monkeypatch.setattr(Prospects, "waiting", lambda *_: 1.0)
+    two = [folder.trial(source.next().number).repeats for _ in range(2)]
+    assert two == [chosen.number, None]
 
 
 def test_a_resumed_search_knows_its_repeats(tmp_path):
