@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 # Makes the built-in methods and samplers known to `progsearch.config`, which cannot import what
@@ -17,7 +18,9 @@ from progsearch.schedule import Schedule, ScheduleSpec, Stage
 from progsearch.version import __version__
 
 if TYPE_CHECKING:
+    from progsearch.methods.fitting import prepare_model as prepare_model
     from progsearch.training.callback import ProgtuningCallback as ProgtuningCallback
+    from progsearch.training.trainer_settings import training_arguments as training_arguments
 
 __all__ = [
     "ProgtuningCallback",
@@ -27,15 +30,21 @@ __all__ = [
     "__version__",
     "confirm",
     "load_study",
+    "prepare_model",
     "resume",
     "search",
+    "training_arguments",
 ]
+
+# Lazy, so that `import progsearch` and `progsearch --help` stay free of torch and ray.
+_PLACES = {
+    "ProgtuningCallback": "progsearch.training.callback",
+    "prepare_model": "progsearch.methods.fitting",
+    "training_arguments": "progsearch.training.trainer_settings",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `import progsearch` and `progsearch --help` stay free of torch and ray.
-    if name == "ProgtuningCallback":
-        from progsearch.training.callback import ProgtuningCallback
-
-        return ProgtuningCallback
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'progsearch' has no attribute {name!r}")

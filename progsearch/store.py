@@ -14,6 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ class Store:
         except (TypeError, KeyError):
             return None
 
+    def has_tensors(self, key: str) -> bool:
+        """Whether an entry has tensors; `load` checks them."""
+        data: Any = read_json(self.folder / f"{key}.json")
+        stored = isinstance(data, dict) and data.get("tensors") is not None
+        return stored and isfile(self._tensors(key))
+
     def put(self, key: str, description: Any, tensors: dict[str, Tensor] | None = None) -> None:
         """Keep an entry; if the disk is full or the budget too small, do nothing."""
         try:
@@ -126,6 +133,9 @@ class Store:
         path = self._tensors(key)
         data: Any = read_json(self.folder / f"{key}.json")
         try:
+            if data["tensors"] is None:
+                # Earlier versions kept no weights at the end of a run.
+                return None
             if data["tensors"] != _checksum(path):
                 raise ValueError("its checksum is wrong")
             tensors: dict[str, Tensor] = load_file(path)

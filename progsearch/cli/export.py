@@ -46,5 +46,5 @@ def export(
     if report.nothing_learned and not anyway:
         raise StudyError(f"{report.nothing_learned}; add --anyway to export it all the same")
     trial = report.pick(pick)
-    write_config(config_of(trial, folder.info, folder.name), out)
+    write_config(config_of(trial, folder.info, folder.name, report.full), out)
     say(f"{out}: {trial_line(report, trial)}")

@@ -15,6 +15,7 @@ from progsearch.errors import ConfigError, NothingUsable, TrialFailed
 from progsearch.paths import check_writable_folder
 
 if TYPE_CHECKING:
+    from progsearch.cli.show.training import TrainingView
     from progsearch.config import RunConfig, Understood
     from progsearch.training import TrainingRun
 
@@ -38,51 +39,63 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into DIR even if it is not empty.")
     ] = False,
+    reuse: Annotated[
+        bool,
+        typer.Option(
+            "--reuse/--no-reuse",
+            help="Take steps that a search has trained already from its store.",
+        ),
+    ] = True,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(metavar="USER/NAME", help="Upload the model to the Hugging Face hub."),
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository on the hub a private one.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train and save the model of a config.
 
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
-    schedule.yaml (the config with its measured costs and results, and a summary of the data) and
-    metrics.json.
+    schedule.yaml (the config with its measured costs and results, and a summary of the data),
+    metrics.json and README.md, a model card.
     """
     from progsearch.schedule.files import read_config
 
     config = read_config(file)
     _check_output(output_dir, overwrite=overwrite)
+    _check_hub(push_to_hub, private=private)
+    from progsearch.cli.show.training import training_view
     from progsearch.config import plain
     from progsearch.engine.memory import keep_freed_memory
-    from progsearch.report.formatting import in_words, percent
+    from progsearch.report.model_card import write_model_card
     from progsearch.training import check_files, save_run
-    from progsearch.workers.processors import use_allowed_threads
+    from progsearch.training.upload import upload
 
     check_files(output_dir, _PLACE)
     keep_freed_memory()
-    use_allowed_threads()
-    run, understood = _assembled(config, output_dir)
-    stages = run.schedule.to_dicts()
-    show = not (json or quiet)
-    lines = [
-        *filter(None, (understood.columns, *understood.lines())),
-        f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
-        f"fine-tuning's parameter updates: {in_words(stages, run.schedule.n_blocks)}",
-    ]
-    for line in lines if show else ():
-        say(line)
-    try:
-        for record in run.records():
-            if show:
-                say(
-                    f"epoch {record.epoch:.3g} of {config.training.epochs}  "
-                    f"{_line(record.metrics)}  {record.seconds:.0f} s"
-                )
-    except TrialFailed as failure:
-        raise NothingUsable(f"the training of {file} failed: {failure}") from None
+    run, understood = _assembled(config, output_dir, reuse=reuse)
+    with training_view(run.steps_per_epoch, config.training.epochs, quiet=json or quiet) as view:
+        for line in _opening(config, run, understood):
+            view.note(line)
+        try:
+            _train(run, view)
+        except TrialFailed as failure:
+            raise NothingUsable(f"the training of {file} failed: {failure}") from None
     metrics = save_run(run, output_dir, understood)
+    has_card = write_model_card(output_dir, push_to_hub)
     if json:
-        results = {"output_dir": str(output_dir), "metrics": metrics}
-        print_json(results | {"understood": plain(understood)})
+        steps = run.spent().steps_trained
+        print_json(
+            {
+                "output_dir": str(output_dir),
+                "metrics": metrics,
+                "steps": {"trained": steps, "reused": run.total_steps - steps},
+                "understood": plain(understood),
+            }
+        )
     else:
         say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
         if not config.method.merges:
@@ -90,20 +103,62 @@ def train(
                 "its adapters are lost on AutoModel; load it with "
                 f"progsearch.training.load_trained({str(output_dir)!r})"
             )
+        if not has_card:
+            say(f"{output_dir / 'README.md'} was there before and is kept: no model card")
+    if push_to_hub is not None:
+        address = upload(output_dir, push_to_hub, private=private)
+        if not json:
+            say(f"uploaded to {address}")
 
 
-def _assembled(config: RunConfig, folder: Path) -> tuple[TrainingRun, Understood]:
+def _assembled(config: RunConfig, folder: Path, *, reuse: bool) -> tuple[TrainingRun, Understood]:
     """The run, checked to fit on the folder's disk, and the summary of its data."""
     from progsearch.tasks import understand
-    from progsearch.training import TrainingRun, check_room
+    from progsearch.training import Store, TrainingRun, check_room
     from progsearch.training.remarks import collected_remarks, doubts_of
+    from progsearch.workers.processors import free_threads
 
     with collected_remarks() as remarks:
-        run = TrainingRun.from_config(config)
+        store = Store() if reuse else None
+        run = TrainingRun.from_config(config, store=store, threads=free_threads())
         check_room(run, folder, _PLACE)
         # It logs a warning, which is always shown, if the metric cannot tell schedules apart.
         understood = understand(run.task, run.tokenizer)
     return run, understood.model_copy(update={"doubts": doubts_of(remarks)})
+
+
+def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> list[str]:
+    """What is said before the training."""
+    from torch import get_num_threads
+
+    from progsearch.report.formatting import in_words, percent
+    from progsearch.training.saved_results import edited
+
+    schedule, stored, total = run.schedule, run.stored_steps, run.total_steps
+    lines = [
+        *filter(None, (understood.columns, *understood.lines())),
+        f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
+        f"fine-tuning's parameter updates: {in_words(schedule.to_dicts(), schedule.n_blocks)}",
+    ]
+    if edited(config):
+        lines.append("the file was edited after its export, so the results in it are left out")
+    if stored == total:
+        return [*lines, f"all {total} steps were trained before and are taken from the store"]
+    if stored:
+        lines.append(f"{stored} of {total} steps were trained before and are taken from the store")
+    if run.device.type == "cpu":
+        threads = get_num_threads()
+        lines.append(f"training with {threads} thread{'s' if threads > 1 else ''}")
+    return lines
+
+
+def _train(run: TrainingRun, view: TrainingView) -> None:
+    """Train, and bring the model to the end if the store has it."""
+    view.begin_at(run.stored_steps)
+    run.watch(view.step)
+    for record in run.records():
+        view.record(record.step, _line(record.metrics))
+    run.catch_up()
 
 
 def _check_output(folder: Path, *, overwrite: bool) -> None:
@@ -114,6 +169,16 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
     raise ConfigError(
         _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
     )
+
+
+def _check_hub(repository: str | None, *, private: bool) -> None:
+    """Check that the model can be uploaded after the training, if it shall be."""
+    if repository is not None:
+        from progsearch.training.upload import check_hub
+
+        check_hub(repository)
+    elif private:
+        raise ConfigError("--private", [("", "there is no --push-to-hub that it could apply to")])
 
 
 def _line(metrics: dict[str, float]) -> str:

@@ -19,6 +19,7 @@ from progsearch.config.run import (
     StageConfig,
     TaskConfig,
     TrainingConfig,
+    run_identity,
     with_seed,
 )
 from progsearch.config.sampler import SAMPLERS
@@ -53,6 +54,7 @@ __all__ = [
     "parse",
     "plain",
     "read_yaml",
+    "run_identity",
     "with_seed",
     "write_yaml",
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from progsearch.cache import content_key
 from progsearch.config.base import Config
 from progsearch.config.method import MethodConfig, method_of
 from progsearch.config.option import Option
@@ -35,13 +36,27 @@ class TaskConfig(Config):
     ] = None
     train_file: Annotated[
         str | None,
-        Option("FILE", "Your own training data: CSV, TSV, JSONL or Parquet.", form="path"),
+        Option("FILE", "Your own training data: CSV, TSV, JSON, Parquet or Excel.", form="path"),
     ] = None
     validation_file: Annotated[
         str | None,
         Option("FILE", "Validation data; without it a tenth of the training data.", form="path"),
     ] = None
     test_file: Annotated[str | None, Option("FILE", "Labelled test data.", form="path")] = None
+    separator: Annotated[
+        str | None,
+        Option("CHAR", "What separates cells of CSV and TSV: , ; | or tab, else recognised."),
+    ] = Field(default=None, min_length=1)
+    encoding: Annotated[
+        str | None,
+        Option(
+            "NAME",
+            "Encoding of text files that are neither UTF-8 nor marked, such as windows-1252.",
+        ),
+    ] = Field(default=None, min_length=1)
+    drop_missing: Annotated[
+        bool, Option("", "Leave out rows without text or label (default: they are refused).")
+    ] = False
     text_columns: Annotated[
         tuple[str, ...] | None,
         Option("A[,B]", "Columns of the text or the pair of texts, else inferred.", form="list"),
@@ -53,6 +68,10 @@ class TaskConfig(Config):
         str | None,
         Option("NAME", "The task's metric to maximise, else its usual one.", name="task_metric"),
     ] = None
+    positive_class: Annotated[
+        str | None,
+        Option("NAME", "Of two classes, the one whose F1 score f1 is."),
+    ] = Field(default=None, min_length=1)
     max_train_samples: Annotated[
         int | None, Option("N", "Train on a fixed subset of N examples.")
     ] = Field(default=None, ge=1)
@@ -135,6 +154,12 @@ class RunConfig(Config):
     costs: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
     understood: Understood | None = None
+
+
+def run_identity(run: RunConfig) -> str:
+    """Equal for configs that train the same, whatever else stands in their files."""
+    fields = {"model", "task", "method", "training", "stages"}
+    return content_key(run.model_dump(mode="json", include=fields))
 
 
 def with_seed(run: RunConfig, seed: int) -> RunConfig:

@@ -39,12 +39,14 @@ class UnderstoodSplit(Config):
         answers: The targets.
         unknown: The share of unknown tokens; None if the tokenizer has no unknown token.
         cut: The share of tokens that were cut off; None if they were not counted.
+        cut_rows: About how many examples were cut; None if they were not counted.
     """
 
     rows: int
     answers: Answers = Answers()
     unknown: float | None = None
     cut: float | None = None
+    cut_rows: int | None = None
 
     def __str__(self) -> str:
         """A description."""
@@ -52,7 +54,9 @@ class UnderstoodSplit(Config):
         if self.unknown is not None:
             shares.append(f"{self.unknown:.1%} of tokens unknown".replace("%", " %"))
         if self.cut is not None:
-            shares.append(f"{self.cut:.1%} cut off".replace("%", " %"))
+            texts = "" if self.cut_rows is None else f"{self.cut_rows} texts cut, "
+            share = f"{texts}{self.cut:.1%} of tokens lost".replace("%", " %")
+            shares.append(share if self.cut else "no text cut")
         return "; ".join([f"{self.rows} rows", *shares])
 
 
@@ -64,6 +68,7 @@ class Understood(Config):
         texts: The text columns.
         label: The label column; None if the task type has none.
         splits: The splits by name, the training data first.
+        notes: How the data was read, if there were several ways: one sentence each.
         doubts: Warnings about possible problems, one sentence each.
     """
 
@@ -71,6 +76,7 @@ class Understood(Config):
     texts: tuple[str, ...] = ()
     label: str | None = None
     splits: dict[str, UnderstoodSplit] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
     @property
@@ -81,5 +87,6 @@ class Understood(Config):
         return ", ".join([*texts, *label])
 
     def lines(self) -> list[str]:
-        """One line per split, without columns and warnings."""
-        return [f"{name} ({self.type}): {split}" for name, split in self.splits.items()]
+        """The notes and one line per split, without columns and warnings."""
+        splits = [f"{name} ({self.type}): {split}" for name, split in self.splits.items()]
+        return [*self.notes, *splits]

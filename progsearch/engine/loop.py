@@ -27,7 +27,7 @@ from progsearch.engine.memory import PeakMemory
 from progsearch.engine.optimizer import Optimizer
 from progsearch.engine.precision import autocast, resolve_precision
 from progsearch.engine.shortcuts.base import Shortcut, Shortcuts, StageStart
-from progsearch.engine.state import put_state, take_state
+from progsearch.engine.state import put_state, take_state, take_weights
 from progsearch.errors import TrialFailed
 from progsearch.internals.torch import seed_generator
 from progsearch.models.anatomy import Anatomy
@@ -62,7 +62,10 @@ class Engine:
         memory: Peak memory so far.
         precision: The configured precision, resolved for this device.
         optimizer: AdamW and its learning rate.
+        on_step: Called after each step with the number of steps made.
     """
+
+    on_step: Callable[[int], None] | None = None
 
     def __init__(
         self,
@@ -158,6 +161,8 @@ class Engine:
         self.step += 1
         if self.step % _LOSS_CHECK == 0:
             self._check_loss()
+        if self.on_step is not None:
+            self.on_step(self.step)
 
     def _update(self, batches: list[Batch], rows: list[Tensor]) -> None:
         """The device's work of one step; nothing here waits for the device."""
@@ -252,7 +257,10 @@ class Engine:
     # -- state -------------------------------------------------------------------------------
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
-        """The tensors needed to resume: the weights of ``names`` and Adam's state."""
+        """The tensors needed to resume: the weights of ``names`` and Adam's state, if any."""
+        if self.step == self.total_steps:
+            # Nothing is trained after the end, so Adam's state is not needed.
+            return take_weights(self._model, names)
         return take_state(self._model, self.optimizer.adamw, names)
 
     def restore(self, step: int, chain: Sequence[dict[str, Tensor]]) -> None:

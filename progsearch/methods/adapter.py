@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -49,6 +49,13 @@ class Adapter(Method):
                 )
             for layer in layers:
                 adapt(layer, self.adapter_size)
+
+    def found_in(self, model: nn.Module) -> dict[str, Any] | None:
+        """The size of the model's adapters."""
+        from progsearch.methods.bottleneck import Bottleneck
+
+        found = next((m for m in model.modules() if isinstance(m, Bottleneck)), None)
+        return None if found is None else {"adapter_size": found.down.out_features}
 
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
         """Whether the parameter belongs to an adapter."""

@@ -28,7 +28,7 @@ def apply_method(
     Raises:
         MethodError: The method does not fit the model.
     """
-    method = _usable(method)
+    method = usable(method)
     original = set(model.parameters())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -43,9 +43,10 @@ def apply_method(
 
 def merge_method(model: nn.Module, method: MethodSettings) -> nn.Module:
     """Merge the method's modules into the trained ``model``, in place, if that is exact."""
-    return _usable(method).merge(model)
+    return usable(method).merge(model)
 
 
-def _usable(method: MethodSettings) -> Method:
+def usable(method: MethodSettings) -> Method:
+    """A method that can be applied."""
     assert isinstance(method, Method), "the registry holds others to this contract"
     return method

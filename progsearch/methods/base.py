@@ -7,7 +7,7 @@ import heavy libraries.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from progsearch.config import MethodSettings
 
@@ -52,6 +52,15 @@ class Method(MethodSettings, ABC):
             parameter: The parameter.
             added: Whether `prepare` added it.
         """
+
+    def found_in(self, model: nn.Module) -> dict[str, Any] | None:
+        """The settings of the method's modules in a model that others prepared.
+
+        Returns:
+            Settings by name, as far as the modules show them; empty if the method adds no
+            modules. None if the model lacks them, or the method cannot tell.
+        """
+        return {} if type(self).prepare is Method.prepare else None
 
     def merge(self, model: nn.Module) -> nn.Module:
         """Merge the method's modules into the trained model, in place, if that is exact."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from progsearch.errors import MethodError
 from progsearch.methods.base import Method
@@ -33,6 +33,10 @@ class BitFit(Method):
                 f"bitfit trains biases and the blocks of {type(model).__name__} have none; choose "
                 f"full, lora or adapter"
             )
+
+    def found_in(self, model: nn.Module) -> dict[str, Any]:
+        """Nothing: the method adds no modules."""
+        return {}
 
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
         """Whether the parameter is a bias."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -52,6 +52,16 @@ class Lora(Method):
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
         """Whether the parameter is one of LoRA's matrices."""
         return added
+
+    def found_in(self, model: nn.Module) -> dict[str, Any] | None:
+        """Rank and alpha of the model's matrices."""
+        from peft.tuners.lora import LoraLayer
+
+        layer = next((m for m in model.modules() if isinstance(m, LoraLayer)), None)
+        if layer is None:
+            return None
+        (adapter, *_) = layer.r
+        return {"lora_rank": layer.r[adapter], "lora_alpha": layer.lora_alpha[adapter]}
 
     def merge(self, model: nn.Module) -> nn.Module:
         """Add each low-rank update to its weight and remove the matrices."""

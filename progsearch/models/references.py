@@ -12,7 +12,7 @@ import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os.path import exists, expanduser, isdir
+from os.path import exists, expanduser, isabs, isdir
 from pathlib import Path
 
 from progsearch.errors import ModelError, ProgsearchError
@@ -42,6 +42,19 @@ def resolve_model(ref: str) -> str:
     place = _place(ref)
     check_weights(place)
     return place
+
+
+def hub_name(ref: str) -> str | None:
+    """The name on the hub that ``ref`` means; None for folders and aliases."""
+    if ref in ALIASES or exists(expanduser(ref)) or not _HUB_NAME.fullmatch(ref):
+        return None
+    return ref
+
+
+def shown_name(ref: str) -> str:
+    """``ref`` without the path to a folder or file of this machine."""
+    is_local = exists(expanduser(ref)) or isabs(expanduser(ref)) or ref.startswith(".")
+    return Path(expanduser(ref)).name if is_local else ref
 
 
 def _place(ref: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from progsearch.schedule.stages import ranges
+
 
 def whole_trials(number: float) -> str:
     """A number of whole trials; may be fractional: ``8`` or ``7.33``."""
@@ -27,7 +29,7 @@ def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
     every = list(range(n_blocks))
     if all(list(s["trainable_blocks"]) == every and s["embeddings"] and s["head"] for s in stages):
         return "everything, always"
-    blocks = _over_time(stages, [_ranges(s["trainable_blocks"]) for s in stages])
+    blocks = _over_time(stages, [ranges(s["trainable_blocks"]) for s in stages])
     if blocks == "none":
         blocks = "no blocks"
     else:
@@ -56,17 +58,6 @@ def _switch(stages: Sequence[Mapping[str, Any]], part: str) -> str:
     if states[0] and not any(states[first_off:]):
         return f"until {stages[first_off]['start']:.0%}".replace("%", " %")
     return _over_time(stages, ["on" if state else "off" for state in states])
-
-
-def _ranges(blocks: Sequence[int]) -> str:
-    """``[0, 1, 2, 5]`` as ``0–2, 5``."""
-    runs: list[list[int]] = []
-    for block in blocks:
-        if runs and block == runs[-1][-1] + 1:
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs) or "none"
 
 
 def percent(share: float) -> str:

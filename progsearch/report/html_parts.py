@@ -248,9 +248,10 @@ def understood(data: Understood) -> str:
         for name, split in data.splits.items()
     )
     read = ", ".join(filter(None, (data.type, data.columns)))
-    doubts = "".join(f'<p class="about">Note: {escape(doubt)}.</p>' for doubt in data.doubts)
+    said = (*data.notes, *(f"Note: {doubt}" for doubt in data.doubts))
+    notes = "".join(f'<p class="about">{escape(sentence)}.</p>' for sentence in said)
     return (
-        f'<p class="about">Read as {escape(read)}.</p>{doubts}'
+        f'<p class="about">Read as {escape(read)}.</p>{notes}'
         '<div class="scroll"><table><thead><tr><th>split</th><th class="number">rows</th>'
         '<th class="wide">answers</th><th class="number">unknown tokens</th>'
         f'<th class="number">tokens cut off</th></tr></thead><tbody>{body}</tbody></table></div>'

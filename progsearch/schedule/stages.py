@@ -35,11 +35,31 @@ class Stage:
         """What is trained, without when."""
         return (self.trainable_blocks, self.embeddings, self.head)
 
+    def in_words(self) -> str:
+        """What is trained: ``the embeddings, blocks 0–2, 5 and the head``."""
+        parts = ["the embeddings"] if self.embeddings else []
+        if self.trainable_blocks:
+            several = "blocks" if len(self.trainable_blocks) > 1 else "block"
+            parts.append(f"{several} {ranges(self.trainable_blocks)}")
+        parts += ["the head"] if self.head else []
+        return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
     def frozen_prefix(self, n_blocks: int) -> int:
         """How many of a model's blocks, from the first on, are frozen with the embeddings."""
         if self.embeddings:
             return 0
         return self.trainable_blocks[0] if self.trainable_blocks else n_blocks
+
+
+def ranges(blocks: Sequence[int]) -> str:
+    """``[0, 1, 2, 5]`` as ``0–2, 5``; ``none`` if there are none."""
+    runs: list[list[int]] = []
+    for block in blocks:
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs) or "none"
 
 
 def stages_of(data: Iterable[Mapping[str, Any]]) -> tuple[Stage, ...]:

@@ -53,6 +53,7 @@ class TextTask:
         label_column: The label column, if known.
         extra_validation: Further validation sets by name (MNLI mismatched).
         test: Labelled test examples, if there are any.
+        notes: How the data was read, if there were several ways: one sentence each.
     """
 
     name: str
@@ -65,3 +66,4 @@ class TextTask:
     label_column: str | None = None
     extra_validation: dict[str, Examples] = field(default_factory=dict)
     test: Examples | None = None
+    notes: tuple[str, ...] = ()

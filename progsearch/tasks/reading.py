@@ -21,9 +21,11 @@ from progsearch.tasks.sources.glue import read_glue
 from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types import TASK_TYPES, type_of
+from progsearch.tasks.types.classification import Classification
 
 _FILES = ("train_file", "validation_file", "test_file")
-_COLUMNS = ("text_columns", "label_column")
+_FORMAT = ("separator", "encoding")
+_COLUMNS = (*_FORMAT, "drop_missing", "text_columns", "label_column")
 
 
 def check_task(config: TaskConfig) -> None:
@@ -44,7 +46,13 @@ def read_task(config: TaskConfig) -> TextTask:
     _check_metric_name(config)
     # The number of examples and their maximum length do not affect reading.
     source = config.model_copy(update={"max_train_samples": None, "max_length": 128})
-    return _with_primary(_read(source, file_times(config)), config.metric)
+    task = _read(source, file_times(config))
+    if config.positive_class is not None and not isinstance(task.type, Classification):
+        raise TaskError(
+            f"--positive-class is for two classes, but task {task.name} has "
+            f"{task.type.targets_in_words(task.head)}: leave it out"
+        )
+    return _with_primary(task, config.metric)
 
 
 def file_times(config: TaskConfig) -> tuple[int, ...]:
@@ -72,14 +80,14 @@ def _source(config: TaskConfig) -> Source:
         _refuse(config, name, ("data_dir",))
         return read_files(config)
     if "/" in name:
-        _refuse(config, name, ("data_dir",))
+        _refuse(config, name, ("data_dir", *_FORMAT))
         return read_hub_dataset(config)
     raise unknown_task(name)
 
 
 def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:
     for field in fields:
-        if getattr(config, field) is not None:
+        if getattr(config, field) not in (None, False):
             option = "--" + field.replace("_", "-")
             raise TaskError(
                 f"task {name} does not read {option}: leave the option out, or give another --task"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,10 @@ _log = logging.getLogger(__name__)
 # The number of long texts that are tokenised again in full to count the tokens cut off.
 _SAMPLE = 256
 _FEWEST = 2
+# A validation set of fewer rows moves by more than a point with each of them.
+_SMALL = 100
+# The share of lost tokens from which it is said.
+_MUCH = 0.1
 
 
 def understand(data: TaskData, tokenizer: Any) -> Understood:
@@ -41,22 +47,33 @@ def understand(data: TaskData, tokenizer: Any) -> Understood:
             rows=len(examples),
             answers=data.type.answers(split, data.head),
             unknown=unknown_share([split], tokenizer),
-            cut=_cut(split, examples, tokenizer, data.max_length),
+            cut=None if cut is None else cut.share,
+            cut_rows=None if cut is None else cut.rows,
         )
         for name, (split, examples) in parts.items()
+        for cut in (_cut(split, examples, tokenizer, data.max_length),)
     }
-    if doubt := _doubt(splits["validation"].answers, data.metric):
+    for doubt in _doubts(splits, data.metric, data.max_length):
         _log.warning("%s", doubt)
     return Understood(
         type=data.type.name,
         texts=source.text_columns,
         label=source.label_column,
         splits=splits,
+        notes=source.notes,
     )
 
 
-def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float | None:
-    """The share of tokens cut off, estimated on a sample of the rows of maximum length.
+@dataclass(frozen=True)
+class _Cut:
+    """What was cut off: how many rows, and which share of all tokens."""
+
+    rows: int = 0
+    share: float = 0.0
+
+
+def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> _Cut | None:
+    """What was cut off, estimated on a sample of the rows of maximum length.
 
     None if rows are not examples but windows.
     """
@@ -64,13 +81,38 @@ def _cut(split: Split, examples: Examples, tokenizer: Any, limit: int) -> float 
         return None
     full = np.flatnonzero(split.lengths >= limit)
     if not len(full):
-        return 0.0
+        return _Cut()
     sample = full[np.linspace(0, len(full) - 1, min(len(full), _SAMPLE)).astype(int)]
     texts = ([str(column[i]) for i in sample] for column in examples.texts)
     whole = tokenizer(*texts, truncation=False, padding=False, verbose=False)["input_ids"]
-    lost = np.mean([len(ids) for ids in whole]) - split.lengths[sample].mean()
-    cut = max(0.0, float(lost)) * len(full)
-    return cut / (float(split.lengths.sum()) + cut)
+    lost = np.array([len(ids) for ids in whole]) - np.asarray(split.lengths[sample])
+    cut = max(0.0, float(lost.mean())) * len(full)
+    return _Cut(
+        rows=round(float((lost > 0).mean()) * len(full)),
+        share=cut / (float(split.lengths.sum()) + cut),
+    )
+
+
+def _doubts(splits: Mapping[str, UnderstoodSplit], metric: str, max_length: int) -> list[str]:
+    """What may be wrong with the data, one sentence each."""
+    validation = splits["validation"]
+    found = []
+    if doubt := _doubt(validation.answers, metric):
+        found.append(doubt)
+    if validation.rows < _SMALL:
+        part = f"{100 / validation.rows:.1f}"
+        worth = f"{part} %" if validation.answers.classes is None else f"{part} points of accuracy"
+        found.append(
+            f"the validation data has {validation.rows} rows, so one row is worth {worth} and "
+            "small differences between schedules are chance: give more with --validation-file"
+        )
+    train = splits["train"]
+    if train.cut is not None and train.cut >= _MUCH:
+        found.append(
+            f"{train.cut_rows} of {train.rows} training texts are longer than {max_length} tokens "
+            f"and lose {100 * train.cut:.0f} % of all tokens: raise --max-length"
+        )
+    return found
 
 
 def _doubt(answers: Answers, metric: str) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,7 +33,7 @@ from progsearch.tasks import TaskData, load_task_for
 from progsearch.tasks.fit import fitted_tokenizer
 from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import PlannedBlocks, blocks_of
-from progsearch.training.segments import ENVIRONMENT
+from progsearch.training.segments import ENVIRONMENT, stored_steps
 from progsearch.training.shortcut_check import checked_shortcuts
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,12 @@ class Parts:
 
 
 def assemble(
-    config: RunConfig, *, device: str | None, store: Store | None, prefix_cache: bool
+    config: RunConfig,
+    *,
+    device: str | None,
+    store: Store | None,
+    prefix_cache: bool,
+    threads: int | None = None,
 ) -> Parts:
     """Load and prepare all parts of a run; see `TrainingRun.from_config`."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -84,7 +91,12 @@ def assemble(
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)
-    lineage = _lineage(config, task, plan, chosen_device, precision)
+    lineages = partial(_lineage, config, task, plan, chosen_device, precision)
+    if threads is not None:
+        # The steps of a GPU do not depend on it.
+        most = threads if chosen_device.type == "cpu" else 1
+        torch.set_num_threads(_best_threads(most, store, lineages))
+    lineage = lineages(torch.get_num_threads())
     model.to(chosen_device)
     shortcuts = usual_shortcuts(
         model,
@@ -129,12 +141,27 @@ def _plan(config: RunConfig, n_blocks: int, n_examples: int) -> SegmentPlan:
     return make_plan(schedule, epoch, training.epochs, config.contribution)
 
 
+def _best_threads(most: int, store: Store | None, lineages: Callable[[int], Lineage]) -> int:
+    """The threads with which a run ends first, given the steps that the store has.
+
+    Another number of threads gives other last digits, so each number has stored steps of its
+    own; those of a search were made with one. At best, n threads are n times as fast.
+    """
+
+    def left(threads: int) -> float:
+        lineage = lineages(threads)
+        return (lineage.plan.total_steps - stored_steps(store, lineage)) / threads
+
+    return min((1, most), key=left)
+
+
 def _lineage(
     config: RunConfig,
     task: TaskData,
     plan: SegmentPlan,
     device: torch.device,
     precision: Precision,
+    threads: int,
 ) -> Lineage:
     hardware = arithmetic(device)
     start: tuple[Any, ...] = (
@@ -142,7 +169,7 @@ def _lineage(
         model_fingerprint(config.model),
         config.method.identity,
         # The number of threads decides how sums are rounded.
-        torch.get_num_threads(),
+        threads,
     )
     training = config.training.model_dump(mode="json") | {"precision": precision}
     return Lineage(

@@ -16,7 +16,13 @@ from progsearch.errors import TrialFailed
 from progsearch.schedule.plan import Lineage
 from progsearch.store import Store
 from progsearch.training.evaluator import Evaluator
-from progsearch.training.segments import Segment, get_segment, load_chain, put_segment
+from progsearch.training.segments import (
+    Segment,
+    get_segment,
+    load_chain,
+    put_segment,
+    stored_steps,
+)
 
 
 class SegmentChain:
@@ -74,6 +80,11 @@ class SegmentChain:
         segment = self._reuse(key) or self._train(key, end)
         self._passed.append((key, segment))
         return segment
+
+    @property
+    def stored_steps(self) -> int:
+        """The steps from the run's beginning whose states the store has."""
+        return stored_steps(self._store, self._lineage)
 
     def catch_up(self) -> None:
         """Bring the engine to the end of the last segment, which may have been reused.
@@ -163,8 +174,6 @@ class SegmentChain:
         self._engine.advance(step)
         self.steps_trained += step - first
 
-    def _state(self, first: int, end: int) -> dict[str, Tensor] | None:
-        """The state after step ``end`` for resuming; None at the end of the run."""
-        if end == self._engine.total_steps:
-            return None
+    def _state(self, first: int, end: int) -> dict[str, Tensor]:
+        """The state after step ``end``, which is the engine's."""
         return self._engine.state(self._engine.trained_names(first, end))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -69,6 +69,7 @@ class TrainingRun:
         store: Store | None = None,
         prefix_cache: bool = True,
         test: bool = False,
+        threads: int | None = None,
     ) -> Self:
         """The run of ``config``, with its task and its model loaded.
 
@@ -78,16 +79,20 @@ class TrainingRun:
                 begin.
             device: The device to train on; by default the GPU, if there is one.
             store: The store to read segments from and add them to. If it holds the complete run,
-                nothing is trained and the model stays untrained: use no store to get the model.
+                nothing is trained, and the model stays untrained until `catch_up`.
             prefix_cache: Whether the output of the frozen prefix is cached.
             test: Whether to evaluate on the task's labelled test data, if any, after the last
                 step. A stored last segment without test metrics is trained again.
+            threads: The most threads to train with on a CPU; by default those of torch. Fewer are
+                used if the store then has so many of the steps that the run ends sooner.
 
         Raises:
             ProgsearchError: The model, the task or the schedule cannot be used, or do not fit.
         """
         started = time.perf_counter()
-        parts = assemble(config, device=device, store=store, prefix_cache=prefix_cache)
+        parts = assemble(
+            config, device=device, store=store, prefix_cache=prefix_cache, threads=threads
+        )
         run = cls(parts, store=store, test=test)
         run._setup_seconds = time.perf_counter() - started
         return run
@@ -120,6 +125,18 @@ class TrainingRun:
                 constant=bool(segment.constant),
             )
             self._blocks.choose(self._chain)
+
+    def watch(self, on_step: Callable[[int], None]) -> None:
+        """Have ``on_step`` called after each step that is trained, with the steps made so far."""
+        self._engine.on_step = on_step
+
+    def catch_up(self) -> None:
+        """Bring the model to the end of the last record, which the store may have given.
+
+        Raises:
+            TrialFailed: As in `records`.
+        """
+        self._chain.catch_up()
 
     def finish(self) -> None:
         """Restore the whole model; it cannot be trained further. May be called again."""
@@ -156,6 +173,16 @@ class TrainingRun:
     def total_steps(self) -> int:
         """Optimizer steps of the whole run."""
         return self._plan.total_steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one epoch."""
+        return self._plan.steps_per_epoch
+
+    @property
+    def stored_steps(self) -> int:
+        """The first optimizer steps of the run that the store has."""
+        return self._chain.stored_steps
 
     @property
     def cost(self) -> RunCost:

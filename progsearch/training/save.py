@@ -26,16 +26,26 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.models.checkpoint import check_weights
 from progsearch.models.head import Head
 from progsearch.models.loading import forget_files, load_model, trained_head
+from progsearch.models.references import quiet_transformers
 from progsearch.paths import check_writable_file, reason_of
 from progsearch.schedule.files import read_config
 from progsearch.training.run import TrainingRun
 from progsearch.training.saved_check import check_saved
+from progsearch.training.saved_results import saved_results
 from progsearch.version import __version__
 
-_SCHEDULE = "schedule.yaml"
+SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"
 _METRICS = "metrics.json"
-_FILES = (_WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", _SCHEDULE, _METRICS)
+SAVED_FILES = (
+    _WEIGHTS,
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    SCHEDULE,
+    _METRICS,
+    "README.md",
+)
 # A model is saved in fp32.
 _BYTES = 4
 
@@ -51,8 +61,8 @@ def save_run(
     in fp32, and are written only if the saved model gives the same outputs after loading.
 
     Args:
-        run: The trained run; its model is merged in place, and its config is written with the
-            actual costs and results.
+        run: The run, after the last of its `records`; its model is merged in place, and its
+            config is written with the actual costs and results.
         folder: Created if it does not exist.
         understood: The summary of the data, to be written with the config.
 
@@ -65,6 +75,7 @@ def save_run(
             one's; it is kept.
         MachineFailed: The folder cannot be written; the message says where the model is instead.
     """
+    run.catch_up()
     run.finish()
     merge_method(run.model, run.config.method)
     splits = {"": run.task.validation}
@@ -92,7 +103,7 @@ def check_files(folder: str | Path, place: str) -> None:
     Raises:
         ConfigError: One of them cannot be written.
     """
-    for file in (Path(folder) / name for name in _FILES):
+    for file in (Path(folder) / name for name in SAVED_FILES):
         if exists(file):
             check_writable_file(file, place)
 
@@ -104,12 +115,7 @@ def _saved_config(
         update={
             "progsearch_version": __version__,
             "costs": run.cost.to_dict(),
-            "results": {
-                "metric": run.task.metric,
-                "value": metrics[run.task.metric],
-                "split": "validation",
-                "seeds": 1,
-            },
+            "results": saved_results(run, metrics),
             "understood": understood,
         }
     )
@@ -212,10 +218,11 @@ def _write_model_to(run: TrainingRun, config: RunConfig, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The metrics of an earlier model in the folder no longer apply.
     (folder / _METRICS).unlink(missing_ok=True)
-    run.model.save_pretrained(folder)
+    with quiet_transformers():
+        run.model.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
     # Adapters cannot be loaded without it.
-    write_yaml(folder / _SCHEDULE, plain(config.model_copy(update={"results": None})))
+    write_yaml(folder / SCHEDULE, plain(config.model_copy(update={"results": None})))
     if isfile(folder / _WEIGHTS):
         # A network disk may cut a file off without an error.
         with safe_open(folder / _WEIGHTS, "pt"):
@@ -223,7 +230,7 @@ def _write_model_to(run: TrainingRun, config: RunConfig, folder: Path) -> None:
 
 
 def _write_results(config: RunConfig, folder: Path, metrics: dict[str, float]) -> None:
-    write_yaml(folder / _SCHEDULE, plain(config))
+    write_yaml(folder / SCHEDULE, plain(config))
     (folder / _METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
@@ -240,7 +247,7 @@ def load_trained(folder: str | Path) -> PreTrainedModel:
         ModelError: The folder holds no model.
     """
     folder = Path(folder)
-    method = read_config(folder / _SCHEDULE).method
+    method = read_config(folder / SCHEDULE).method
     check_weights(str(folder))
     return _with_adapters(folder, method)
 

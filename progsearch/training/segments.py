@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
+from progsearch.schedule.plan import Lineage
 from progsearch.store import Store
 from progsearch.version import ENGINE_VERSION, libraries
 
@@ -54,11 +55,19 @@ def get_segment(store: Store, key: str) -> Segment | None:
     return None if description is None else Segment(**description)
 
 
-def put_segment(
-    store: Store, key: str, segment: Segment, tensors: dict[str, Tensor] | None
-) -> None:
-    """Store a segment; without tensors if no run can resume from it."""
+def put_segment(store: Store, key: str, segment: Segment, tensors: dict[str, Tensor]) -> None:
+    """Store a segment with the state at its end; that of a whole run has only the weights."""
     store.put(key, asdict(segment), tensors)
+
+
+def stored_steps(store: Store | None, lineage: Lineage) -> int:
+    """The steps from the beginning of a run whose states the store has."""
+    steps = 0
+    for end in lineage.plan.ends():
+        if store is None or not store.has_tensors(lineage.key(end)):
+            break
+        steps = end
+    return steps
 
 
 def load_chain(store: Store, key: str, names: Iterable[str]) -> list[dict[str, Tensor]] | None:

@@ -7,8 +7,12 @@ a share of their time.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
@@ -17,6 +21,11 @@ _MEMORY = Path("/proc/meminfo")
 _PROCESS_BYTES = 500 * 2**20
 # In fp32: weights, gradients, the two moments of Adam and a copy of the initial weights.
 _BYTES_PER_PARAMETER = 20
+# Seconds, and the processors' worth of small work that does not count.
+_MOMENT = 0.5
+_TOLERANCE = 0.3
+# The readings that add up to the whole time; those of guests are part of others.
+_CLOCKS = 8
 
 
 def allowed_processors() -> int:
@@ -31,6 +40,39 @@ def allowed_memory() -> int | None:
     None if the system does not report it.
     """
     return min([*_free_on_machine(), *_free_in_groups()], default=None)
+
+
+def free_processors() -> int:
+    """The number of allowed processors that nothing else uses now, at least one.
+
+    Measured over a moment in which this process sleeps: a load average still counts what has just
+    ended. Threads that wait for a busy processor make a training many times slower, so a
+    processor that is busy for a part of the time does not count.
+    """
+    before = psutil.cpu_times(percpu=True)
+    time.sleep(_MOMENT)
+    after = psutil.cpu_times(percpu=True)
+    allowed = os.sched_getaffinity(0)
+    idle = sum(
+        _idle_share(then, now)
+        for processor, (then, now) in enumerate(zip(before, after, strict=False))
+        if processor in allowed
+    )
+    return max(1, min(allowed_processors(), int(idle + _TOLERANCE)))
+
+
+def _idle_share(before: Any, after: Any) -> float:
+    """The share of the time between two readings in which a processor did nothing."""
+    passed = sum(after[:_CLOCKS]) - sum(before[:_CLOCKS])
+    idle = after.idle - before.idle + getattr(after, "iowait", 0) - getattr(before, "iowait", 0)
+    return min(1.0, idle / passed) if passed > 0 else 1.0
+
+
+def free_threads() -> int:
+    """The threads of torch that have a processor for themselves now."""
+    import torch
+
+    return min(torch.get_num_threads(), free_processors())
 
 
 def use_allowed_threads() -> None:

@@ -62,8 +62,9 @@ def test_columns_are_kept_in_the_study_and_its_report(command, bert, tmp_path):
     settings = ("--study", "own", *SHORT, "--parallel", 1)
     assert command("run", *files, *settings, "--quiet").code in ENDED
     understood = report_of(tmp_path)["understood"]
-    assert (understood["texts"], understood["label"]) == (["text", "label_text"], "label")
-    assert "texts: [text, label_text]" in (tmp_path / "studies/own/study.yaml").read_text()
+    assert (understood["texts"], understood["label"]) == (["text"], "label")
+    assert understood["notes"] == [f"{file}: columns left out: label_text (the same as label)"]
+    assert "texts: [text]" in (tmp_path / "studies/own/study.yaml").read_text()
 
 
 def test_the_prefix_cache_changes_no_number(command, data, tmp_path):
@@ -73,6 +74,7 @@ def test_the_prefix_cache_changes_no_number(command, data, tmp_path):
     lines = [(text, (0.5, 2.25)[label]) for text, label in rows(64)]
     file = write_csv(tmp_path / "rows.csv", "text,label", lines)
     files = ("--train-file", file, "--validation-file", file, "--model", model)
+    files += ("--type", "regression")
     found = []
     for number, more in enumerate(((), ("--no-prefix-cache", "--no-reuse"))):
         settings = ("--study", f"s{number}", *SHORT, "--parallel", 1)

@@ -6,6 +6,7 @@ import json
 import optuna
 import pytest
 import torch
+import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from progsearch.study.folder import open_study
@@ -78,7 +79,10 @@ def test_the_dashboards_figure_is_in_the_study(home, searched):
 def test_a_trained_model_loads_and_reaches_what_was_printed(home, progsearch, exported):
     done = progsearch("train", exported, "--output-dir", "my-model", "--json")
     assert done.returncode == 0, done.stderr
-    printed = json.loads(done.stdout)["metrics"]
+    output = json.loads(done.stdout)
+    printed = output["metrics"]
+    # The search has trained it, so nothing is trained again.
+    assert output["steps"] == {"trained": 0, "reused": 16}
     folder = home / "my-model"
     assert printed == json.loads((folder / "metrics.json").read_text())
 
@@ -94,6 +98,13 @@ def test_a_trained_model_loads_and_reaches_what_was_printed(home, progsearch, ex
     assert accuracy == pytest.approx(printed["accuracy"], abs=1e-9)
     assert accuracy == pytest.approx(printed["test_accuracy"], abs=1e-9)
     assert progsearch("validate", folder / "schedule.yaml").returncode == 0
+
+    card = (folder / "README.md").read_text()
+    assert "| in the search | updated parameters | learning rate | accuracy | seeds |" in card
+    assert str(home) not in card
+    results = yaml.safe_load((home / "best.yaml").read_text())["results"]
+    if results.get("reference"):
+        assert "| full fine-tuning, its learning rate tuned as well | 100 % |" in card
 
 
 def test_a_taken_name_and_more_budget(home, progsearch, searched):

@@ -64,6 +64,7 @@ def test_the_page_tells_what_was_understood_of_the_data():
             ),
             "validation": UnderstoodSplit(rows=408),
         },
+        notes=("columns left out: <id>",),
         doubts=("the <order> is an assumption",),
     )
     report = study_report(fake.study)
@@ -72,6 +73,7 @@ def test_the_page_tells_what_was_understood_of_the_data():
     report = study_report(fake.study)
     own = without_plotly(page(report))
     assert "Read as classification, text from one and two, label from &lt;label&gt;." in own
+    assert "columns left out: &lt;id&gt;." in own
     assert "Note: the &lt;order&gt; is an assumption." in own
     assert '<td class="number">3,668</td><td class="wide">no (1194), &lt;b&gt; (2474)</td>' in own
     assert '<td class="number">25.0 %</td><td class="number">0 %</td>' in own

@@ -1,8 +1,10 @@
 import pytest
 from optuna.trial import TrialState
 
+from progsearch.config import run_identity, with_seed
 from progsearch.errors import StudyError
 from progsearch.schedule import Schedule
+from progsearch.schedule.files import read_config, write_config
 from progsearch.study.export import config_of
 from progsearch.study.metadata import info_of, keep_estimates, trials_of
 from progsearch.study.trial import Estimate
@@ -53,8 +55,32 @@ def test_a_trial_becomes_a_config_with_costs_and_results(study):
         "seeds": 1,
         "study": "fake",
         "trial": 1,
+        "run": run_identity(config),
     }
     assert config.contribution is None
+
+
+def test_full_fine_tuning_stands_beside_the_results(tmp_path):
+    fake = FakeStudy()
+    fake.complete(Schedule.full(6), 0.8, name="full", learning_rate=3e-5)
+    fake.complete(Schedule.last_blocks(6, 3), 0.79)
+    keep_estimates(fake.study, {0: Estimate(0.78, 0.02)})
+    full, trial = trials_of(fake.study)
+    config = config_of(trial, info_of(fake.study), "fake", full)
+    assert config.results["reference"] == {
+        "name": "full",
+        "value": 0.78,
+        "standard_error": 0.02,
+        "seeds": 1,
+        "updated_parameters": 1.0,
+        "learning_rate": 3e-5,
+    }
+    # What it trains is recognised in the file, and no longer after an edit.
+    write_config(config, tmp_path / "best.yaml")
+    again = read_config(tmp_path / "best.yaml")
+    assert run_identity(again) == again.results["run"]
+    assert run_identity(with_seed(again, 1)) != again.results["run"]
+    assert "reference" not in config_of(full, info_of(fake.study), "fake", full).results
 
 
 def test_the_scores_a_schedule_was_made_from_go_with_it(study):

@@ -189,7 +189,7 @@ def test_token_types_that_the_model_does_not_have_are_left_out(
     architecture, overrides, noted, tmp_path, write, caplog
 ):
     model = model_of(tmp_path / "model", architecture, **overrides)
-    task = load_task_for(model, write("one,two,label", train=PAIRS, validation=PAIRS))
+    task = load_task_for(model, write("sentence1,sentence2,label", train=PAIRS, validation=PAIRS))
     assert all("token_type_ids" not in split.batch([0]) for split in task.splits())
     said = ["the tokenizer gives 2 token types and the model has 1: token types are left out"]
     assert caplog.messages == (said if noted else [])
@@ -198,7 +198,7 @@ def test_token_types_that_the_model_does_not_have_are_left_out(
 
 @pytest.mark.parametrize(
     ("columns", "rows", "overrides"),
-    [("one,two,label", PAIRS, {}), ("text,label", SHORT, {"type_vocab_size": 1})],
+    [("sentence1,sentence2,label", PAIRS, {}), ("text,label", SHORT, {"type_vocab_size": 1})],
 )
 def test_token_types_that_the_model_has_are_given(
     columns, rows, overrides, tmp_path, write, caplog

@@ -28,6 +28,15 @@ def understood(tmp_path, tokenizer):
     return read
 
 
+def warnings(caplog):
+    """The warnings, without the one on the few rows that most tests have."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == logging.WARNING and "small differences" not in record.getMessage()
+    ]
+
+
 TWO = [("good film", "pos"), ("bad film", "neg")]
 
 
@@ -43,10 +52,10 @@ def test_columns_type_classes_and_rows(understood):
     assert found.lines() == [
         "train (classification): 13 rows; neg (6), pos (7), f1 is that of pos; "
         "0.0 % of tokens unknown; "
-        "0.0 % cut off",
+        "no text cut",
         "validation (classification): 6 rows; neg (3), pos (3), f1 is that of pos; "
         "0.0 % of tokens unknown; "
-        "0.0 % cut off",
+        "no text cut",
     ]
 
 
@@ -82,6 +91,8 @@ def test_the_share_of_tokens_that_were_cut_off(understood):
     long = " ".join(["good"] * 10)
     found = understood([(long, "pos"), ("bad", "neg")] * 4, TWO * 2, max_length=8)
     assert found.splits["train"].cut == pytest.approx(4 / (12 + 3))
+    assert found.splits["train"].cut_rows == 4
+    assert "4 texts cut, 26.7 % of tokens lost" in found.lines()[0]
     assert found.splits["validation"].cut == 0
     exact = " ".join(["good"] * 6)
     found = understood([(exact, "pos"), ("bad", "neg")] * 4, TWO * 2, max_length=8)
@@ -115,19 +126,40 @@ def test_validation_data_that_cannot_tell_schedules_apart_is_said(
     understood, caplog, train, dev, said
 ):
     understood(train, dev)
-    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert said in warning.getMessage()
+    assert said in warnings(caplog)[0]
 
 
 def test_a_class_too_rare_for_the_rows_that_are_kept_for_validation(understood, caplog):
     understood([("good", 0)] * 38 + [("bad", 1)] * 2, metric="f1")
-    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "of the class 0, so f1 cannot tell schedules apart" in warning.getMessage()
+    assert "of the class 0, so f1 cannot tell schedules apart" in warnings(caplog)[0]
+
+
+def test_few_validation_rows_are_said_with_what_one_is_worth(understood, caplog):
+    understood(TWO * 4, TWO * 10)
+    assert "has 20 rows, so one row is worth 5.0 points of accuracy" in caplog.text
+    caplog.clear()
+    understood([("good", 0.25), ("bad", 1.5)] * 4, [("film", 1.5), ("day", 0.5)] * 4)
+    assert "has 8 rows, so one row is worth 12.5 %" in caplog.text
+
+
+def test_many_lost_tokens_are_doubted(understood, caplog):
+    long = " ".join(["good"] * 10)
+    understood([(long, "pos"), ("bad", "neg")] * 4, TWO * 50, max_length=8)
+    (warning,) = warnings(caplog)
+    assert "4 of 8 training texts are longer than 8 tokens and lose 27 % of all tok" in warning
+
+
+def test_how_the_data_was_read_is_kept(understood):
+    rows = [(f"good film {i},x", ("pos", "neg")[i % 2]) for i in range(20)]
+    found = understood(rows, header="text,country,label")
+    (note,) = found.notes
+    assert note.endswith("columns left out: country (the same everywhere)")
+    assert found.lines()[0] == note
 
 
 def test_data_that_can_is_not_doubted(understood, caplog):
-    understood(TWO * 4, TWO * 2)
-    assert [record for record in caplog.records if record.levelno == logging.WARNING] == []
+    understood(TWO * 4, TWO * 50)
+    assert warnings(caplog) == []
 
 
 def test_a_type_that_says_nothing_of_its_answers(tmp_path, monkeypatch, tokenizer):
@@ -140,5 +172,5 @@ def test_a_type_that_says_nothing_of_its_answers(tmp_path, monkeypatch, tokenize
     found = understand(load_task(config, tokenizer), tokenizer)
     assert found.columns == ""
     assert found.lines()[0] == (
-        "train (tokens-modulo-3): 8 rows; 0.0 % of tokens unknown; 0.0 % cut off"
+        "train (tokens-modulo-3): 8 rows; 0.0 % of tokens unknown; no text cut"
     )

@@ -232,6 +232,80 @@ def test_only_what_is_damaged_is_trained_again(files, tmp_path):
     assert result.spent.steps_trained == run.total_steps - round(run.total_steps / 3)
 
 
+@pytest.mark.parametrize("method", ["full", "adapter"])
+def test_a_stored_run_gives_its_weights_without_training(files, tmp_path, method):
+    store = Store(tmp_path, budget=10**9)
+    config = config_of(files, method=method)
+    first = TrainingRun.from_config(config, store=store)
+    _, expected = finish(first)
+    again = TrainingRun.from_config(config, store=store)
+    assert again.stored_steps == again.total_steps
+    records = list(again.records())
+    assert changed(weights(first.model), weights(again.model))
+    again.catch_up()
+    again.finish()
+    assert not changed(weights(first.model), weights(again.model))
+    assert again.result().spent.steps_trained == 0
+    assert records[-1].metrics == expected.metrics
+    split = again.task.validation
+    assert again.evaluate(split) == expected.metrics
+
+
+@pytest.mark.parametrize("lost", ["damaged", "never kept"])
+def test_a_stored_run_without_its_last_weights_trains_the_last_segment(
+    files, tmp_path, caplog, lost
+):
+    store = Store(tmp_path, budget=10**9)
+    first = TrainingRun.from_config(config_of(files), store=store)
+    finish(first)
+    key = first._chain.key
+    if lost == "damaged":
+        file = tmp_path / f"{key}.safetensors"
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    else:
+        # As earlier versions left it.
+        store.put(key, store.get(key))
+    again = TrainingRun.from_config(config_of(files), store=store)
+    list(again.records())
+    save_run(again, tmp_path / "out")
+    assert not changed(weights(first.model), weights(again.model))
+    assert again.spent().steps_trained == again.total_steps // 3
+    assert ("cannot be used" in caplog.text) == (lost == "damaged")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the threads matter on a CPU")
+def test_threads_are_those_with_which_a_run_ends_first(files, tmp_path):
+    store = Store(tmp_path, budget=10**9)
+    config = config_of(files)
+
+    def threads(schedule=None, **arguments):
+        torch.set_num_threads(1)
+        TrainingRun.from_config(config_of(files, schedule), **arguments)
+        return torch.get_num_threads()
+
+    assert threads(store=store, threads=2) == 2
+    assert threads(threads=2) == 2
+    assert threads(store=store) == 1
+    finish(TrainingRun.from_config(config, store=store))
+    assert threads(store=store, threads=2) == 1
+    # Two thirds are stored, made with one thread.
+    stages = three_stages(3).stages
+    branch = Schedule(3, (*stages[:2], stages[2].__class__(2 / 3, 1.0, (1, 2), False)))
+    assert threads(branch, store=store, threads=2) == 1
+    assert threads(branch, store=store, threads=4) == 4
+    torch.set_num_threads(1)
+
+
+def test_each_step_that_is_trained_is_told(files, tmp_path):
+    store = Store(tmp_path, budget=10**9)
+    told: list[int] = []
+    for _ in range(2):
+        run = TrainingRun.from_config(config_of(files), store=store)
+        run.watch(told.append)
+        finish(run)
+    assert told == list(range(1, run.total_steps + 1))
+
+
 @pytest.mark.parametrize("method", ["full", "lora", "bitfit", "adapter"])
 def test_a_saved_model_has_the_metrics_that_were_saved(files, tmp_path, method):
     config = config_of(files, method=method)

@@ -30,7 +30,8 @@ def made(tmp_path):
         rows = [f"{' '.join([WORDS[i % 2]] * (1 + i % 7))},{labels[i % 2]}" for i in range(40)]
         file = tmp_path / "rows.csv"
         file.write_text("\n".join(["text,label", *rows]) + "\n")
-        task = TaskConfig(name="own", train_file=str(file), validation_file=str(file))
+        files = {"train_file": str(file), "validation_file": str(file)}
+        task = TaskConfig(name="own", type="regression" if numbers else None, **files)
         return config_of((str(model), task), method=method, **{"epochs": 1} | training)
 
     return make

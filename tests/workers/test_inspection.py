@@ -36,7 +36,8 @@ def test_what_was_understood_and_what_is_doubtful_of_it(tmp_path):
     assert isinstance(found, Problem)
     validation = found.understood.splits["validation"]
     assert sum(validation.answers.classes.values()) == validation.rows == 24
-    (doubt,) = found.understood.doubts
+    doubt, on_size = found.understood.doubts
+    assert "24 rows, so one row is worth 4.2 points of accuracy" in on_size
     assert "assumed to be the classes bad, good of the data, in this order" in doubt
     # Other information, such as the columns, is only a remark.
     assert doubt in found.remarks
@@ -51,7 +52,8 @@ def test_classes_are_in_the_order_of_the_models_head(tmp_path):
     found = inspect_problem(recipe, [method_of("full")], [])
     assert isinstance(found, Problem)
     assert list(found.understood.splits["train"].answers.classes) == ["good", "bad"]
-    assert found.understood.doubts == ()
+    (on_size,) = found.understood.doubts
+    assert "24 rows" in on_size
 
 
 @pytest.mark.slow

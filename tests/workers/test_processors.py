@@ -1,7 +1,9 @@
 """Processors and memory on a shared machine, with simulated control groups."""
 
 import os
+from collections import namedtuple
 
+import psutil
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from progsearch.workers import processors
 from progsearch.workers.processors import (
     allowed_memory,
     allowed_processors,
+    free_processors,
     use_allowed_threads,
     workers_that_fit,
 )
@@ -125,3 +128,34 @@ def test_torch_gets_no_more_threads_than_processors(machine):
     torch.set_num_threads(1)
     use_allowed_threads()
     assert torch.get_num_threads() == 1
+
+
+Times = namedtuple("Times", "user system idle iowait")
+
+
+@pytest.mark.parametrize(
+    ("busy", "allowed", "free"),
+    [
+        ([0.0, 0.0, 0.0, 0.0], {0, 1, 2, 3}, 4),
+        ([1.0, 0.0, 0.0, 0.0], {0, 1, 2, 3}, 3),
+        # A little work everywhere does not count, half a processor does.
+        ([0.05, 0.05, 0.05, 0.05], {0, 1, 2, 3}, 4),
+        ([0.5, 0.0, 0.0, 0.0], {0, 1, 2, 3}, 3),
+        ([1.0, 1.0, 1.0, 1.0], {0, 1, 2, 3}, 1),
+        # Others of the machine do not matter.
+        ([1.0, 1.0, 0.0, 0.0], {2, 3}, 2),
+    ],
+)
+def test_processors_that_are_busy_are_not_free(machine, monkeypatch, busy, allowed, free):
+    machine("0::/", {})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed)
+    now = [
+        [Times(9.0, 1.0, 5.0, 0.5) for _ in busy],
+        [
+            Times(9.0 + share, 1.0, 5.0 + 0.9 * (1 - share), 0.5 + 0.1 * (1 - share))
+            for share in busy
+        ],
+    ]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: now.pop(0))
+    monkeypatch.setattr(processors, "_MOMENT", 0)
+    assert free_processors() == free

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 
 DEMO = "bbc-headlines"
+GLUE_ON_HUB = "nyu-mll/glue"
 ALIASES = {"sst-2": "sst2", "sts-b": "stsb"}
 
 
@@ -143,6 +145,16 @@ def task_names() -> list[tuple[str, str]]:
     """Name and one-line description of every built-in task, the demo first."""
     demo = (DEMO, "demo: topic of a BBC headline, 5 topics, 2,096 rows; needs no download")
     return [demo, *((task.name, task.description) for task in GLUE.values())]
+
+
+def hub_dataset(task: TaskConfig) -> str | None:
+    """The name on the hub of a task's data; None for data of this machine and for the demo."""
+    if task.train_file is not None or task.data_dir is not None:
+        return None
+    name = canonical_name(task.name)
+    if name in GLUE:
+        return GLUE_ON_HUB
+    return name if "/" in name else None
 
 
 def canonical_name(name: str) -> str:

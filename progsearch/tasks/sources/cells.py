@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
+
+MISSING_WORDS = frozenset(
+    ("NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "Null", "None")
+)
+"""What programs write into a file for a value that is missing, beside an empty cell.
+
+``none`` and ``na`` are not among them: people use them as names of classes.
+"""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def is_missing(value: Any) -> bool:
@@ -27,7 +38,12 @@ def as_text(value: bytes) -> str | bytes:
 
 
 def number(value: Any) -> float | None:
-    """The finite number in a cell; None if there is none."""
+    """The finite number in a cell; None if there is none.
+
+    Python also reads ``1_1`` as a number; in a file that is a name.
+    """
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        return None
     try:
         result = float(value)
     except (TypeError, ValueError):

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from progsearch.errors import TaskError
-from progsearch.tasks.sources.catalogue import DEMO, GlueTask
+from progsearch.tasks.sources.catalogue import DEMO, GLUE_ON_HUB, GlueTask
 from progsearch.tasks.sources.cells import number
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table, read_glue_tsv
-
-_HUB_NAME = "nyu-mll/glue"
 
 
 def read_glue(task: GlueTask, data_dir: str | None) -> Source:
@@ -31,7 +29,7 @@ def read_glue(task: GlueTask, data_dir: str | None) -> Source:
             f"give a folder with the GLUE files of {task.name} with --data-dir, or try the "
             f"embedded demo with --task {DEMO}"
         )
-        splits = load_from_hub(_HUB_NAME, task.name, instead)
+        splits = load_from_hub(GLUE_ON_HUB, task.name, instead)
         texts, label = task.hub_text_columns, "label"
         train, validation, *extra = (
             _checked(splits[name], task, label)

@@ -43,6 +43,8 @@ def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Tabl
 
 
 def _table(source: str, rows: Any) -> Table:
+    if any(isinstance(feature, dict) for feature in rows.features.values()):
+        rows = rows.flatten()
     columns = {name: decoded(list(rows[name])) for name in rows.column_names}
     declared = {name: getattr(feature, "names", None) for name, feature in rows.features.items()}
     classes = {name: tuple(names) for name, names in declared.items() if names}

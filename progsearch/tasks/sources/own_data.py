@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from os.path import isfile
 
 from progsearch.config import TaskConfig
@@ -9,7 +10,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.catalogue import DEMO
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.sources.tables import read_table
+from progsearch.tasks.sources.tables import DELIMITED, TEXT, format_of, read_table
 
 _VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 
@@ -20,13 +21,26 @@ def read_files(config: TaskConfig) -> Source:
     Raises:
         TaskError: A file or a column cannot be used.
     """
+    paths = (config.train_file, config.validation_file, config.test_file)
+    _check_used("--separator", config.separator, DELIMITED, paths)
+    _check_used("--encoding", config.encoding, TEXT, paths)
     train, validation, test = (
-        read_table(path) if path else None
-        for path in (config.train_file, config.validation_file, config.test_file)
+        read_table(path, separator=config.separator, encoding=config.encoding) if path else None
+        for path in paths
     )
     if train is None:
         raise TaskError(f"task {config.name} has no training data: name it with --train-file")
     return Source(config.name, train, validation, test)
+
+
+def _check_used(
+    option: str, value: str | None, formats: Collection[str], paths: Sequence[str | None]
+) -> None:
+    """Refuse an option that none of the files needs."""
+    if value is not None and not any(format_of(path) in formats for path in paths if path):
+        raise TaskError(
+            f"{option} {value} is for files that end in {', '.join(formats)}: leave it out"
+        )
 
 
 def read_hub_dataset(config: TaskConfig) -> Source:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from progsearch.config import Answers, TaskConfig
+from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
@@ -17,6 +18,7 @@ from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
 from progsearch.tasks.types.labels import LabelReader, learn_classes
 from progsearch.tasks.types.metrics import if_finite, import_libraries, score
+from progsearch.tasks.types.positive import positive_class
 from progsearch.tasks.types.texts import TextType
 
 # The metrics that have a value for a constant prediction.
@@ -35,18 +37,36 @@ class Classification(TextType):
         Metric("matthews_correlation", worst=-1.0),
     )
 
-    def __init__(self, positive: int = 1) -> None:
-        """Set the index of the class that ``f1`` scores."""
+    def __init__(self, positive: int | None = 1) -> None:
+        """Set the index of the class that ``f1`` scores; None if no class is known to be it."""
         self._positive = positive
 
     @property
     def identity(self) -> tuple[str, ...]:
         """See `TaskType.identity`."""
-        return () if self._positive == 1 else (f"positive {self._positive}",)
+        return () if self._positive in (None, 1) else (f"positive {self._positive}",)
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Always: data that is not recognised as a regression is read as classes."""
         return True
+
+    def read(self, source: Source, config: TaskConfig) -> TextTask:
+        """See `TaskType.read`; of two classes, one is the positive one if that is known."""
+        task = super().read(source, config)
+        if config.positive_class is None and (source.is_official or task.head.n_outputs != 2):
+            return task
+        positive = positive_class(task.head.label_names, config.positive_class)
+        if positive is None:
+            if config.metric == "f1":
+                first, second = task.head.label_names
+                raise TaskError(
+                    f"f1 is the F1 score of one class, and neither {first} nor {second} is known "
+                    f"to be the positive one: name it, such as --positive-class {first}, or give "
+                    "--task-metric f1_macro"
+                )
+            metrics = tuple("f1_macro" if name == "f1" else name for name in task.metrics)
+            task = replace(task, metrics=metrics)
+        return replace(task, type=type(self)(positive))
 
     def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
         """See `TextType.learn`."""
@@ -61,9 +81,10 @@ class Classification(TextType):
         return ("accuracy", "f1" if len(labels.names) == 2 else "f1_macro")
 
     def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
-        """All metrics; ``f1``, the F1 score of class 1, only if there are two classes."""
+        """All metrics; ``f1`` only if one of two classes is the positive one."""
         names = super().fitting_metrics(task)
-        return names if task.head.n_outputs == 2 else tuple(n for n in names if n != "f1")
+        has_f1 = task.head.n_outputs == 2 and self._positive is not None
+        return names if has_f1 else tuple(n for n in names if n != "f1")
 
     def targets_in_words(self, head: Head) -> str:
         """See `TaskType.targets_in_words`."""
@@ -83,7 +104,7 @@ class Classification(TextType):
         names = tuple(task.head.label_names[index] for index in order)
         return replace(
             task,
-            type=type(self)(int(places[self._positive])),
+            type=self if self._positive is None else type(self)(int(places[self._positive])),
             head=replace(task.head, label_names=names),
             train=moved(task.train),
             validation=moved(task.validation),
@@ -106,7 +127,7 @@ class Classification(TextType):
         names = head.label_names
         return Answers(
             classes=dict(zip(names, counts.tolist(), strict=True)),
-            positive=names[self._positive] if len(names) == 2 else None,
+            positive=None if self._positive is None or len(names) != 2 else names[self._positive],
         )
 
     def constant(self, name: str, split: Split) -> float | None:
@@ -117,7 +138,8 @@ class Classification(TextType):
         return max(self._score(name, np.full_like(labels, c), labels) for c in np.unique(labels))
 
     def _score(self, name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
-        return score(name, predictions, labels, positive=self._positive)
+        positive = 1 if self._positive is None else self._positive
+        return score(name, predictions, labels, positive=positive)
 
     def prepare(self, names: Sequence[str]) -> None:
         """See `TaskType.prepare`."""

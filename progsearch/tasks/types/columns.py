@@ -1,29 +1,19 @@
-"""Finds the text columns and the label column of a table."""
+"""Finds the text columns and the label column of a table, or says that they are not clear."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
-from progsearch.tasks.sources.tables import Table
-
-_LABEL_NAMES = ("label", "labels", "target", "class", "score")
-# Used only if a table has more than two text columns.
-_TEXT_NAMES = (
-    ("sentence1", "sentence2"),
-    ("premise", "hypothesis"),
-    ("question1", "question2"),
-    ("question", "sentence"),
-    ("text",),
-    ("sentence",),
-)
+from progsearch.tasks.sources.table import Table
+from progsearch.tasks.types.kinds import Kind, kind_of
+from progsearch.tasks.types.label_column import find_label
+from progsearch.tasks.types.text_columns import Columns, find_texts
 
 
-def choose_columns(
-    table: Table, texts: tuple[str, ...] | None, label: str | None
-) -> tuple[tuple[str, ...], str]:
-    """The text columns (two for pairs) and the label column, given or inferred.
+def choose_columns(table: Table, texts: tuple[str, ...] | None, label: str | None) -> Columns:
+    """The text columns and the label column, given or inferred; never guessed.
 
     Args:
         table: The training rows.
@@ -31,7 +21,8 @@ def choose_columns(
         label: The label column that the user gave, if any.
 
     Raises:
-        TaskError: A column does not exist or is given twice, or the text columns are not clear.
+        TaskError: A column does not exist or is given twice, or it is not clear which ones are
+            meant; the message names those that may be.
     """
     named = [*(texts or ()), *([label] if label else [])]
     for name in named:
@@ -41,9 +32,15 @@ def choose_columns(
                 f"column {name!r} is named twice: the text columns and the label column must all "
                 "be different"
             )
-    label = label or _guess_label(table, texts or ())
-    texts = texts or _guess_texts(table, label)
-    return texts, label
+    if texts and label:
+        return Columns(texts, label)
+    kinds = {name: kind_of(table, name) for name in table.columns}
+    if table.has_header:
+        _check_header(table, kinds)
+    label = label or find_label(table, kinds, texts or ())
+    if texts:
+        return Columns(texts, label)
+    return find_texts(table, kinds, label)
 
 
 def read_texts(table: Table, column: str) -> list[str]:
@@ -73,35 +70,18 @@ def read_texts(table: Table, column: str) -> list[str]:
     return texts
 
 
-def _guess_label(table: Table, texts: tuple[str, ...]) -> str:
-    rest = [name for name in table.columns if name not in texts]
-    if not rest:
-        raise TaskError(
-            f"{table.source} has no column left for the labels: its columns are "
-            f"{', '.join(table.columns)}"
-        )
-    by_name = {name.lower(): name for name in reversed(rest)}
-    return next((by_name[name] for name in _LABEL_NAMES if name in by_name), rest[-1])
-
-
-def _guess_texts(table: Table, label: str) -> tuple[str, ...]:
-    found = tuple(
-        name for name, values in table.columns.items() if name != label and _is_text(values)
-    )
-    if 1 <= len(found) <= 2:
-        return found
-    for names in _TEXT_NAMES:
-        if set(names) <= set(found):
-            return names
-    candidates = ", ".join(found) or "none"
-    raise TaskError(
-        f"{table.source}: the text columns are not clear from {', '.join(table.columns)} "
-        f"(with text: {candidates}; label: {label}): name one or two with --text-columns"
-    )
-
-
-def _is_text(values: list[Any]) -> bool:
-    """Whether most non-empty cells hold a string that is not a number."""
-    filled = [value for value in values if not is_missing(value)]
-    texts = sum(isinstance(value, str) and number(value) is None for value in filled)
-    return 2 * texts > len(filled)
+def _check_header(table: Table, kinds: Mapping[str, Kind]) -> None:
+    names = list(table.columns)
+    # Tables whose columns have no names are written with their places by some programs.
+    if names == [str(place) for place in range(len(names))]:
+        return
+    for name, values in table.columns.items():
+        few = kinds[name].repeats or kinds[name].distinct <= 10
+        found = few and name in [str(value).strip() for value in values]
+        if found or number(name) is not None:
+            why = "is also a value of its column" if found else "is a number"
+            raise TaskError(
+                f"{table.source}: the first row looks like data, not like names of columns "
+                f"({name!r} {why}): add a first row of names, such as text,label; if they are "
+                "names, give --text-columns and --label-column"
+            )

@@ -12,11 +12,9 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.types.decimals import are_to_predict
 
 _logger = logging.getLogger(__name__)
-
-# If at least this share of the labels are numbers, the others are mistakes, not classes.
-_MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,10 @@ def holds_numbers(
         number_metrics: The task metrics for numbers.
 
     Raises:
-        TaskError: A label is missing.
+        TaskError: There is no such column.
     """
-    values = _filled(table, column)
-    return metric in number_metrics or (metric is None and _are_decimals(values))
+    values = [value for value in table.column(column) if not table.is_missing(value)]
+    return metric in number_metrics or (metric is None and are_to_predict(values))
 
 
 def learn_numbers(table: Table, column: str) -> LabelReader:
@@ -88,7 +86,12 @@ def learn_numbers(table: Table, column: str) -> LabelReader:
         TaskError: A label is missing.
     """
     _filled(table, column)
-    _logger.info("%s: column %s holds numbers, so this is a regression", table.source, column)
+    _logger.info(
+        "%s: column %s holds numbers, so this is a regression; --type classification "
+        "reads them as classes",
+        table.source,
+        column,
+    )
     return LabelReader(column, ())
 
 
@@ -114,7 +117,7 @@ def learn_classes(table: Table, column: str) -> LabelReader:
             "for a regression with --type regression"
         )
     numeric = all(number(name) is not None for name in names)
-    return LabelReader(column, tuple(sorted(names, key=float if numeric else None)))
+    return LabelReader(column, tuple(sorted(names, key=_by_number if numeric else None)))
 
 
 def _filled(table: Table, column: str) -> list[Any]:
@@ -133,17 +136,8 @@ def _filled(table: Table, column: str) -> list[Any]:
     return values
 
 
-def _are_decimals(values: list[Any]) -> bool:
-    numbers = [value for value in values if number(value) is not None]
-    decimals = any(
-        isinstance(value, float) or (isinstance(value, str) and not _is_integer(value))
-        for value in numbers
-    )
-    return decimals and len(numbers) >= _MOSTLY * len(values)
-
-
-def _is_integer(text: str) -> bool:
-    return text.strip().lstrip("+-").isdecimal()
+def _by_number(name: str) -> tuple[float, str]:
+    return float(name), name
 
 
 def _class_name(value: Any) -> str:

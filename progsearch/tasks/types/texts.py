@@ -13,13 +13,16 @@ from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sources.missing import complete_rows
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenising import tokenise
 from progsearch.tasks.types.base import TaskType
 from progsearch.tasks.types.columns import choose_columns, read_texts
+from progsearch.tasks.types.decimals import are_decimals
 from progsearch.tasks.types.labels import LabelReader
+from progsearch.tasks.types.text_columns import Columns
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +46,21 @@ class TextType(TaskType):
 
     def read(self, source: Source, config: TaskConfig) -> TextTask:
         """See `TaskType.read`."""
-        texts, label = columns_of(source, config)
+        columns = _columns(source, config)
+        texts, label = columns.texts, columns.label
+        notes: list[str] = []
         if not source.is_official:
             _log.info(
                 "%s: text from %s, label from %s", source.train.source, " and ".join(texts), label
             )
+            notes += _notes_on(source, columns)
+            source, dropped = complete_rows(
+                source, (*texts, label), label, drop=config.drop_missing
+            )
+            notes += dropped
         labels = self.learn(source.train, label, config)
+        if labels.names and not source.is_official and config.type is None:
+            notes += _on_decimals(source.train, label)
 
         def examples(table: Table) -> Examples:
             read = table.column if source.is_official else lambda name: read_texts(table, name)
@@ -71,6 +83,7 @@ class TextType(TaskType):
             label_column=label,
             extra_validation={n: examples(t) for n, t in source.extra_validation.items()},
             test=examples(test) if test is not None else None,
+            notes=tuple(notes),
         )
 
     def _official_metrics(self, source: Source) -> tuple[str, ...]:
@@ -104,8 +117,30 @@ class TextType(TaskType):
 
 def columns_of(source: Source, config: TaskConfig) -> tuple[tuple[str, ...], str]:
     """The text columns and the label column: from the source, the user, or inferred."""
+    columns = _columns(source, config)
+    return columns.texts, columns.label
+
+
+def _columns(source: Source, config: TaskConfig) -> Columns:
     return choose_columns(
         source.train,
         source.text_columns or config.text_columns,
         source.label_column or config.label_column,
+    )
+
+
+def _notes_on(source: Source, columns: Columns) -> tuple[str, ...]:
+    """How the files were read, and which columns are left out."""
+    tables = (source.train, source.validation, source.test)
+    notes = [note for table in tables if table is not None for note in table.notes]
+    left_out = columns.note(source.train.source)
+    return tuple(notes if left_out is None else [*notes, left_out])
+
+
+def _on_decimals(table: Table, label: str) -> tuple[str, ...]:
+    if not are_decimals(table.columns[label]):
+        return ()
+    return (
+        f"{table.source}: the decimals in column {label} are read as names of classes; --type "
+        "regression predicts them as numbers",
     )

@@ -38,11 +38,11 @@ def rows(n, names=("bad", "good")):
 
 
 def test_three_files_of_pairs(write):
-    header = "one,two,label"
+    header = "sentence1,sentence2,label"
     config = TaskConfig(
         name="own",
         train_file=write("train.csv", header, "a,b,yes", "c,d,no", "e,f,yes"),
-        validation_file=write("dev.csv", "label,two,one", "no,h,g"),
+        validation_file=write("dev.csv", "label,sentence2,sentence1", "no,h,g"),
         test_file=write("test.csv", header, "i,j,yes"),
     )
 
@@ -88,7 +88,11 @@ def test_errors_name_the_file_at_fault(write):
     for name, content, message in (
         ("dev.csv", ["text,label", "a,other"], r"dev\.csv, row 1: label 'other' does not occur"),
         ("dev2.csv", ["text,kind", "a,bad"], r"dev2\.csv has no column 'label'"),
-        ("dev3.csv", ["text,label", "a,bad", ",good"], r"dev3\.csv, row 2 has no text"),
+        (
+            "dev3.csv",
+            ["text,label", "a,bad", ",good"],
+            r"dev3\.csv: 1 of 2 rows have no value in column .text. \(line 3\)",
+        ),
     ):
         config = TaskConfig(name="x", train_file=train, validation_file=write(name, *content))
         with pytest.raises(TaskError, match=message):

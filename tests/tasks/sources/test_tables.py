@@ -86,12 +86,12 @@ def test_a_whole_character_of_two_escapes_is_text(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "text,label\na,0\nb,c,1\n", r"row 2 .*has 3 fields, but the header has 2"),
-        ("a.csv", "text,label\na,0\nb\n", r"row 2 .*has 1 fields, but the header has 2"),
+        ("a.csv", "text,label\na,0\nb,c,1\n", r"line 3 has 3 fields, but the header has 2"),
+        ("a.csv", "text,label\na,0\nb\n", r"line 3 has 1 fields, but the header has 2"),
         ("a.csv", "", "has no rows"),
         ("a.csv", "text,label\n", "has no rows"),
         ("a.csv", "text,text\na,0\n", "two columns named 'text'"),
-        ("a.csv", 'text,label\n"a,0\n', "cannot be read as a table"),
+        ("a.csv", 'text,label\n"a,0\n', "line 2 begins a quoted text that does not end"),
         ("a.csv", b"text,label\nna\xefve,0\n", "line 2 is not UTF-8"),
         # Far after the first block that is read.
         ("a.csv", b"text,label\n" + b"a,0\n" * 9000 + b"na\xefve,0\n", "line 9002 is not UTF-8"),
@@ -101,10 +101,11 @@ def test_a_whole_character_of_two_escapes_is_text(tmp_path):
         ("a.jsonl", '{"text": [{"\\udfff": 1}]}\n', "line 1 holds half a character"),
         ("a.tsv", "text\tlabel\na\tb\t0\n", "has 3 fields"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
-        ("a.jsonl", "[1, 2]\n", "line 1 must be an object"),
+        ("a.jsonl", "[1, 2]\n", "item 1 must be an object"),
         ("a.jsonl", "", "has no rows"),
         ("a.parquet", "text,label\n", "not a Parquet file"),
-        ("a.xlsx", "x", r"convert it to one of \.csv, \.tsv, \.jsonl, \.parquet"),
+        ("a.xlsx", "x", "is not an Excel file"),
+        ("a.doc", "x", r"convert it to one of \.csv, \.tsv, \.txt, \.jsonl, \.json, \.parquet"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(tmp_path, name, content, message):

@@ -1,0 +1,87 @@
+"""Reads Parquet files and Excel sheets, whose cells have types."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from progsearch.errors import TaskError
+from progsearch.tasks.sources.cells import decoded
+from progsearch.tasks.sources.delimited import named_columns
+from progsearch.tasks.sources.table import Table
+
+
+def read_parquet(path: Path, raw: bytes) -> Table:
+    """The table in a Parquet file; fields of structures become columns with dotted names.
+
+    Raises:
+        TaskError: It is not a Parquet file.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pa.BufferReader(raw))
+    except pa.ArrowInvalid as error:
+        raise TaskError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+    while any(pa.types.is_struct(kind) for kind in table.schema.types):
+        table = table.flatten()
+    cells = map(_cells, table.columns)
+    return Table(str(path), dict(zip(table.column_names, cells, strict=True)))
+
+
+def _cells(column: Any) -> list[Any]:
+    """The cells of an Arrow column; text that is not UTF-8 is returned as bytes."""
+    import pyarrow as pa
+
+    try:
+        cells = column.to_pylist()
+    except UnicodeDecodeError:
+        # Arrow does not check whether a column declared as text is UTF-8.
+        cells = column.cast(pa.large_binary()).to_pylist()
+    return decoded(cells)
+
+
+def read_excel(path: Path, raw: bytes) -> Table:
+    """The table in the only filled sheet of an Excel file; its first row names the columns.
+
+    Raises:
+        TaskError: The library is not installed, the file is no Excel file, or it is not clear
+            which sheet is meant.
+    """
+    try:
+        import openpyxl
+    except ImportError:
+        raise TaskError(
+            f"reading {path} needs the library openpyxl: run pip install 'progsearch[excel]', or "
+            "save the sheet as CSV UTF-8"
+        ) from None
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
+        sheets = {sheet.title: _rows(sheet) for sheet in book.worksheets}
+    # A damaged file raises errors of zipfile, of XML parsers and of the library itself.
+    except Exception as error:
+        raise TaskError(
+            f"{path} is not an Excel file that can be read ({error}): save it again as .xlsx, or "
+            "as CSV UTF-8"
+        ) from None
+    filled = {title: rows for title, rows in sheets.items() if rows}
+    if len(filled) > 1:
+        raise TaskError(
+            f"{path} has several sheets ({', '.join(filled)}): save the one with the data as a "
+            "file of its own"
+        )
+    (rows,) = filled.values() or ([],)
+    if not rows:
+        return Table(str(path), {})
+    width = max(len(row) for row in rows)
+    padded = [[*row, *[None] * (width - len(row))] for row in rows]
+    header = ["" if name is None else str(name) for name in padded[0]]
+    cells = [list(column) for column in zip(*padded[1:], strict=True)] or [[] for _ in header]
+    return Table(str(path), named_columns(str(path), header, cells), has_header=True)
+
+
+def _rows(sheet: Any) -> list[list[Any]]:
+    rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    return [row for row in rows if any(cell is not None for cell in row)]

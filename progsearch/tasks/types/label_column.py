@@ -1,0 +1,98 @@
+"""Finds the label column of a table, or says that it is not clear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from progsearch.errors import TaskError
+from progsearch.tasks.sources.table import Table
+from progsearch.tasks.types.kinds import TEXT_NAMES, Kind, have_same_values, listed, normalised
+
+LABEL_NAMES = (
+    "label",
+    "labels",
+    "target",
+    "class",
+    "sentiment",
+    "stars",
+    "score",
+    "rating",
+    "category",
+    "y",
+)
+"""Names of a label column that everyone would take. The first counts if several say the same."""
+
+_SHOWN = 10
+
+
+def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) -> str:
+    """The label column: the one with a label's name, or the only one that can be it.
+
+    Args:
+        table: The training rows.
+        kinds: What the values of each column are.
+        texts: The text columns, if they are known.
+
+    Raises:
+        TaskError: There is none, or several may be it; the message names them.
+    """
+    rest = [name for name in table.columns if name not in texts]
+    if not rest:
+        raise TaskError(
+            f"{table.source} has no column left for the labels: its columns are "
+            f"{', '.join(table.columns)}"
+        )
+    known = sorted(
+        (name for name in rest if normalised(name) in LABEL_NAMES),
+        key=lambda name: LABEL_NAMES.index(normalised(name)),
+    )
+    declared = [name for name in rest if name in table.classes]
+    if len(known) > 1:
+        first, *others = [name for name in known if name in declared] or known
+        others = [name for name in others if not have_same_values(table, name, first)]
+        if others:
+            raise TaskError(
+                f"{table.source} has several columns with a label's name, "
+                f"{listed([first, *others])}: name one with --label-column"
+            )
+        return first
+    if known or len(declared) == 1:
+        return (known or declared)[0]
+    may_be = [
+        name for name in rest if kinds[name].may_be_label and normalised(name) not in TEXT_NAMES
+    ]
+    if len(may_be) == 1 and (texts or len(rest) > 1):
+        return may_be[0]
+    if len(may_be) > 1:
+        raise TaskError(
+            f"{table.source}: the label column is not clear, it may be {listed(may_be, 'or')}: "
+            f"name it with --label-column{_on_several(table, may_be)}"
+        )
+    raise TaskError(
+        f"{table.source} has no label column, only {_described(rest, kinds)}: add a column of "
+        "labels, or name it with --label-column"
+    )
+
+
+def _on_several(table: Table, names: Sequence[str]) -> str:
+    """What to do if several columns of 0 and 1 are the labels together."""
+    answers = [
+        name
+        for name in names
+        if {str(v).strip().casefold() for v in table.columns[name] if not table.is_missing(v)}
+        <= {"0", "1", "0.0", "1.0", "true", "false"}
+    ]
+    if len(answers) < 2:
+        return ""
+    given = ",".join(answers[:_SHOWN]) + (",..." if len(answers) > _SHOWN else "")
+    return (
+        f"; {listed(answers)} are 0 or 1: if a row can have several of them, the data is "
+        f"multi-label, given as --label-column {given}"
+    )
+
+
+def _described(names: Sequence[str], kinds: Mapping[str, Kind]) -> str:
+    def word(kind: Kind) -> str:
+        return kind.never or ("text" if kind.words else "numbers")
+
+    return listed([f"{name} ({word(kinds[name])})" for name in names])

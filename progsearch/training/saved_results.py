@@ -1,0 +1,47 @@
+"""The results that stand in a saved model's config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from progsearch.config import RunConfig, run_identity
+from progsearch.training.run import TrainingRun
+
+_OF_SEARCH = ("value", "standard_error", "seeds", "study", "trial", "split")
+
+
+def saved_results(run: TrainingRun, metrics: dict[str, float]) -> dict[str, Any]:
+    """The metric of a trained model, and what its search had measured if the file is unchanged.
+
+    Args:
+        run: The trained run.
+        metrics: The metrics of the saved model, as `save_run` computes them.
+    """
+    results: dict[str, Any] = {
+        "metric": run.task.metric,
+        "value": metrics[run.task.metric],
+        "split": "validation",
+        "seeds": 1,
+    }
+    return results | known_of_search(run.config)
+
+
+def edited(config: RunConfig) -> bool:
+    """Whether a file was edited after its export."""
+    exported = (config.results or {}).get("run")
+    return exported is not None and str(exported) != run_identity(config)
+
+
+def known_of_search(config: RunConfig) -> dict[str, Any]:
+    """What the search of an exported file measured; empty if the file was edited since.
+
+    Returns:
+        ``run`` identifies the file, ``searched`` holds the estimate of its schedule, and
+        ``reference`` that of full fine-tuning, if the study has one.
+    """
+    before = config.results or {}
+    if before.get("run") != run_identity(config):
+        return {}
+    searched = before.get("searched") or {key: before[key] for key in _OF_SEARCH if key in before}
+    reference = {key: before[key] for key in ("reference",) if key in before}
+    return {"run": before["run"], "searched": searched, **reference}
