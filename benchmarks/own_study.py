@@ -110,7 +110,7 @@ def main() -> None:
         patch.object(driver, "make_references", references),
     ):
         study = search(recipe, studies_dir=arguments.studies_dir or folder)
-        found = [point_of(trial) for trial in study.trials()]
+        found = [point_of(trial) for trial in study.folder.trials()]
     print(
         json.dumps(
             {

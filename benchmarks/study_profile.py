@@ -252,7 +252,7 @@ def profile(recipe: Recipe, runs: list[tuple[str, float]]) -> dict[str, Any]:
         stamps.times.append(time.time())
         workers = [json.loads(path.read_text()) for path in Path(ProfiledWorker.folder).iterdir()]
         stored = sum(file.stat().st_size for file in Path(folder, "cache").rglob("*.*"))
-        trials = study.trials()
+        trials = study.folder.trials()
     phases = {
         name: end - begin
         for name, begin, end in zip(PHASES, stamps.times[:-1], stamps.times[1:], strict=True)

@@ -19,14 +19,18 @@ from progsearch.version import __version__
 
 if TYPE_CHECKING:
     from progsearch.methods.fitting import prepare_model as prepare_model
+    from progsearch.results import Pick as Pick
+    from progsearch.results import Study as Study
     from progsearch.training.callback import ProgtuningCallback as ProgtuningCallback
     from progsearch.training.trainer_settings import training_arguments as training_arguments
 
 __all__ = [
+    "Pick",
     "ProgtuningCallback",
     "Schedule",
     "ScheduleSpec",
     "Stage",
+    "Study",
     "__version__",
     "confirm",
     "load_study",
@@ -38,7 +42,9 @@ __all__ = [
 
 # Lazy, so that `import progsearch` and `progsearch --help` stay free of torch and ray.
 _PLACES = {
+    "Pick": "progsearch.results",
     "ProgtuningCallback": "progsearch.training.callback",
+    "Study": "progsearch.results",
     "prepare_model": "progsearch.methods.fitting",
     "training_arguments": "progsearch.training.trainer_settings",
 }

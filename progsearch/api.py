@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from os.path import exists
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from progsearch.importing import collector_paused
+from progsearch.config import Recipe, read_yaml
+from progsearch.errors import ConfigError
+from progsearch.importing import collector_paused, without_widget_advice
 from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 from progsearch.study.view import View
+from progsearch.words import check_count, margin_of, recipe_options, recipe_with, search_words
 
 if TYPE_CHECKING:
-    from progsearch.config import Recipe
     from progsearch.driver.prepared import Prepared
-    from progsearch.study.folder import StudyFolder
+    from progsearch.results import Study
 
 
+@without_widget_advice()
 def search(
-    recipe: Recipe, *, studies_dir: str | Path = "studies", view: View | None = None
-) -> StudyFolder:
+    recipe: Recipe | str | Path | None = None,
+    *,
+    studies_dir: str | Path = "studies",
+    progress: bool = True,
+    view: View | None = None,
+    **words: Any,
+) -> Study:
     """Search for schedules for a model and a task.
 
     Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
-    blocks, the head alone) and then schedules sampled from the recipe's space, as many at once as
-    there are cores or GPUs, until they amount to ``recipe.budget`` whole trials. Everything is
-    kept in a study folder.
+    blocks, the head alone) and then schedules sampled from the search space, as many at once as
+    there are cores or GPUs, until they amount to ``budget`` whole trials. Everything is kept in a
+    study folder.
 
-    Trials that fail are kept with their reason and do not stop the search. At Ctrl-C and at the
-    recipe's time limit the running trials are stopped; `resume` runs them again.
+    Trials that fail are kept with their reason and do not stop the search. At Ctrl-C (in a
+    notebook: when the kernel is interrupted) and at the time limit the running trials are
+    stopped; `resume` runs them again.
 
     Args:
-        recipe: What to search.
+        recipe: What to search, or a file that holds it. Without it the words say all.
         studies_dir: The folder in which the study's folder is made.
-        view: Watches the search.
+        progress: Show the progress: in a notebook's output, in a terminal, else line by line.
+        view: Watches the search instead.
+        **words: The options of `progsearch run`, with underscores: ``task``, ``train_file``,
+            ``model``, ``budget``, ``epochs``, ... They override the recipe. Lists may be lists,
+            and a duration may be a number of seconds.
 
     Returns:
-        The study; ``.study`` is its Optuna study, ``.path`` its folder. It is returned even if
-        nothing was learned: ``progsearch.report.data.study_report(folder.study).nothing_learned``
-        then says so in a sentence.
+        The study. It is returned even if nothing was learned; ``nothing_learned`` then says so in
+        a sentence.
 
     Raises:
+        ConfigError: A word is unknown or its value is not possible, the space has mistakes, or
+            the machine lacks what it asks for.
         StudyError: The study's name is taken.
-        ConfigError: The space has mistakes, or the machine lacks what it asks for.
         ModelError, TaskError, MethodError, MetricError: The model, the task, a method or a
             contribution metric cannot be used.
         NothingUsable: No trial has a result.
@@ -49,17 +66,18 @@ def search(
 
     Example:
         >>> from progsearch import search
-        >>> from progsearch.config import Recipe, TaskConfig
-        >>> recipe = Recipe(task=TaskConfig(name="bbc-headlines"), space="quick", budget=8)
-        >>> folder = search(recipe)  # doctest: +SKIP
-        >>> [trial.values for trial in folder.study.best_trials]  # doctest: +SKIP
-        [[0.91, 1.0], [0.89, 0.31]]
+        >>> study = search(task="bbc-headlines", space="quick", budget=8)  # doctest: +SKIP
+        >>> study.front[["metric", "updated_parameters"]]  # doctest: +SKIP
+        >>> study.pick("knee").export("best.yaml")  # doctest: +SKIP
     """
-    prepared = prepare(recipe, studies_dir)
-    with collector_paused():
-        from progsearch.driver import search as driver
+    prepared = prepare(_recipe_of(recipe, words), _folder(studies_dir))
+    from progsearch.results import Study
 
-    return driver.search(prepared, view or View())
+    with _watching(progress, view) as watched:
+        with collector_paused():
+            from progsearch.driver import search as driver
+
+        return Study(driver.search(prepared, watched))
 
 
 def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
@@ -99,8 +117,9 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     return Prepared(recipe, space, earlier, Path(studies_dir))
 
 
-def load_study(name: str | Path, studies_dir: str | Path = "studies") -> StudyFolder:
-    """A study to read: its recipe, its trials, its folder. It may be running.
+@without_widget_advice()
+def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
+    """A study to read: its tables, figures and schedules. It may be running.
 
     Args:
         name: A study's name, or its folder.
@@ -111,31 +130,35 @@ def load_study(name: str | Path, studies_dir: str | Path = "studies") -> StudyFo
 
     Example:
         >>> from progsearch import load_study
-        >>> folder = load_study("bbc-headlines-minilm-l6")  # doctest: +SKIP
-        >>> [trial.number for trial in folder.trials() if trial.is_complete]  # doctest: +SKIP
-        [0, 1, 2]
+        >>> study = load_study("bbc-headlines-minilm-l6")  # doctest: +SKIP
+        >>> print(study.summary)  # doctest: +SKIP
+        >>> study.plot_front().write_html("front.html")  # doctest: +SKIP
     """
+    from progsearch.results import Study
     from progsearch.study.folder import open_study
 
-    return open_study(name, studies_dir, read_only=True)
+    return Study(open_study(_folder(name, "name"), _folder(studies_dir), read_only=True))
 
 
+@without_widget_advice()
 def resume(
-    study: str | Path,
+    study: str | Path | Study,
     *,
     studies_dir: str | Path = "studies",
     budget: int | None = None,
+    progress: bool = True,
     view: View | None = None,
-) -> StudyFolder:
+) -> Study:
     """Continue a study that was interrupted, killed or finished.
 
     Trials that were running when it stopped are run again. The recipe's time limit counts anew.
 
     Args:
-        study: A study's name, or its folder.
+        study: A study, its name or its folder.
         studies_dir: The folder that holds the studies.
         budget: Whole trials that the search may cost in total; by default as before.
-        view: Watches the search.
+        progress: Show the progress, as `search` does.
+        view: Watches the search instead.
 
     Returns:
         The study.
@@ -145,55 +168,148 @@ def resume(
             its model or data changed.
         ProgsearchError: As `search` raises.
     """
-    with collector_paused():
-        from progsearch.driver import search as driver
+    if budget is not None:
+        check_count(budget, "budget")
+    place, studies = _place(study), _folder(studies_dir)
+    from progsearch.results import Study
 
-    return driver.resume(study, studies_dir=studies_dir, budget=budget, view=view or View())
+    with _watching(progress, view) as watched:
+        with collector_paused():
+            from progsearch.driver import search as driver
+
+        return Study(driver.resume(place, studies_dir=studies, budget=budget, view=watched))
 
 
+@without_widget_advice()
 def confirm(
-    study: str | Path,
+    study: str | Path | Study,
     seeds: int,
     *,
-    picks: Sequence[str] = (),
-    margin: float = DEFAULT_MARGIN,
+    picks: str | int | Sequence[str | int] = (),
+    margin: float | str = DEFAULT_MARGIN,
     parallel: int | None = None,
     studies_dir: str | Path = "studies",
+    progress: bool = True,
     view: View | None = None,
-) -> StudyFolder:
+) -> Study:
     """Train a study's front and baselines again on new seeds.
 
     Finished runs are kept and not trained again. More seeds are added to the existing ones, and
     a stopped call resumes. Failed runs are tried again.
-    The results are in the study's folder; `progsearch.report` reads them.
+    The results are the study's table `Study.confirmed`.
 
     Args:
-        study: A study's name, or its folder.
+        study: A study, its name or its folder.
         seeds: Number of seeds; the first is the one after those of the study's own trials.
-        picks: Rules, trial numbers and names of baselines, as `progsearch export --pick` takes
+        picks: Rules, trial numbers and names of baselines, as `Study.pick` takes
             them: only what they choose is trained, with full fine-tuning and the paper's
             schedule of 3 stages to compare with.
-        margin: How much lower the task's metric may be than with full fine-tuning (0.01: one
-            point).
+        margin: How much lower the task's metric may be than with full fine-tuning (0.01 or
+            ``"1pt"``: one point).
         parallel: Runs at once; by default as many as in the search.
         studies_dir: The folder that holds the studies.
-        view: Watches the runs.
+        progress: Show the progress, as `search` does.
+        view: Watches the runs instead.
+
+    Returns:
+        The study.
 
     Raises:
         StudyError: There is no such study, it is damaged or in use, no trial has a result,
             something of ``picks`` chooses no trial, or its model or data changed.
+        ConfigError: An argument is not possible.
         NothingUsable: Every run failed.
         Interrupted: Someone stopped it; what was finished is kept.
         ProgsearchError: As `progsearch.api.search` raises.
     """
-    from progsearch.driver import confirm as driver
+    check_count(seeds, "seeds")
+    if parallel is not None:
+        check_count(parallel, "parallel")
+    drop = margin_of(margin, "margin")
+    chosen = [picks] if isinstance(picks, str | int) else picks
+    place, studies = _place(study), _folder(studies_dir)
+    from progsearch.results import Study
 
-    return driver.confirm(
-        study,
-        seeds,
-        picks=picks,
-        margin=margin,
-        parallel=parallel,
-        studies_dir=studies_dir,
-        view=view or View(),
-    )
+    with _watching(progress, view) as watched:
+        from progsearch.driver import confirm as driver
+
+        folder = driver.confirm(
+            place,
+            seeds,
+            picks=[str(pick) for pick in chosen],
+            margin=drop,
+            parallel=parallel,
+            studies_dir=studies,
+            view=watched,
+        )
+    return Study(folder)
+
+
+def _recipe_of(recipe: Recipe | str | Path | None, words: Mapping[str, Any]) -> Recipe:
+    """The recipe of a call of `search`."""
+    search_words(words, "search()")
+    source, data = "search()", {}
+    match recipe:
+        case None:
+            pass
+        case Recipe():
+            # What is not set follows from the model or the space.
+            data = recipe.model_dump(mode="json", exclude_unset=True)
+        case str() | PathLike():
+            source = str(recipe)
+            if not exists(source):
+                reason = "there is no such recipe file; a task is given as task=NAME"
+                raise ConfigError(source, [("", reason)])
+            data = read_yaml(source)
+        case _:
+            problem = f"must be a Recipe or the path of a recipe file, got {_shown(recipe)}"
+            raise ConfigError("recipe", [("", problem)])
+    return recipe_with(data, words, source, lambda option: option.name)
+
+
+def _folder(given: object, name: str = "studies_dir") -> str | Path:
+    """A path that was given, if it is one."""
+    if isinstance(given, str | Path):
+        return given
+    raise ConfigError(name, [("", f"must be a text or a path, got {_shown(given)}")])
+
+
+def _place(study: str | Path | Study) -> str | Path:
+    """The name or the folder of a study."""
+    from progsearch.results import Study
+
+    return study.path if isinstance(study, Study) else _folder(study, "study")
+
+
+def _shown(value: object) -> str:
+    """A value for a message, or its type if it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else type(value).__name__
+
+
+@contextmanager
+def _watching(progress: bool, view: View | None) -> Iterator[View]:
+    """Give the view that was given, or the one that fits where Python runs."""
+    if view is not None:
+        yield view
+        return
+    from progsearch.show.notebook import watching_here
+
+    with watching_here(progress) as found:
+        yield found
+
+
+def _signature() -> inspect.Signature:
+    """That of `search` with its words, for help and completion."""
+    own = inspect.signature(search)
+    *before, last = own.parameters.values()
+    assert last.kind is inspect.Parameter.VAR_KEYWORD, "the words come last"
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    words = [
+        inspect.Parameter(option.name, keyword, default=None, annotation=option.field.annotation)
+        for option in recipe_options()
+    ]
+    return own.replace(parameters=[*before, *words])
+
+
+search.__signature__ = _signature()  # type: ignore[attr-defined]

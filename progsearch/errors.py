@@ -14,6 +14,10 @@ class ProgsearchError(Exception):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:
+        """Notebooks show a user's mistake as a sentence, as the command line does."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(ProgsearchError):
     """A file or a set of options does not describe what it should.

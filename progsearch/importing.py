@@ -1,8 +1,10 @@
-"""Loads large libraries faster."""
+"""Loads large libraries faster, and without their advice."""
 
 from __future__ import annotations
 
 import gc
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,3 +24,17 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@contextmanager
+def without_widget_advice() -> Iterator[None]:
+    """While active, tqdm and Ray do not ask for ipywidgets in notebooks, which are not needed."""
+    logger = logging.getLogger("ray.widgets.util")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")
+            yield
+    finally:
+        logger.setLevel(level)

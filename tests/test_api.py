@@ -45,7 +45,7 @@ def test_a_space_whose_rates_follow_from_the_model_suits_every_sampler(tmp_path,
 def test_a_study_is_loaded_to_be_read(tmp_path):
     made = create_study(recipe(study="mine"), tmp_path)
     before = {path: path.read_bytes() for path in made.path.iterdir() if path.is_file()}
-    folder = load_study("mine", tmp_path)
+    folder = load_study("mine", tmp_path).folder
     assert (folder.name, folder.trials()) == ("mine", [])
     assert {path: path.read_bytes() for path in made.path.iterdir() if path.is_file()} == before
     with pytest.raises(StudyError, match="no study 'other'"):

@@ -29,9 +29,9 @@ from progsearch.cli import (
     train,
     validate,
 )
-from progsearch.cli.show.output import any_encoding, say
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
 from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
+from progsearch.show.output import any_encoding, say
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.errors import ConfigError
 
 
 def confirm(
@@ -48,7 +47,7 @@ def confirm(
     --pick the ones that matter before you see a result on a new seed.
     """
     drop = _checked(seeds, parallel, margin)
-    from progsearch.cli.show.results import REPORT_FILES
+    from progsearch.report.files import REPORT_FILES
     from progsearch.study.confirmed_runs import CONFIRMED
     from progsearch.study.folder import open_study
 
@@ -56,9 +55,10 @@ def confirm(
     open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
 
     from progsearch.api import confirm as confirm_study
-    from progsearch.cli.show.live import watching
-    from progsearch.cli.show.output import print_json
-    from progsearch.cli.show.results import print_confirmed, write_report
+    from progsearch.report.files import write_report
+    from progsearch.show.live import watching
+    from progsearch.show.output import print_json
+    from progsearch.show.results import print_confirmed
 
     with watching(quiet) as view:
         folder = confirm_study(
@@ -69,7 +69,7 @@ def confirm(
             parallel=parallel,
             studies_dir=studies_dir,
             view=view,
-        )
+        ).folder
     report = write_report(folder)
     if json:
         print_json(report.to_dict())
@@ -79,15 +79,9 @@ def confirm(
 
 def _checked(seeds: int, parallel: int | None, margin: str) -> float:
     """The margin as a number, if the options are possible."""
-    for option, value in (("--seeds", seeds), ("--parallel", parallel)):
-        if value is not None and value < 1:
-            raise ConfigError(option, [("", f"must be at least 1, got {value}")])
-    from progsearch.study.front import drop_of
+    from progsearch.words import check_count, margin_of
 
-    drop = drop_of(margin)
-    if drop is None or not 0 < drop < 1:
-        raise ConfigError(
-            "--margin",
-            [("", f"must be above 0 and below 1, written like 0.01 or 1pt, got {margin!r}")],
-        )
-    return drop
+    check_count(seeds, "--seeds")
+    if parallel is not None:
+        check_count(parallel, "--parallel")
+    return margin_of(margin, "--margin")

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
-from progsearch.cli.show.output import log_shown, print_json, say
+from progsearch.cli.recipe_options import recipe_of, with_recipe_options
+from progsearch.show.output import log_shown, print_json, say
+from progsearch.words import RecipeOption
 
 # Scores depend on the model, the training data and the seed.
 _USED = {"model", "seed"}
@@ -52,9 +53,9 @@ def contributions(
         options.check_target(out, "--out", replace=True)
 
     # Mistakes are reported before torch, which takes its time, is imported.
-    from progsearch.cli.show.tables import console, scores_table
     from progsearch.config import method_of
     from progsearch.contribution import contribution_scores_many
+    from progsearch.show.tables import console, scores_table
     from progsearch.training.shortcut_check import checked_shortcuts
     from progsearch.workers.processors import use_allowed_threads
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from progsearch.cli.options import check_target
-from progsearch.cli.show.output import say
 from progsearch.errors import ConfigError
+from progsearch.show.output import say
 
 
 def cp(

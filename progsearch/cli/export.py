@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import say
 from progsearch.errors import StudyError
+from progsearch.show.output import say
 
 
 def export(
@@ -34,10 +34,10 @@ def export(
 
     The file holds everything that the training needs; the study is not needed.
     """
-    from progsearch.cli.show.results import trial_line
     from progsearch.report.data import study_report
+    from progsearch.results import Pick
     from progsearch.schedule.files import write_config
-    from progsearch.study.export import config_of
+    from progsearch.show.results import trial_line
     from progsearch.study.folder import open_study
 
     options.check_target(out, "--out", replace=force)
@@ -46,5 +46,5 @@ def export(
     if report.nothing_learned and not anyway:
         raise StudyError(f"{report.nothing_learned}; add --anyway to export it all the same")
     trial = report.pick(pick)
-    write_config(config_of(trial, folder.info, folder.name, report.full), out)
+    write_config(Pick(trial, report).config, out)
     say(f"{out}: {trial_line(report, trial)}")

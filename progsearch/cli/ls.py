@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import say
 from progsearch.config import METHODS, SAMPLERS
 from progsearch.errors import ModelError, ProgsearchError
+from progsearch.show.output import say
 
 
 class Kind(StrEnum):

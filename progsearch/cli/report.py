@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json, say
+from progsearch.show.output import print_json, say
 
 
 def report(
@@ -20,7 +20,7 @@ def report(
 
     report.html and report.json go into the study's folder.
     """
-    from progsearch.cli.show.results import REPORT_FILES, write_report
+    from progsearch.report.files import REPORT_FILES, write_report
     from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.errors import ConfigError
+from progsearch.words import check_count
 
 
 def resume(
@@ -24,19 +24,21 @@ def resume(
 
     With more budget, a finished study continues, too.
     """
-    if budget is not None and budget < 1:
-        raise ConfigError("--budget", [("", f"must be at least 1, got {budget}")])
+    if budget is not None:
+        check_count(budget, "--budget")
     from progsearch.api import resume as resume_search
-    from progsearch.cli.show.results import REPORT_FILES
+    from progsearch.report.files import REPORT_FILES
     from progsearch.study.folder import open_study
 
     # Mistakes are reported before the slow imports of Ray and torch.
     open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
 
-    from progsearch.cli.show.searching import watched_search
+    from progsearch.show.searching import watched_search
 
     watched_search(
-        lambda view: resume_search(study, studies_dir=studies_dir, budget=budget, view=view),
+        lambda view: (
+            resume_search(study, studies_dir=studies_dir, budget=budget, view=view).folder
+        ),
         studies_dir,
         quiet=quiet,
         json=json,

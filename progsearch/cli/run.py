@@ -35,7 +35,7 @@ def run(
     prepared = prepare(recipe_of(recipe_file, given), studies_dir)
 
     # Mistakes were reported before Ray and torch, which take their time, are imported.
-    from progsearch.cli.show.searching import watched_search
     from progsearch.driver.search import search
+    from progsearch.show.searching import watched_search
 
     watched_search(lambda view: search(prepared, view), studies_dir, quiet=quiet, json=json)

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from progsearch.cli import options
-from progsearch.cli.recipe_options import RecipeOption, recipe_of, with_recipe_options
-from progsearch.cli.show.output import log_shown, print_json
+from progsearch.cli.recipe_options import recipe_of, with_recipe_options
+from progsearch.show.output import log_shown, print_json
+from progsearch.words import RecipeOption
 
 # The comparison depends only on the model and the training data.
 _UNUSED = {"test_file", "task_metric"}
@@ -31,7 +32,7 @@ def selfcheck(given: dict[str, Any], json: options.Json = False) -> None:
     recipe = recipe_of(None, given if has_task else given | {"task": "sentences"})
 
     # Mistakes are reported before the slow import of torch.
-    from progsearch.cli.show.tables import console, shortcuts_table
+    from progsearch.show.tables import console, shortcuts_table
     from progsearch.training.shortcut_check import selfcheck as compare
 
     check = compare(recipe.model, recipe.task if has_task else None)

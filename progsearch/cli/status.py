@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from progsearch.cli import options
-from progsearch.cli.show.output import print_json, say
+from progsearch.show.output import print_json, say
 
 # Optuna's name for it means little to users.
 _STATES = {"PRUNED": "stopped early"}
@@ -19,11 +19,11 @@ def status(
     Trials by state, the front so far, the time left, what reuse saved, what the search cost and
     what its front saves. Changes nothing, so it may be used while the study runs.
     """
-    from progsearch.cli.show.results import print_payback
-    from progsearch.cli.show.tables import console, front_table
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
     from progsearch.report.status import status as status_of
+    from progsearch.show.results import print_payback
+    from progsearch.show.tables import console, front_table
     from progsearch.study.confirmed_runs import read_confirmed
     from progsearch.study.folder import open_study
 

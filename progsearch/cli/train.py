@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from progsearch.cli.options import Json, Quiet
-from progsearch.cli.show.output import log_shown, print_json, say
 from progsearch.errors import ConfigError, NothingUsable, TrialFailed
 from progsearch.paths import check_writable_folder
+from progsearch.show.output import log_shown, print_json, say
 
 if TYPE_CHECKING:
-    from progsearch.cli.show.training import TrainingView
     from progsearch.config import RunConfig, Understood
+    from progsearch.show.training import TrainingView
     from progsearch.training import TrainingRun
 
 _PLACE = "--output-dir"
@@ -67,10 +67,10 @@ def train(
     config = read_config(file)
     _check_output(output_dir, overwrite=overwrite)
     _check_hub(push_to_hub, private=private)
-    from progsearch.cli.show.training import training_view
     from progsearch.config import plain
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.model_card import write_model_card
+    from progsearch.show.training import training_view
     from progsearch.training import check_files, save_run
     from progsearch.training.upload import upload
 

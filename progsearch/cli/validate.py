@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from progsearch.cli.show.output import say
 from progsearch.config import Recipe, parse, read_yaml
 from progsearch.errors import ConfigError, TaskError
+from progsearch.show.output import say
 
 
 def validate(

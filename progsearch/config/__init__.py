@@ -11,7 +11,7 @@ from progsearch.config.method import (
     method_of,
 )
 from progsearch.config.option import Option
-from progsearch.config.recipe import Objective, Recipe, SchedulerName
+from progsearch.config.recipe import LogTarget, Objective, Recipe, SchedulerName
 from progsearch.config.run import (
     ContributionConfig,
     Precision,
@@ -35,6 +35,7 @@ __all__ = [
     "ConfigT",
     "ContributionConfig",
     "Limits",
+    "LogTarget",
     "MethodConfig",
     "MethodName",
     "MethodSettings",

@@ -19,6 +19,7 @@ from progsearch.config.understood import Understood
 # "metric" is the task's primary metric, not a contribution metric.
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
 SchedulerName = Literal["freeze-thaw", "dominance", "mo-asha", "none"]
+LogTarget = Literal["tensorboard", "mlflow", "wandb"]
 
 
 class Recipe(Config):
@@ -151,6 +152,15 @@ class Recipe(Config):
             "commands take it from PROGSEARCH_STORAGE_PASSWORD.",
         ),
     ] = None
+    log_to: Annotated[
+        tuple[LogTarget, ...] | None,
+        Option(
+            "A[,B...]",
+            "Log each run's metrics and settings: {choices}. Files are in the study's folder; the "
+            "packages come with the extras of these names.",
+            form="list",
+        ),
+    ] = Field(default=None, min_length=1)
     reuse: Annotated[
         bool,
         Option("", "Start trials from steps that earlier trials have trained (default: yes)."),

@@ -30,12 +30,16 @@ class Prepared:
 
 
 def check_inputs(recipe: Recipe) -> None:
-    """Check the files of the model and of the task, before Ray starts.
+    """Check the files of the model and of the task, and the loggers, before Ray starts.
 
     Raises:
         ModelError: There is no such model, or its files cannot be used.
         TaskError: There is no such task, or its files cannot be used.
+        ConfigError: Runs cannot be logged where the recipe asks for.
     """
+    from progsearch.workers.log_targets import check_log_targets
+
+    check_log_targets(recipe.log_to or ())
     # It imports torch.
     from progsearch.tasks import check_task
 

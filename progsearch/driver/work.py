@@ -122,7 +122,7 @@ def run_to_end(
     name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
     with interruptible(resume_message), _disk_failures(folder):
         try:
-            ending = run_source(source, name, folder, found, halt)
+            ending = run_source(source, name, folder, found, halt, view.note)
         finally:
             source.close()
     view.finished(ending)

@@ -7,14 +7,14 @@ the source and checks the halt and the GPU clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import Callback
+from ray.tune import Callback, ProgressReporter
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
@@ -40,11 +40,17 @@ from progsearch.study.folder import StudyFolder
 from progsearch.study.view import Ending
 from progsearch.workers.cluster import Machines
 from progsearch.workers.halt import Halt
+from progsearch.workers.loggers import loggers_of
 from progsearch.workers.worker import TrialWorker, WorkerSettings
 
 
 def run_source(
-    source: TrialSource, name: str, folder: StudyFolder, fit: Machines, halt: Halt
+    source: TrialSource,
+    name: str,
+    folder: StudyFolder,
+    fit: Machines,
+    halt: Halt,
+    note: Callable[[str], None],
 ) -> Ending:
     """Train what ``source`` hands out until it has no more, or until the halt.
 
@@ -54,6 +60,7 @@ def run_source(
         folder: The study; Tune keeps its state there.
         fit: The machines, and the resources of each run.
         halt: Heeds Ctrl-C meanwhile.
+        note: Shows a sentence to the user.
 
     Returns:
         Why it ended.
@@ -72,8 +79,9 @@ def run_source(
             ),
             reuse_actors=True,
             stop=halt,
-            callbacks=[_WorkerWatch(adapter, halt)],
+            callbacks=[_WorkerWatch(adapter, halt), *loggers_of(folder, note)],
             raise_on_failed_trial=False,
+            progress_reporter=_NoReport(),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
             verbose=0,
@@ -249,6 +257,16 @@ class _WorkerWatch(Callback):  # type: ignore[misc]
     ) -> None:
         """A trial's worker is gone."""
         self._adapter.died(trial.trial_id, _death_in_words(trial))
+
+
+class _NoReport(ProgressReporter):  # type: ignore[misc]
+    """Replaces Tune's own in notebooks, which would clear the output of the cell."""
+
+    def should_report(self, trials: list[Trial], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Trial], done: bool, *sys_info: dict[str, Any]) -> None:
+        """Nothing: the view shows all there is."""
 
 
 def _death_in_words(trial: Trial) -> str:

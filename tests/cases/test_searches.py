@@ -73,8 +73,8 @@ def test_the_prefix_cache_changes_no_number(command, data, tmp_path):
     model = save_tokenizer(save_model(tmp_path / "model", "biogpt", **dropouts))
     lines = [(text, (0.5, 2.25)[label]) for text, label in rows(64)]
     file = write_csv(tmp_path / "rows.csv", "text,label", lines)
-    files = ("--train-file", file, "--validation-file", file, "--model", model)
-    files += ("--type", "regression")
+    paths = ("--train-file", file, "--validation-file", file, "--model", model)
+    files = (*paths, "--type", "regression")
     found = []
     for number, more in enumerate(((), ("--no-prefix-cache", "--no-reuse"))):
         settings = ("--study", f"s{number}", *SHORT, "--parallel", 1)

@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from progsearch.cli.show.live import LineView, LiveView
+from progsearch.show.live import LineView, LiveView
 from progsearch.study.confirmed_runs import ConfirmedRun
 from progsearch.study.metadata import info_of
 from progsearch.study.results import Record

@@ -6,8 +6,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from progsearch.cli.show.live import LineView, LiveView, watching
 from progsearch.schedule import Schedule
+from progsearch.show.live import LineView, LiveView, watching
 from progsearch.study.results import Record
 from progsearch.study.trial import Trial
 from progsearch.study.view import Run, SearchGoal, View

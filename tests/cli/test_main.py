@@ -31,7 +31,7 @@ def test_a_search_begins_without_what_its_workers_and_its_report_need():
     late = ["torch", "transformers", "datasets", "sklearn", "optuna_dashboard"]
     script = f"""
 import sys
-import progsearch.cli.show.searching, progsearch.driver.search
+import progsearch.show.searching, progsearch.driver.search
 print([name for name in {late} if name in sys.modules])
 """
     done = subprocess.run(

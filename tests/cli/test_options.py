@@ -1,8 +1,9 @@
 import pytest
 
-from progsearch.cli.recipe_options import recipe_of, recipe_options, seconds_of
+from progsearch.cli.recipe_options import recipe_of
 from progsearch.config import Recipe, write_yaml
 from progsearch.errors import ConfigError, TaskError
+from progsearch.words import recipe_options, seconds_of
 
 
 @pytest.fixture

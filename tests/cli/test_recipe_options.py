@@ -2,9 +2,9 @@ import inspect
 import warnings
 
 from progsearch.cli.contributions import contributions
-from progsearch.cli.recipe_options import recipe_options
 from progsearch.cli.run import run
 from progsearch.config import Recipe
+from progsearch.words import recipe_options
 
 
 def test_every_option_of_a_recipe_is_one_of_run():

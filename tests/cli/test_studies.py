@@ -9,10 +9,10 @@ from pathlib import Path
 import optuna
 import pytest
 
-from progsearch.cli.show.searching import watched_search
 from progsearch.errors import NothingUsable
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import read_config
+from progsearch.show.searching import watched_search
 from progsearch.study.confirmed_runs import write_confirmed
 from progsearch.study.folder import command_line, create_study
 from progsearch.study.metadata import info_of, keep_sessions, sessions_of

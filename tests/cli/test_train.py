@@ -12,8 +12,8 @@ from huggingface_hub import ModelCard
 from rich.console import Console
 from safetensors.torch import load_file
 
-from progsearch.cli.show.training import TrainingBar, TrainingLines
 from progsearch.config import RunConfig, parse, run_identity, write_yaml
+from progsearch.show.training import TrainingBar, TrainingLines
 from progsearch.training import upload
 from tests.support.runs import changed
 from tests.support.tiny import save_tiny
@@ -177,7 +177,7 @@ def test_a_model_is_uploaded_after_the_checks(progsearch, refused, config, monke
 def shown(view_class, monkeypatch, **console):
     """What a training of 2 epochs of 10 steps shows that takes a second per step."""
     clock = [0.0]
-    monkeypatch.setattr("progsearch.cli.show.training.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("progsearch.show.training.time.monotonic", lambda: clock[0])
     file = io.StringIO()
     view = view_class(Console(file=file, width=100, highlight=False, **console), 10, 2)
     view.begin_at(5)

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 
 def test_a_confirmation_trains_what_is_missing_and_keeps_it(tiny, tmp_path):
-    folder = search(tiny_recipe(tiny, budget=1), studies_dir=tmp_path)
+    folder = search(tiny_recipe(tiny, budget=1), studies_dir=tmp_path).folder
     view = Watcher()
     picks = ("head-only",)
     confirm("tiny", 1, picks=picks, studies_dir=tmp_path, view=view)

@@ -2,6 +2,7 @@ import pytest
 import ray
 import yaml
 from optuna.trial import TrialState
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from progsearch import search
 from progsearch.api import resume
@@ -28,9 +29,15 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     }
     space.write_text(yaml.safe_dump({"dimensions": dimensions}))
     view = Watcher()
-    given = tiny_recipe(tiny, space=str(space), budget=5, objectives=("metric", "flops"))
+    given = tiny_recipe(
+        tiny,
+        space=str(space),
+        budget=5,
+        objectives=("metric", "flops"),
+        log_to=("tensorboard",),
+    )
     capfd.readouterr()
-    folder = search(given, studies_dir=tmp_path, view=view)
+    folder = search(given, studies_dir=tmp_path, view=view).folder
     output = capfd.readouterr()
     assert (output.out, output.err) == ("", "")
     assert folder.log.is_file()
@@ -75,11 +82,17 @@ def test_a_search_trains_and_keeps_everything_though_trials_fail(tiny, tmp_path,
     assert sessions_of(folder.study)[0].trials == 7
     assert folder.study.metric_names == ["accuracy", "flops"]
 
+    logged = {path.name: path for path in (folder.path / "tensorboard").iterdir()}
+    assert set(logged) == {f"trial-{trial.number}-seed-0" for trial in trials}
+    events = EventAccumulator(str(logged[f"trial-{full.number}-seed-0"])).Reload()
+    values = [event.value for event in events.Scalars("ray/tune/accuracy")]
+    assert values == pytest.approx([record.metrics["accuracy"] for record in full.records])
+
 
 def test_trials_are_stopped_on_the_way(tiny, tmp_path):
     # One at a time, so that it is the same trials each time.
     given = tiny_recipe(tiny, budget=4, scheduler="mo-asha", parallel=1)
-    folder = search(given, studies_dir=tmp_path)
+    folder = search(given, studies_dir=tmp_path).folder
     trials = folder.trials()
     stopped = [trial for trial in trials if trial.is_stopped]
     assert stopped and not any(trial.is_baseline for trial in stopped)
@@ -92,15 +105,15 @@ def test_trials_are_stopped_on_the_way(tiny, tmp_path):
 
 def test_a_finished_study_goes_on_with_a_larger_budget(tiny, tmp_path):
     given = tiny_recipe(tiny, space="progtuning", budget=1, training={"epochs": 1})
-    folder = search(given, studies_dir=tmp_path)
+    folder = search(given, studies_dir=tmp_path).folder
     assert set(folder.info.contributions) == {
         "depth", "relative_grad_norm", "taylor", "block_influence"
     }  # fmt: skip
     view = Watcher()
-    assert len(resume("tiny", studies_dir=tmp_path, view=view).study.trials) == 5
+    assert len(resume("tiny", studies_dir=tmp_path, view=view).optuna.trials) == 5
     assert view.told == [("finished", "budget")]
 
-    folder = resume("tiny", studies_dir=tmp_path, budget=3, view=view)
+    folder = resume("tiny", studies_dir=tmp_path, budget=3, view=view).folder
     assert ("started", 0, 0, 2) in view.told
     states = [trial.state for trial in folder.study.trials]
     assert states == [TrialState.COMPLETE] * 7
@@ -152,13 +165,13 @@ def test_a_search_in_a_database_ends_without_a_trace_of_its_password(
     monkeypatch.delenv("PROGSEARCH_STORAGE_PASSWORD", raising=False)
     view = Watcher()
     given = tiny_recipe(tiny, storage=guarded_url(tmp_path / "trials.db"), budget=1)
-    folder = search(given, studies_dir=tmp_path, view=view)
+    folder = search(given, studies_dir=tmp_path, view=view).folder
     assert spent(folder.trials()) == 1
     assert any("PROGSEARCH_STORAGE_PASSWORD" in str(words) for words in view.told)
     with pytest.raises(StudyError, match="set PROGSEARCH_STORAGE_PASSWORD"):
         resume("tiny", studies_dir=tmp_path, budget=2)
     monkeypatch.setenv("PROGSEARCH_STORAGE_PASSWORD", PASSWORD)
-    assert spent(resume("tiny", studies_dir=tmp_path, budget=2).trials()) == 2
+    assert spent(resume("tiny", studies_dir=tmp_path, budget=2).folder.trials()) == 2
     output = capfd.readouterr()
     assert leaks(tmp_path, str(view.told), output.out, output.err) == []
 
@@ -166,7 +179,7 @@ def test_a_search_in_a_database_ends_without_a_trace_of_its_password(
 def test_a_search_that_learned_nothing_returns_its_study(tiny, tmp_path):
     """The command line makes an exit code of it."""
     given = tiny_recipe(tiny, budget=1, training={"learning_rate": 0.5})
-    folder = search(given, studies_dir=tmp_path)
+    folder = search(given, studies_dir=tmp_path).folder
     report = study_report(folder.study)
     assert report.nothing_learned.startswith("nothing was learned: no reference beats")
     full = next(trial for trial in report.trials if trial.name == "full")

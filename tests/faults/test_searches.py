@@ -154,7 +154,7 @@ def test_a_killed_search_is_finished_by_resume(tmp_path, begin):
     lost = [t for t in before.trials() if t.is_running]
     assert lost
 
-    folder = resume("tiny", studies_dir=tmp_path / "studies")
+    folder = resume("tiny", studies_dir=tmp_path / "studies").folder
     trials = folder.trials()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
     done = [trial for trial in trials if trial.is_complete]

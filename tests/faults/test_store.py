@@ -245,7 +245,7 @@ def test_a_search_on_a_full_disk_gives_the_same_numbers(tmp_path, small_disk, mo
         }
         settings |= {"reuse": reuse, "reuse_budget": 1.0}
         recipe = tiny_recipe(tmp_path / "tiny", parallel=1, **settings)
-        folder = search(recipe, studies_dir=tmp_path / "studies")
+        folder = search(recipe, studies_dir=tmp_path / "studies").folder
         results.append({t.key: (t.params, t.values) for t in folder.trials()})
         assert ("No space left on device" in folder.log.read_text()) == reuse
     assert results[0] == results[1]

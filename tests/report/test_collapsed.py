@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from progsearch.cli.show.results import trial_line
 from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
+from progsearch.show.results import trial_line
 from tests.support.fake_study import FakeStudy
 
 

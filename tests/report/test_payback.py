@@ -8,14 +8,14 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.measure import Measurement
 
-from progsearch.cli.show.results import print_confirmed, print_results
-from progsearch.cli.show.tables import payback_table
 from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.report.payback import Saving, Work, payback_of
 from progsearch.report.payback_rows import payback_rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
+from progsearch.show.results import print_confirmed, print_results
+from progsearch.show.tables import payback_table
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
 from progsearch.study.metadata import keep_recipe
 from progsearch.study.results import Timings

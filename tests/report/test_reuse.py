@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from progsearch.cli.show.results import print_results
 from progsearch.report.data import study_report
 from progsearch.report.html_parts import facts
 from progsearch.report.reuse import Reuse
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
+from progsearch.show.results import print_results
 from progsearch.study.metadata import keep_recipe
 from tests.support.fake_study import STEPS, FakeStudy
 

@@ -6,7 +6,6 @@ import re
 import pytest
 from optuna.trial import TrialState
 
-from progsearch.cli.show.results import trial_line
 from progsearch.errors import StudyError
 from progsearch.report.data import study_report
 from progsearch.report.figures import front_figure, history_figure
@@ -14,6 +13,7 @@ from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
+from progsearch.show.results import trial_line
 from tests.support.fake_study import FakeStudy
 
 

@@ -64,7 +64,7 @@ def test_another_encoding_must_be_given(tmp_path, mark):
         (b"text,label\na,0\n", "base64", "cannot be read as base64"),
         (CSV.encode("utf-16")[:-1], None, "begins as UTF-16 but does not go on so"),
         (b"text,label\na\0b,0\n", None, "line 2 has a NUL character"),
-        (gzip.compress(b"text,label\na,0\n"), None, r"is compressed with gzip, .* end in \.gz"),
+        (gzip.compress(b"text,label\na,0\n", mtime=0), None, r"compressed with gzip, .* in \.gz"),
         (b"PK\x03\x04...", None, r"is an Excel or ZIP file, .* end in \.xlsx"),
     ],
 )

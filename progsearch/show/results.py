@@ -1,33 +1,17 @@
-"""A study's results as files and as the last lines of a search."""
+"""A study's results as the last lines of a search."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from progsearch.cli.show.tables import confirmed_table, console, front_table, payback_table
 from progsearch.report import collapsed, stopped
-from progsearch.report.data import StudyReport, study_report
+from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words, learning_rate, value_in_words
-from progsearch.report.html import write_page
 from progsearch.report.indistinct import indistinct
 from progsearch.report.payback_rows import ABOUT
-from progsearch.study.confirmed_runs import read_confirmed
+from progsearch.show.tables import confirmed_table, console, front_table, payback_table
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
-
-# The files that `write_report` writes into the study's folder.
-REPORT_FILES = ("report.html", "report.json")
-
-
-def write_report(folder: StudyFolder) -> StudyReport:
-    """Write ``report.html`` and ``report.json`` into the study's folder."""
-    report = study_report(folder.study, read_confirmed(folder.path))
-    page, data = (folder.path / name for name in REPORT_FILES)
-    write_page(report, page)
-    text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
-    data.write_text(text + "\n", encoding="utf-8")
-    return report
 
 
 def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -> None:

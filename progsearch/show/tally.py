@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from rich.console import RenderableType
 
-from progsearch.cli.show.results import trial_line
-from progsearch.cli.show.tables import front_table
 from progsearch.report.confirmation import seeds_in_words
 from progsearch.report.data import study_report
 from progsearch.report.formatting import in_words, whole_trials
+from progsearch.show.results import trial_line
+from progsearch.show.tables import front_table
 from progsearch.study.folder import StudyFolder
 from progsearch.study.progress import tuned
 from progsearch.study.results import Record

@@ -15,9 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from progsearch.cli.show.tables import console
-from progsearch.cli.show.tally import ConfirmTally, Tally, tally_of
 from progsearch.report.formatting import duration
+from progsearch.show.tables import console
+from progsearch.show.tally import ConfirmTally, Tally, tally_of
 from progsearch.study.folder import StudyFolder
 from progsearch.study.results import Record
 from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View

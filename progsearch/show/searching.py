@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from progsearch.cli.show.live import watching
-from progsearch.cli.show.output import print_json
-from progsearch.cli.show.results import print_results, write_report
 from progsearch.errors import NothingUsable
+from progsearch.report.files import write_report
+from progsearch.show.live import watching
+from progsearch.show.output import print_json
+from progsearch.show.results import print_results
 from progsearch.study.folder import StudyFolder
 from progsearch.study.view import View
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from progsearch.cli.show.tables import console
 from progsearch.report.formatting import duration
+from progsearch.show.tables import console
 
 # Seconds between two lines within an epoch.
 _PAUSE = 20.0
@@ -63,7 +63,8 @@ class TrainingLines(TrainingView):
 
     def note(self, text: str) -> None:
         """Print it."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        # A terminal breaks lines at words; files get them whole.
+        self.console.print(text, markup=False, soft_wrap=not self.console.is_terminal)
         self._spoke = time.monotonic()
 
     def step(self, step: int) -> None:

@@ -1,0 +1,1 @@
+"""What users see of a search: the live view, lines, tables, in terminals and notebooks."""
