@@ -26,7 +26,7 @@ COSTS_VERSION = 1
 PROBE_VERSION = 1
 """Contribution scores: the same probe settings give another probe."""
 
-ROOM_VERSION = 2
+ROOM_VERSION = 3
 """Measured input limits of models: the measurement itself changes."""
 
 RESCORING_VERSION = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from progsearch.cache import content_key
 from progsearch.config.base import Config
@@ -61,9 +61,11 @@ class TaskConfig(Config):
         tuple[str, ...] | None,
         Option("A[,B]", "Columns of the text or the pair of texts, else inferred.", form="list"),
     ] = Field(default=None, min_length=1, max_length=2)
-    label_column: Annotated[str | None, Option("NAME", "Column of the label, else inferred.")] = (
-        None
-    )
+    label_column: Annotated[
+        str | None,
+        Option("A[,B...]", "Column of the label, or several of 0 and 1, else inferred."),
+        BeforeValidator(lambda value: ",".join(value) if isinstance(value, list) else value),
+    ] = None
     metric: Annotated[
         str | None,
         Option("NAME", "The task's metric to maximise, else its usual one.", name="task_metric"),

@@ -40,6 +40,26 @@ def run(progsearch):
 
 
 @pytest.mark.parametrize(
+    ("lists", "counts"),
+    [
+        (
+            ([], ["spam"], ["spam", "toxic"]),
+            r"spam \(4[23]\), toxic \(2[12]\); 4[23] with a label",
+        ),
+        (({"spam": 0}, {"spam": 1}, {"toxic": 1}), r"spam \(2[12]\), toxic \(2[12]\); 4[23] with"),
+    ],
+    ids=["S8-lists", "S8-sibling"],
+)
+def test_several_labels_of_a_row_are_labels_of_their_own(train, bert, tmp_path, lists, counts):
+    file = tmp_path / "rows.jsonl"
+    lines = [{"text": text, "labels": lists[i % 3]} for i, text in enumerate(TEXTS)]
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    lines = said(train(bert, str(file)))
+    assert "label from labels\n" in lines
+    assert re.search(rf"train \(multilabel\): 64 rows; {counts}", lines)
+
+
+@pytest.mark.parametrize(
     ("header", "columns", "understood", "left_out"),
     [
         (

@@ -41,12 +41,12 @@ class LabelReader:
         if not self.names:
             return np.array([self._number(table, i, v) for i, v in enumerate(values, 1)], "f4")
         indices = {name: index for index, name in enumerate(self.names)}
-        labels = [indices.get(_class_name(value)) for value in values]
+        labels = [indices.get(class_name(value)) for value in values]
         if None in labels:
             row = labels.index(None)
             known = ", ".join(self.names[:10]) + (", ..." if len(self.names) > 10 else "")
             raise TaskError(
-                f"{table.source}, row {row + 1}: label {_class_name(values[row])!r} does not "
+                f"{table.source}, row {row + 1}: label {class_name(values[row])!r} does not "
                 f"occur in the training data (which has {known}): correct it or remove the row"
             )
         return np.array(labels, dtype=np.int64)
@@ -83,9 +83,14 @@ def learn_numbers(table: Table, column: str) -> LabelReader:
     """A reader of numeric labels.
 
     Raises:
-        TaskError: A label is missing.
+        TaskError: A label is missing or is not a number, or all are the same.
     """
-    _filled(table, column)
+    numbers = LabelReader(column, ()).read(table)
+    if len(numbers) > 1 and not np.ptp(numbers):
+        raise TaskError(
+            f"{table.source} has only the number {numbers[0]:g} in column {column!r}: give data "
+            "with different numbers, or name another column with --label-column"
+        )
     _logger.info(
         "%s: column %s holds numbers, so this is a regression; --type classification "
         "reads them as classes",
@@ -102,7 +107,12 @@ def learn_classes(table: Table, column: str) -> LabelReader:
         TaskError: A label is missing, or the column cannot hold classes.
     """
     values = _filled(table, column)
-    names = {_class_name(value) for value in values}
+    if any(isinstance(value, (list, dict)) for value in values):
+        raise TaskError(
+            f"{table.source} has lists or dictionaries in column {column!r}, so a row may have "
+            "several labels: use --type multilabel"
+        )
+    names = {class_name(value) for value in values}
     if len(names) < 2:
         raise TaskError(
             f"{table.source} has only the class {min(names)!r} in column {column!r}: give data "
@@ -140,7 +150,8 @@ def _by_number(name: str) -> tuple[float, str]:
     return float(name), name
 
 
-def _class_name(value: Any) -> str:
+def class_name(value: Any) -> str:
+    """The name of the class that a cell holds."""
     # A whole number is the same class whether the file has 1 or 1.0.
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

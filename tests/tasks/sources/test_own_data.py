@@ -78,7 +78,7 @@ def test_more_than_two_classes_and_regression_have_their_metrics(write):
     )
 
     assert three.metrics == ("accuracy", "f1_macro")
-    assert numbers.metrics == ("pearson", "spearman")
+    assert numbers.metrics == ("pearson", "spearman", "rmse", "mae")
     assert numbers.head.label_names == ()
     assert sorted(set(numbers.train.answers.tolist())) == [0.5, 1.25, 3]
 

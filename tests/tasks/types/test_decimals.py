@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
 from progsearch.tasks.reading import read_task
 from progsearch.tasks.sources.cells import number
 from progsearch.tasks.types.decimals import are_to_predict
@@ -60,7 +61,10 @@ def test_classes_stay_what_the_file_says(tmp_path, labels):
     assert task.head.label_names == labels
     said = [note for note in task.notes if "--type regression predicts them" in note]
     assert len(said) == ("." in labels[0])
-    as_numbers = {"1_1": None, "007": "regression"}.get(labels[0], "regression")
-    if as_numbers:
-        config = TaskConfig(name="own", train_file=str(file), type="regression")
-        assert read_task(config).type.name == "regression"
+    config = TaskConfig(name="own", train_file=str(file), type="regression")
+    match labels[0]:
+        case "1.0":
+            assert read_task(config).type.name == "regression"
+        case "2.1" | "007":
+            with pytest.raises(TaskError, match="has only the number"):
+                read_task(config)
