@@ -21,6 +21,7 @@ from progsearch.study.metadata import keep_recipe
 from progsearch.study.results import Timings
 from progsearch.study.trial import INTERRUPTED, Trial
 from tests.support.fake_study import STEPS, FakeStudy
+from tests.support.pages import plain_page
 
 SETUP = 2.0
 
@@ -265,9 +266,9 @@ def test_all_places_tell_it(fake, capsys, tmp_path):
     row = next(line for line in printed.splitlines() if "after" in line and "head-only" in line)
     told_of_head = "head-only 99.3 % 66.7 % 3 min 20 s (62.5 %) 0 MiB after 3 after 3"
     assert " ".join(row.split()) == told_of_head
-    own = page(report)
+    own = plain_page(report)
     assert told[1:] in own
-    assert '<th class="number">paid back in FLOPs</th>' in own
+    assert '<th scope="col" class="number">paid back in FLOPs</th>' in own
     data = report.to_dict()
     state = status(report)
     assert data["cost"] == state["cost"]

@@ -9,12 +9,12 @@ from optuna.trial import TrialState
 from progsearch.errors import StudyError
 from progsearch.report.data import study_report
 from progsearch.report.figures import front_figure, history_figure
-from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.show.results import trial_line
 from tests.support.fake_study import FakeStudy
+from tests.support.pages import plain_page
 
 
 @pytest.fixture
@@ -90,12 +90,14 @@ def test_they_are_hollow_in_the_history_and_move_no_line(fake):
 
 
 def test_the_page_tells_them_apart_from_failures(fake):
-    html = page(study_report(fake.study))
+    html = plain_page(study_report(fake.study))
     assert "<dt>Stopped early</dt><dd>2</dd>" in html
     assert "<dt>Failed</dt><dd>0</dd>" in html
-    assert "<h2>Failed trials</h2>" not in html
-    section = html[html.index("<h2>Stopped early</h2>") :]
-    assert re.search(r"#7</td><td>epoch 2 of 3</td><td [^>]*>0.7100</td>", section)
+    assert '<option value="stopped">stopped early (2)</option>' in html
+    assert '<option value="failed">' not in html
+    (row,) = re.findall(r"<tr [^>]*><td [^>]*>#7</td>.*?</tr>", html)
+    assert ">stopped early</td>" in row
+    assert ">stopped at epoch 2 of 3: accuracy 0.7100</td>" in row
 
 
 def test_their_line_in_the_terminal(fake):
@@ -114,4 +116,4 @@ def test_a_trial_that_was_stopped_before_it_had_a_metric():
         "#1 stopped in its first epoch: stopped by the scheduler (everything, always)"
     )
     assert "stopped early" not in {trace.name for trace in history_figure(report).data}
-    assert "<td>its first epoch</td>" in page(report)
+    assert "stopped in its first epoch" in plain_page(report)
