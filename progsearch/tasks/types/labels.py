@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
-from progsearch.tasks.types.decimals import are_to_predict
+from progsearch.tasks.types.decimals import are_to_predict, number_meant
 
 _logger = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class LabelReader:
     def _number(self, table: Table, row: int, value: Any) -> float:
         result = number(value)
         if result is None:
+            _check_spelling(table, self.column, table.column(self.column))
             raise TaskError(
                 f"{table.source}, row {row}: label {value!r} in column {self.column!r} is not a "
                 "number: correct it, or name a metric for classes, such as --task-metric accuracy"
@@ -121,6 +122,7 @@ def learn_classes(table: Table, column: str) -> LabelReader:
     if column in table.classes:
         return LabelReader(column, table.classes[column])
     if len(names) > max(10, len(values) / 2):
+        _check_spelling(table, column, values)
         raise TaskError(
             f"{table.source} has {len(names)} different labels in {len(values)} rows of column "
             f"{column!r}, too many for classes: name another column with --label-column, or ask "
@@ -128,6 +130,17 @@ def learn_classes(table: Table, column: str) -> LabelReader:
         )
     numeric = all(number(name) is not None for name in names)
     return LabelReader(column, tuple(sorted(names, key=_by_number if numeric else None)))
+
+
+def _check_spelling(table: Table, column: str, values: Sequence[Any]) -> None:
+    """Refuse labels that would be numbers if they were written as such."""
+    for row, value in enumerate(values):
+        meant = number_meant(value)
+        if meant is not None:
+            raise TaskError(
+                f"{table.source}, {table.places([row])}: label {value!r} in column {column!r} is "
+                f"not a number: write {meant}, and the others like it"
+            )
 
 
 def _filled(table: Table, column: str) -> list[Any]:
