@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import (
+    cache,
     confirm,
     contributions,
     cp,
@@ -23,6 +24,7 @@ from progsearch.cli import (
     ls,
     report,
     resume,
+    rm,
     run,
     selfcheck,
     status,
@@ -32,6 +34,7 @@ from progsearch.cli import (
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
 from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
 from progsearch.show.output import any_encoding, say
+from progsearch.signals import Stopped, interrupted, stopped_by_signals
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
@@ -54,6 +57,8 @@ app.command("dashboard")(dashboard.dashboard)
 app.command("ls")(ls.ls)
 app.command("cp")(cp.cp)
 app.command("validate")(validate.validate)
+app.command("cache")(cache.cache)
+app.command("rm")(rm.rm)
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,7 +81,8 @@ def _root(
     """Search progressive fine-tuning schedules for a Transformer and a task.
 
     Exit codes: 0 done, 1 nothing usable (every trial failed, or nothing was learned), 2 wrong
-    input, 3 the machine failed with all state saved, 130 interrupted with all state saved.
+    input, 3 the machine failed with all state saved; interrupted with all state saved: 130 by
+    Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
     """
 
 
@@ -89,7 +95,11 @@ def main() -> None:
         # In containers a user id may have no name and no home, but libraries ask for the home.
         os.environ["HOME"] = "/"
     try:
-        app(prog_name="progsearch")
+        with stopped_by_signals():
+            app(prog_name="progsearch")
+    except Stopped as stop:
+        print("interrupted", file=sys.stderr)
+        sys.exit(interrupted("", stop.number).exit_code)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
         sys.exit(interruption.exit_code)

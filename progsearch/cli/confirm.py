@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
+from progsearch.signals import finishing
 
 
 def confirm(
@@ -59,8 +60,9 @@ def confirm(
     from progsearch.show.live import watching
     from progsearch.show.output import print_json
     from progsearch.show.results import print_confirmed
+    from progsearch.show.searching import report_if_interrupted
 
-    with watching(quiet) as view:
+    with report_if_interrupted(), watching(quiet) as view:
         folder = confirm_study(
             study,
             seeds,
@@ -70,11 +72,12 @@ def confirm(
             studies_dir=studies_dir,
             view=view,
         ).folder
-    report = write_report(folder)
-    if json:
-        print_json(report.to_dict())
-    else:
-        print_confirmed(report, folder)
+    with finishing("interrupted at the end; everything is saved and the report is written"):
+        report = write_report(folder)
+        if json:
+            print_json(report.to_dict())
+        else:
+            print_confirmed(report, folder)
 
 
 def _checked(seeds: int, parallel: int | None, margin: str) -> float:

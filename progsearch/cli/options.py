@@ -22,7 +22,8 @@ Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or i
 # The values of `--pick`, described for the help.
 PICKS = (
     "knee (the front's bend), best (highest metric), cheapest@DROP (the cheapest at most DROP "
-    "below full fine-tuning, such as 0.01 or 1pt), a trial's number or a baseline's name"
+    "below full fine-tuning, such as 0.01 or 1pt), a trial's number (7 or '#7') or "
+    "a baseline's name"
 )
 
 

@@ -21,6 +21,14 @@ def run(
         ),
     ] = None,
     studies_dir: options.StudiesDir = options.STUDIES,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only say what would be searched, with the data as it was understood and the "
+            "expected time.",
+        ),
+    ] = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -33,6 +41,12 @@ def run(
     from progsearch.api import prepare
 
     prepared = prepare(recipe_of(recipe_file, given), studies_dir)
+
+    if dry_run:
+        from progsearch.show.dry_run import show_dry_run
+
+        show_dry_run(prepared, json=json)
+        return
 
     # Mistakes were reported before Ray and torch, which take their time, are imported.
     from progsearch.driver.search import search

@@ -5,8 +5,8 @@ from __future__ import annotations
 from progsearch.cli import options
 from progsearch.show.output import print_json, say
 
-# Optuna's name for it means little to users.
-_STATES = {"PRUNED": "stopped early"}
+# Optuna's names for these mean little to users.
+_STATES = {"PRUNED": "stopped early", "FAIL": "failed"}
 
 
 def status(
@@ -16,9 +16,11 @@ def status(
 ) -> None:
     """Show the progress of a study.
 
-    Trials by state, the front so far, the time left, what reuse saved, what the search cost and
-    what its front saves. Changes nothing, so it may be used while the study runs.
+    Whether it runs and the command that continues it, trials by state, the front so far, the
+    time left, what reuse saved, what the search cost and what its front saves. Changes nothing,
+    so it may be used while the study runs.
     """
+    from progsearch.report.activity import doing
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
     from progsearch.report.status import status as status_of
@@ -29,18 +31,22 @@ def status(
 
     folder = open_study(study, studies_dir, read_only=True)
     report = study_report(folder.study, read_confirmed(folder.path))
+    now = doing(report, folder)
     if json:
-        print_json(status_of(report))
+        print_json(status_of(report) | now.to_dict())
         return
-    counts = [
-        f"{count} {_STATES.get(name, name.lower())}"
-        for name, count in report.states.items()
-        if count
-    ]
+    counts = {_STATES.get(name, name.lower()): count for name, count in report.states.items()}
+    # For Optuna these have failed, or still run though their process died.
+    counts["interrupted"] = sum(trial.is_interrupted for trial in report.trials)
+    counts["failed"] -= counts["interrupted"]
+    if now.activity == "died":
+        counts["interrupted"] += counts.pop("running")
+    words = [f"{count} {name}" for name, count in counts.items() if count]
     left = report.seconds_left
     if report.nothing_learned:
         say(report.nothing_learned)
-    say(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
+    say(f"study {report.study}: {', '.join(words) or 'no trial yet'}")
+    say(now.sentence)
     say(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "
         f"{duration(report.seconds)}" + (f", about {duration(left)} left" if left else "")

@@ -68,7 +68,7 @@ class Recipe(Config):
         Option(
             "K", "Train each trial with K seeds; its metric is their mean (default {default})."
         ),
-    ] = Field(default=1, ge=1)
+    ] = Field(default=1, ge=1, le=20)
     front_seeds: Annotated[
         int,
         Option(
@@ -80,10 +80,10 @@ class Recipe(Config):
     time_limit: Annotated[
         float | None,
         Option("2h|30m|90s", "Stop after this time.", name="time", form="duration"),
-    ] = Field(default=None, gt=0, description="seconds")
+    ] = Field(default=None, gt=0, allow_inf_nan=False, description="seconds")
     max_gpu_hours: Annotated[
         float | None, Option("H", "Stop once trials have held GPUs for H hours.")
-    ] = Field(default=None, gt=0)
+    ] = Field(default=None, gt=0, allow_inf_nan=False)
     patience: Annotated[
         int | None,
         Option("N", "Stop once the last N whole searched trials did not improve the front."),
@@ -172,7 +172,7 @@ class Recipe(Config):
             "Disk that reusable work may take, for all studies of this machine (default: a fifth "
             "of what is free, at most 20).",
         ),
-    ] = Field(default=None, gt=0)
+    ] = Field(default=None, gt=0, allow_inf_nan=False)
     prefix_cache: Annotated[
         bool, Option("", "Keep the output of frozen blocks (default: yes).")
     ] = True
@@ -189,6 +189,8 @@ class Recipe(Config):
             )
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError("the same objective is given twice")
+        if self.methods is not None and len(set(self.methods)) != len(self.methods):
+            raise ValueError("the same method is given twice")
         return self
 
     @model_validator(mode="after")

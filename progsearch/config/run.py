@@ -106,7 +106,7 @@ class TrainingConfig(Config):
     max_grad_norm: float = Field(default=1.0, gt=0)
     seed: Annotated[
         int, Option("N", "Of all random choices (default {default}).", after="precision")
-    ] = Field(default=0, ge=0)
+    ] = Field(default=0, ge=0, le=2**31)
     precision: Annotated[Precision, Option("{choices}", "Default {default}.")] = "auto"
 
 

@@ -104,8 +104,10 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Bytes as ``1.4 GiB`` or ``820 MiB``."""
-    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
+    """Bytes as ``1.4 GiB``, ``820 MiB`` or ``12 KiB``."""
+    if n_bytes >= 2**30:
+        return f"{n_bytes / 2**30:.1f} GiB"
+    return f"{n_bytes / 2**10:.0f} KiB" if 0 < n_bytes < 2**20 else f"{n_bytes / 2**20:.0f} MiB"
 
 
 def value_in_words(objective: str, value: float) -> str:

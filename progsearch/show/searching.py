@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from progsearch.errors import NothingUsable
+from progsearch.cached import entries
+from progsearch.errors import Interrupted, NothingUsable
 from progsearch.report.files import write_report
+from progsearch.report.formatting import size
 from progsearch.show.live import watching
-from progsearch.show.output import print_json
+from progsearch.show.output import print_json, say
 from progsearch.show.results import print_results
-from progsearch.study.folder import StudyFolder
+from progsearch.signals import Stopped, finishing, stopped_by_signals
+from progsearch.study.folder import StudyFolder, command_line, open_study
+from progsearch.study.removal import taken
 from progsearch.study.view import View
+
+
+@contextmanager
+def report_if_interrupted() -> Iterator[None]:
+    """While active, an interruption also writes the report of what is saved.
+
+    Another signal leaves the report out.
+    """
+    try:
+        yield
+    except Interrupted as interruption:
+        if interruption.study is not None:
+            with suppress(Stopped), stopped_by_signals():
+                write_report(open_study(interruption.study, read_only=True))
+        raise
 
 
 def watched_search(
@@ -30,17 +50,29 @@ def watched_search(
     Raises:
         NothingUsable: No result beats the constant answer beyond noise.
     """
-    with watching(quiet) as view:
+    with report_if_interrupted(), watching(quiet) as view:
         folder = start(view)
-    report = write_report(folder)
-    # Imported here: it takes a second to load, and the search does not need it.
-    from progsearch.report.dashboard import save_to_dashboard
+    with finishing("interrupted at the end; everything is saved and the report is written"):
+        report = write_report(folder)
+        # Imported here: it takes a second to load, and the search does not need it.
+        from progsearch.report.dashboard import save_to_dashboard
 
-    with folder.locked():
-        save_to_dashboard(folder.study, report)
-    if json:
-        print_json(report.to_dict())
-    else:
-        print_results(report, folder, studies_dir)
+        with folder.locked():
+            save_to_dashboard(folder.study, report)
+        if json:
+            print_json(report.to_dict())
+        else:
+            print_results(report, folder, studies_dir)
+            say(_disk_line(folder, studies_dir))
     if report.nothing_learned:
         raise NothingUsable(report.nothing_learned)
+
+
+def _disk_line(folder: StudyFolder, studies_dir: Path) -> str:
+    """What the study and the cache take on disk, and the commands that free it."""
+    cached = sum(entry.size for entry in entries())
+    removing = command_line("rm", folder.name, studies_dir)
+    return (
+        f"disk: {size(taken(folder.path))} of the study (`{removing}`), "
+        f"{size(cached)} of the cache of all studies (`progsearch cache`)"
+    )

@@ -100,9 +100,11 @@ class SearchTally(Tally):
     @property
     def opening(self) -> str:
         """What will be trained, and the folder of the results."""
+        goal = self._goal
+        again = f" and {goal.n_repeats} repeats of baselines" if goal.n_repeats else ""
         return (
-            f"study {self._report.study}: {self._goal.n_baselines} baselines, then a budget of "
-            f"{whole_trials(self._goal.budget)} trials; {self._folder.path}"
+            f"study {self._report.study}: {goal.n_baselines} baselines{again}, then a budget of "
+            f"{whole_trials(goal.budget)} trials; {self._folder.path}"
         )
 
     def count(self, run: Run) -> str:

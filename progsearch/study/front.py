@@ -63,8 +63,8 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
         how: ``best``: the front's best metric. ``knee``: see `dominance.knee`.
             ``cheapest@0.01`` or ``cheapest@1pt``: the cheapest trial whose metric is at most 0.01
             (one percentage point) below that of the reference ``full``, or of the best trial if
-            that reference is missing or its predictions are constant. Otherwise a trial's number
-            or a reference's name.
+            that reference is missing or its predictions are constant. Otherwise a trial's number,
+            as ``7`` or ``#7``, or a reference's name.
         limits: Rules choose only trials within these limits; they do not apply to a number or a
             name.
 
@@ -129,21 +129,24 @@ def _costs(trial: Trial) -> list[float]:
 def _named(trials: Sequence[Trial], how: str) -> Trial:
     # Without a result at any learning rate the latest says why.
     names = {t.name: t for t in trials if t.name is not None} | references_of(trials)
-    if how.isdecimal():
-        trial = next((t for t in trials if t.number == int(how)), None)
+    number = how.removeprefix("#")
+    if number.isdecimal():
+        trial = next((t for t in trials if t.number == int(number)), None)
         if trial is not None and trial.repeats is not None:
             trial = next(t for t in trials if t.number == trial.repeats)
         if trial is None:
             numbers = [t.number for t in trials]
             raise StudyError(
-                f"there is no trial {how}; this study has trials {min(numbers)} to {max(numbers)}"
+                f"there is no trial {number}; this study has trials {min(numbers)} to "
+                f"{max(numbers)}"
             )
     elif how in names:
         trial = names[how]
     else:
         raise StudyError(
             f"{how!r} picks no trial; give knee, best, cheapest@DROP (such as cheapest@0.01 or "
-            f"cheapest@1pt), a trial's number or a baseline ({', '.join(names) or 'none here'})"
+            "cheapest@1pt), a trial's number (7 or '#7') or a baseline "
+            f"({', '.join(names) or 'none here'})"
         )
     if not trial.is_usable:
         reason = trial.reason or "it has not finished"

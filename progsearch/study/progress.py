@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from progsearch.config import Recipe
 from progsearch.study.folder import StudyFolder
+from progsearch.study.front import allowed, front_of, full_of
 from progsearch.study.info import Session as SessionInfo
 from progsearch.study.info import StudyInfo
 from progsearch.study.metadata import keep_sessions, sessions_of
@@ -121,16 +122,18 @@ class Left(NamedTuple):
         n_baselines: The number of references that are not tuned yet.
         baseline_work: Their rest, in whole trials.
         budget: The budget that is left, in whole trials.
+        n_repeats: The number of runs of tuned references with other seeds that were not begun.
     """
 
     n_baselines: int
     baseline_work: float
     budget: float
+    n_repeats: int = 0
 
     @property
     def is_nothing(self) -> bool:
         """Whether all is done."""
-        return not (self.baseline_work or self.budget)
+        return not (self.baseline_work or self.budget or self.n_repeats)
 
 
 def left(folder: StudyFolder) -> Left:
@@ -147,11 +150,39 @@ def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
     }
     interrupted = sum(trial.is_baseline for trial in to_retry(trials))
     unfinished = [rest for rest in rests.values() if rest > _ROUNDING]
+    seeds = seeds_of(trials, recipe)
+    lacking = baselines_to_repeat(trials, recipe)
     return Left(
         len(unfinished),
         _whole(unfinished) or float(interrupted),
         max(0.0, recipe.budget - spent(trials)),
+        sum(recipe.front_seeds - seeds[trial.number] for trial in lacking),
     )
+
+
+def seeds_of(trials: Sequence[Trial], recipe: Recipe) -> dict[int, int]:
+    """The number of seeds that each trial was or is being trained with, by its number."""
+    found = {trial.number: recipe.seeds for trial in trials if trial.repeats is None}
+    for trial in trials:
+        # A seed that failed counts, since it would fail again.
+        if trial.repeats is not None and not trial.is_interrupted:
+            found[trial.repeats] += 1
+    return found
+
+
+def baselines_to_repeat(trials: Sequence[Trial], recipe: Recipe) -> list[Trial]:
+    """The references that lack seeds: full fine-tuning and those on the front.
+
+    They cost no budget, so they are trained even if none is left.
+    """
+    if recipe.front_seeds <= recipe.seeds:
+        return []
+    full = full_of(trials)
+    named = [trial for trial in front_of(allowed(trials, recipe.limits)) if trial.is_baseline]
+    if full is not None and full.number not in {trial.number for trial in named}:
+        named.append(full)
+    seeds = seeds_of(trials, recipe)
+    return [trial for trial in named if seeds[trial.number] < recipe.front_seeds]
 
 
 def interrupt_running(folder: StudyFolder) -> int:

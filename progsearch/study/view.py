@@ -25,11 +25,13 @@ class SearchGoal:
         n_baselines: Number of references that are still to be tuned.
         baseline_work: What that takes, in whole trials.
         budget: The remaining budget, in whole trials.
+        n_repeats: Number of runs of tuned references with other seeds, as far as they are known.
     """
 
     n_baselines: int
     baseline_work: float
     budget: float
+    n_repeats: int = 0
 
 
 @dataclass(frozen=True)

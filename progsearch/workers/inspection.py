@@ -60,6 +60,8 @@ def inspection(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
+            # This process ends it, so that a signal to the group does not look like a crash.
+            process_group=0,
         )
     with process:
         try:

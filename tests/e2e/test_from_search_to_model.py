@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def exported(home, progsearch, searched):
-    """The file that the search's own last line writes."""
-    line = searched.stdout.splitlines()[-1]
+    """The file that the search's own line writes."""
+    line = next(row for row in searched.stdout.splitlines() if row.startswith("export: "))
     assert line == "export: progsearch export words --out best.yaml"
     done = progsearch(*line.split()[2:])
     assert done.returncode == 0, done.stderr

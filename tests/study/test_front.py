@@ -58,6 +58,7 @@ def test_a_complete_trial_with_an_infinite_value_is_not_on_the_front():
         ("cheapest@20pt", 3),
         ("cheapest@.2", 3),
         ("4", 4),
+        ("#4", 4),
         ("0", 0),
         ("full", 0),
     ],

@@ -94,6 +94,8 @@ class FakeStudy:
             task=TaskConfig(name="mrpc"),
             objectives=objectives,
             budget=budget,
+            # It has no repeats.
+            front_seeds=1,
             understood=rows and understood(rows),
         )
         self.study = optuna.create_study(
