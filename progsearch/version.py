@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 ENGINE_VERSION = 7
 """Trained segments and the states of frozen prefixes: the same config gives other weights."""
@@ -26,7 +26,7 @@ COSTS_VERSION = 1
 PROBE_VERSION = 1
 """Contribution scores: the same probe settings give another probe."""
 
-ROOM_VERSION = 2
+ROOM_VERSION = 3
 """Measured input limits of models: the measurement itself changes."""
 
 RESCORING_VERSION = 2

@@ -61,6 +61,10 @@ def train(
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
     schedule.yaml (the config with its measured costs and results, and a summary of the data),
     metrics.json and README.md, a model card.
+
+    Examples:
+        progsearch train best.yaml --output-dir model
+        progsearch train best.yaml --output-dir model --push-to-hub USER/NAME
     """
     from progsearch.schedule.files import read_config
 
@@ -71,7 +75,7 @@ def train(
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.model_card import write_model_card
     from progsearch.show.training import training_view
-    from progsearch.training import check_files, save_run
+    from progsearch.training import check_files, per_class_scores, save_run
     from progsearch.training.upload import upload
 
     check_files(output_dir, _PLACE)
@@ -85,6 +89,7 @@ def train(
         except TrialFailed as failure:
             raise NothingUsable(f"the training of {file} failed: {failure}") from None
     metrics = save_run(run, output_dir, understood)
+    per_class = per_class_scores(output_dir)
     has_card = write_model_card(output_dir, push_to_hub)
     if json:
         steps = run.spent().steps_trained
@@ -92,12 +97,15 @@ def train(
             {
                 "output_dir": str(output_dir),
                 "metrics": metrics,
+                **({"per_class": per_class} if per_class else {}),
                 "steps": {"trained": steps, "reused": run.total_steps - steps},
                 "understood": plain(understood),
             }
         )
     else:
         say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
+        for line in _table(per_class):
+            say(line)
         if not config.method.merges:
             say(
                 "its adapters are lost on AutoModel; load it with "
@@ -169,6 +177,19 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
     raise ConfigError(
         _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
     )
+
+
+def _table(per_class: dict[str, dict[str, float]]) -> list[str]:
+    """The scores of each class as lines of columns; none if there are no classes."""
+    if not per_class:
+        return []
+    columns = list(next(iter(per_class.values())))
+    width = max(map(len, per_class))
+    lines = [" " * width + "".join(f"  {name:>9}" for name in columns)]
+    for name, scores in per_class.items():
+        cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in scores.values())
+        lines.append(f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells))
+    return lines
 
 
 def _check_hub(repository: str | None, *, private: bool) -> None:

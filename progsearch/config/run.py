@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from progsearch.cache import content_key
 from progsearch.config.base import Config
@@ -24,6 +24,7 @@ class TaskConfig(Config):
             "NAME",
             "A task of `progsearch ls tasks`, or a dataset of the hub (owner/name).",
             name="task",
+            group="Data",
         ),
     ] = Field(min_length=1)
     type: Annotated[
@@ -61,12 +62,19 @@ class TaskConfig(Config):
         tuple[str, ...] | None,
         Option("A[,B]", "Columns of the text or the pair of texts, else inferred.", form="list"),
     ] = Field(default=None, min_length=1, max_length=2)
-    label_column: Annotated[str | None, Option("NAME", "Column of the label, else inferred.")] = (
-        None
-    )
+    label_column: Annotated[
+        str | None,
+        Option("A[,B...]", "Column of the label, or several of 0 and 1, else inferred."),
+        BeforeValidator(lambda value: ",".join(value) if isinstance(value, list) else value),
+    ] = None
     metric: Annotated[
         str | None,
-        Option("NAME", "The task's metric to maximise, else its usual one.", name="task_metric"),
+        Option(
+            "NAME",
+            "The task metric to maximise, of `progsearch ls task-metrics` (default: the task's "
+            "usual one).",
+            name="task_metric",
+        ),
     ] = None
     positive_class: Annotated[
         str | None,
@@ -83,9 +91,9 @@ class TaskConfig(Config):
 class TrainingConfig(Config):
     """How the steps of a run are made."""
 
-    epochs: Annotated[int, Option("N", "Epochs of every trial (default {default}).")] = Field(
-        default=3, ge=1
-    )
+    epochs: Annotated[
+        int, Option("N", "Epochs of every trial (default {default}).", group="Training")
+    ] = Field(default=3, ge=1)
     learning_rate: Annotated[
         float,
         Option(
@@ -104,7 +112,7 @@ class TrainingConfig(Config):
     max_grad_norm: float = Field(default=1.0, gt=0)
     seed: Annotated[
         int, Option("N", "Of all random choices (default {default}).", after="precision")
-    ] = Field(default=0, ge=0)
+    ] = Field(default=0, ge=0, le=2**31)
     precision: Annotated[Precision, Option("{choices}", "Default {default}.")] = "auto"
 
 

@@ -16,11 +16,14 @@ class Answers(Config):
         classes: The number of rows or tokens of each class; None if targets are not classes.
         span: The minimum and the maximum; None if targets are not numbers.
         positive: The class whose score ``f1`` is; None unless there are two classes.
+        labelled: The number of rows with at least one class, if rows may have several or none;
+            None if each has one.
     """
 
     classes: dict[str, int] | None = None
     span: tuple[float, float] | None = None
     positive: str | None = None
+    labelled: int | None = None
 
     def __str__(self) -> str:
         """A description; empty if the task type gives none."""
@@ -28,6 +31,8 @@ class Answers(Config):
             return "numbers from {:g} to {:g}".format(*self.span)
         shown = [f"{name} ({number})" for name, number in (self.classes or {}).items()]
         text = ", ".join(shown[:_CLASSES_SHOWN]) + (", ..." if shown[_CLASSES_SHOWN:] else "")
+        if self.labelled is not None:
+            return f"{text}; {self.labelled} with a label"
         return text if self.positive is None else f"{text}, f1 is that of {self.positive}"
 
 

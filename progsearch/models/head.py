@@ -9,6 +9,14 @@ SEQUENCE = "AutoModelForSequenceClassification"
 
 
 @dataclass(frozen=True)
+class Unit:
+    """The unit of numbers that are trained standardised: ``mean + spread * standardised``."""
+
+    mean: float = 0.0
+    spread: float = 1.0
+
+
+@dataclass(frozen=True)
 class Head:
     """The head of a model for one task.
 
@@ -20,6 +28,8 @@ class Head:
         is_new: Whether it is new for the task; otherwise it comes with the pre-trained model.
         replaces: Whether the head weights in the model's files are discarded because that head was
             trained for another task.
+        unit: The unit in which the trained head in the model's files predicts; the loaded model
+            predicts standardised numbers. None: the outputs are used as they are.
     """
 
     n_outputs: int
@@ -28,6 +38,7 @@ class Head:
     problem_type: str | None = None
     is_new: bool = True
     replaces: bool = False
+    unit: Unit | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -141,6 +141,10 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
             torch.manual_seed(seed)
             auto_class = getattr(transformers, head.auto_class)
             _replace_head(model, auto_class.from_config(model.config))
+        if head.unit is not None:
+            from progsearch.models.output import from_unit
+
+            from_unit(model, head.unit)
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
     # Training generates no text, so caching keys and values would only cost memory.

@@ -1,4 +1,4 @@
-"""The input limits of a model: token ids, positions and token types.
+"""The limits of a model: token ids, positions, token types and the layer of its outputs.
 
 They are measured on the model, because ``max_position_embeddings`` in the config is not a limit
 for rotary and relative positions, and is two too large for RoBERTa and similar models. Limits
@@ -21,6 +21,7 @@ from progsearch.internals.torch import TorchDispatchMode
 from progsearch.models.anatomy import evaluating
 from progsearch.models.head import Head
 from progsearch.models.loading import load_model, model_fingerprint
+from progsearch.models.output import OutputKind, output_kind
 from progsearch.version import ROOM_VERSION, libraries
 
 # Token ids that are in any vocabulary, not ascending and not special (as 0, 1 or 2 may be).
@@ -33,7 +34,7 @@ _NAMES = ("max_position_embeddings", "max_seq_len")
 
 @dataclass(frozen=True)
 class Room:
-    """The input limits of a model; None: there is none.
+    """The limits of a model; None: there is none.
 
     Attributes:
         tokens: The number of rows of the token embedding table.
@@ -41,12 +42,15 @@ class Room:
             positions have none.
         usual_positions: The maximum according to the config, if the model accepts more.
         token_types: The number of token types; 0 if the model has no such argument.
+        output: Whether the outputs come from a linear layer with a bias (affine) or without one
+            (linear).
     """
 
     tokens: int | None
     positions: int | None
     usual_positions: int | None
     token_types: int | None
+    output: OutputKind | None = None
 
 
 def room_of(ref: str, head: Head, pad_token_id: int | None, longest: int) -> Room:
@@ -102,6 +106,7 @@ def measure_room(model: PreTrainedModel) -> Room:
         positions=positions,
         usual_positions=_named(model) if positions is None else None,
         token_types=_token_types(model, tokens),
+        output=_output(model),
     )
 
 
@@ -149,6 +154,14 @@ def _run(model: nn.Module, **inputs: list[int]) -> None:
     device = next(model.parameters()).device
     with torch.no_grad(), evaluating(model):
         model(**{name: torch.tensor([row], device=device) for name, row in inputs.items()})
+
+
+def _output(model: PreTrainedModel) -> OutputKind | None:
+    try:
+        return output_kind(model)
+    except Exception:
+        # As in `_lookups`, it may be any error.
+        return None
 
 
 def _token_types(model: nn.Module, tokens: list[int]) -> int | None:

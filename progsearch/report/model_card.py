@@ -18,6 +18,7 @@ from progsearch.report.schedule_map import schedule_map
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import blocks_of_model, read_config
 from progsearch.tasks.sources.catalogue import hub_dataset
+from progsearch.training.save import PER_CLASS
 
 CARD = "README.md"
 # A README without it was written by someone else and is kept.
@@ -32,8 +33,8 @@ _PIPELINES = {
 _HUB_METRICS = {
     "pearson": "pearsonr",
     "spearman": "spearmanr",
-    "macro_f1": "f1",
-    "micro_f1": "f1",
+    "f1_macro": "f1",
+    "f1_micro": "f1",
 }
 
 
@@ -52,6 +53,7 @@ def write_model_card(folder: Path, repository: str | None = None) -> bool:
         return False
     config = read_config(folder / "schedule.yaml")
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    per_class = metrics.pop(PER_CLASS, {})
     head = trained_head(str(folder))
     auto_class = "AutoModel" if head is None else head.auto_class
     name = repository or folder.absolute().name
@@ -64,6 +66,7 @@ def write_model_card(folder: Path, repository: str | None = None) -> bool:
             _introduction(config),
             _loading(config, name, auto_class, is_on_hub=repository is not None),
             _results(config, metrics),
+            *([_per_class(per_class)] if per_class else []),
             _schedule(config),
             _training(config),
             _open_fields(),
@@ -167,6 +170,19 @@ def _results(config: RunConfig, metrics: Mapping[str, float]) -> str:
     if any(split == "test" for split, _, _ in splits):
         words += " The test data was not used for any choice."
     return "\n\n".join(["## Results", "\n".join(table), words, *_of_search(config)])
+
+
+def _per_class(per_class: Mapping[str, Mapping[str, float]]) -> str:
+    """The table of the scores of each class on the validation data."""
+    names = list(next(iter(per_class.values())))
+    rows = [
+        f"| {label} | "
+        + " | ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in scores.values())
+        + " |"
+        for label, scores in per_class.items()
+    ]
+    head = [f"| label | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    return "\n".join(["Each label on the validation data:\n", *head, *rows])
 
 
 def _of_search(config: RunConfig) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from progsearch.config import UnderstoodSplit
+from progsearch.config import Answers, UnderstoodSplit
 
 # The largest value of f (1 - f) (2 - f)^2 / 2 for f between 0 and 1.
 _LARGEST_F1 = 0.309
@@ -30,6 +30,15 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
     - Macro F1 is the mean of K of these. A row counts for at most two classes, its own and the
       predicted one, so the variance of their sum is at most twice the sum of their variances
       (Cauchy-Schwarz): ``sqrt(2 * sum of variances) / K``, each variance at its largest.
+    - Micro F1 of several labels per row is an F1 of all labels together. The labels of a row may
+      be right or wrong together, so it is taken to have as many true rows as there are rows with
+      a label.
+    - Macro F1 of several labels per row: a row may count for all K of them, so the variance of
+      the sum is at most K times the sum of their variances: ``sqrt(sum of variances / K)``.
+    - Subset accuracy is binomial as accuracy is.
+    - R^2 v of a correlation r is ``r^2``, whose error by the delta method is
+      ``2 r (1 - r^2) / sqrt(n)``; it is about ``1 / n`` if r is 0. The sum of both is taken, and
+      for the share of the absolute error, whose error is smaller, too.
     - Any other metric is taken as a mean of n values between 0 and 1, whose standard deviation
       is at most 0.5 (Popoviciu's inequality): ``0.5 / sqrt(n)``.
 
@@ -41,13 +50,24 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
     n = max(1, split.rows)
     counts = [number for number in (split.answers.classes or {}).values() if number]
     match metric:
-        case "accuracy":
+        case "accuracy" | "subset_accuracy":
             return math.sqrt(max(p * (1 - p) for p in values) / n)
         case "matthews_correlation" | "pearson" | "spearman":
             return 1 / math.sqrt(max(1, n - 3))
-        case "f1" if true_rows := (split.answers.classes or {}).get(split.answers.positive or ""):
+        case "f1" | "f1_micro" if true_rows := _true_rows(metric, split.answers):
             return math.sqrt(max(f * (1 - f) * (2 - f) ** 2 / 2 for f in values) / true_rows)
         case "f1_macro" if counts:
             variances = [_LARGEST_F1 / number for number in counts]
-            return math.sqrt(2 * sum(variances)) / len(counts)
+            at_most = len(counts) if split.answers.labelled else 2
+            return math.sqrt(at_most * sum(variances)) / len(counts)
+        case "r2" | "d2_absolute_error":
+            return max(2 * math.sqrt(abs(v)) * (1 - v) + 1 / math.sqrt(n) for v in values) / (
+                math.sqrt(n)
+            )
     return 0.5 / math.sqrt(n)
+
+
+def _true_rows(metric: str, answers: Answers) -> int | None:
+    if metric == "f1_micro":
+        return answers.labelled
+    return (answers.classes or {}).get(answers.positive or "")

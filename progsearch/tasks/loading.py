@@ -15,6 +15,7 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.models.loading import load_tokenizer, model_fingerprint, trained_head
+from progsearch.models.output import OutputKind
 from progsearch.models.room import Room, room_of
 from progsearch.tasks.examples import TextTask
 from progsearch.tasks.fit import (
@@ -28,7 +29,7 @@ from progsearch.tasks.reading import file_times, read_task
 from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenizer_identity import tokenizer_identity
-from progsearch.tasks.trained_head import fit_to_head
+from progsearch.tasks.trained_head import fit_to_head, is_kept
 from progsearch.tasks.types import TASK_TYPES, TaskType
 
 if TYPE_CHECKING:
@@ -146,6 +147,9 @@ def load_task(
         TaskError: The data is missing or cannot be used.
     """
     task = fit_to_head(_with_fewer_rows(read_task(config), config.max_train_samples), trained)
+    output: OutputKind | None = "affine" if room is None else room(0).output
+    keeps_head = trained is not None and is_kept(task.head, trained)
+    task = task.type.for_model(task, output, keeps_head=keeps_head)
     examples = {"train": task.train, "validation": task.validation, **task.extra_validation}
     if task.test:
         examples["test"] = task.test

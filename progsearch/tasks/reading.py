@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import replace
 from os.path import isfile
 from pathlib import Path
@@ -22,6 +23,8 @@ from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types import TASK_TYPES, type_of
 from progsearch.tasks.types.classification import Classification
+
+_log = logging.getLogger(__name__)
 
 _FILES = ("train_file", "validation_file", "test_file")
 _FORMAT = ("separator", "encoding")
@@ -96,7 +99,7 @@ def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:
 
 def _check_metric_name(config: TaskConfig) -> None:
     kinds = [TASK_TYPES.get(config.type)] if config.type else TASK_TYPES
-    known = [metric.name for kind in kinds for metric in kind.metrics]
+    known = dict.fromkeys(metric.name for kind in kinds for metric in kind.metrics)
     if config.metric is not None and config.metric not in known:
         raise TaskError(
             f"there is no metric {config.metric!r} for tasks: give one of {', '.join(known)}"
@@ -113,5 +116,13 @@ def _with_primary(task: TextTask, metric: str | None) -> TextTask:
             f"metric {metric} does not fit task {task.name} with its "
             f"{task.type.targets_in_words(task.head)}: give one of {', '.join(fitting)}"
         )
+    (known,) = (each for each in task.type.metrics if each.name == metric)
+    if known.maximised_as:
+        _log.info(
+            "of %s less is better, so %s is maximised, which ranks schedules in the same way",
+            metric,
+            known.maximised_as,
+        )
+        metric = known.maximised_as
     others = tuple(name for name in task.metrics if name != metric)
     return replace(task, metrics=(metric, *others))

@@ -47,6 +47,15 @@ def fit_to_head(task: TextTask, trained: Head | None) -> TextTask:
     return _with_new_head(task, trained)
 
 
+def is_kept(head: Head, trained: Head) -> bool:
+    """Whether a model with the head of a task from `fit_to_head` keeps the trained head."""
+    return (
+        trained.auto_class == head.auto_class
+        and trained.n_outputs == head.n_outputs
+        and not head.replaces
+    )
+
+
 def _in_order(task: TextTask, trained: Head, order: list[int]) -> TextTask:
     if order == list(range(len(order))):
         return task

@@ -125,7 +125,7 @@ def _doubt(answers: Answers, metric: str) -> str | None:
         )
     classes = answers.classes or {}
     present = [name for name, number in classes.items() if number]
-    if len(present) == 1:
+    if answers.labelled is None and len(present) == 1:
         return (
             f"every row of the validation data is of the class {present[0]}, so {metric} cannot "
             f"tell schedules apart: {ask}"

@@ -4,7 +4,13 @@ from progsearch.store import Store
 from progsearch.training.model_costs import describe
 from progsearch.training.protocol import Run
 from progsearch.training.run import TrainingRun
-from progsearch.training.save import check_files, check_room, load_trained, save_run
+from progsearch.training.save import (
+    check_files,
+    check_room,
+    load_trained,
+    per_class_scores,
+    save_run,
+)
 from progsearch.training.seeds import SeedMean
 
 __all__ = [
@@ -16,5 +22,6 @@ __all__ = [
     "check_room",
     "describe",
     "load_trained",
+    "per_class_scores",
     "save_run",
 ]

@@ -43,6 +43,11 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
     It logs when a stage begins, to stderr unless the program has set up logging. After the
     training, all parameters that required a gradient before it do so again.
 
+    The data is the Trainer's own. A search trains numbers standardised: to train as it did, give
+    labels minus their mean and divided by their standard deviation over the training rows, and
+    multiply and add the same to what the model predicts. For several labels per row, give 0 and 1
+    as floats, and a model with ``problem_type="multi_label_classification"``.
+
     Args:
         schedule: A file that `progsearch export` wrote, or only the stages; they must fit the
             model's number of blocks.

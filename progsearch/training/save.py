@@ -8,9 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from os.path import exists, isdir, isfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import transformers
@@ -37,6 +39,8 @@ from progsearch.version import __version__
 SCHEDULE = "schedule.yaml"
 _WEIGHTS = "model.safetensors"
 _METRICS = "metrics.json"
+PER_CLASS = "per_class"
+"""The key of the table of `TaskType.per_class` in ``metrics.json``."""
 SAVED_FILES = (
     _WEIGHTS,
     "config.json",
@@ -68,7 +72,8 @@ def save_run(
 
     Returns:
         The saved metrics: those on the validation data under their own names, those on other
-        labelled splits with the split's name as a prefix (``test_accuracy``).
+        labelled splits with the split's name as a prefix (``test_accuracy``). The file also has
+        the table of `per_class_scores`, if the task's type gives one.
 
     Raises:
         NothingUsable: The saved model cannot be loaded, or its outputs differ from the trained
@@ -89,8 +94,18 @@ def save_run(
         for name, value in run.task.evaluate(outputs[prefix], split).items()
     }
     config = _saved_config(run, metrics, understood)
-    _write(run, config, Path(folder), metrics, outputs[""])
+    kind, validation = run.task.type, run.task.validation
+    table = kind.per_class(outputs[""], validation, run.task.head)
+    written = metrics if table is None else metrics | {PER_CLASS: table}
+    _write(run, config, Path(folder), written, outputs[""])
     return metrics
+
+
+def per_class_scores(folder: str | Path) -> dict[str, dict[str, float]]:
+    """The scores of each class that `save_run` wrote for the validation data, if any."""
+    written = json.loads((Path(folder) / _METRICS).read_text(encoding="utf-8"))
+    found: dict[str, dict[str, float]] = written.get(PER_CLASS, {})
+    return found
 
 
 def check_files(folder: str | Path, place: str) -> None:
@@ -150,7 +165,7 @@ def _write(
     run: TrainingRun,
     config: RunConfig,
     folder: Path,
-    metrics: dict[str, float],
+    metrics: dict[str, Any],
     outputs: np.ndarray,
 ) -> None:
     """Write a finished run, check it as it was written, and write its metrics.
@@ -159,12 +174,13 @@ def _write(
         NothingUsable: The saved model failed the check; it is kept.
         MachineFailed: The folder cannot be written; the message says where the model is.
     """
-    where, failed = _write_model(run, config, folder)
+    with run.task.type.as_saved(run.model) as kind:
+        where, failed = _write_model(run, config, folder)
     forget_files()
     check_saved(
         where,
         partial(_load_as_users_do, where, run.config.method, run.task.head),
-        run.task,
+        replace(run.task, type=kind),
         outputs,
         device=run.device,
     )
@@ -229,9 +245,10 @@ def _write_model_to(run: TrainingRun, config: RunConfig, folder: Path) -> None:
             pass
 
 
-def _write_results(config: RunConfig, folder: Path, metrics: dict[str, float]) -> None:
+def _write_results(config: RunConfig, folder: Path, metrics: dict[str, Any]) -> None:
     write_yaml(folder / SCHEDULE, plain(config))
-    (folder / _METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(metrics, indent=2, ensure_ascii=False)
+    (folder / _METRICS).write_text(text + "\n", encoding="utf-8")
 
 
 def load_trained(folder: str | Path) -> PreTrainedModel:

@@ -160,6 +160,8 @@ def test_it_is_measured_once(tmp_path, monkeypatch):
     monkeypatch.setenv("PROGSEARCH_CACHE", str(tmp_path / "cache"))
     folder = save_tiny(tmp_path / "model", type_vocab_size=1)
     first = room_of(str(folder), Head(2), 0, 100)
-    assert first == Room(tokens=64, positions=64, usual_positions=None, token_types=1)
+    assert first == Room(
+        tokens=64, positions=64, usual_positions=None, token_types=1, output="affine"
+    )
     monkeypatch.setattr(module, "measure_room", lambda model: pytest.fail("measured again"))
     assert room_of(str(folder), Head(3), 0, 100) == first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os.path import isdir
 from typing import Any
@@ -46,14 +46,25 @@ def _table(source: str, rows: Any) -> Table:
     if any(isinstance(feature, dict) for feature in rows.features.values()):
         rows = rows.flatten()
     columns = {name: decoded(list(rows[name])) for name in rows.column_names}
-    declared = {name: getattr(feature, "names", None) for name, feature in rows.features.items()}
+    declared = {name: _class_names(feature) for name, feature in rows.features.items()}
     classes = {name: tuple(names) for name, names in declared.items() if names}
     for column, names in classes.items():
-        # Data sets of the hub mark a row without a label with -1.
-        columns[column] = [
-            names[index] if index is not None and index >= 0 else None for index in columns[column]
-        ]
+        columns[column] = [_named(cell, names) for cell in columns[column]]
     return Table(source, columns, classes)
+
+
+def _class_names(feature: Any) -> list[str] | None:
+    """The names of the classes of a column, or of those in its lists."""
+    found: list[str] | None = getattr(getattr(feature, "feature", feature), "names", None)
+    return found
+
+
+def _named(cell: Any, names: Sequence[str]) -> Any:
+    """A cell with the names of its classes instead of their indices."""
+    if isinstance(cell, list):
+        return [_named(index, names) for index in cell]
+    # Data sets of the hub mark a row without a label with -1.
+    return names[cell] if cell is not None and cell >= 0 else None
 
 
 @contextmanager

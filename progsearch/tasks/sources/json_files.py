@@ -11,7 +11,7 @@ from progsearch.tasks.sources.table import Table
 
 
 def parse_json(source: str, text: str) -> Table:
-    """The table in JSON Lines, or in an array of objects.
+    """The table in JSON Lines, in an array of objects or in an object of columns.
 
     Objects in objects become columns with dotted names: ``{"review": {"text": ...}}`` becomes
     ``review.text``. Lists stay lists.
@@ -25,10 +25,12 @@ def parse_json(source: str, text: str) -> Table:
     """
     # Most files hold no such escape, and checking each object takes as long as reading it.
     may_break = "\\ud" in text.lower()
-    array = _array(text)
-    if array is not None:
-        records = [_checked(source, f"item {n}", i, may_break) for n, i in enumerate(array, 1)]
-        return Table(source, _columns(source, records))
+    whole = _whole(text)
+    if isinstance(whole, dict):
+        return Table(source, _by_column(source, _checked(source, "line 1", whole, may_break)))
+    if whole is not None:
+        records = [_checked(source, f"item {n}", i, may_break) for n, i in enumerate(whole, 1)]
+        return Table(source, _columns(records))
     lines, records = [], []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -42,17 +44,35 @@ def parse_json(source: str, text: str) -> Table:
             ) from None
         records.append(_checked(source, f"line {number}", item, may_break))
         lines.append(number)
-    return Table(source, _columns(source, records), lines=tuple(lines))
+    return Table(source, _columns(records), lines=tuple(lines))
 
 
-def _array(text: str) -> list[Any] | None:
-    if not text.lstrip().startswith("["):
-        return None
+def _whole(text: str) -> list[Any] | dict[str, Any] | None:
+    """The text as one array or as one object of nothing but arrays or objects; else None."""
     try:
-        array: list[Any] = json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError:
         return None
-    return array
+    if isinstance(found, list):
+        return found
+    is_table = isinstance(found, dict) and all(isinstance(v, (list, dict)) for v in found.values())
+    return found if is_table and found else None
+
+
+def _by_column(source: str, found: dict[str, Any]) -> dict[str, list[Any]]:
+    """The columns of an object of columns: lists, or objects by row as pandas writes them."""
+    columns = list(found.values())
+    is_split = {"columns", "data"} <= found.keys()  # what pandas calls orient="split"
+    if not is_split and all(
+        isinstance(column, list) and len(column) == len(columns[0]) for column in columns
+    ):
+        return found
+    if all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
+        return {name: [column[row] for row in columns[0]] for name, column in found.items()}
+    raise TaskError(
+        f"{source} is one object, not a table of rows: write an array of objects or one object "
+        "per line (in pandas with orient='records')"
+    )
 
 
 def _checked(source: str, place: str, item: Any, may_break: bool) -> dict[str, Any]:
@@ -74,16 +94,16 @@ def _is_unicode(record: dict[str, Any]) -> bool:
     return True
 
 
-def _columns(source: str, records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    flat = [dict(_flattened(source, record)) for record in records]
+def _columns(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    flat = [dict(_flattened(record)) for record in records]
     names = list(dict.fromkeys(name for record in flat for name in record))
     return {name: [record.get(name) for record in flat] for name in names}
 
 
-def _flattened(source: str, record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flattened(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in record.items():
         name = prefix + key.strip()
         if isinstance(value, dict):
-            yield from _flattened(source, value, f"{name}.")
+            yield from _flattened(value, f"{name}.")
         else:
             yield name, value

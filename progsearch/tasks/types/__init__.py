@@ -12,6 +12,7 @@ from progsearch.registry import Registry
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types.base import Metric, TaskType
 from progsearch.tasks.types.classification import Classification
+from progsearch.tasks.types.multilabel import MultiLabel
 from progsearch.tasks.types.regression import Regression
 from progsearch.tasks.types.texts import TextType
 
@@ -24,7 +25,7 @@ TASK_TYPES: Registry[TaskType] = Registry(
     TaskError,
     # In the order in which they are asked whether they recognise the data. Classification takes
     # all data, so it is the last.
-    (Regression, Classification),
+    (MultiLabel, Regression, Classification),
 )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from progsearch.tasks.sources.source import Source
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
+    from progsearch.models.output import OutputKind
     from progsearch.tasks.split import Split
 
 
@@ -28,11 +31,16 @@ class Metric:
         name: The name that users write.
         higher_is_better: Whether a higher value is better.
         worst: The value of the worst possible prediction.
+        maximised_as: If less is better: the metric of the type that ranks models in the same way,
+            has no unit and is maximised instead, since searches maximise their metric.
+        description: What it is, in a few words.
     """
 
     name: str
     higher_is_better: bool = True
     worst: float = 0.0
+    maximised_as: str = ""
+    description: str = ""
 
 
 def logits(output: Any) -> Tensor:
@@ -123,6 +131,21 @@ class TaskType(ABC):
         """
         return None
 
+    def for_model(
+        self, task: TextTask, output: OutputKind | None, *, keeps_head: bool
+    ) -> TextTask:
+        """The task for a model, such as with targets in the unit that suits it.
+
+        Args:
+            task: A task from `read`, perhaps with fewer training examples.
+            output: The layer that gives the model's outputs.
+            keeps_head: Whether training starts from the head in the model's files.
+
+        Returns:
+            By default the unchanged task.
+        """
+        return task
+
     def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
         """The names of the task metrics that fit a task."""
         return tuple(metric.name for metric in self.metrics)
@@ -162,6 +185,16 @@ class TaskType(ABC):
         """
         return logits(output)
 
+    @contextmanager
+    def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:
+        """While active, a trained model is as it is saved; it is changed in place.
+
+        Returns:
+            The type whose `keep` gives, for outputs of the saved model, what this type's gives for
+            those of the trained one. By default the model and the type are unchanged.
+        """
+        yield self
+
     # -- from predictions to metrics ---------------------------------------------------------
 
     @abstractmethod
@@ -192,6 +225,18 @@ class TaskType(ABC):
             False for fewer than two predictions, which say nothing.
         """
         return len(kept) > 1 and bool((kept == kept[:1]).all())
+
+    def per_class(
+        self, kept: np.ndarray, split: Split, head: Head
+    ) -> dict[str, Mapping[str, float]] | None:
+        """Several scores of each class by its name; None if the type has no such table.
+
+        Args:
+            kept: As in `evaluate`.
+            split: The rows with their targets.
+            head: The head with the names of the classes.
+        """
+        return None
 
     def answers(self, split: Split, head: Head) -> Answers:
         """A summary of the targets of a split, for display."""

@@ -58,6 +58,7 @@ _DATE = re.compile(
 _HASH = re.compile(r"[0-9a-f]{16,128}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _URL = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _FILE = re.compile(r"[^\s/\\]*\.[a-z][a-z0-9]{1,4}|\S*[/\\]\S+\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
+_CODE = re.compile(r"[a9_.:#/-]*9[a9_.:#/-]*")
 _MAIL = re.compile(r"\S+@\S+\.\w+")
 _PATTERNS = (
     ("dates", _DATE),
@@ -130,7 +131,7 @@ def _never(
     if not texts:
         return "empty"
     short = _share(texts, lambda text: len(text.split()) <= 3) >= _MOST
-    by_name = _never_by_name(name) if short else None
+    by_name = _never_by_name(name, mostly_different=2 * distinct > rows > 5) if short else None
     if by_name is not None:
         return by_name
     if _are_splits(texts):
@@ -142,11 +143,13 @@ def _never(
     return _never_by_values(values, texts, distinct, rows)
 
 
-def _never_by_name(name: str) -> str | None:
+def _never_by_name(name: str, *, mostly_different: bool) -> str | None:
     parts = name.replace(".", "_").split("_")
     if re.fullmatch(r"column_\d+|unnamed:_\d+", name) or name.startswith("index_level"):
         return "without a name"
-    if parts[-1] in _IDS or parts[0] in ("id", "idx"):
+    # "qid1" and "userid" are ids, but "valid" with two values is not.
+    ends_so = mostly_different and re.search(r"id\d*$", name)
+    if parts[-1] in _IDS or parts[0] in ("id", "idx") or ends_so:
         return "ids"
     if parts[-1] in _DATES or (len(parts) > 1 and parts[-1] == "at"):
         return "dates"
@@ -160,7 +163,9 @@ def _never_by_values(
         for what, pattern in _PATTERNS:
             if _share(texts, pattern.fullmatch) >= _MOST:
                 return what
-    return "ids" if distinct == rows > 5 and _are_codes(values, texts) else None
+    if distinct == rows > 5 and _are_codes(values, texts):
+        return "ids"
+    return None
 
 
 def _are_splits(texts: Sequence[str]) -> bool:
@@ -175,9 +180,9 @@ def _are_codes(values: Sequence[Any], texts: Sequence[str]) -> bool:
         # Of many values only each n-th is looked at.
         sampled = len(values) >= _SAMPLE
         steps = {b - a for a, b in pairwise(numbers if sampled else sorted(numbers))}
-        return len(steps) == 1 and (sampled or steps == {1}) and min(numbers) in (0, 1)
-    shapes = {re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text)) for text in texts}
-    return len(shapes) == 1 and "9" in min(shapes) and not re.search(r"\s", min(shapes))
+        return len(steps) == 1 and (sampled or steps == {1}) and numbers[0].is_integer()
+    shapes = {re.sub(r"[A-Za-z]+", "a", re.sub(r"[0-9]+", "9", text)) for text in texts}
+    return len(shapes) == 1 and bool(_CODE.fullmatch(min(shapes)))
 
 
 def _are_prose(texts: Sequence[str]) -> bool:

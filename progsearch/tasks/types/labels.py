@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
-from progsearch.tasks.types.decimals import are_to_predict
+from progsearch.tasks.types.decimals import are_to_predict, number_meant
 
 _logger = logging.getLogger(__name__)
 
@@ -41,12 +41,12 @@ class LabelReader:
         if not self.names:
             return np.array([self._number(table, i, v) for i, v in enumerate(values, 1)], "f4")
         indices = {name: index for index, name in enumerate(self.names)}
-        labels = [indices.get(_class_name(value)) for value in values]
+        labels = [indices.get(class_name(value)) for value in values]
         if None in labels:
             row = labels.index(None)
             known = ", ".join(self.names[:10]) + (", ..." if len(self.names) > 10 else "")
             raise TaskError(
-                f"{table.source}, row {row + 1}: label {_class_name(values[row])!r} does not "
+                f"{table.source}, row {row + 1}: label {class_name(values[row])!r} does not "
                 f"occur in the training data (which has {known}): correct it or remove the row"
             )
         return np.array(labels, dtype=np.int64)
@@ -54,6 +54,7 @@ class LabelReader:
     def _number(self, table: Table, row: int, value: Any) -> float:
         result = number(value)
         if result is None:
+            _check_spelling(table, self.column, table.column(self.column))
             raise TaskError(
                 f"{table.source}, row {row}: label {value!r} in column {self.column!r} is not a "
                 "number: correct it, or name a metric for classes, such as --task-metric accuracy"
@@ -83,9 +84,14 @@ def learn_numbers(table: Table, column: str) -> LabelReader:
     """A reader of numeric labels.
 
     Raises:
-        TaskError: A label is missing.
+        TaskError: A label is missing or is not a number, or all are the same.
     """
-    _filled(table, column)
+    numbers = LabelReader(column, ()).read(table)
+    if len(numbers) > 1 and not np.ptp(numbers):
+        raise TaskError(
+            f"{table.source} has only the number {numbers[0]:g} in column {column!r}: give data "
+            "with different numbers, or name another column with --label-column"
+        )
     _logger.info(
         "%s: column %s holds numbers, so this is a regression; --type classification "
         "reads them as classes",
@@ -102,7 +108,12 @@ def learn_classes(table: Table, column: str) -> LabelReader:
         TaskError: A label is missing, or the column cannot hold classes.
     """
     values = _filled(table, column)
-    names = {_class_name(value) for value in values}
+    if any(isinstance(value, (list, dict)) for value in values):
+        raise TaskError(
+            f"{table.source} has lists or dictionaries in column {column!r}, so a row may have "
+            "several labels: use --type multilabel"
+        )
+    names = {class_name(value) for value in values}
     if len(names) < 2:
         raise TaskError(
             f"{table.source} has only the class {min(names)!r} in column {column!r}: give data "
@@ -111,6 +122,7 @@ def learn_classes(table: Table, column: str) -> LabelReader:
     if column in table.classes:
         return LabelReader(column, table.classes[column])
     if len(names) > max(10, len(values) / 2):
+        _check_spelling(table, column, values)
         raise TaskError(
             f"{table.source} has {len(names)} different labels in {len(values)} rows of column "
             f"{column!r}, too many for classes: name another column with --label-column, or ask "
@@ -118,6 +130,17 @@ def learn_classes(table: Table, column: str) -> LabelReader:
         )
     numeric = all(number(name) is not None for name in names)
     return LabelReader(column, tuple(sorted(names, key=_by_number if numeric else None)))
+
+
+def _check_spelling(table: Table, column: str, values: Sequence[Any]) -> None:
+    """Refuse labels that would be numbers if they were written as such."""
+    for row, value in enumerate(values):
+        meant = number_meant(value)
+        if meant is not None:
+            raise TaskError(
+                f"{table.source}, {table.places([row])}: label {value!r} in column {column!r} is "
+                f"not a number: write {meant}, and the others like it"
+            )
 
 
 def _filled(table: Table, column: str) -> list[Any]:
@@ -140,7 +163,8 @@ def _by_number(name: str) -> tuple[float, str]:
     return float(name), name
 
 
-def _class_name(value: Any) -> str:
+def class_name(value: Any) -> str:
+    """The name of the class that a cell holds."""
     # A whole number is the same class whether the file has 1 or 1.0.
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

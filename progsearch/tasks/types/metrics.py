@@ -27,27 +27,60 @@ def score(name: str, predictions: np.ndarray, labels: np.ndarray, *, positive: i
     """One task metric of predicted classes or values, from scikit-learn or scipy.
 
     ``f1`` is the F1 score of the class ``positive``, in GLUE 1; ``f1_macro`` is the mean over
-    classes. A correlation with a constant is not defined and counts as 0.
+    classes. A correlation with a constant is not defined and counts as 0. Of several labels per
+    row, 0 or 1 each in arrays of shape (rows, labels), ``f1_micro`` counts all alike, and
+    ``subset_accuracy`` is the share of rows in which all are right. ``r2`` is the share of the
+    labels' variance that is explained, 1 - MSE / variance; ``d2_absolute_error`` is the same of
+    the absolute error, 1 - MAE / MAE of the median. Both are 0 for the best constant.
     """
     # scikit-learn and scipy are imported only by the metrics that need them. Together they take a
     # tenth of a worker's loading time before its first trial, and accuracy needs neither.
     match name:
         case "accuracy":
             return float((predictions == labels).mean())
-        case "f1" | "f1_macro":
+        case "subset_accuracy":
+            return float((predictions == labels).reshape(len(labels), -1).all(axis=1).mean())
+        case "f1" | "f1_macro" | "f1_micro":
             from sklearn.metrics import f1_score
 
-            how = {"average": "macro" if name == "f1_macro" else "binary", "pos_label": positive}
-            return float(f1_score(labels, predictions, zero_division=0.0, **how))
+            how = {"average": name.removeprefix("f1_") if name != "f1" else "binary"}
+            return float(
+                f1_score(labels, predictions, zero_division=0.0, pos_label=positive, **how)
+            )
         case "matthews_correlation":
             from sklearn.metrics import matthews_corrcoef
 
             return float(matthews_corrcoef(labels, predictions))
         case "pearson" | "spearman":
-            from scipy.stats import pearsonr, spearmanr
-
-            if len(labels) < 2 or np.ptp(predictions) == 0 or np.ptp(labels) == 0:
-                return 0.0
-            correlate = pearsonr if name == "pearson" else spearmanr
-            return float(correlate(predictions, labels).statistic)
+            return _correlation(name, predictions, labels)
+        case "rmse" | "mae" | "r2" | "d2_absolute_error":
+            return _error(name, predictions, labels)
     raise ValueError(f"there is no metric {name!r}")
+
+
+def _correlation(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
+    from scipy.stats import pearsonr, spearmanr
+
+    if len(labels) < 2 or np.ptp(predictions) == 0 or np.ptp(labels) == 0:
+        return 0.0
+    correlate = pearsonr if name == "pearson" else spearmanr
+    return float(correlate(predictions, labels).statistic)
+
+
+def _error(name: str, predictions: np.ndarray, labels: np.ndarray) -> float:
+    labels = labels.astype(np.float64)
+    residuals = predictions - labels
+    square, absolute = np.square(residuals).mean(), np.abs(residuals).mean()
+    match name:
+        case "rmse":
+            return math.sqrt(square)
+        case "mae":
+            return float(absolute)
+        case "r2":
+            return _explained(square, np.square(labels - labels.mean()).mean())
+    return _explained(absolute, np.abs(labels - np.median(labels)).mean())
+
+
+def _explained(error: float, of_constant: float) -> float:
+    """The share of a constant's error that predictions avoid; 0 if the constant has none."""
+    return float(1 - error / of_constant) if of_constant else 0.0

@@ -88,7 +88,7 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
 
 def _why_no_text(table: Table, kind: Kind, name: str, label: str) -> str | None:
     if any(isinstance(value, (list, dict)) for value in table.columns[name]):
-        return "lists"
+        return "lists or objects"
     if normalised(name) in TEXT_NAMES and kind.words:
         return None
     if kind.never is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
 from progsearch.tasks.reading import read_task
 from progsearch.tasks.sources.cells import number
-from progsearch.tasks.types.decimals import are_to_predict
+from progsearch.tasks.types.decimals import are_to_predict, number_meant
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,22 @@ def test_what_python_reads_or_people_write_as_a_number_may_be_a_name(name):
     assert number(name) is None
 
 
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("33%", "33"), ("$ 5", "5"), ("0,5", "0.5"), ("5 €", "5"), ("1.5", None), ("high", None)],
+)
+def test_labels_that_would_be_numbers(value, meant):
+    assert number_meant(value) == meant
+
+
+@pytest.mark.parametrize("kind", [None, "regression"])
+def test_the_spelling_of_numbers_is_corrected_by_the_user(tmp_path, kind):
+    file = tmp_path / "train.csv"
+    file.write_text("text,score\n" + "".join(f"a film {i},{i + 1}%\n" for i in range(40)))
+    with pytest.raises(TaskError, match="line 2: label '1%' in column 'score' is not a number"):
+        read_task(TaskConfig(name="own", train_file=str(file), type=kind))
+
+
 @pytest.mark.parametrize("text", ["1", "-1.5", "+.5", "2.", "1e-3", " 7 ", "007"])
 def test_numbers(text):
     assert number(text) == float(text)
@@ -60,7 +77,10 @@ def test_classes_stay_what_the_file_says(tmp_path, labels):
     assert task.head.label_names == labels
     said = [note for note in task.notes if "--type regression predicts them" in note]
     assert len(said) == ("." in labels[0])
-    as_numbers = {"1_1": None, "007": "regression"}.get(labels[0], "regression")
-    if as_numbers:
-        config = TaskConfig(name="own", train_file=str(file), type="regression")
-        assert read_task(config).type.name == "regression"
+    config = TaskConfig(name="own", train_file=str(file), type="regression")
+    match labels[0]:
+        case "1.0":
+            assert read_task(config).type.name == "regression"
+        case "2.1" | "007":
+            with pytest.raises(TaskError, match="has only the number"):
+                read_task(config)

@@ -88,9 +88,12 @@ def test_every_metric_says_which_way_it_is_better_and_what_is_worst(kind):
             kind.evaluate([metric.name], kept, split_of(answers))[metric.name]
             for kept in (right, -right)
         )
-        assert metric.higher_is_better
-        assert best == pytest.approx(1)
-        assert worst == pytest.approx(metric.worst)
+        assert (best > worst) == metric.higher_is_better
+        assert best == pytest.approx(1 if metric.higher_is_better else 0)
+        if math.isfinite(metric.worst):
+            assert worst == pytest.approx(metric.worst)
+        else:
+            assert math.copysign(1, metric.worst) == math.copysign(1, worst)
 
 
 def test_what_an_evaluation_needs_is_loaded_before_it():
