@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from os.path import exists
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from progsearch.config import Recipe, read_yaml
 from progsearch.errors import ConfigError
@@ -232,6 +236,9 @@ def confirm(
     if parallel is not None:
         check_count(parallel, "parallel")
     drop = margin_of(margin, "margin")
+    if not isinstance(picks, str | int | Sequence):
+        wanted = "a rule, a trial's number, a baseline's name or a list of them"
+        raise ConfigError("picks", [("", f"must be {wanted}, got {_shown(picks)}")])
     chosen = [picks] if isinstance(picks, str | int) else picks
     place, studies = _place(study), _folder(studies_dir)
     from progsearch.results import Study
@@ -297,12 +304,35 @@ def _shown(value: object) -> str:
 def _watching(progress: bool, view: View | None) -> Iterator[View]:
     """Give the view that was given, or the one that fits where Python runs."""
     if view is not None:
+        if not isinstance(view, View):
+            raise ConfigError("view", [("", f"must be a View, got {_shown(view)}")])
         yield view
         return
     from progsearch.show.notebook import watching_here
 
     with watching_here(progress) as found:
         yield found
+
+
+def _plain(annotation: Any) -> Any:
+    """A type without what only pydantic reads in it."""
+    parts = tuple(map(_plain, get_args(annotation)))
+    if hasattr(annotation, "__metadata__"):
+        return parts[0]
+    if get_origin(annotation) is tuple:
+        return tuple[parts]  # type: ignore[valid-type]
+    if get_origin(annotation) in (Union, UnionType):
+        return functools.reduce(operator.or_, parts)
+    return annotation
+
+
+def _words() -> str:
+    """The words of `search` with their meaning, for its help."""
+    lines = (
+        textwrap.fill(f"{option.name}: {option.help}", 94, subsequent_indent=" " * 4)
+        for option in recipe_options()
+    )
+    return "Words:\n" + textwrap.indent("\n".join(lines), " " * 4)
 
 
 def _signature() -> inspect.Signature:
@@ -312,10 +342,13 @@ def _signature() -> inspect.Signature:
     assert last.kind is inspect.Parameter.VAR_KEYWORD, "the words come last"
     keyword = inspect.Parameter.KEYWORD_ONLY
     words = [
-        inspect.Parameter(option.name, keyword, default=None, annotation=option.field.annotation)
+        inspect.Parameter(
+            option.name, keyword, default=None, annotation=_plain(option.field.annotation) | None
+        )
         for option in recipe_options()
     ]
     return own.replace(parameters=[*before, *words])
 
 
 search.__signature__ = _signature()  # type: ignore[attr-defined]
+search.__doc__ = f"{inspect.cleandoc(search.__doc__ or '')}\n\n{_words()}\n"
