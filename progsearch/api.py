@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import operator
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from os.path import exists
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from progsearch.config import Recipe, read_yaml
 from progsearch.errors import ConfigError
 from progsearch.importing import collector_paused, without_widget_advice
 from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 from progsearch.study.view import View
-from progsearch.words import check_count, margin_of, recipe_options, recipe_with, search_words
+from progsearch.words import check_count, margin_of, recipe_with, search_words
+from progsearch.words_help import help_with_words, signature_with_words
 
 if TYPE_CHECKING:
     from progsearch.driver.prepared import Prepared
@@ -314,41 +310,5 @@ def _watching(progress: bool, view: View | None) -> Iterator[View]:
         yield found
 
 
-def _plain(annotation: Any) -> Any:
-    """A type without what only pydantic reads in it."""
-    parts = tuple(map(_plain, get_args(annotation)))
-    if hasattr(annotation, "__metadata__"):
-        return parts[0]
-    if get_origin(annotation) is tuple:
-        return tuple[parts]  # type: ignore[valid-type]
-    if get_origin(annotation) in (Union, UnionType):
-        return functools.reduce(operator.or_, parts)
-    return annotation
-
-
-def _words() -> str:
-    """The words of `search` with their meaning, for its help."""
-    lines = (
-        textwrap.fill(f"{option.name}: {option.help}", 94, subsequent_indent=" " * 4)
-        for option in recipe_options()
-    )
-    return "Words:\n" + textwrap.indent("\n".join(lines), " " * 4)
-
-
-def _signature() -> inspect.Signature:
-    """That of `search` with its words, for help and completion."""
-    own = inspect.signature(search)
-    *before, last = own.parameters.values()
-    assert last.kind is inspect.Parameter.VAR_KEYWORD, "the words come last"
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    words = [
-        inspect.Parameter(
-            option.name, keyword, default=None, annotation=_plain(option.field.annotation) | None
-        )
-        for option in recipe_options()
-    ]
-    return own.replace(parameters=[*before, *words])
-
-
-search.__signature__ = _signature()  # type: ignore[attr-defined]
-search.__doc__ = f"{inspect.cleandoc(search.__doc__ or '')}\n\n{_words()}\n"
+search.__signature__ = signature_with_words(search)  # type: ignore[attr-defined]
+search.__doc__ = help_with_words(search)
