@@ -9,6 +9,8 @@ from typing import Any
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.table import Table
 
+_SHOWN = 5
+
 
 def parse_json(source: str, text: str) -> Table:
     """The table in JSON Lines, or in an array of objects.
@@ -36,13 +38,48 @@ def parse_json(source: str, text: str) -> Table:
         try:
             item = json.loads(line)
         except json.JSONDecodeError as error:
+            whole = _whole(text)
+            if whole is not None:
+                return _of_one(source, whole, may_break)
             raise TaskError(
                 f"{source}, line {number} is not JSON: {error.msg}; a file must be an array of "
                 "objects or have one object per line"
             ) from None
         records.append(_checked(source, f"line {number}", item, may_break))
         lines.append(number)
+    if len(records) == 1:
+        return _of_one(source, records[0], may_break)
     return Table(source, _columns(source, records), lines=tuple(lines))
+
+
+def _whole(text: str) -> dict[str, Any] | None:
+    """The object that a whole text is, written over several lines."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _of_one(source: str, record: dict[str, Any], may_break: bool) -> Table:
+    """The table in a file of one object, which must be a row.
+
+    Raises:
+        TaskError: It holds rows.
+    """
+    lists = [
+        name
+        for name, value in record.items()
+        if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
+    ]
+    if (record and all(isinstance(value, dict) for value in record.values())) or lists:
+        shown = ", ".join(map(repr, list(record)[:_SHOWN])) + ", ..." * (len(record) > _SHOWN)
+        raise TaskError(
+            f"{source} is one object with the keys {shown}, not rows: save the rows as an array "
+            'of objects, one file for each split (pandas: to_json(..., orient="records"))'
+        )
+    record = _checked(source, "item 1", record, may_break)
+    return Table(source, _columns(source, [record]), lines=(1,))
 
 
 def _array(text: str) -> list[Any] | None:
@@ -57,7 +94,9 @@ def _array(text: str) -> list[Any] | None:
 
 def _checked(source: str, place: str, item: Any, may_break: bool) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise TaskError(f"{source}, {place} must be an object such as {{...}}")
+        raise TaskError(
+            f'{source}, {place} must be an object, such as {{"text": ..., "label": ...}}'
+        )
     if may_break and not _is_unicode(item):
         raise TaskError(
             f"{source}, {place} holds half a character (an escape from \\ud800 to \\udfff without "

@@ -22,6 +22,9 @@ LABEL_NAMES = (
 )
 """Names of a label column that everyone would take. The first counts if several say the same."""
 
+_LAST_PARTS = ("label", "labels", "sentiment", "target")
+"""Last parts of such names: ``gold_label``, ``airline_sentiment``."""
+
 _SHOWN = 10
 
 
@@ -58,9 +61,12 @@ def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) 
         return first
     if known or len(declared) == 1:
         return (known or declared)[0]
-    may_be = [
-        name for name in rest if kinds[name].may_be_label and normalised(name) not in TEXT_NAMES
-    ]
+    may_be = _different(
+        table, [name for name in rest if _may_be(kinds[name], normalised(name))], kinds
+    )
+    named = [name for name in may_be if normalised(name).split("_")[-1] in _LAST_PARTS]
+    if len(named) == 1:
+        return named[0]
     if len(may_be) == 1 and (texts or len(rest) > 1):
         return may_be[0]
     if len(may_be) > 1:
@@ -72,6 +78,21 @@ def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) 
         f"{table.source} has no label column, only {_described(rest, kinds)}: add a column of "
         "labels, or name it with --label-column"
     )
+
+
+def _may_be(kind: Kind, name: str) -> bool:
+    is_text = name in TEXT_NAMES and kind.words and not kind.yes_or_no
+    return kind.may_be_label and not is_text
+
+
+def _different(table: Table, names: Sequence[str], kinds: Mapping[str, Kind]) -> list[str]:
+    """The columns without indices of classes that another column names."""
+    in_words = [name for name in names if kinds[name].words]
+    return [
+        name
+        for name in names
+        if name in in_words or not any(have_same_values(table, name, other) for other in in_words)
+    ]
 
 
 def _on_several(table: Table, names: Sequence[str]) -> str:

@@ -144,7 +144,7 @@ def test_nested_objects_have_dotted_names_and_lists_stay(tmp_path):
     ("text", "message"),
     [
         ('{"text": {"0": "a"}}\n{"text": 1}\nx', "line 3 is not JSON: .*array of objects or have"),
-        ('{\n"a": 1}', "line 1 is not JSON"),
+        ('{\n"a": 1}\n{\n"a": 1}', "line 1 is not JSON"),
         ('[{"a": 1}, 2]', "item 2 must be an object"),
         ('[{"a": "\\ud800"}]', "item 1 holds half a character"),
         ("[]", "has no rows"),
@@ -244,6 +244,11 @@ def test_what_pandas_writes_is_read_the_same(tmp_path, rows, form):
                 tuple("" if pandas.isna(cell) else str(cell) for cell in row)
                 for row in frame.itertuples(index=False)
             ]
+            expected = [row for row in expected if any(map(str.strip, row))]
+            if not expected:
+                with pytest.raises(TaskError, match="has no rows"):
+                    read_table(path, **options)
+                return
     table = read_table(path, **options)
     assert list(table.columns) == names
     assert list(zip(*table.columns.values(), strict=True)) == expected
