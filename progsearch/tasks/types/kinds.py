@@ -20,7 +20,11 @@ PAIRS = (
     ("question", "sentence"),
     ("question", "answer"),
     ("question", "context"),
+    ("question", "passage"),
     ("query", "passage"),
+    ("query", "document"),
+    ("claim", "evidence"),
+    ("context", "response"),
     ("title", "text"),
     ("title", "content"),
     ("title", "body"),
@@ -64,7 +68,7 @@ _SPLIT_VALUES = {"train", "training", "test", "testing", "val", "valid", "valida
 _YES_OR_NO = {"yes", "no", "y", "n", "true", "false", "t", "f", "0", "1", "0.0", "1.0"}
 
 _DATE = re.compile(
-    r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}\S*( ?[AP]M)?)?"
+    r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}\S*( ?[AP]M)?( ?([+-][\d:]+|UTC|GMT))?)?"
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(,? \d{1,2}:\d{2}\S*( ?[AP]M)?)?"
     r"|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?",
     re.IGNORECASE,
