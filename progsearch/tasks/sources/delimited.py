@@ -23,6 +23,8 @@ _Cell = TypeVar("_Cell")
 # Excel's first line for itself.
 _SAID = re.compile(r'"?sep=(.)"?(?=[\r\n])', re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_RULE = re.compile(r":?[-=]{3,}:?")
+_JSON = re.compile(r'\s*\[?\s*\{\s*"[^"]*"\s*:')
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _WITH_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?")
 
@@ -60,6 +62,8 @@ def parse_delimited(source: str, text: str, usual: str, separator: str | None) -
         raise TaskError(
             f"--separator {separator!r} is not one character: give , ; | or tab, or another one"
         )
+    if _JSON.match(text):
+        raise TaskError(f"{source} is JSON, whatever its name says: rename it to end in .jsonl")
     said = _SAID.match(text)
     if said is not None:  # the line stays as an empty one, so that lines keep their numbers
         given, text = given or said[1], text[said.end() :]
@@ -199,6 +203,9 @@ def _check_begin(source: str, parsed: _Parsed) -> None:
             f"{source} is in the format of fastText: write the labels and the texts as two "
             "columns, with names in the first row"
         )
+    rule = [cell.strip() for cell in rows[1] if cell.strip()] if len(rows) > 1 else []
+    if rule and all(map(_RULE.fullmatch, rule)):
+        raise TaskError(f"{source} is a table of Markdown or of plain text: save it as CSV")
     if len(rows) > 1 and all(_are_single_quoted(row) for row in rows[1:]):
         raise TaskError(
             f"{source} has texts between single quotes, which stay a part of them: quote with "
@@ -216,14 +223,18 @@ def _check_fits(source: str, parsed: _Parsed, separator: str) -> None:
     for row, line in zip(parsed.rows, parsed.lines, strict=True):
         if len(row) == width or _is_padded(row, width):
             continue
-        what_to_do = (
-            "remove the lines before the names of the columns, or give the separator with "
-            "--separator"
-            if width == 1
-            else "quote texts that contain the separator"
-        )
+        if width == 1:
+            what_to_do = (
+                "remove the lines before the names of the columns, or give the separator with "
+                "--separator"
+            )
+        elif len(row) < width:
+            what_to_do = "complete or remove the line"
+        else:
+            what_to_do = "quote texts that contain the separator"
+        fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
         raise TaskError(
-            f"{source}, line {line} has {len(row)} fields, but the header has {parsed.width} "
+            f"{source}, line {line} has {fields}, but the header has {parsed.width} "
             f"(separated by the {SEPARATORS.get(separator, repr(separator))}): {what_to_do}"
         )
 

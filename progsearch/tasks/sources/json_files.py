@@ -27,7 +27,7 @@ def parse_json(source: str, text: str) -> Table:
     """
     # Most files hold no such escape, and checking each object takes as long as reading it.
     may_break = "\\ud" in text.lower()
-    array = _array(text)
+    array = _array(source, text)
     if array is not None:
         records = [_checked(source, f"item {n}", i, may_break) for n, i in enumerate(array, 1)]
         return Table(source, _columns(source, records))
@@ -82,13 +82,22 @@ def _of_one(source: str, record: dict[str, Any], may_break: bool) -> Table:
     return Table(source, _columns(source, [record]), lines=(1,))
 
 
-def _array(text: str) -> list[Any] | None:
+def _array(source: str, text: str) -> list[Any] | None:
+    """The array that a text is; None if it is none.
+
+    Raises:
+        TaskError: It begins as one but is damaged.
+    """
     if not text.lstrip().startswith("["):
         return None
     try:
         array: list[Any] = json.loads(text)
-    except json.JSONDecodeError:
-        return None
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":  # lists on lines
+            return None
+        raise TaskError(
+            f"{source}, line {error.lineno} is not JSON: {error.msg}; correct the array there"
+        ) from None
     return array
 
 

@@ -16,7 +16,6 @@ from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
-from progsearch.tasks.types.class_names import check_names
 from progsearch.tasks.types.label_sets import are_single, without_lists
 from progsearch.tasks.types.labels import LabelReader, learn_classes
 from progsearch.tasks.types.metrics import if_finite, import_libraries, score
@@ -74,10 +73,7 @@ class Classification(TextType):
 
     def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
         """See `TextType.learn`."""
-        labels = learn_classes(table, column)
-        if config.type is None and column not in table.classes:
-            check_names(table, column, labels.names)
-        return labels
+        return learn_classes(table, column, check=config.type is None)
 
     def head(self, labels: LabelReader) -> Head:
         """See `TextType.head`."""

@@ -65,7 +65,7 @@ def read_texts(table: Table, column: str) -> list[str]:
         if isinstance(value, (list, dict)):
             raise TaskError(
                 f"{table.source}, row {row} has a {type(value).__name__} in column {column!r}: "
-                "name a text column with --text-columns"
+                "join its words to one text, or name another column with --text-columns"
             )
         texts.append(str(value))
     return texts
@@ -74,10 +74,10 @@ def read_texts(table: Table, column: str) -> list[str]:
 def _check_no_second_header(table: Table) -> None:
     """Refuse a row of names among the data: of a title before them, or of joined files."""
     columns = list(table.columns.items())
-    for row, value in enumerate(columns[0][1]):
-        if str(value).strip() == columns[0][0] and all(
-            str(values[row]).strip() == name for name, values in columns[1:]
-        ):
+    first_name, first_values = columns[0]
+    rows = range(len(table)) if first_name in first_values else ()
+    for row in rows:
+        if all(values[row] == name for name, values in columns):
             raise TaskError(
                 f"{table.source}, {table.places([row])} repeats the names of the columns: remove "
                 "it"
@@ -103,7 +103,7 @@ def _check_header(table: Table, kinds: Mapping[str, Kind]) -> None:
         return
     for name, values in table.columns.items():
         few = kinds[name].repeats or kinds[name].distinct <= 10
-        found = few and name in [str(value).strip() for value in values]
+        found = few and name in set(map(str.strip, map(str, values)))
         if found or number(name) is not None:
             why = "is also a value of its column" if found else "is a number"
             raise TaskError(

@@ -86,6 +86,7 @@ _HASH = re.compile(r"[0-9a-f]{16,128}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _URL = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _FILE = re.compile(r"[^\s/\\]*\.[a-z][a-z0-9]{1,4}|\S*[/\\]\S+\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 _MAIL = re.compile(r"\S+@\S+\.\w+")
+ADDRESSES = ("addresses", "e-mail addresses", "file names")
 _PATTERNS = (
     ("dates", _DATE),
     ("hashes", _HASH),
@@ -106,6 +107,7 @@ class Kind:
         words: Whether most are strings that are no numbers.
         prose: Whether they are texts of several words, which are mostly different.
         yes_or_no: Whether they are the two answers to a question, such as 0 and 1.
+        lists: Whether some are lists.
     """
 
     never: str | None
@@ -114,6 +116,7 @@ class Kind:
     words: bool
     prose: bool
     yes_or_no: bool
+    lists: bool = False
 
     @property
     def may_be_label(self) -> bool:
@@ -160,6 +163,7 @@ def _kind_of(table: Table, name: str) -> Kind:
         words=words,
         prose=words and _are_prose(texts),
         yes_or_no=distinct == 2 and {text.casefold() for text in texts} <= _YES_OR_NO,
+        lists=any(isinstance(value, (list, dict)) for value in values),
     )
 
 

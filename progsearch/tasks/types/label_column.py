@@ -26,6 +26,7 @@ _LAST_PARTS = ("label", "labels", "sentiment", "target")
 """Last parts of such names: ``gold_label``, ``airline_sentiment``."""
 
 _SHOWN = 10
+_YES = {"1", "1.0", "true"}
 
 
 def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) -> str:
@@ -65,18 +66,18 @@ def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) 
         table, [name for name in rest if _may_be(kinds[name], normalised(name))], kinds
     )
     named = [name for name in may_be if normalised(name).split("_")[-1] in _LAST_PARTS]
-    if len(named) == 1:
-        return named[0]
-    if len(may_be) == 1 and (texts or len(rest) > 1):
-        return may_be[0]
+    found = named if len(named) == 1 else may_be
+    if len(found) == 1 and (texts or len(rest) > 1):
+        return found[0]
     if len(may_be) > 1:
         raise TaskError(
             f"{table.source}: the label column is not clear, it may be {listed(may_be, 'or')}: "
             f"name it with --label-column{_on_several(table, may_be)}"
         )
+    one = "; give --separator if the file has several columns" if len(table.columns) == 1 else ""
     raise TaskError(
         f"{table.source} has no label column, only {_described(rest, kinds)}: add a column of "
-        "labels, or name it with --label-column"
+        f"labels, or name it with --label-column{one}"
     )
 
 
@@ -105,6 +106,12 @@ def _on_several(table: Table, names: Sequence[str]) -> str:
     ]
     if len(answers) < 2:
         return ""
+    rows = zip(*(table.columns[name] for name in answers), strict=True)
+    if all(sum(str(v).strip().casefold() in _YES for v in row) == 1 for row in rows):
+        return (
+            f"; each row has exactly one of {listed(answers)}: write its name into one column "
+            "for classes, and leave out the columns of 0 and 1"
+        )
     given = ",".join(answers[:_SHOWN]) + (",..." if len(answers) > _SHOWN else "")
     return (
         f"; {listed(answers)} are 0 or 1: if a row can have several of them, the data is "

@@ -13,6 +13,7 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
+from progsearch.tasks.types.class_names import check_names
 from progsearch.tasks.types.decimals import are_codes, are_to_predict
 
 _logger = logging.getLogger(__name__)
@@ -106,8 +107,13 @@ def learn_numbers(table: Table, column: str) -> LabelReader:
     return LabelReader(column, ())
 
 
-def learn_classes(table: Table, column: str) -> LabelReader:
+def learn_classes(table: Table, column: str, *, check: bool = False) -> LabelReader:
     """A reader of class labels, with the classes of the training rows.
+
+    Args:
+        table: The training rows.
+        column: The label column.
+        check: Whether names are refused that are probably no names of classes.
 
     Raises:
         TaskError: A label is missing, or the column cannot hold classes.
@@ -126,6 +132,8 @@ def learn_classes(table: Table, column: str) -> LabelReader:
         )
     if column in table.classes:
         return LabelReader(column, table.classes[column])
+    if check:
+        check_names(table, column, names)
     if len(names) > max(10, len(values) / 2):
         raise TaskError(
             f"{table.source} has {len(names)} different labels in {len(values)} rows of column "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.kinds import (
+    ADDRESSES,
     PAIRS,
     SPLIT_NAMES,
     TEXT_NAMES,
@@ -71,7 +72,7 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
     if not may_be:
         # With few rows a text, too, may return with its label.
         may_be = [name for name in left_out if _is_only_like_label(table, name, label)]
-        may_be = may_be if len(may_be) == 1 else _numbers_as_texts(table, left_out)
+        may_be = may_be if len(may_be) == 1 else _only_other(left_out)
     texts = _clear(may_be, kinds)
     if texts:
         others = {name: _why_not_this(kinds[name]) for name in may_be if name not in texts}
@@ -92,7 +93,7 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
 
 
 def _why_no_text(table: Table, kind: Kind, name: str, label: str) -> str | None:
-    if any(isinstance(value, (list, dict)) for value in table.columns[name]):
+    if kind.lists:
         return "lists"
     if normalised(name) in TEXT_NAMES and kind.words:
         return None
@@ -110,10 +111,12 @@ def _is_only_like_label(table: Table, name: str, label: str) -> bool:
     return not related and have_same_values(table, name, label)
 
 
-def _numbers_as_texts(table: Table, left_out: Mapping[str, str]) -> list[str]:
-    """The only column with a text's name, if it holds numbers."""
+def _only_other(left_out: Mapping[str, str]) -> list[str]:
+    """The only column with a text's name, if it holds numbers, or the only one, of addresses."""
     named = [name for name in left_out if normalised(name) in TEXT_NAMES]
-    return named if len(named) == 1 and left_out[named[0]] == NUMBERS else []
+    if len(named) == 1 and left_out[named[0]] == NUMBERS:
+        return named
+    return list(left_out) if len(left_out) == 1 and {*left_out.values()} <= {*ADDRESSES} else []
 
 
 def _clear(may_be: Sequence[str], kinds: Mapping[str, Kind]) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def test_glue_is_read_without_quotes():
             r"line 4 has 3 fields, but the header has 2 \(separated",
         ),
         ("text\na, b\n", None),
-        ("text,label\na;b;c\n", "line 2 has 1 fields"),
+        ("text,label\na;b;c\n", "line 2 has 1 field,"),
         ("text;label\na;b;c\n", "line 2 has 3 fields.*by the semicolon"),
         (" text,text \na,0\n", "two columns named 'text'"),
     ],
