@@ -225,6 +225,8 @@ def test_labels_that_other_programs_write_with_a_point_are_the_same_classes(tmp_
         ((*(f"{i} %" for i in range(20)),), "look like numbers .'0 %'", None),
         ((*(f"{i},5" for i in range(20)),), "look like numbers .'0,5'", None),
         (("1", "2", "5", "1,5", "2,5"), "decimals with points", "1"),
+        (("<c++>", "<c++><python>"), "several tags", None),
+        (("#a", "#a #b"), "several tags .'#a #b'", None),
     ],
 )
 def test_labels_that_are_probably_not_what_they_seem(labels, message, kind, read, texts, some):
@@ -283,6 +285,16 @@ def test_lists_that_numpy_writes(read, texts, some):
     assert task.head.label_names == ("it's late", "price", "quality")
     task = read("train.csv", table(text=texts(), labels=some("[3 10]", "[27]", "[ 3]")))
     assert task.head.label_names == ("3", "10", "27")
+
+
+def test_multi_label_data_without_lists_says_how_lists_are_written(read, texts, some):
+    with pytest.raises(TaskError, match="has no lists of labels.*--type classification if"):
+        read("train.csv", table(text=texts(), label=some("a", "b")), type="multilabel")
+    with pytest.raises(TaskError, match=r"--drop-missing \(\[\] stands for a row that has no"):
+        read("train.csv", table(text=texts(), label=some("['a']", "['a', 'b']", "")))
+    yes_or_no = {name: some("Yes", "No", "No") for name in ("price", "quality")}
+    with pytest.raises(TaskError, match="multi-label, given as --label-column price,quality"):
+        read("train.csv", table(text=texts(), **yes_or_no))
 
 
 def test_one_column_per_class_is_no_multi_label_data(read, texts):

@@ -11,9 +11,10 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import number
 from progsearch.tasks.sources.table import Table
 
-_SEPARATORS = (",", ";", "|")
+SEPARATORS = (",", ";", "|", "/")
 _NUMBER = re.compile(r"[+-]?[$€£]?\s?[0-9][0-9.,]*\s?[%$€£]?")
 _MANY = 10
+_TAGS = re.compile(r"\s*(<[^<>]+>\s*){2,}|\s*(#\w+[\s,]*){2,}")
 
 
 def check_names(table: Table, column: str, names: Collection[str]) -> None:
@@ -37,9 +38,17 @@ def check_names(table: Table, column: str, names: Collection[str]) -> None:
             f"invisible characters alone ({', '.join(map(_shown, alike))}): write them alike, or "
             "give --type classification if they are different classes"
         )
+    tagged = next(filter(_TAGS.fullmatch, sorted(names)), None)
+    if tagged is not None:
+        raise TaskError(
+            f"{table.source} has labels in column {column!r} that are several tags ({tagged!r}): "
+            'write them as lists, such as ["price", "quality"], or give --type classification if '
+            "they are names of classes"
+        )
     are_numbers = all(map(_NUMBER.fullmatch, names))
     signed = next((name for name in sorted(names) if number(name) is None), None)
-    separator = None if all("," in name for name in names) else separator_in(names)
+    decimal_commas = are_numbers and all("," in name for name in names)
+    separator = None if decimal_commas else separator_in(names)
     if separator is not None:
         example = min(name for name in names if separator in name)
         decimals = "write decimals with points, " if are_numbers else ""
@@ -70,7 +79,7 @@ def separator_in(names: Collection[str]) -> str | None:
 
     It is one if, for most names that have it, all parts also occur in other names.
     """
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         parts = {
             name: tuple(part.strip() for part in name.split(separator))
             for name in names

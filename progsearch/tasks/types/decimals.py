@@ -35,7 +35,7 @@ def are_to_predict(values: Sequence[Any]) -> bool:
 
 def are_codes(column: str) -> bool:
     """Whether a column's name says that its numbers are names."""
-    return any(part.rstrip("0123456789") in _CODES for part in normalised(column).split("_"))
+    return normalised(column).rsplit("_", 1)[-1].rstrip("0123456789") in _CODES
 
 
 def few_numbers(values: Sequence[Any]) -> int | None:

@@ -26,7 +26,8 @@ _LAST_PARTS = ("label", "labels", "sentiment", "target")
 """Last parts of such names: ``gold_label``, ``airline_sentiment``."""
 
 _SHOWN = 10
-_YES = {"1", "1.0", "true"}
+_YES = {"1", "1.0", "true", "yes"}
+_NO = {"0", "0.0", "false", "no"}
 
 
 def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) -> str:
@@ -102,7 +103,7 @@ def _on_several(table: Table, names: Sequence[str]) -> str:
         name
         for name in names
         if {str(v).strip().casefold() for v in table.columns[name] if not table.is_missing(v)}
-        <= {"0", "1", "0.0", "1.0", "true", "false"}
+        <= _YES | _NO
     ]
     if len(answers) < 2:
         return ""
@@ -114,8 +115,8 @@ def _on_several(table: Table, names: Sequence[str]) -> str:
         )
     given = ",".join(answers[:_SHOWN]) + (",..." if len(answers) > _SHOWN else "")
     return (
-        f"; {listed(answers)} are 0 or 1: if a row can have several of them, the data is "
-        f"multi-label, given as --label-column {given}"
+        f"; {listed(answers)} are 0 or 1, or no or yes: if a row can have several of them, the "
+        f"data is multi-label, given as --label-column {given}"
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.class_names import separator_in
+from progsearch.tasks.types.class_names import SEPARATORS, separator_in
 from progsearch.tasks.types.labels import LabelReader, class_name
 
 _YES = ("1", "1.0", "true", "yes")
@@ -66,7 +66,7 @@ def holds_sets(table: Table, column: str) -> bool:
     if any(isinstance(cell, (list, dict)) for cell in filled):
         return True
     # Most texts show at their first character that they are none.
-    return 2 * sum(_parsed(cell) is not None for cell in filled) > len(filled)
+    return 2 * sum(map(_is_set, filled)) > len(filled)
 
 
 def learn_sets(table: Table, column: str) -> LabelSets:
@@ -76,6 +76,12 @@ def learn_sets(table: Table, column: str) -> LabelSets:
         TaskError: A cell cannot be read, or there are fewer than two labels.
     """
     separator = None if holds_sets(table, column) else _separator_of(table, column)
+    if separator is None and not any(map(_is_set, table.column(column))):
+        raise TaskError(
+            f"{table.source} has no lists of labels in column {column!r}, such as "
+            '["price", "quality"]: write them, or give --type classification if each row has one '
+            "label"
+        )
     cells = _cells(table, column, separator)
     length = _vector_length(cells)
     names = table.classes.get(column)
@@ -130,6 +136,10 @@ def _only_name(cell: Any) -> str | None:
     return _name(found[0]) if isinstance(found, list) and len(found) == 1 else None
 
 
+def _is_set(cell: Any) -> bool:
+    return _parsed(cell) is not None
+
+
 def _separator_of(table: Table, column: str) -> str | None:
     """What is between labels that the user says to be several, such as ``price,quality``."""
     cells = {
@@ -137,7 +147,7 @@ def _separator_of(table: Table, column: str) -> str | None:
         for cell in table.column(column)
         if isinstance(cell, str) and not table.is_missing(cell) and _parsed(cell) is None
     }
-    between = [separator for separator in ",;|" if any(separator in cell for cell in cells)]
+    between = [separator for separator in SEPARATORS if any(separator in cell for cell in cells)]
     return separator_in(cells) or (between[0] if len(between) == 1 else None)
 
 

@@ -61,7 +61,7 @@ class LabelReader:
         if result is None:
             raise TaskError(
                 f"{table.source}, row {row}: label {value!r} in column {self.column!r} is not a "
-                "number: correct it, or name a metric for classes, such as --task-metric accuracy"
+                "number: correct it, or read labels as classes with --type classification"
             )
         return result
 
