@@ -90,17 +90,19 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     Raises:
         StudyError: The study's name is taken, or there is no earlier study of that name.
         ConfigError: The space does not exist, is invalid or cannot be sampled by this sampler,
-            or the study's folder cannot be written.
+            the study's folder cannot be written, or a setting is impossible here.
         ModelError: There is no such model, or its files cannot be used.
         TaskError: There is no such task, or its files cannot be used.
     """
     from progsearch.cache import cache_dir
+    from progsearch.driver.possible import check_machine, check_task_settings
     from progsearch.driver.prepared import Prepared, check_inputs
     from progsearch.paths import check_writable_folder
     from progsearch.space.space import Space
     from progsearch.strategy.samplers.base import sampler_of
     from progsearch.strategy.warm_start import read_earlier
     from progsearch.study.folder import check_name_is_free, default_name
+    from progsearch.study.storage import check_storage_is_free
 
     name = recipe.study or default_name(recipe)
     recipe = recipe.model_copy(update={"study": name})
@@ -111,9 +113,13 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     # Which learning rates the model asks for is not known yet; any list will do here.
     sampler_of(recipe.sampler).check(space.at(recipe.training.learning_rate))
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
+    check_machine(recipe)
     # Workers write into it later.
     cache_dir("reuse")
+    if recipe.storage is not None:
+        check_storage_is_free(recipe.storage, name)
     check_inputs(recipe)
+    check_task_settings(recipe)
     return Prepared(recipe, space, earlier, Path(studies_dir))
 
 

@@ -32,14 +32,7 @@ def cache_dir(kind: str) -> Path:
     Raises:
         ConfigError: It does not exist and cannot be created, or the user has no cache folder.
     """
-    root = os.environ.get("PROGSEARCH_CACHE")
-    if root is None:
-        base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
-        if str(base).startswith("~"):
-            reason = "this user has no home folder for the cache; name a folder"
-            raise ConfigError("PROGSEARCH_CACHE", [("", reason)])
-        root = str(Path(base) / "progsearch")
-    folder = Path(root) / kind
+    folder = cache_root() / kind
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,6 +41,22 @@ def cache_dir(kind: str) -> Path:
             [("", f"cache folder {folder} cannot be created ({reason_of(error)}); name another")],
         ) from error
     return folder
+
+
+def cache_root() -> Path:
+    """The folder of all cached things; it need not exist.
+
+    Raises:
+        ConfigError: The user has no cache folder.
+    """
+    root = os.environ.get("PROGSEARCH_CACHE")
+    if root is not None:
+        return Path(root)
+    base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
+    if str(base).startswith("~"):
+        reason = "this user has no home folder for the cache; name a folder"
+        raise ConfigError("PROGSEARCH_CACHE", [("", reason)])
+    return Path(base) / "progsearch"
 
 
 def sweep(folder: Path, patterns: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ without a traceback and exits with the class's exit code.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class ProgsearchError(Exception):
@@ -80,9 +81,16 @@ class MachineFailed(ProgsearchError):
 
 
 class Interrupted(ProgsearchError):
-    """Someone stopped the search; all state was saved."""
+    """Someone stopped the work; all state was saved.
+
+    The exit code is 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP.
+
+    Attributes:
+        study: The folder of the study, if there is one.
+    """
 
     exit_code = 130
+    study: Path | None = None
 
 
 class TrialFailed(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 ENGINE_VERSION = 7
 """Trained segments and the states of frozen prefixes: the same config gives other weights."""

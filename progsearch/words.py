@@ -33,12 +33,14 @@ class RecipeOption:
         place: Its field in the recipe, such as ``("task", "data_dir")``.
         field: The field.
         option: The option settings of the field.
+        group: The heading of its group in the help.
     """
 
     name: str
     place: tuple[str, ...]
     field: FieldInfo
     option: Option
+    group: str
 
     @property
     def flag(self) -> str:
@@ -56,7 +58,9 @@ class RecipeOption:
             ConfigError: It cannot be such a value.
         """
         form = self.option.form
-        if isinstance(given, bool) and (self.kind in (int, float) or form == "duration"):
+        if isinstance(given, bool) and (
+            self.kind in (int, float) or form in ("duration", "share")
+        ):
             # It would be read as 0 or 1.
             raise ConfigError(shown, [("", f"must be a number, got {given}")])
         if isinstance(given, str):
@@ -79,7 +83,7 @@ class RecipeOption:
         """The type of what is typed on the command line."""
         if self.option.form == "repeated":
             return list[str]
-        if self.option.form in ("list", "duration"):
+        if self.option.form in ("list", "duration", "share"):
             return str
         found = _without_none(self.field.annotation)
         return found if found in (bool, int, float) else str
@@ -212,7 +216,7 @@ def check_count(given: object, shown: str) -> None:
 
 
 def margin_of(given: float | str, shown: str) -> float:
-    """How much a schedule may lose, written as a number, ``0.01`` or ``1pt``.
+    """How much a schedule may lose, written as a number, ``0.01``, ``1%`` or ``1pt``.
 
     Raises:
         ConfigError: It is nothing of that, or not between 0 and 1; ``shown`` is the option that
@@ -224,16 +228,18 @@ def margin_of(given: float | str, shown: str) -> float:
     if drop is None or not 0 < drop < 1:
         raise ConfigError(
             shown,
-            [("", f"must be above 0 and below 1, written like 0.01 or 1pt, got {given!r}")],
+            [("", f"must be above 0 and below 1, written like 0.01, 1% or 1pt, got {given!r}")],
         )
     return drop
 
 
 def _options_of(model: type[BaseModel], place: tuple[str, ...]) -> Iterator[RecipeOption]:
+    group = ""
     for name, field in model.model_fields.items():
         for option in field.metadata:
             if isinstance(option, Option):
-                yield RecipeOption(option.name or name, (*place, name), field, option)
+                group = option.group or group
+                yield RecipeOption(option.name or name, (*place, name), field, option, group)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _options_of(field.annotation, (*place, name))
 

@@ -20,6 +20,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROGSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        # If it is exported, output to pipes is wrapped, too.
+        patch.delenv("COLUMNS", raising=False)
         yield
 
 

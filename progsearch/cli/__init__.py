@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from os.path import expanduser, isabs
 from typing import Annotated
 
 import typer
 
 from progsearch.cli import (
+    cache,
     confirm,
     contributions,
     cp,
@@ -23,37 +25,54 @@ from progsearch.cli import (
     ls,
     report,
     resume,
+    rm,
     run,
     selfcheck,
     status,
     train,
     validate,
 )
+from progsearch.cli.help import Command, Group
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
 from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
 from progsearch.show.output import any_encoding, say
+from progsearch.show.wrapping import width_of, wrapped
+from progsearch.signals import Stopped, interrupted, stopped_by_signals
 
 # Plain help and plain usage errors: one line a message, the same in a terminal and in a log.
 app = typer.Typer(
     name="progsearch",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("resume")(resume.resume)
-app.command("status")(status.status)
-app.command("report")(report.report)
-app.command("confirm")(confirm.confirm)
-app.command("export")(export.export)
-app.command("train")(train.train)
-app.command("contributions")(contributions.contributions)
-app.command("selfcheck")(selfcheck.selfcheck)
-app.command("dashboard")(dashboard.dashboard)
-app.command("ls")(ls.ls)
-app.command("cp")(cp.cp)
-app.command("validate")(validate.validate)
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Search": {
+        "run": run.run,
+        "resume": resume.resume,
+        "status": status.status,
+        "report": report.report,
+        "confirm": confirm.confirm,
+    },
+    "Use a result": {"export": export.export, "train": train.train},
+    "Look inside": {
+        "contributions": contributions.contributions,
+        "selfcheck": selfcheck.selfcheck,
+        "dashboard": dashboard.dashboard,
+    },
+    "Lists and files": {
+        "ls": ls.ls,
+        "cp": cp.cp,
+        "validate": validate.validate,
+        "cache": cache.cache,
+        "rm": rm.rm,
+    },
+}
+for _group, _members in _COMMANDS.items():
+    for _name, _function in _members.items():
+        app.command(_name, cls=Command, rich_help_panel=_group)(_function)
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,8 +94,11 @@ def _root(
 ) -> None:
     """Search progressive fine-tuning schedules for a Transformer and a task.
 
+    `progsearch COMMAND -h` explains a command and gives examples.
+
     Exit codes: 0 done, 1 nothing usable (every trial failed, or nothing was learned), 2 wrong
-    input, 3 the machine failed with all state saved, 130 interrupted with all state saved.
+    input, 3 the machine failed with all state saved; interrupted with all state saved: 130 by
+    Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
     """
 
 
@@ -89,18 +111,26 @@ def main() -> None:
         # In containers a user id may have no name and no home, but libraries ask for the home.
         os.environ["HOME"] = "/"
     try:
-        app(prog_name="progsearch")
+        with stopped_by_signals():
+            app(prog_name="progsearch")
+    except Stopped as stop:
+        print("interrupted", file=sys.stderr)
+        sys.exit(interrupted("", stop.number).exit_code)
     except Interrupted as interruption:
-        print(interruption, file=sys.stderr)
+        _complain(str(interruption))
         sys.exit(interruption.exit_code)
     except ProgsearchError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        _complain(f"Error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:
         # Errors of disks and permissions can occur anywhere; other errors are bugs.
         if not is_of_a_place(error):
             raise
         named = error.filename or "a file"
-        print(f"Error: {named} cannot be used: {reason_of(error)}", file=sys.stderr)
+        _complain(f"Error: {named} cannot be used: {reason_of(error)}")
         failed = MachineFailed if is_of_the_machine(error) else ProgsearchError
         sys.exit(failed.exit_code)
+
+
+def _complain(text: str) -> None:
+    print(wrapped(text, width_of(sys.stderr), indent="  "), file=sys.stderr)

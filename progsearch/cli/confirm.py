@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
+from progsearch.show.output import print_json
+from progsearch.signals import finishing
 
 
 def confirm(
@@ -28,7 +30,7 @@ def confirm(
         str,
         typer.Option(
             metavar="DROP",
-            help="How much a schedule may lose to full fine-tuning, such as 0.01 or 1pt.",
+            help="How much a schedule may lose to full fine-tuning, such as 0.01, 1% or 1pt.",
         ),
     ] = "1pt",
     parallel: Annotated[
@@ -45,22 +47,25 @@ def confirm(
     fine-tuning at a margin. Ctrl-C keeps what is done. The same command continues, and with
     more seeds it trains only the missing ones. The test has more power with fewer schedules:
     --pick the ones that matter before you see a result on a new seed.
+
+    Examples:
+        progsearch confirm reviews --seeds 5
+        progsearch confirm reviews --seeds 10 --pick knee --margin 0.5pt
     """
     drop = _checked(seeds, parallel, margin)
-    from progsearch.report.files import REPORT_FILES
-    from progsearch.study.confirmed_runs import CONFIRMED
-    from progsearch.study.folder import open_study
-
-    # Mistakes are reported before the slow imports of Ray and torch.
-    open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
-
-    from progsearch.api import confirm as confirm_study
-    from progsearch.report.files import write_report
     from progsearch.show.live import watching
-    from progsearch.show.output import print_json
-    from progsearch.show.results import print_confirmed
+    from progsearch.show.searching import report_if_interrupted
 
-    with watching(quiet) as view:
+    with report_if_interrupted(), watching(quiet) as view:
+        from progsearch.report.files import REPORT_FILES, write_report
+        from progsearch.show.results import print_confirmed
+        from progsearch.study.confirmed_runs import CONFIRMED
+        from progsearch.study.folder import open_study
+
+        # Mistakes are reported before the slow imports of Ray and torch.
+        open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
+        from progsearch.api import confirm as confirm_study
+
         folder = confirm_study(
             study,
             seeds,
@@ -70,11 +75,12 @@ def confirm(
             studies_dir=studies_dir,
             view=view,
         ).folder
-    report = write_report(folder)
-    if json:
-        print_json(report.to_dict())
-    else:
-        print_confirmed(report, folder)
+    with finishing("interrupted at the end; everything is saved and the report is written"):
+        report = write_report(folder)
+        if json:
+            print_json(report.to_dict())
+        else:
+            print_confirmed(report, folder)
 
 
 def _checked(seeds: int, parallel: int | None, margin: str) -> float:

@@ -9,7 +9,7 @@ import typer
 
 from progsearch.cli import options
 from progsearch.cli.recipe_options import recipe_of, with_recipe_options
-from progsearch.show.output import log_shown, print_json, say
+from progsearch.show.output import console, log_shown, print_json, say
 from progsearch.words import RecipeOption
 
 # Scores depend on the model, the training data and the seed.
@@ -29,7 +29,7 @@ def contributions(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A contribution metric of `progsearch ls metrics`, repeatable (default all).",
+            help="A metric of `progsearch ls contribution-metrics`, repeatable (default all).",
         ),
     ] = None,
     out: Annotated[
@@ -42,6 +42,10 @@ def contributions(
 
     The higher a score, the more the block is worth training. Scores are computed once for a
     model, a task and a seed, and then read from the cache.
+
+    Examples:
+        progsearch contributions --task bbc-headlines
+        progsearch contributions --task bbc-headlines --metric fisher --out scores.html
     """
     from progsearch.contribution import get_metric, metric_names
 
@@ -55,7 +59,7 @@ def contributions(
     # Mistakes are reported before torch, which takes its time, is imported.
     from progsearch.config import method_of
     from progsearch.contribution import contribution_scores_many
-    from progsearch.show.tables import console, scores_table
+    from progsearch.show.tables import scores_table
     from progsearch.training.shortcut_check import checked_shortcuts
     from progsearch.workers.processors import use_allowed_threads
 

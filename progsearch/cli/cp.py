@@ -25,6 +25,9 @@ def cp(
     """Copy a search space to edit.
 
     Its comments explain the format.
+
+    Examples:
+        progsearch cp progtuning my-space.yaml
     """
     from progsearch.space.shipped import shipped_files
 

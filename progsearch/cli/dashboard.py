@@ -21,6 +21,9 @@ def dashboard(
     """Start Optuna's dashboard on a study.
 
     The study may be running. Ctrl-C stops the dashboard.
+
+    Examples:
+        progsearch dashboard reviews --port 8081
     """
     from progsearch.study.folder import open_study
 
@@ -30,12 +33,17 @@ def dashboard(
     import optuna_dashboard
     from optuna.artifacts import FileSystemArtifactStore
 
+    from progsearch.report.dashboard_storage import DashboardStorage
+
     artifacts = folder.path / "artifacts"
     advice = "make it writable, or copy the study to a place that is"
     check_writable_folder(artifacts, f"study {folder.name}", advice)
     artifacts.mkdir(exist_ok=True)
     optuna_dashboard.run_server(
-        folder.storage, host=host, port=port, artifact_store=FileSystemArtifactStore(artifacts)
+        DashboardStorage(folder.storage),
+        host=host,
+        port=port,
+        artifact_store=FileSystemArtifactStore(artifacts),
     )
 
 

@@ -33,6 +33,11 @@ def export(
     """Write a schedule as a config file.
 
     The file holds everything that the training needs; the study is not needed.
+
+    Examples:
+        progsearch export reviews --out best.yaml
+        progsearch export reviews --pick cheapest@1pt --out cheap.yaml
+        progsearch export reviews --pick 7 --out seven.yaml
     """
     from progsearch.report.data import study_report
     from progsearch.results import Pick

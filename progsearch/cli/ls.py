@@ -13,7 +13,7 @@ import typer
 from progsearch.cli import options
 from progsearch.config import METHODS, SAMPLERS
 from progsearch.errors import ModelError, ProgsearchError
-from progsearch.show.output import say
+from progsearch.show.output import say_pairs
 
 
 class Kind(StrEnum):
@@ -22,6 +22,8 @@ class Kind(StrEnum):
     TASKS = "tasks"
     TYPES = "types"
     SPACES = "spaces"
+    TASK_METRICS = "task-metrics"
+    CONTRIBUTION_METRICS = "contribution-metrics"
     METRICS = "metrics"
     METHODS = "methods"
     SAMPLERS = "samplers"
@@ -33,7 +35,16 @@ def ls(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
-    """List what is available, one per line."""
+    """List what is available, one per line.
+
+    Task metrics say how good a model is, contribution metrics how much a block is worth training;
+    `metrics` lists the latter, too.
+
+    Examples:
+        progsearch ls tasks
+        progsearch ls task-metrics
+        progsearch ls studies
+    """
     match kind:
         case Kind.TASKS:
             from progsearch.tasks import task_names
@@ -45,7 +56,9 @@ def ls(
             rows = TASK_TYPES.described()
         case Kind.SPACES:
             rows = _spaces()
-        case Kind.METRICS:
+        case Kind.TASK_METRICS:
+            rows = _task_metrics()
+        case Kind.CONTRIBUTION_METRICS | Kind.METRICS:
             from progsearch.contribution import metric_names
 
             rows = metric_names()
@@ -57,9 +70,7 @@ def ls(
             rows = _models()
         case Kind.STUDIES:
             rows = list(_studies(studies_dir))
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, about in rows:
-        say(f"{name:<{width}}  {about}")
+    say_pairs(list(rows))
 
 
 def _spaces() -> list[tuple[str, str]]:
@@ -67,6 +78,19 @@ def _spaces() -> list[tuple[str, str]]:
     from progsearch.space.space import Space
 
     return [(name, Space.load(name).config.description) for name in shipped_files("search_spaces")]
+
+
+def _task_metrics() -> list[tuple[str, str]]:
+    from progsearch.tasks.types import TASK_TYPES
+
+    found: dict[str, tuple[str, list[str]]] = {}
+    for kind in TASK_TYPES.names():
+        for metric in TASK_TYPES.get(kind).metrics:
+            found.setdefault(metric.name, (metric.description, []))[1].append(kind)
+    return [
+        (name, "; ".join(filter(None, (about, f"for {', '.join(kinds)}"))))
+        for name, (about, kinds) in found.items()
+    ]
 
 
 def _models() -> list[tuple[str, str]]:

@@ -12,17 +12,33 @@ from progsearch.errors import ConfigError
 from progsearch.paths import check_writable_file
 
 STUDIES = Path("studies")
+OUTPUT = "Output"
+"""The group of these options in the help."""
 # `readable=False` for every path: whoever reads it says in one sentence why that fails.
 StudiesDir = Annotated[
-    Path, typer.Option(metavar="DIR", help="The folder of all studies.", readable=False)
+    Path,
+    typer.Option(
+        metavar="DIR",
+        help="The folder of all studies.",
+        readable=False,
+        rich_help_panel=OUTPUT,
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the final lines.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document and nothing else.", rich_help_panel=OUTPUT
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print only the final lines.", rich_help_panel=OUTPUT)
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
 # The values of `--pick`, described for the help.
 PICKS = (
-    "knee (the front's bend), best (highest metric), cheapest@DROP (the cheapest at most DROP "
-    "below full fine-tuning, such as 0.01 or 1pt), a trial's number or a baseline's name"
+    "knee (the front's bend), best (highest task metric), cheapest@DROP (the cheapest at most "
+    "DROP below full fine-tuning, such as 0.01, 1% or 1pt), a trial's number (7 or '#7') or "
+    "a baseline's name"
 )
 
 

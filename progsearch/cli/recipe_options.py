@@ -69,10 +69,15 @@ def _parameter(option: RecipeOption) -> inspect.Parameter:
     """The option as a parameter of a typer command; None if it is not given."""
     flag, kind = option.flag, option.kind
     if kind is bool:
-        given = typer.Option(f"{flag}/--no-{flag[2:]}", help=option.help, show_default=False)
+        given = typer.Option(
+            f"{flag}/--no-{flag[2:]}",
+            help=option.help,
+            show_default=False,
+            rich_help_panel=option.group,
+        )
     else:
         metavar = option.option.metavar.format(choices="|".join(option.choices))
-        given = typer.Option(flag, metavar=metavar, help=option.help)
+        given = typer.Option(flag, metavar=metavar, help=option.help, rich_help_panel=option.group)
     return inspect.Parameter(
         option.name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from progsearch.cli import options
-from progsearch.show.output import print_json, say
+from progsearch.show.output import print_json, say, say_command
 
 
 def report(
@@ -19,6 +19,10 @@ def report(
     """Write the report of a study.
 
     report.html and report.json go into the study's folder.
+
+    Examples:
+        progsearch report reviews --open
+        progsearch report reviews --json
     """
     from progsearch.report.files import REPORT_FILES, write_report
     from progsearch.study.folder import open_study
@@ -32,6 +36,6 @@ def report(
     else:
         if result.nothing_learned:
             say(result.nothing_learned)
-        say(f"report: {page}")
+        say_command("report", str(page))
     if open_page:
         typer.launch(str(page))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from progsearch.cli import options
 from progsearch.words import check_count
+
+if TYPE_CHECKING:
+    from progsearch.study.folder import StudyFolder
+    from progsearch.study.view import View
 
 
 def resume(
@@ -23,23 +27,23 @@ def resume(
     """Continue a study that was stopped or killed.
 
     With more budget, a finished study continues, too.
+
+    Examples:
+        progsearch resume reviews
+        progsearch resume reviews --budget 60
     """
     if budget is not None:
         check_count(budget, "--budget")
-    from progsearch.api import resume as resume_search
-    from progsearch.report.files import REPORT_FILES
-    from progsearch.study.folder import open_study
-
-    # Mistakes are reported before the slow imports of Ray and torch.
-    open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
-
     from progsearch.show.searching import watched_search
 
-    watched_search(
-        lambda view: (
-            resume_search(study, studies_dir=studies_dir, budget=budget, view=view).folder
-        ),
-        studies_dir,
-        quiet=quiet,
-        json=json,
-    )
+    def start(view: View) -> StudyFolder:
+        from progsearch.report.files import REPORT_FILES
+        from progsearch.study.folder import open_study
+
+        # Mistakes are reported before the slow imports of Ray and torch.
+        open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
+        from progsearch.api import resume as resume_search
+
+        return resume_search(study, studies_dir=studies_dir, budget=budget, view=view).folder
+
+    watched_search(start, studies_dir, quiet=quiet, json=json)

@@ -7,7 +7,7 @@ from typing import Any
 
 from progsearch.cli import options
 from progsearch.cli.recipe_options import recipe_of, with_recipe_options
-from progsearch.show.output import log_shown, print_json
+from progsearch.show.output import console, log_shown, print_json
 from progsearch.words import RecipeOption
 
 # The comparison depends only on the model and the training data.
@@ -26,13 +26,17 @@ def selfcheck(given: dict[str, Any], json: options.Json = False) -> None:
 
     Outputs and gradients are compared on the training data of a task or, without a task, on a few
     sentences. Searches do this before the first trial and disable shortcuts that differ.
+
+    Examples:
+        progsearch selfcheck --model bert-base-uncased
+        progsearch selfcheck --model ./my-model --train-file train.csv
     """
     has_task = any(value for name, value in given.items() if name != "model")
     # Without a task, any name lets the other options be checked.
     recipe = recipe_of(None, given if has_task else given | {"task": "sentences"})
 
     # Mistakes are reported before the slow import of torch.
-    from progsearch.show.tables import console, shortcuts_table
+    from progsearch.show.tables import shortcuts_table
     from progsearch.training.shortcut_check import selfcheck as compare
 
     check = compare(recipe.model, recipe.task if has_task else None)

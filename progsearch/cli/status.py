@@ -5,9 +5,6 @@ from __future__ import annotations
 from progsearch.cli import options
 from progsearch.show.output import print_json, say
 
-# Optuna's name for it means little to users.
-_STATES = {"PRUNED": "stopped early"}
-
 
 def status(
     study: options.Study,
@@ -16,31 +13,34 @@ def status(
 ) -> None:
     """Show the progress of a study.
 
-    Trials by state, the front so far, the time left, what reuse saved, what the search cost and
-    what its front saves. Changes nothing, so it may be used while the study runs.
+    Whether it runs and the command that continues it, trials by state, the front so far, the
+    time left, what reuse saved, what the search cost and what its front saves. Changes nothing,
+    so it may be used while the study runs.
+
+    Examples:
+        progsearch status reviews
+        progsearch status reviews --json
     """
+    from progsearch.report.activity import doing
+    from progsearch.report.counts import counts_in_words
     from progsearch.report.data import study_report
     from progsearch.report.formatting import duration, spent_in_words
     from progsearch.report.status import status as status_of
-    from progsearch.show.results import print_payback
-    from progsearch.show.tables import console, front_table
+    from progsearch.show.results import print_front, print_payback
     from progsearch.study.confirmed_runs import read_confirmed
     from progsearch.study.folder import open_study
 
     folder = open_study(study, studies_dir, read_only=True)
     report = study_report(folder.study, read_confirmed(folder.path))
+    now = doing(report, folder)
     if json:
-        print_json(status_of(report))
+        print_json(status_of(report) | now.to_dict())
         return
-    counts = [
-        f"{count} {_STATES.get(name, name.lower())}"
-        for name, count in report.states.items()
-        if count
-    ]
     left = report.seconds_left
     if report.nothing_learned:
         say(report.nothing_learned)
-    say(f"study {report.study}: {', '.join(counts) or 'no trial yet'}")
+    say(f"study {report.study}: {counts_in_words(report, died=now.activity == 'died')}")
+    say(now.sentence)
     say(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "
         f"{duration(report.seconds)}" + (f", about {duration(left)} left" if left else "")
@@ -48,5 +48,5 @@ def status(
     if report.reuse.steps_reused:
         say(str(report.reuse))
     if report.front:
-        console().print(front_table(report))
+        print_front(report)
         print_payback(report)

@@ -61,6 +61,10 @@ def train(
     In the Hugging Face format: DIR gets model.safetensors and its config, the tokenizer,
     schedule.yaml (the config with its measured costs and results, and a summary of the data),
     metrics.json and README.md, a model card.
+
+    Examples:
+        progsearch train best.yaml --output-dir model
+        progsearch train best.yaml --output-dir model --push-to-hub USER/NAME
     """
     from progsearch.schedule.files import read_config
 

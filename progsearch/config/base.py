@@ -103,15 +103,17 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.1 reads ``1e-4`` as a string; here it is a float."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
 class _Dumper(yaml.SafeDumper):
     """Lists of numbers and words go on one line; nested values go on separate lines."""
+
+
+# What one reads as a float, the other must write in quotes if it is a word.
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
 
 
 def _represent_list(dumper: yaml.SafeDumper, data: list[Any] | tuple[Any, ...]) -> yaml.Node:

@@ -40,5 +40,5 @@ class Limits:
         if self.max_updated is not None:
             parts.append(f"at most {100 * self.max_updated:g} % updated parameters")
         if self.min_metric is not None:
-            parts.append(f"a metric of at least {self.min_metric:g}")
+            parts.append(f"a task metric of at least {self.min_metric:g}")
         return " and ".join(parts)

@@ -18,11 +18,14 @@ class Option:
         after: The name of the option that it follows in the help; by default that of the field
             before.
         form: How text becomes the value, if it is not the field's type: a list given as ``a,b``
-            or by repeating the option, a duration such as ``2h``, a local path.
+            or by repeating the option, a duration such as ``2h``, a local path, a share that
+            may be given in per cent.
+        group: The heading under which the help shows it; by default that of the field before.
     """
 
     metavar: str
     help: str
     name: str | None = None
     after: str | None = None
-    form: Literal["list", "repeated", "duration", "path"] | None = None
+    form: Literal["list", "repeated", "duration", "path", "share"] | None = None
+    group: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from progsearch.config.base import Config
 from progsearch.config.limits import Limits
@@ -15,6 +15,7 @@ from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
 from progsearch.config.understood import Understood
+from progsearch.percent import fraction_of
 
 # "metric" is the task's primary metric, not a contribution metric.
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
@@ -27,7 +28,12 @@ class Recipe(Config):
 
     study: Annotated[
         str | None,
-        Option("NAME", "The study's name (default: task and model).", after="prefix_cache"),
+        Option(
+            "NAME",
+            "The study's name (default: task and model).",
+            after="prefix_cache",
+            group="Output",
+        ),
     ] = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     model: Annotated[
         str,
@@ -36,15 +42,27 @@ class Recipe(Config):
             "A hub name, a local folder or an alias of `progsearch ls models` "
             "(default {default}).",
             after="task",
+            group="Model and method",
         ),
     ] = "minilm-l6"
     task: TaskConfig
     space: Annotated[
-        str, Option("SPACE", "A space of `progsearch ls spaces` or a file (default {default}).")
+        str,
+        Option(
+            "SPACE",
+            "A space of `progsearch ls spaces` or a file (default {default}).",
+            group="Search",
+        ),
     ] = "progtuning"
     methods: Annotated[
         tuple[MethodName, ...] | None,
-        Option("A[,B...]", "Methods to search over: {choices}.", name="method", form="list"),
+        Option(
+            "A[,B...]",
+            "Methods to search over: {choices}.",
+            name="method",
+            form="list",
+            group="Model and method",
+        ),
     ] = Field(default=None, min_length=1)
     objectives: Annotated[
         tuple[Objective, ...],
@@ -53,6 +71,7 @@ class Recipe(Config):
             "What to optimise, repeatable: {choices} (default {default}).",
             name="objective",
             form="repeated",
+            group="Objectives and limits",
         ),
     ] = Field(default=("metric", "updated_parameters"), min_length=1, max_length=3)
     budget: Annotated[
@@ -61,14 +80,16 @@ class Recipe(Config):
             "N",
             "Searched trials, baselines not counted; one that is stopped early counts as the "
             "part of it that was trained (default {default}).",
+            group="Search",
         ),
     ] = Field(default=30, ge=1)
     seeds: Annotated[
         int,
         Option(
-            "K", "Train each trial with K seeds; its metric is their mean (default {default})."
+            "K",
+            "Train each trial with K seeds; its task metric is their mean (default {default}).",
         ),
-    ] = Field(default=1, ge=1)
+    ] = Field(default=1, ge=1, le=20)
     front_seeds: Annotated[
         int,
         Option(
@@ -79,26 +100,39 @@ class Recipe(Config):
     ] = Field(default=3, ge=1, le=20)
     time_limit: Annotated[
         float | None,
-        Option("2h|30m|90s", "Stop after this time.", name="time", form="duration"),
-    ] = Field(default=None, gt=0, description="seconds")
+        Option(
+            "2h|30m|90s",
+            "Stop after this time.",
+            name="time",
+            form="duration",
+            group="Objectives and limits",
+        ),
+    ] = Field(default=None, gt=0, allow_inf_nan=False, description="seconds")
     max_gpu_hours: Annotated[
         float | None, Option("H", "Stop once trials have held GPUs for H hours.")
-    ] = Field(default=None, gt=0)
+    ] = Field(default=None, gt=0, allow_inf_nan=False)
     patience: Annotated[
         int | None,
         Option("N", "Stop once the last N whole searched trials did not improve the front."),
     ] = Field(default=None, ge=1)
     max_updated: Annotated[
         float | None,
+        BeforeValidator(fraction_of),
         Option(
             "SHARE",
             "Search only schedules that update at most this share of full fine-tuning's "
-            "parameters, such as 0.5.",
+            "parameters, such as 50% or 0.5.",
+            form="share",
         ),
     ] = Field(default=None, gt=0, le=1)
     min_metric: Annotated[
         float | None,
-        Option("VALUE", "Choose only schedules whose task metric is at least this."),
+        BeforeValidator(fraction_of),
+        Option(
+            "VALUE",
+            "Choose only schedules whose task metric is at least this, such as 85% or 0.85.",
+            form="share",
+        ),
     ] = Field(default=None, le=1)
     training: TrainingConfig = TrainingConfig()
     sampler: Annotated[
@@ -108,6 +142,7 @@ class Recipe(Config):
             "{choices}",
             "How schedules are chosen, explained by `progsearch ls samplers`; ehvi chooses by "
             "what each is expected to add to the front for its time (default {default}).",
+            group="Search",
         ),
     ] = "ehvi"
     candidates: Annotated[
@@ -138,7 +173,10 @@ class Recipe(Config):
         ),
     ] = Field(default=None, min_length=1)
     parallel: Annotated[
-        int | None, Option("N", "Trials at once (default: as processors and memory allow).")
+        int | None,
+        Option(
+            "N", "Trials at once (default: as processors and memory allow).", group="Resources"
+        ),
     ] = Field(default=None, ge=1)
     gpus_per_trial: Annotated[
         float | None, Option("F", "A share of a GPU, at most 1 (default 1).")
@@ -172,7 +210,7 @@ class Recipe(Config):
             "Disk that reusable work may take, for all studies of this machine (default: a fifth "
             "of what is free, at most 20).",
         ),
-    ] = Field(default=None, gt=0)
+    ] = Field(default=None, gt=0, allow_inf_nan=False)
     prefix_cache: Annotated[
         bool, Option("", "Keep the output of frozen blocks (default: yes).")
     ] = True
@@ -189,6 +227,8 @@ class Recipe(Config):
             )
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError("the same objective is given twice")
+        if self.methods is not None and len(set(self.methods)) != len(self.methods):
+            raise ValueError("the same method is given twice")
         return self
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ class TaskConfig(Config):
             "NAME",
             "A task of `progsearch ls tasks`, or a dataset of the hub (owner/name).",
             name="task",
+            group="Data",
         ),
     ] = Field(min_length=1)
     type: Annotated[
@@ -68,7 +69,12 @@ class TaskConfig(Config):
     ] = None
     metric: Annotated[
         str | None,
-        Option("NAME", "The task's metric to maximise, else its usual one.", name="task_metric"),
+        Option(
+            "NAME",
+            "The task metric to maximise, of `progsearch ls task-metrics` (default: the task's "
+            "usual one).",
+            name="task_metric",
+        ),
     ] = None
     positive_class: Annotated[
         str | None,
@@ -85,9 +91,9 @@ class TaskConfig(Config):
 class TrainingConfig(Config):
     """How the steps of a run are made."""
 
-    epochs: Annotated[int, Option("N", "Epochs of every trial (default {default}).")] = Field(
-        default=3, ge=1
-    )
+    epochs: Annotated[
+        int, Option("N", "Epochs of every trial (default {default}).", group="Training")
+    ] = Field(default=3, ge=1)
     learning_rate: Annotated[
         float,
         Option(
@@ -106,7 +112,7 @@ class TrainingConfig(Config):
     max_grad_norm: float = Field(default=1.0, gt=0)
     seed: Annotated[
         int, Option("N", "Of all random choices (default {default}).", after="precision")
-    ] = Field(default=0, ge=0)
+    ] = Field(default=0, ge=0, le=2**31)
     precision: Annotated[Precision, Option("{choices}", "Default {default}.")] = "auto"
 
 

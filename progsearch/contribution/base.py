@@ -21,7 +21,7 @@ class ContributionMetric(ABC):
 
     Attributes:
         name: The name that users write; for another package, the name of its entry point.
-        description: One line for ``progsearch ls metrics``.
+        description: One line for ``progsearch ls contribution-metrics``.
         version: Part of the cache key: raise it if the same probe now gets other scores.
         by_gradients: Whether it reads only weights and `Probe.gradients`. During training, the
             latest gradients of the training may then be used.

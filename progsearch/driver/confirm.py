@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from progsearch.driver.possible import check_machine
 from progsearch.driver.prepared import check_inputs
 from progsearch.driver.work import interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
@@ -43,7 +44,8 @@ def confirm(
     folder = open_study(study, studies_dir)
     if parallel is not None:
         folder.recipe = folder.recipe.model_copy(update={"parallel": parallel})
-    with folder.locked(), study_log() as log:
+        check_machine(folder.recipe)
+    with folder.locked("confirmation"), study_log() as log:
         log.write_to(folder.log)
         trials = to_confirm(folder.trials(), folder.recipe.limits, picks)
         if not trials:
@@ -82,7 +84,8 @@ def _train(
     # The limits of a search are not those of its confirmation.
     recipe = folder.recipe.model_copy(update={"max_gpu_hours": None})
     methods = list(dict.fromkeys(trial.run.method for trial, _ in jobs))
-    with interruptible(resume_message), ready(recipe, methods, (), view) as found:
+    end = interruptible(resume_message, folder.path)
+    with end, ready(recipe, methods, (), view) as found:
         if found.problem.fingerprint != folder.info.fingerprint:
             raise StudyError(
                 f"the model or the data of study {folder.name} changed since it was searched, so "

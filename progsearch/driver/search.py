@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from progsearch.config import Recipe, parse, plain
+from progsearch.driver.possible import check_found
 from progsearch.driver.prepared import Prepared, check_inputs
 from progsearch.driver.work import Ready, interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
@@ -31,17 +32,21 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
     halt = Halt(recipe.time_limit)
     with (
         study_log() as log,
-        interruptible("interrupted before the first trial; nothing was saved"),
+        interruptible("interrupted before the first trial; nothing was saved") as end,
         ready(recipe, space.methods(), space.metrics(), view) as found,
     ):
         given = "learning_rate" in recipe.training.model_fields_set
-        recipe = _with_learning_rate(recipe, found.problem.learning_rate)
+        recipe = with_learning_rate(recipe, found.problem.learning_rate)
         space = space.at(recipe.training.learning_rate, given=given)
         recipe = recipe.model_copy(update={"understood": found.problem.understood})
         references = make_references(space, recipe, found.problem)
+        per_trial = found.machines.gpus_per_trial
+        check_found(recipe, found.problem, references, gpus_per_trial=per_trial)
         info = _info(space, prepared.earlier, found.problem, references)
         folder = create_study(recipe, prepared.studies_dir, info)
+        end.message, end.study = _resume_message(folder), folder.path
         log.write_to(folder.log)
+        view.note(_plan(recipe, space, found.problem, references))
         if sentence := reminder(recipe.storage):
             view.note(sentence)
         with folder.locked():
@@ -69,7 +74,7 @@ def resume(
         space = Space(parse(SpaceConfig, info.space, source))
         earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)
         with (
-            interruptible(_resume_message(folder)),
+            interruptible(_resume_message(folder), folder.path),
             ready(recipe, space.methods(), space.metrics(), view) as found,
         ):
             if found.problem.fingerprint != info.fingerprint:
@@ -82,12 +87,22 @@ def resume(
     return _checked(folder)
 
 
-def _with_learning_rate(recipe: Recipe, learning_rate: float) -> Recipe:
+def with_learning_rate(recipe: Recipe, learning_rate: float) -> Recipe:
     """The recipe with a learning rate for its references, if it names none."""
     if "learning_rate" in recipe.training.model_fields_set:
         return recipe
     training = recipe.training.model_copy(update={"learning_rate": learning_rate})
     return recipe.model_copy(update={"training": training})
+
+
+def _plan(recipe: Recipe, space: Space, problem: Problem, references: References) -> str:
+    """The model, the space and the learning rates of the references, in a line."""
+    rates = sorted({rate for tried in references.rates.values() for rate in tried})
+    return (
+        f"{problem.n_blocks} blocks, {problem.parameters:,} parameters; space {recipe.space} with "
+        f"{len(space.config.dimensions)} dimensions; references at learning rates "
+        + ", ".join(f"{rate:g}" for rate in rates)
+    )
 
 
 def _info(

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import Interrupted, MachineFailed
 from progsearch.paths import is_of_the_machine, reason_of
+from progsearch.signals import Stopped, interrupted, stopped_by_signals
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.source import TrialSource
 from progsearch.study.folder import StudyFolder
 from progsearch.study.view import ConfirmGoal, SearchGoal, View
 from progsearch.workers.adapter import run_source
 from progsearch.workers.cluster import Machines, machines, starts_here, with_memory_for
-from progsearch.workers.halt import Halt, signals_as_ctrl_c
+from progsearch.workers.halt import Halt
 from progsearch.workers.inspection import inspection
 
 
@@ -50,11 +52,8 @@ def ready(
     view.preparing("starting Ray")
     here = starts_here(recipe)
     with inspection(recipe, methods, metrics) as answer, machines(recipe) as there:
-        message = f"loading {recipe.task.name} and {recipe.model}"
-        if metrics:
-            message += f", scoring blocks by {', '.join(metrics)}"
-        view.preparing(message)
-        problem = answer(there)
+        view.preparing(f"inspecting {recipe.task.name} and {recipe.model}")
+        problem = answer(there, view.step)
         for remark in problem.remarks:
             view.note(remark)
         for line in problem.understood.lines() if problem.understood else ():
@@ -67,14 +66,44 @@ def ready(
         yield Ready(problem, found)
 
 
+@dataclass
+class Continuation:
+    """How interrupted work continues.
+
+    Attributes:
+        message: Says it to the user.
+        study: The folder of the study, if there is one.
+    """
+
+    message: str
+    study: Path | None = None
+
+    def error(self, number: int | None) -> Interrupted:
+        """The error that ends the work after a signal."""
+        error = interrupted(self.message, number)
+        error.study = self.study
+        return error
+
+
 @contextmanager
-def interruptible(message: str) -> Iterator[None]:
-    """While active, Ctrl-C ends the work with ``message``, which says how to continue."""
+def interruptible(message: str, study: Path | None = None) -> Iterator[Continuation]:
+    """While active, signals such as Ctrl-C end the work with ``message``.
+
+    Args:
+        message: Says how to continue.
+        study: The folder of the study, if there is one.
+
+    Yields:
+        Both, to be changed once more is saved.
+    """
+    continuation = Continuation(message, study)
     try:
-        with signals_as_ctrl_c():
-            yield
+        with stopped_by_signals():
+            yield continuation
+    except Stopped as stop:
+        raise continuation.error(stop.number) from None
     except KeyboardInterrupt:
-        raise Interrupted(message) from None
+        raise continuation.error(None) from None
 
 
 @contextmanager
@@ -120,11 +149,11 @@ def run_to_end(
     view.started(folder, goal)
     kind = "session" if isinstance(goal, SearchGoal) else "confirm"
     name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
-    with interruptible(resume_message), _disk_failures(folder):
+    with interruptible(resume_message, folder.path) as end, _disk_failures(folder):
         try:
             ending = run_source(source, name, folder, found, halt, view.note)
         finally:
             source.close()
     view.finished(ending)
     if ending == "interrupted":
-        raise Interrupted(resume_message)
+        raise end.error(halt.signal)

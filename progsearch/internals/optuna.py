@@ -8,6 +8,13 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 
+def trial_of(study: Study, number: int) -> Trial:
+    """A `Trial` of a study, which alone can be given constraints and notes."""
+    # Only the trial's number in its storage, which Optuna keeps for itself, makes a `Trial` of one
+    # that was asked for elsewhere.
+    return Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
+
+
 def set_constraints(study: Study, number: int, violations: Mapping[str, float]) -> None:
     """Tell a study by how much an unfinished trial misses each limit.
 
@@ -17,8 +24,6 @@ def set_constraints(study: Study, number: int, violations: Mapping[str, float]) 
         violations: By the limits' names; at most 0 if the trial keeps to the limit.
     """
     if violations:
-        # Only a `Trial` can be given a constraint, and only the trial's number in its storage,
-        # which Optuna keeps for itself, makes one of a trial that was asked for elsewhere.
-        trial = Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
+        trial = trial_of(study, number)
         for name, violation in violations.items():
             trial.set_constraint(name, violation)

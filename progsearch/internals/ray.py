@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
-from ray._private import utils, worker
+from ray._private import services, utils, worker
+from ray._private.node import Node
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune import tune
@@ -122,14 +125,50 @@ def signals_left_alone() -> Iterator[None]:
     """While active, Ray and Tune do not install signal handlers.
 
     Otherwise Ray handles SIGTERM and Tune SIGUSR1, and both exit without notifying progsearch.
+    What Ray's core does behind Python's back is undone by `take_back_sigterm`, which this context
+    calls when Ray ends, and which is to be called after Ray has started.
     """
     originals = utils.set_sigterm_handler, tune._setup_signal_catching
+    kill_all_processes = Node.kill_all_processes
+
+    def kill(node: Node, *arguments: Any, **settings: Any) -> None:
+        # By now the core, on its end, has taken all handlers of SIGTERM away.
+        take_back_sigterm()
+        kill_all_processes(node, *arguments, **settings)
+
     utils.set_sigterm_handler = lambda handler: None
     tune._setup_signal_catching = threading.Event
+    Node.kill_all_processes = kill
     try:
         yield
     finally:
         utils.set_sigterm_handler, tune._setup_signal_catching = originals
+        Node.kill_all_processes = kill_all_processes
+
+
+def take_back_sigterm() -> None:
+    """Have Python's handler called again, where Ray's core installed its own.
+
+    That of the core prints the stack and aborts.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+
+@contextmanager
+def processes_in_a_group_of_their_own() -> Iterator[None]:
+    """While active, newly started processes of Ray do not get the signals of this process's group.
+
+    Terminals and batch systems signal the whole group. Ray's processes would end before the
+    search could, and complain. The system still ends them with this process, as Ray asks on Linux.
+    """
+    original = services.ConsolePopen
+    if utils.detect_fate_sharing_support():
+        services.ConsolePopen = partial(original, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = original
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from progsearch.errors import ModelError
 from progsearch.internals.transformers import has_adapter, has_model
 from progsearch.models.head import Head
+from progsearch.percent import whole_percent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -96,8 +97,8 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
     if share > _MOST_RANDOM:
         raise ModelError(
             f"the weights in {place} do not fit a {body.kind}: {len(missing)} of the "
-            f"{len(body.sizes)} weights of its body ({share:.0%} of its parameters) are not "
-            f"there and would be random{_explained(body, missing, unexpected)}"
+            f"{len(body.sizes)} weights of its body ({whole_percent(share)} of its parameters) "
+            f"are not there and would be random{_explained(body, missing, unexpected)}"
         )
     pooler = sorted(name for name in info["missing_keys"] if _is_pooler(name))
     if pooler:
@@ -105,8 +106,9 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
     remarks = []
     if missing:
         remarks.append(
-            f"{len(missing)} of the {len(body.sizes)} weights of its body ({share:.0%} of its "
-            f"parameters) are not there and are random ({_listed(missing)})"
+            f"{len(missing)} of the {len(body.sizes)} weights of its body "
+            f"({whole_percent(share)} of its parameters) are not there and are random "
+            f"({_listed(missing)})"
         )
     dropped = [name for name in unexpected if body.would_hold(name)]
     if dropped:

@@ -35,10 +35,11 @@ def in_short(report: StudyReport, trial: Trial) -> str:
 
 
 def as_data(report: StudyReport, trial: Trial) -> dict[str, Any]:
-    """The trial as JSON-able data; ``collapsed`` is None if it is not."""
+    """The trial as JSON-able data: how it ended, and ``collapsed``, None if it is not."""
     found = of(report, trial)
     return {
         **trial.to_dict(),
+        "outcome": trial.outcome,
         "collapsed": found
         and {
             "epoch": found.epoch,

@@ -18,6 +18,7 @@ from progsearch.config import Recipe, plain
 from progsearch.report import collapsed
 from progsearch.report.comparison import confirmed
 from progsearch.report.confirmation import Confirmed
+from progsearch.report.constant import constant_of, rows_of
 from progsearch.report.finite import finite
 from progsearch.report.importance import Importance, importance_of
 from progsearch.report.indistinct import indistinct
@@ -29,7 +30,7 @@ from progsearch.study.dominance import corner, directions, hypervolume
 from progsearch.study.front import allowed, front_of, full_of, pick, references_of, usable
 from progsearch.study.info import Session, StudyInfo
 from progsearch.study.metadata import info_of, recipe_of, sessions_of, trials_of
-from progsearch.study.progress import left_of, spent, tuned
+from progsearch.study.progress import spent, work_of
 from progsearch.study.results import Timings
 from progsearch.study.trial import Trial
 
@@ -211,19 +212,16 @@ class StudyReport:
 
     @property
     def states(self) -> dict[str, int]:
-        """Number of trials in each of Optuna's states."""
+        """Number of trials in each of Optuna's states; see `counts` for words."""
         counts = Counter(trial.state for trial in self.trials)
         return {state.name: counts[state] for state in TrialState}
 
     @property
     def seconds_left(self) -> float | None:
         """Seconds for the rest of the budget at the pace so far; None before the first result."""
-        # What runs now is still left, as it is not `spent` either.
-        ended = [trial for trial in self.trials if trial.is_finished]
-        left = left_of(ended, self.recipe, self.info)
-        n_done = self.spent + sum(tuned(self.trials).values())
-        pace = self.seconds / n_done if n_done and self.seconds else None
-        return None if pace is None else pace * (left.baseline_work + left.budget)
+        work = work_of(self.trials, self.recipe, self.info)
+        pace = self.seconds / work.done if work.done and self.seconds else None
+        return None if pace is None else pace * (work.total - work.done)
 
     @property
     def front_dicts(self) -> list[dict[str, Any]]:
@@ -248,6 +246,8 @@ class StudyReport:
             "note": self.note,
             "understood": self.recipe.understood and plain(self.recipe.understood),
             "nothing_learned": self.nothing_learned,
+            "constant_answer": (constant := constant_of(self)) and constant.to_dict(),
+            "measured_on": (rows := rows_of(self)) and rows.to_dict(),
             "indistinct": indistinct(self.usable, self.metric),
             "objectives": self.objectives,
             "directions": directions(len(self.objectives)),

@@ -22,7 +22,7 @@ def write_report(folder: StudyFolder) -> StudyReport:
     """Write ``report.html`` and ``report.json`` into the study's folder."""
     report = report_of(folder)
     page, data = (folder.path / name for name in REPORT_FILES)
-    write_page(report, page)
+    write_page(report, page, folder.path.parent)
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
     data.write_text(text + "\n", encoding="utf-8")
     return report

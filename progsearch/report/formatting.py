@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from progsearch.percent import whole_percent
 from progsearch.schedule.stages import ranges
 
 
@@ -15,8 +16,11 @@ def whole_trials(number: float) -> str:
 
 
 def spent_in_words(spent: float, budget: int) -> str:
-    """The spent part of a budget: ``7.33 of 8 whole trials``."""
-    return f"{whole_trials(spent)} of {budget} whole trials"
+    """The spent part of a budget: ``7.33 of 8 whole trials``.
+
+    The last trial may begin shortly before the end of a budget; what it takes more is left out.
+    """
+    return f"{whole_trials(min(spent, budget))} of {budget} whole trials"
 
 
 def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
@@ -44,7 +48,7 @@ def _over_time(stages: Sequence[Mapping[str, Any]], what: Sequence[str]) -> str:
     text = what[0]
     for (_, before), (stage, now) in pairwise(zip(stages, what, strict=True)):
         if now != before:
-            text += f" → {now} at {stage['start']:.0%}".replace("%", " %")
+            text += f" → {now} at {whole_percent(stage['start'])}"
     return text
 
 
@@ -56,7 +60,7 @@ def _switch(stages: Sequence[Mapping[str, Any]], part: str) -> str:
         return "never"
     first_off = states.index(False)
     if states[0] and not any(states[first_off:]):
-        return f"until {stages[first_off]['start']:.0%}".replace("%", " %")
+        return f"until {whole_percent(stages[first_off]['start'])}"
     return _over_time(stages, ["on" if state else "off" for state in states])
 
 
@@ -104,8 +108,10 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Bytes as ``1.4 GiB`` or ``820 MiB``."""
-    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
+    """Bytes as ``1.4 GiB``, ``820 MiB`` or ``12 KiB``."""
+    if n_bytes >= 2**30:
+        return f"{n_bytes / 2**30:.1f} GiB"
+    return f"{n_bytes / 2**10:.0f} KiB" if 0 < n_bytes < 2**20 else f"{n_bytes / 2**20:.0f} MiB"
 
 
 def value_in_words(objective: str, value: float) -> str:

@@ -55,4 +55,7 @@ def _after(trainings: int | None) -> str:
 
 def _signed(in_words: Callable[[float], str], value: float) -> str:
     """A saving in words; what costs more has a minus sign."""
-    return ("\N{MINUS SIGN}" if value < 0 else "") + in_words(abs(value))
+    text = in_words(abs(value))
+    # No minus sign before what rounds to zero.
+    is_cost = value < 0 and any(digit in text for digit in "123456789")
+    return "\N{MINUS SIGN}" + text if is_cost else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from progsearch.report import collapsed
+from progsearch.report.constant import Constant, constant_of
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import (
     count,
@@ -15,8 +16,10 @@ from progsearch.report.formatting import (
     signed,
     size,
 )
-from progsearch.study.collapse import constant_answer
 from progsearch.study.trial import Trial
+
+SCHEDULE = "trained"
+"""The title of the column with the schedule in words."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def rules(report: StudyReport) -> tuple[str, ...]:
 def rows(report: StudyReport) -> list[Row]:
     """The front, best metric first, then the baselines that are not on it.
 
-    If nothing was learned, the last row is the constant answer.
+    If nothing was learned or not the whole front beats it, the last row is the constant answer.
     """
     picks = {how: report.pick(how).number for how in rules(report)} if report.front else {}
     on_front = {trial.number for trial in report.front}
@@ -69,14 +72,16 @@ def rows(report: StudyReport) -> list[Row]:
         )
         for trial in [*report.front, *rest]
     ]
-    return found + ([_constant_answer(report, found[0])] if report.nothing_learned else [])
+    constant = constant_of(report)
+    if constant is not None and (constant.unbeaten or report.nothing_learned):
+        found.append(_constant_answer(constant, found[0]))
+    return found
 
 
-def _constant_answer(report: StudyReport, row: Row) -> Row:
+def _constant_answer(constant: Constant, row: Row) -> Row:
     """The constant answer, with the columns of another row."""
-    value = constant_answer(report.metric, report.majority)
     metric, *others = row.cells
-    cells = {metric: f"{value:.4f}", **dict.fromkeys(others, "")}
+    cells = {metric: f"{constant.value:.4f}", **dict.fromkeys(others, "")}
     return Row("constant answer", (), on_front=False, baseline=True, cells=cells)
 
 
@@ -108,7 +113,7 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     cells["learning rate"] = learning_rate(run.training.learning_rate)
     if any(t.run.method.name != "full" for t in report.usable):
         cells["method"] = run.method.name
-    cells["trained"] = in_words(trial.stages, report.n_blocks)
+    cells[SCHEDULE] = in_words(trial.stages, report.n_blocks)
     return cells
 
 

@@ -7,15 +7,13 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from progsearch.report import collapsed
+from progsearch.report.constant import ERRORS, error_over
 from progsearch.report.formatting import learning_rate
-from progsearch.report.sampling_error import sampling_error
 from progsearch.study.collapse import constant_answer
 from progsearch.study.trial import Trial
 
 if TYPE_CHECKING:
     from progsearch.report.data import StudyReport
-
-_ERRORS = 2.0
 
 
 def nothing_learned(report: StudyReport) -> str | None:
@@ -42,9 +40,7 @@ def nothing_learned(report: StudyReport) -> str | None:
         return None
 
     def error_of(trial: Trial) -> float:
-        value = trial.values[0]
-        between = 0.0 if trial.estimate is None else trial.estimate.error
-        return max(between, sampling_error(report.metric, [answer, value], split))
+        return error_over(report, trial, answer)
 
     def beats(trials: Sequence[Trial], errors: float) -> bool:
         return any(t.values[0] > answer + errors * error_of(t) for t in trials)
@@ -52,7 +48,7 @@ def nothing_learned(report: StudyReport) -> str | None:
     references = [trial for trial in report.baselines if trial.is_usable]
     numbers = {trial.number for trial in references}
     others = [trial for trial in report.usable if trial.number not in numbers]
-    if beats(references, _ERRORS) or beats(others, _corrected(len(others))):
+    if beats(references, ERRORS) or beats(others, _corrected(len(others))):
         return None
     shown = references or others
     best = max(shown, key=lambda trial: trial.values[0])
@@ -73,7 +69,7 @@ def _references_ended(report: StudyReport) -> bool:
 def _corrected(number: int) -> float:
     """How many standard errors the best of several trials must be above the constant answer."""
     normal = NormalDist()
-    return -normal.inv_cdf(normal.cdf(-_ERRORS) / max(1, number))
+    return -normal.inv_cdf(normal.cdf(-ERRORS) / max(1, number))
 
 
 def _sentence(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from progsearch.report.counts import counts
 from progsearch.report.data import StudyReport
 from progsearch.report.finite import finite
 
@@ -11,12 +12,14 @@ from progsearch.report.finite import finite
 def status(report: StudyReport) -> dict[str, Any]:
     """The output of `progsearch status --json`.
 
+    ``counts`` has the trials by outcome in words, without those that another trial continued.
     ``searched`` is the number of searched trials that have ended; ``spent`` is how much of the
     ``budget`` they cost, in whole trials.
     """
     data: dict[str, Any] = {
         "study": report.study,
         "states": report.states,
+        "counts": counts(report),
         "nothing_learned": report.nothing_learned,
         "front": report.front_dicts,
         "objectives": report.objectives,

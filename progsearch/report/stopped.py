@@ -5,6 +5,7 @@ Their metrics are of unfinished training, so they are shown but never compared w
 
 from __future__ import annotations
 
+from progsearch.report.counts import waits
 from progsearch.report.data import StudyReport
 from progsearch.study.trial import Trial
 
@@ -22,8 +23,14 @@ def when(trial: Trial) -> str:
 
 
 def in_short(report: StudyReport, trial: Trial) -> str:
-    """A short description: ``stopped at epoch 1 of 3: accuracy 0.7100``."""
+    """A short description: ``stopped early at epoch 1 of 3: accuracy 0.7100``.
+
+    A run of a reference that may go on is not called stopped.
+    """
     metric = last_metric(report, trial)
     if metric is None:
-        return f"stopped in {when(trial)}: {trial.reason}"
-    return f"stopped at {when(trial)}: {report.metric.replace('_', ' ')} {metric:.4f}"
+        return f"stopped early in {when(trial)}"
+    value = f"{report.metric.replace('_', ' ')} {metric:.4f}"
+    if waits(report, trial):
+        return f"waits at {when(trial)} for its other learning rates: {value}"
+    return f"stopped early at {when(trial)}: {value}"

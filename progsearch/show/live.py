@@ -1,4 +1,7 @@
-"""What a search or a confirmation shows: a live table in a terminal, else a line a run."""
+"""What a search or a confirmation shows: a live table in a terminal, else a line a run.
+
+Light to import, so that something is shown while the libraries are loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,28 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from progsearch.report.formatting import duration
-from progsearch.show.tables import console
-from progsearch.show.tally import ConfirmTally, Tally, tally_of
-from progsearch.study.folder import StudyFolder
-from progsearch.study.results import Record
+from progsearch.show.output import console
+from progsearch.show.sheet import Sheet
+from progsearch.show.wrapping import width_of, wrapped
 from progsearch.study.view import ConfirmGoal, Ending, Run, SearchGoal, View
 
-_Running = tuple[Run, Record | None]
+if TYPE_CHECKING:
+    from progsearch.show.tally import Tally
+    from progsearch.study.folder import StudyFolder
+    from progsearch.study.results import Record
+
+_Running = tuple[Run, "Record | None"]
+_BAR = 30
 
 # If a search is interrupted, the command says how to continue it.
 _ENDINGS: dict[Ending, str] = {
@@ -36,14 +44,21 @@ _ENDINGS: dict[Ending, str] = {
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator[View]:
-    """Give the view that fits stderr, a terminal or not; stdout is only for results."""
+def watching(quiet: bool, first: str = "loading libraries") -> Iterator[View]:
+    """Give the view that fits stderr, a terminal or not; stdout is only for results.
+
+    Args:
+        quiet: Show nothing.
+        first: What a terminal shows until the first preparation. Elsewhere it would only stand
+            before the message of a mistake.
+    """
     where = console(sys.stderr)
     if quiet:
         yield View()
     elif where.is_terminal:
         view = LiveView(where)
         try:
+            view.preparing(first)
             yield view
         finally:
             view.stop()
@@ -62,12 +77,19 @@ class LineView(View):
         """Show the current step."""
         self.print(message)
 
+    def step(self, message: str) -> None:
+        """Show it like a preparation."""
+        self.preparing(message)
+
     def note(self, message: str) -> None:
         """Show it."""
         self.print(message)
 
     def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained."""
+        # It needs the libraries, which take their time.
+        from progsearch.show.tally import tally_of
+
         self.tally = tally_of(folder, goal)
         self.print(self.tally.opening)
 
@@ -79,12 +101,17 @@ class LineView(View):
 
     def finished(self, ending: Ending) -> None:
         """Say why a search ended; a confirmation ends when all its runs are done."""
-        if not isinstance(self.tally, ConfirmTally):
+        if self.tally is None or self.tally.tells_ending:
             self.print(_ENDINGS[ending])
 
     def print(self, message: str) -> None:
-        """Print a line as it is, without reading markup in it."""
-        self.console.print(message, markup=False, soft_wrap=True)
+        """Print a line without reading markup in it; in a terminal it is wrapped at words."""
+        text = wrapped(message, self._width, indent="  ")
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    @property
+    def _width(self) -> int | None:
+        return self.console.width if self.console.is_terminal else width_of(self.console.file)
 
 
 class LiveView(LineView):
@@ -95,6 +122,9 @@ class LiveView(LineView):
         self._running: dict[tuple[int, int | None], _Running] = {}
         self._message = ""
         self._since = time.monotonic()
+        # Its usual picture needs more than ASCII.
+        dots = where.encoding.startswith("utf")
+        self._spinner = Spinner("dots" if dots else "line")
         self._live = Live(
             console=where, get_renderable=self.drawing, refresh_per_second=4, transient=True
         )
@@ -102,7 +132,7 @@ class LiveView(LineView):
     def preparing(self, message: str) -> None:
         """Show it until the next one."""
         self._message = message
-        self._live.start()
+        self._live.start(refresh=True)
 
     def started(self, folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> None:
         """Say what will be trained, above the drawing."""
@@ -136,7 +166,9 @@ class LiveView(LineView):
     def drawing(self) -> RenderableType:
         """All that is shown now."""
         if self.tally is None or self._message:
-            return Text(f"{self._message} ...", style="dim")
+            seconds = time.monotonic() - self._since
+            self._spinner.update(text=Text(f"{self._message} ... {seconds:.0f} s", style="dim"))
+            return self._spinner
         # Copied, since runs are added and removed by another thread than the one that draws.
         running = list(self._running.values())
         # What does not fit on the screen is cut off at its end.
@@ -151,24 +183,30 @@ class LiveView(LineView):
             tally.begun(run, 0.0 if record is None else record.fraction) for run, record in running
         )
         seconds = time.monotonic() - self._since
+        # What began since the total was counted may take more than was left.
+        total = max(tally.total, done)
         words = [f"{tally.done_of_total} {tally.unit}", duration(seconds)]
-        if tally.done:
-            left = max(0.0, seconds / done * (tally.total - done))
+        if tally.done > tally.before:
+            left = seconds / (done - tally.before) * (total - done)
             words.append(f"about {duration(min(left, tally.seconds_allowed - seconds))} left")
-        line = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=tally.total, completed=done, width=30)
-        line.add_row(bar, " · ".join([*words, *tally.remarks]))
+        text = " · ".join([*words, *tally.remarks])
+        width = min(_BAR, self.console.width - 1)
+        bar = ProgressBar(total=total, completed=done, width=width)
+        line = Table.grid(padding=(0, 1, 0, 0))
+        if width + 2 + len(text) > self.console.width:
+            line.add_row(bar)
+            line.add_row(Text(wrapped(text, self.console.width - 1)))
+        else:
+            line.add_row(bar, text)
         return line
 
 
-def _running_table(tally: Tally, running: Sequence[_Running]) -> Table:
+def _running_table(tally: Tally, running: Sequence[_Running]) -> Sheet:
     rows = [tally.row(run, record) for run, record in running]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in rows[0]:
-        table.add_column(title, justify="left" if title in ("running", "trained") else "right")
+    sheet = Sheet("running", list(rows[0].cells), 1)
     for row in rows:
-        table.add_row(*map(escape, row.values()))
-    return table
+        sheet.row(row.name, row.cells, below=row.below)
+    return sheet
 
 
 def _key(run: Run) -> tuple[int, int | None]:

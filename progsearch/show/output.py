@@ -6,14 +6,30 @@ import codecs
 import json
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
+
+from progsearch.show.wrapping import command_lines, width_of, wrapped
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # A minus sign must not become a question mark, which would change numbers.
-_PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "→": ">", "·": "-", "±": "+-", "…": "..."}
+_PLAIN = {
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
+    "→": ">",
+    "·": "-",
+    "±": "+-",
+    "…": "...",
+    "─": "-",
+}
 _ERRORS = "progsearch.plain"
+# Tables in a file or a pipe have no terminal whose width they must fit.
+_WIDTH_OF_FILES = 200
 
 
 def any_encoding(*streams: object) -> None:
@@ -32,12 +48,40 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(character, "?") for character in missing), error.end
 
 
+def console(file: IO[str] | None = None) -> Console:
+    """A console for ``file`` (by default stdout)."""
+    from rich.console import Console
+
+    made = Console(file=file, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = width_of(made.file) or _WIDTH_OF_FILES
+    return made
+
+
 def say(text: str) -> None:
-    """Print a line and flush it.
+    """Print a line and flush it; in a terminal it is wrapped at words.
 
     `typer.echo` would write UTF-8 even if the terminal or pipe only accepts ASCII.
     """
-    print(text, flush=True)
+    print(wrapped(text, width_of(sys.stdout), indent="  "), flush=True)
+
+
+def say_command(label: str, command: str) -> None:
+    """Print a command to copy."""
+    print(command_lines(label, command, width_of(sys.stdout)), flush=True)
+
+
+def say_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names with what they mean, one below the other."""
+    longest = max((len(name) for name, _ in pairs), default=0)
+    width = width_of(sys.stdout)
+    for name, about in pairs:
+        if width is not None and longest + 2 > width / 2:
+            print(name)
+            print(wrapped(about, width, first="    ", indent="    "), flush=True)
+        else:
+            indent = " " * (longest + 2)
+            print(wrapped(about, width, first=f"{name:<{longest}}  ", indent=indent), flush=True)
 
 
 def print_json(document: Any) -> None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from progsearch.report import collapsed, stopped
+from progsearch.report.constant import constant_of, rows_of
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words, learning_rate, value_in_words
 from progsearch.report.indistinct import indistinct
 from progsearch.report.payback_rows import ABOUT
-from progsearch.show.tables import confirmed_table, console, front_table, payback_table
+from progsearch.show.output import console, say, say_command
+from progsearch.show.tables import confirmed_table, front_table, payback_table
 from progsearch.study.folder import StudyFolder, command_line
 from progsearch.study.trial import Trial
+
+NOISE = (
+    "the front was chosen on the data it was measured on, so small differences may be noise; "
+    "check it on new seeds before you rely on them:"
+)
 
 
 def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -> None:
@@ -19,47 +26,70 @@ def print_results(report: StudyReport, folder: StudyFolder, studies_dir: Path) -
 
     If nothing was learned, there is no such line.
     """
-    where = console()
-    where.print(front_table(report))
+    print_front(report)
     if blind := indistinct(report.usable, report.metric):
-        where.print(blind, markup=False, soft_wrap=True)
+        say(blind)
     if report.reuse.steps_reused:
-        where.print(str(report.reuse), markup=False, soft_wrap=True)
+        say(str(report.reuse))
     print_payback(report)
-    where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+    say_command("report", str(folder.path / "report.html"))
     if not report.nothing_learned:
+        say(NOISE)
+        say_command("confirm", command_line("confirm", report.study, studies_dir, "--seeds", "5"))
         line = command_line("export", report.study, studies_dir, "--out", "best.yaml")
-        where.print(f"export: {line}", markup=False, soft_wrap=True)
+        say_command("export", line)
+
+
+def print_front(report: StudyReport) -> None:
+    """Print the front and the references, and what a difference between them is worth."""
+    console().print(front_table(report))
+    say("")
+    print_rows(report)
+    # If nothing was learned, that is said already.
+    if not report.nothing_learned and (constant := constant_of(report)) and constant.unbeaten:
+        say(str(constant))
+
+
+def print_rows(report: StudyReport) -> None:
+    """Print how many rows the metric was measured on."""
+    if rows := rows_of(report):
+        say(str(rows))
 
 
 def print_payback(report: StudyReport) -> None:
     """Print what the search cost, and what each place on the front saves."""
-    where = console()
-    where.print(str(report.payback), markup=False, soft_wrap=True)
+    say(str(report.payback))
     if table := payback_table(report):
-        where.print(f"{ABOUT}:", markup=False, soft_wrap=True)
-        where.print(table)
+        say(f"{ABOUT}:\n")
+        console().print(table)
+        say("")
 
 
 def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
     """Print the schedules on new seeds, what the numbers mean and the path of the report."""
-    where = console()
     if report.confirmed is not None:
-        where.print(confirmed_table(report, report.confirmed))
+        console().print(confirmed_table(report, report.confirmed))
+        say("")
+        print_rows(report)
         for trial, reason in report.confirmed.failed:
-            where.print(f"{trial.label}: no run has a result: {reason}", markup=False)
-        where.print(report.confirmed.note, markup=False, soft_wrap=True)
-        where.print(str(report.payback), markup=False, soft_wrap=True)
-    where.print(f"report: {folder.path / 'report.html'}", markup=False, soft_wrap=True)
+            say(f"{trial.label}: no run has a result: {reason}")
+        say(report.confirmed.note)
+        say(str(report.payback))
+    say_command("report", str(folder.path / "report.html"))
+
+
+def name_of(trial: Trial) -> str:
+    """Its number, and of a reference its name and learning rate: ``#3 full at 1e-4``."""
+    if not trial.is_baseline:
+        return trial.label
+    return f"#{trial.number} {trial.name} at {learning_rate(trial.run.training.learning_rate)}"
 
 
 def trial_line(report: StudyReport, trial: Trial) -> str:
     """The result of a trial, in one line."""
-    name = trial.label
-    if trial.is_baseline:
-        name += f" at {learning_rate(trial.run.training.learning_rate)}"
+    name = name_of(trial)
     if trial.repeats is not None:
-        name += f" ({report.trials[trial.repeats].label} again, seed {trial.run.training.seed})"
+        name += f" (#{trial.repeats} again, seed {trial.run.training.seed})"
     if trial.continues is not None:
         name += f" (on from #{trial.continues})"
     if trial.is_failed:

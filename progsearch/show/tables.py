@@ -3,95 +3,109 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.payback_rows import payback_rows
-from progsearch.report.rows import rows
+from progsearch.report.rows import SCHEDULE, Row, rows
+from progsearch.show.sheet import Sheet
 
 if TYPE_CHECKING:
     from progsearch.engine.shortcuts.check import Finding
 
-# Output to a file or a pipe is not cut to the width of a terminal.
-_WIDTH_OF_FILES = 200
+# The columns of the front after the task's metric and the other objectives, the most important
+# first. The last ones are left out in a narrow terminal; the report has all.
+_FRONT = (
+    "to full",
+    "updated",
+    "method",
+    "time",
+    "seeds",
+    "learning rate",
+    "FLOPs",
+    "memory",
+)
+_OBJECTIVES = {
+    "updated_parameters": "updated",
+    "flops": "FLOPs",
+    "seconds": "time",
+    "peak_memory": "memory",
+}
+_PAYBACK = ("updated", "time", "paid back in time", "FLOPs", "paid back in FLOPs", "memory")
 
 
-def console(file: TextIO | None = None) -> Console:
-    """A console for ``file`` (by default stdout)."""
-    made = Console(file=file, highlight=False, soft_wrap=False)
-    if not made.is_terminal:
-        made.width = _WIDTH_OF_FILES
-    return made
+def front_table(report: StudyReport, *, schedules: bool = True) -> Sheet:
+    """The front, best metric first, then what it beats: the other references, dim.
 
-
-def front_table(report: StudyReport) -> Table:
-    """The front, best metric first, then the other baselines, dim."""
+    Args:
+        report: The study.
+        schedules: Whether each schedule stands on a line of its own below its row.
+    """
+    metric = report.metric.replace("_", " ")
+    objectives = [_OBJECTIVES[name] for name in report.recipe.objectives[1:]]
+    ranked = dict.fromkeys([metric, *objectives, *_FRONT])
+    sheet = Sheet("trial", list(ranked), 1 + len(objectives), left=("method",))
     shown = rows(report)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("trial")
-    for column in shown[0].cells if shown else ():
-        table.add_column(column, justify="left" if column in ("trained", "method") else "right")
+    _add(sheet, [row for row in shown if row.on_front], schedules=schedules)
+    others = [row for row in shown if not row.on_front]
+    if others:
+        sheet.section("not on the front:")
+        _add(sheet, others, schedules=schedules)
+    return sheet
+
+
+def _add(sheet: Sheet, shown: Sequence[Row], *, schedules: bool) -> None:
     for row in shown:
-        name = " ".join([row.name, *(f"({tag})" for tag in row.tags)])
-        table.add_row(name, *row.cells.values(), style=None if row.on_front else "dim")
-    return table
+        cells = dict(row.cells)
+        schedule = cells.pop(SCHEDULE)
+        below = schedule if schedules else ""
+        sheet.row(row.name, cells, tags=row.tags, below=below, dim=not row.on_front)
 
 
-def payback_table(report: StudyReport) -> Table | None:
+def payback_table(report: StudyReport) -> Sheet | None:
     """What one training with each front schedule saves; None if there is nothing to compare."""
     shown = payback_rows(report)
     if not shown:
         return None
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("trial")
-    for column in shown[0].cells:
-        # A title of two lines, so that the table fits 100 columns.
-        table.add_column(column.replace("back in", "back\nin"), justify="right")
+    sheet = Sheet("trial", _PAYBACK, 1)
     for row in shown:
-        table.add_row(row.name, *row.cells.values())
-    return table
+        sheet.row(row.name, row.cells)
+    return sheet
 
 
-def confirmed_table(report: StudyReport, confirmed: Confirmed) -> Table:
-    """The schedules on new seeds; those that are not on the front dim."""
+def confirmed_table(report: StudyReport, confirmed: Confirmed) -> Sheet:
+    """The schedules on new seeds: those on the front, then the others, dim."""
+    metric = report.metric.replace("_", " ")
+    ranked = ("verdict", metric, "to full", "updated", "test", "test to full", "p (Holm)", "seeds")
+    sheet = Sheet("schedule", ranked, 3, left=("verdict",))
     shown = confirmed_rows(report, confirmed)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("schedule")
-    for column in shown[0].cells if shown else ():
-        table.add_column(column, justify="left" if column == "verdict" else "right")
     for row in shown:
-        table.add_row(row.name, *row.cells.values(), style=None if row.on_front else "dim")
-    return table
+        if row.on_front:
+            sheet.row(row.name, row.cells)
+    if others := [row for row in shown if not row.on_front]:
+        sheet.section("not on the front:")
+        for row in others:
+            sheet.row(row.name, row.cells, dim=True)
+    return sheet
 
 
-def shortcuts_table(findings: Sequence[Finding]) -> Table:
-    """A row per shortcut: whether it is used, its differences, and why it is off."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("shortcut", "used"):
-        table.add_column(name)
-    for name in ("outputs", "gradients"):
-        table.add_column(f"{name} differ by", justify="right")
-    table.add_column("reason")
+def shortcuts_table(findings: Sequence[Finding]) -> Sheet:
+    """A row per shortcut: whether it is used, its differences, and below it why it is off."""
+    sheet = Sheet("shortcut", ("used",), 3, left=("used",))
     for finding in findings:
-        differences = (finding.outputs, finding.gradients)
-        shown = ("" if value is None else f"{value:.1e}" for value in differences)
-        used = "off" if finding.reason else "yes"
-        table.add_row(finding.title, used, *shown, finding.reason or "")
-    return table
+        cells = {"used": "off" if finding.reason else "yes"}
+        for name, value in (("outputs", finding.outputs), ("gradients", finding.gradients)):
+            cells[f"{name} differ by"] = "" if value is None else f"{value:.1e}"
+        sheet.row(finding.title, cells, below=finding.reason or "")
+    return sheet
 
 
-def scores_table(scores: Mapping[str, Sequence[float]]) -> Table:
-    """A row per block, a column per contribution metric."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("block", justify="right")
-    for name in scores:
-        table.add_column(name.replace("_", " "), justify="right")
+def scores_table(scores: Mapping[str, Sequence[float]]) -> Sheet:
+    """A row per block, a column per contribution metric; none is left out."""
+    titles = [name.replace("_", " ") for name in scores]
+    sheet = Sheet("block", titles, len(titles))
     for block, row in enumerate(zip(*scores.values(), strict=True)):
-        table.add_row(str(block), *(f"{score:.4g}" for score in row))
-    return table
+        sheet.row(str(block), {t: f"{s:.4g}" for t, s in zip(titles, row, strict=True)})
+    return sheet

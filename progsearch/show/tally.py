@@ -5,18 +5,32 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import RenderableType
+from rich.text import Text
 
+from progsearch.percent import whole_percent
 from progsearch.report.confirmation import seeds_in_words
+from progsearch.report.counts import counts
 from progsearch.report.data import study_report
 from progsearch.report.formatting import in_words, whole_trials
-from progsearch.show.results import trial_line
+from progsearch.show.results import name_of, trial_line
 from progsearch.show.tables import front_table
 from progsearch.study.folder import StudyFolder
-from progsearch.study.progress import tuned
+from progsearch.study.progress import Work, work_of
 from progsearch.study.results import Record
+from progsearch.study.trial import STOPPED_EARLY
 from progsearch.study.view import ConfirmGoal, Run, SearchGoal
+
+
+@dataclass(frozen=True)
+class ActiveRow:
+    """An active run as a row of a table: its name, its cells by column title, its schedule."""
+
+    name: str
+    cells: dict[str, str]
+    below: str = ""
 
 
 class Tally(ABC):
@@ -24,19 +38,24 @@ class Tally(ABC):
 
     Attributes:
         unit: What is counted.
+        tells_ending: Whether the reason of its end is worth a line.
         metric: Name of the task's metric.
         total: The whole work.
         done: The part that is done, without active runs.
+        before: What was done before this command began.
         n_failed: Runs without a result.
         seconds_allowed: How long all may take.
     """
 
     unit: str
+    tells_ending = True
 
-    def __init__(self, metric: str, total: float, seconds_allowed: float = math.inf) -> None:
+    def __init__(
+        self, metric: str, total: float, seconds_allowed: float = math.inf, done: float = 0.0
+    ) -> None:
         self.metric = metric
         self.total = total
-        self.done = 0.0
+        self.done = self.before = done
         self.n_failed = 0
         self.seconds_allowed = seconds_allowed
 
@@ -59,8 +78,8 @@ class Tally(ABC):
         """How much an active run counts after ``fraction`` of its steps."""
 
     @abstractmethod
-    def row(self, run: Run, record: Record | None) -> dict[str, str]:
-        """An active run and its last record, as cells by column title."""
+    def row(self, run: Run, record: Record | None) -> ActiveRow:
+        """An active run and its last record."""
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -75,7 +94,7 @@ class Tally(ABC):
     def _progress(self, record: Record | None) -> dict[str, str]:
         metric = None if record is None else record.metrics.get(self.metric)
         return {
-            "done": f"{0 if record is None else record.fraction:.0%}",
+            "done": whole_percent(0.0 if record is None else record.fraction),
             "epoch": f"{0 if record is None else record.epoch:.3g}",
             self.metric.replace("_", " "): "" if metric is None else f"{metric:.4f}",
         }
@@ -84,40 +103,37 @@ class Tally(ABC):
 class SearchTally(Tally):
     """Counts a search in whole trials, including the baselines."""
 
-    unit = "trials"
+    unit = "whole trials"
 
     def __init__(self, folder: StudyFolder, goal: SearchGoal) -> None:
         self._folder = folder
         self._goal = goal
         self._report = study_report(folder.study)
-        self._before = self._trained
+        work = self._work
         super().__init__(
-            self._report.metric,
-            goal.baseline_work + goal.budget,
-            folder.recipe.time_limit or math.inf,
+            self._report.metric, work.total, folder.recipe.time_limit or math.inf, work.done
         )
 
     @property
     def opening(self) -> str:
         """What will be trained, and the folder of the results."""
+        goal = self._goal
+        again = f" and {goal.n_repeats} repeats of baselines" if goal.n_repeats else ""
         return (
-            f"study {self._report.study}: {self._goal.n_baselines} baselines, then a budget of "
-            f"{whole_trials(self._goal.budget)} trials; {self._folder.path}"
+            f"study {self._report.study}: {goal.n_baselines} baselines{again}, then a budget of "
+            f"{whole_trials(goal.budget)} {self.unit}; {self._folder.path}"
         )
 
     def count(self, run: Run) -> str:
         """Read the study again, since a trial has ended."""
         self._report = study_report(self._folder.study)
         self.n_failed += run.trial.is_failed
-        self.done = self._trained - self._before
-        # Rates beyond the ends of the list were not foreseen.
-        self.total = max(self.total, self.done)
+        self.done, self.total = self._work
         return trial_line(self._report, run.trial)
 
     @property
-    def _trained(self) -> float:
-        """Whole trials that the study has trained."""
-        return sum(tuned(self._report.trials).values()) + self._report.spent
+    def _work(self) -> Work:
+        return work_of(self._report.trials, self._report.recipe, self._report.info)
 
     def begun(self, run: Run, fraction: float) -> float:
         """The part that a trial trained itself, without that of the trial it continues."""
@@ -125,28 +141,32 @@ class SearchTally(Tally):
         counted = 0.0 if stopped is None else self._report.trials[stopped].reach
         return max(0.0, fraction - counted)
 
-    def row(self, run: Run, record: Record | None) -> dict[str, str]:
+    def row(self, run: Run, record: Record | None) -> ActiveRow:
         """The trial, its progress and its schedule."""
         words = in_words(run.trial.stages, self._report.n_blocks)
-        return {"running": run.label, **self._progress(record), "trained": words}
+        return ActiveRow(name_of(run.trial), self._progress(record), words)
 
     @property
     def remarks(self) -> Sequence[str]:
         """How many trials were stopped early or failed."""
-        n_stopped = len(self._report.stopped)
-        stopped = [f"{n_stopped} stopped early"] if n_stopped else []
+        n_stopped = counts(self._report).get(STOPPED_EARLY, 0)
+        stopped = [f"{n_stopped} {STOPPED_EARLY}"] if n_stopped else []
         return [*stopped, *super().remarks]
 
     @property
     def results(self) -> Sequence[RenderableType]:
         """The front so far."""
-        return [front_table(self._report)] if self._report.front else []
+        if not self._report.front:
+            return []
+        # Without schedules, so that more of the front fits on the screen.
+        return [Text(""), front_table(self._report, schedules=False)]
 
 
 class ConfirmTally(Tally):
     """Counts a confirmation in runs."""
 
     unit = "runs"
+    tells_ending = False
 
     def __init__(self, folder: StudyFolder, goal: ConfirmGoal) -> None:
         self._name = folder.name
@@ -179,9 +199,9 @@ class ConfirmTally(Tally):
         """What the run has made."""
         return fraction
 
-    def row(self, run: Run, record: Record | None) -> dict[str, str]:
+    def row(self, run: Run, record: Record | None) -> ActiveRow:
         """The trial, the new seed and the progress of the run."""
-        return {"running": run.trial.label, "seed": str(run.seed), **self._progress(record)}
+        return ActiveRow(run.trial.label, {"seed": str(run.seed), **self._progress(record)})
 
 
 def tally_of(folder: StudyFolder, goal: SearchGoal | ConfirmGoal) -> Tally:

@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from progsearch.report.formatting import duration
-from progsearch.show.tables import console
+from progsearch.show.output import console
+from progsearch.show.wrapping import width_of, wrapped
 
+# The narrowest terminal that has room for the bar and what an epoch takes.
+_WIDE = 76
 # Seconds between two lines within an epoch.
 _PAUSE = 20.0
 
@@ -59,12 +62,13 @@ class TrainingLines(TrainingView):
     def __init__(self, where: Console, steps_per_epoch: int, epochs: int) -> None:
         super().__init__(steps_per_epoch, epochs)
         self.console = where
+        self._is_wide = True
         self._spoke = time.monotonic()
 
     def note(self, text: str) -> None:
-        """Print it."""
-        # A terminal breaks lines at words; files get them whole.
-        self.console.print(text, markup=False, soft_wrap=not self.console.is_terminal)
+        """Print it; in a terminal it is wrapped at words."""
+        width = self.console.width if self.console.is_terminal else width_of(self.console.file)
+        self.console.print(wrapped(text, width, indent="  "), markup=False, soft_wrap=True)
         self._spoke = time.monotonic()
 
     def step(self, step: int) -> None:
@@ -93,7 +97,8 @@ class TrainingLines(TrainingView):
     def _time(self, step: int) -> str:
         per_epoch = self._per_epoch(step)
         left = per_epoch * (self.epochs - step / self.steps_per_epoch)
-        return f"{duration(per_epoch)} per epoch, about {duration(left)} left"
+        text = f"about {duration(left)} left"
+        return f"{duration(per_epoch)} per epoch, {text}" if self._is_wide else text
 
 
 class TrainingBar(TrainingLines):
@@ -101,9 +106,10 @@ class TrainingBar(TrainingLines):
 
     def __init__(self, where: Console, steps_per_epoch: int, epochs: int) -> None:
         super().__init__(where, steps_per_epoch, epochs)
+        self._is_wide = where.width >= _WIDE
         self._bar = Progress(
             TextColumn("{task.fields[epoch]}"),
-            BarColumn(bar_width=20),
+            *([BarColumn(bar_width=20)] if self._is_wide else []),
             TextColumn("{task.fields[time]}"),
             console=where,
             transient=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from progsearch.config import METHODS, TrainingConfig
@@ -52,6 +52,39 @@ def check(space: Space, source: str) -> None:
     problems = problems or _contradictions(space)
     if problems:
         raise ConfigError(source, problems)
+
+
+def also_wrong(
+    data: Mapping[str, Any],
+    found: Sequence[tuple[str, str]],
+    read: Callable[[dict[str, Any]], Space],
+) -> list[tuple[str, str]]:
+    """What is wrong with a space beside the mistakes of its form that were ``found``.
+
+    Args:
+        data: The content of its file.
+        found: The places of the mistakes, and what they are.
+        read: Makes a space of a part of ``data``.
+    """
+    wrong = {tuple(path.split(".")[:2]) for path, _ in found}
+    rest: dict[str, Any] = {}
+    for key in ("dimensions", "fixed"):
+        items = data.get(key, {})
+        if not isinstance(items, dict):
+            return []
+        rest[key] = {name: value for name, value in items.items() if (key, name) not in wrong}
+    names = [place[1] for place in wrong if place[1:]]
+    try:
+        if rest["dimensions"]:
+            check(read(rest), "")
+    except ConfigError as error:
+        # Dimensions may depend on those that were left out here.
+        return [
+            (path, text)
+            for path, text in error.problems
+            if path != "dimensions" and not any(name in f"{path} {text}" for name in names)
+        ]
+    return []
 
 
 def _problems(

@@ -94,7 +94,7 @@ class Space:
     @classmethod
     def of(cls, data: Any, source: str, methods: Sequence[MethodName] | None = None) -> Space:
         """The space that ``data``, the content of ``source``, describes; see `load`."""
-        from progsearch.space.check import check
+        from progsearch.space.check import also_wrong, check
 
         if not isinstance(data, dict):
             raise ConfigError(source, [("", "is not a search space: it must hold dimensions")])
@@ -102,10 +102,12 @@ class Space:
             space = cls(parse(SpaceConfig, data, source))
         except ConfigError as error:
             # pydantic names a dimension's type as one more step of the path.
-            raise ConfigError(
-                source,
-                [(_TYPE_IN_PATH.sub(r"\1", path), text) for path, text in error.problems],
-            ) from None
+            found = [(_TYPE_IN_PATH.sub(r"\1", path), text) for path, text in error.problems]
+
+            def read(rest: dict[str, Any]) -> Space:
+                return cls(parse(SpaceConfig, rest, source))
+
+            raise ConfigError(source, [*found, *also_wrong(data, found, read)]) from None
         check(space, source)
         return space if methods is None else space._with_methods(methods)
 

@@ -16,7 +16,7 @@ from progsearch.strategy.problem import Problem
 from progsearch.strategy.prospects import Prospects
 from progsearch.study.folder import StudyFolder
 from progsearch.study.front import allowed, front_of, full_of
-from progsearch.study.progress import spent
+from progsearch.study.progress import seeds_of, spent
 from progsearch.study.trial import Trial
 
 FIRST_OF_CONFIRMATIONS = 100
@@ -68,7 +68,7 @@ class Repeats:
             at_end: Whether the search would end otherwise.
         """
         left = self._recipe.budget - spent(trials)
-        seeds = self._seeds(trials)
+        seeds = seeds_of(trials, self._recipe)
         front = front_of(allowed(trials, self._recipe.limits))
         wanted = self._recipe.front_seeds
         lacking = [trial for trial in front if seeds[trial.number] < wanted]
@@ -97,7 +97,7 @@ class Repeats:
         """The trial whose repeat promises more than any waiting candidate, for its time."""
         if self._recipe.front_seeds == 1 or not waiting:
             return None
-        seeds = self._seeds(trials)
+        seeds = seeds_of(trials, self._recipe)
         most = self._recipe.front_seeds + _MOST_FURTHER
         affordable = self._free(trials) > 0
         # What a repeat will show is not known while one is running.
@@ -147,15 +147,6 @@ class Repeats:
         """The budget that repeats may take in all."""
         budget = self._recipe.budget
         return max(0.0, budget - max(_LEAST_SEARCHED, _LEAST_SHARE * budget))
-
-    def _seeds(self, trials: Sequence[Trial]) -> dict[int, int]:
-        """The number of seeds that each trial was or is being trained with."""
-        found = {t.number: self._recipe.seeds for t in trials if t.repeats is None}
-        for trial in trials:
-            # A seed that failed counts, since it would fail again.
-            if trial.repeats is not None and not trial.is_interrupted:
-                found[trial.repeats] += 1
-        return found
 
 
 def _running(trials: Iterable[Trial]) -> list[Trial]:

@@ -26,9 +26,10 @@ from progsearch.paths import check_writable_file, check_writable_folder, reason_
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
+from progsearch.study.lock import Holder, lock_state, try_lock
 from progsearch.study.metadata import info_of, keep_info, keep_recipe, trials_of
 from progsearch.study.new_trials import NewTrial
-from progsearch.study.storage import open_storage, try_lock
+from progsearch.study.storage import open_storage
 from progsearch.study.trial import Trial
 
 _RECIPE, _JOURNAL, _LOG, _RAY = "study.yaml", "journal.log", "progsearch.log", "ray"
@@ -121,17 +122,20 @@ class StudyFolder:
             self.storage.set_trial_user_attr(trial_id, name, value)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """While active, this process is the only one that searches in the study.
+    def locked(self, work: str = "search") -> Iterator[None]:
+        """While active, this process is the only one that works in the study.
+
+        Args:
+            work: What it does, for `progsearch status`.
 
         Raises:
             StudyError: Another process has the lock.
         """
-        with try_lock(self.path) as free:
+        with try_lock(self.path, Holder.of(work)) as free:
             if not free:
-                raise StudyError(
-                    f"study {self.name} is in use by another process; wait for it or stop it"
-                )
+                holder = lock_state(self.path).holder
+                who = "another process" if holder is None else f"another process ({holder})"
+                raise StudyError(f"study {self.name} is in use by {who}; wait for it or stop it")
             yield
 
 

@@ -11,7 +11,7 @@ from progsearch.study.dominance import directions, knee, non_dominated
 from progsearch.study.trial import FULL, Trial
 
 _NO_LIMITS = Limits()
-_DROP = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(pt)?")
+_DROP = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(pt| ?%)?")
 
 
 def usable(trials: Sequence[Trial]) -> list[Trial]:
@@ -63,8 +63,8 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
         how: ``best``: the front's best metric. ``knee``: see `dominance.knee`.
             ``cheapest@0.01`` or ``cheapest@1pt``: the cheapest trial whose metric is at most 0.01
             (one percentage point) below that of the reference ``full``, or of the best trial if
-            that reference is missing or its predictions are constant. Otherwise a trial's number
-            or a reference's name.
+            that reference is missing or its predictions are constant. Otherwise a trial's number,
+            as ``7`` or ``#7``, or a reference's name.
         limits: Rules choose only trials within these limits; they do not apply to a number or a
             name.
 
@@ -99,7 +99,7 @@ def pick(trials: Sequence[Trial], how: str, limits: Limits = _NO_LIMITS) -> Tria
 
 
 def drop_of(text: str) -> float | None:
-    """The loss of the metric meant by ``0.01`` or ``1pt`` (one percentage point), or None."""
+    """The loss of the metric meant by ``0.01``, ``1pt`` or ``1%`` (one point), or None."""
     match = _DROP.fullmatch(text)
     return None if match is None else float(match[1]) * (0.01 if match[2] else 1.0)
 
@@ -129,26 +129,30 @@ def _costs(trial: Trial) -> list[float]:
 def _named(trials: Sequence[Trial], how: str) -> Trial:
     # Without a result at any learning rate the latest says why.
     names = {t.name: t for t in trials if t.name is not None} | references_of(trials)
-    if how.isdecimal():
-        trial = next((t for t in trials if t.number == int(how)), None)
+    number = how.removeprefix("#")
+    if number.isdecimal():
+        trial = next((t for t in trials if t.number == int(number)), None)
         if trial is not None and trial.repeats is not None:
             trial = next(t for t in trials if t.number == trial.repeats)
         if trial is None:
             numbers = [t.number for t in trials]
             raise StudyError(
-                f"there is no trial {how}; this study has trials {min(numbers)} to {max(numbers)}"
+                f"there is no trial {number}; this study has trials {min(numbers)} to "
+                f"{max(numbers)}"
             )
     elif how in names:
         trial = names[how]
     else:
         raise StudyError(
             f"{how!r} picks no trial; give knee, best, cheapest@DROP (such as cheapest@0.01 or "
-            f"cheapest@1pt), a trial's number or a baseline ({', '.join(names) or 'none here'})"
+            "cheapest@1pt), a trial's number (7 or '#7') or a baseline "
+            f"({', '.join(names) or 'none here'})"
         )
     if not trial.is_usable:
         reason = trial.reason or "it has not finished"
+        if trial.is_complete:
+            reason = "a value of it is not finite"
         raise StudyError(
-            f"trial {trial.number} is {trial.state.name} and has no result ({reason}); "
-            "pick another one"
+            f"trial {trial.number} ({trial.outcome}) has no result: {reason}; pick another one"
         )
     return trial

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from progsearch.config import Recipe
 from progsearch.study.folder import StudyFolder
+from progsearch.study.front import allowed, front_of, full_of
 from progsearch.study.info import Session as SessionInfo
 from progsearch.study.info import StudyInfo
 from progsearch.study.metadata import keep_sessions, sessions_of
@@ -121,16 +122,18 @@ class Left(NamedTuple):
         n_baselines: The number of references that are not tuned yet.
         baseline_work: Their rest, in whole trials.
         budget: The budget that is left, in whole trials.
+        n_repeats: The number of runs of tuned references with other seeds that were not begun.
     """
 
     n_baselines: int
     baseline_work: float
     budget: float
+    n_repeats: int = 0
 
     @property
     def is_nothing(self) -> bool:
         """Whether all is done."""
-        return not (self.baseline_work or self.budget)
+        return not (self.baseline_work or self.budget or self.n_repeats)
 
 
 def left(folder: StudyFolder) -> Left:
@@ -138,20 +141,88 @@ def left(folder: StudyFolder) -> Left:
     return left_of(folder.trials(), folder.recipe, folder.info)
 
 
-def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
-    """What is left of a study with these trials."""
+def untuned(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> dict[str, float]:
+    """The references that are not tuned yet, each with its rest in whole trials."""
     done = tuned(trials)
     rests = {
         name: tuning_work(len(info.reference_rates.get(name, (0,))), recipe) - done.get(name, 0.0)
         for name in info.baselines
     }
+    return {name: rest for name, rest in rests.items() if rest > _ROUNDING}
+
+
+def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
+    """What is left of a study with these trials."""
     interrupted = sum(trial.is_baseline for trial in to_retry(trials))
-    unfinished = [rest for rest in rests.values() if rest > _ROUNDING]
+    unfinished = untuned(trials, recipe, info).values()
+    seeds = seeds_of(trials, recipe)
+    lacking = baselines_to_repeat(trials, recipe)
     return Left(
         len(unfinished),
         _whole(unfinished) or float(interrupted),
         max(0.0, recipe.budget - spent(trials)),
+        sum(recipe.front_seeds - seeds[trial.number] for trial in lacking),
     )
+
+
+class Work(NamedTuple):
+    """The work of a whole study, in whole trials.
+
+    Attributes:
+        done: What has ended: searched trials, references and their repeats.
+        total: The same and what is still to come, as far as it is known: never less than
+            ``done`` and what runs now. It grows if references turn out to need more learning
+            rates or repeats.
+    """
+
+    done: float
+    total: float
+
+
+def work_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Work:
+    """What a study with these trials has done and what it will have done at its end."""
+    by_number = numbered(trials)
+    resting = [trial for trial in trials if not trial.is_running]
+    running = [trial for trial in trials if trial.is_running]
+    rest = left_of(resting, recipe, info)
+
+    def whole(chosen: Iterable[Trial]) -> float:
+        return _whole(_part(trial, by_number) for trial in chosen)
+
+    done = whole(trial for trial in resting if not trial.is_interrupted)
+    references = [trial for trial in running if trial.is_baseline]
+    total = (
+        done
+        + max(rest.baseline_work, whole(t for t in references if t.repeats is None))
+        + max(rest.n_repeats, whole(t for t in references if t.repeats is not None))
+        + max(rest.budget, whole(trial for trial in running if not trial.is_baseline))
+    )
+    return Work(done, total)
+
+
+def seeds_of(trials: Sequence[Trial], recipe: Recipe) -> dict[int, int]:
+    """The number of seeds that each trial was or is being trained with, by its number."""
+    found = {trial.number: recipe.seeds for trial in trials if trial.repeats is None}
+    for trial in trials:
+        # A seed that failed counts, since it would fail again.
+        if trial.repeats is not None and not trial.is_interrupted:
+            found[trial.repeats] += 1
+    return found
+
+
+def baselines_to_repeat(trials: Sequence[Trial], recipe: Recipe) -> list[Trial]:
+    """The references that lack seeds: full fine-tuning and those on the front.
+
+    They cost no budget, so they are trained even if none is left.
+    """
+    if recipe.front_seeds <= recipe.seeds:
+        return []
+    full = full_of(trials)
+    named = [trial for trial in front_of(allowed(trials, recipe.limits)) if trial.is_baseline]
+    if full is not None and full.number not in {trial.number for trial in named}:
+        named.append(full)
+    seeds = seeds_of(trials, recipe)
+    return [trial for trial in named if seeds[trial.number] < recipe.front_seeds]
 
 
 def interrupt_running(folder: StudyFolder) -> int:

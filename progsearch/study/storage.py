@@ -1,14 +1,11 @@
-"""The storage of a study (a journal file or a database), and the lock of its only writer.
+"""The storage of a study: a journal file or a database.
 
 Only `open_storage` reads the secrets of a database's URL; see `progsearch.config.storage_url`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -16,8 +13,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from progsearch.config import StorageUrl
 from progsearch.errors import StudyError
-
-_LOCK = ".lock"
 
 
 def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
@@ -58,16 +53,17 @@ def reminder(url: StorageUrl | None) -> str | None:
     )
 
 
-@contextlib.contextmanager
-def try_lock(folder: Path) -> Iterator[bool]:
-    """Yields whether this process got the folder's lock; the system releases it at exit."""
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+def check_storage_is_free(url: StorageUrl, name: str) -> None:
+    """Check that a database can be opened and has no study of a name.
+
+    Raises:
+        StudyError: It cannot be opened, or has one.
+    """
+    storage = open_storage(url, Path())
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
+        storage.get_study_id_from_name(name)
+    except KeyError:
+        return
+    raise StudyError(
+        f"the database {url} already has a study {name}; choose another name with --study NAME"
+    )

@@ -26,6 +26,10 @@ INTERRUPTED = "interrupted"
 STOPPED = "stopped by the scheduler"
 """Reason of a trial that a judge stopped before its end; Optuna's state is PRUNED."""
 
+STOPPED_EARLY, WAITING = "stopped early", "waiting for other learning rates"
+OUTCOMES = ("done", "running", WAITING, STOPPED_EARLY, "failed", INTERRUPTED)
+"""How a trial can stand, in words; one that waits is a run of a reference."""
+
 FULL, PAPER = "full", "progtuning-3"
 """Names of the references for comparisons: full fine-tuning, and the paper's schedule of 3
 stages."""
@@ -163,6 +167,17 @@ class Trial:
     def is_failed(self) -> bool:
         """Whether it failed for a reason of its own."""
         return self.state == TrialState.FAIL and not self.is_interrupted
+
+    @property
+    def outcome(self) -> str:
+        """One of `OUTCOMES`, as far as the trial alone tells it."""
+        if self.is_complete:
+            return "done"
+        if self.is_stopped:
+            return STOPPED_EARLY
+        if self.is_interrupted:
+            return INTERRUPTED
+        return "failed" if self.is_failed else "running"
 
     # -- kind of trial -----------------------------------------------------------------------
 

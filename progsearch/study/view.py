@@ -25,11 +25,13 @@ class SearchGoal:
         n_baselines: Number of references that are still to be tuned.
         baseline_work: What that takes, in whole trials.
         budget: The remaining budget, in whole trials.
+        n_repeats: Number of runs of tuned references with other seeds, as far as they are known.
     """
 
     n_baselines: int
     baseline_work: float
     budget: float
+    n_repeats: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class View:
 
     def preparing(self, message: str) -> None:
         """A preparation before the first run starts; ``message`` names it ("loading ...")."""
+
+    def step(self, message: str) -> None:
+        """A part of the present preparation begins ("reading the data ...")."""
 
     def note(self, message: str) -> None:
         """Show ``message``, a sentence for the user."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from progsearch.errors import TaskError
 from progsearch.models.room import Room
+from progsearch.percent import whole_percent
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.split import Split
 
@@ -157,7 +158,7 @@ def check_known(task: str, splits: Mapping[str, Split], tokenizer: Any) -> None:
     share = unknown_share(splits.values(), tokenizer) or 0.0
     if share > _MOST_UNKNOWN:
         raise TaskError(
-            f"{share:.0%} of the tokens of task {task} are unknown to the tokenizer "
+            f"{whole_percent(share)} of the tokens of task {task} are unknown to the tokenizer "
             f"({tokenizer.unk_token}), so it is probably not the model's or not of the data's "
             "language: give a model with a tokenizer that knows the texts"
         )

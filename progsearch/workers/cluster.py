@@ -56,7 +56,7 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
     """
     if recipe.gpus_per_trial is not None and recipe.gpus_per_trial > 1:
         reason = f"a trial is trained on one GPU; give at most 1, got {recipe.gpus_per_trial:g}"
-        raise ConfigError("gpus_per_trial", [("", reason)])
+        raise ConfigError("--gpus-per-trial", [("", reason)])
     mine = not ray.is_initialized()
     # If Ray has started already, Tune must pass it to the workers.
     joined = {} if mine else STAY_IN_FOLDER
@@ -98,11 +98,12 @@ def _fit(recipe: Recipe) -> Machines:
         per_trial = 1.0 if gpus else 0.0
     if per_trial > gpus:
         raise ConfigError(
-            "gpus_per_trial", [("", f"{per_trial:g} GPUs were asked for and {gpus:g} are there")]
+            "--gpus-per-trial", [("", f"{per_trial:g} GPUs were asked for and {gpus:g} are there")]
         )
     if recipe.max_gpu_hours is not None and not per_trial:
         raise ConfigError(
-            "max_gpu_hours", [("", "this search uses no GPU; limit its time with --time instead")]
+            "--max-gpu-hours",
+            [("", "this search uses no GPU; limit its time with --time instead")],
         )
     slots = min(cpus, int(gpus / per_trial)) if per_trial else cpus
     return Machines(recipe.parallel or max(1, slots), per_trial)

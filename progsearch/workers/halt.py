@@ -6,19 +6,15 @@ It never stops single trials; see `progsearch.strategy.judgement` for what does.
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ray.tune import Stopper
 
+from progsearch.signals import TO_GROUPS, Stopped, handled_by
 from progsearch.study.view import Ending
-
-# Sent by a closed terminal and by batch systems before the time limit, to the process group.
-_TO_GROUPS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, *_TO_GROUPS)
 
 
 class Halt(Stopper):  # type: ignore[misc]
@@ -30,18 +26,19 @@ class Halt(Stopper):  # type: ignore[misc]
     Attributes:
         workers_gone: Whether no worker is left, so that Tune need not wait for any.
         gpus: The GPUs that its trials use, if their hours are limited.
+        signal: The signal that ends the work, if one came.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._deadline = None if seconds is None else time.monotonic() + seconds
-        self._interrupted = False
+        self.signal: int | None = None
         self.workers_gone = False
         self.gpus: GpuClock | None = None
 
     @property
     def ending(self) -> Ending | None:
         """Why the work must end; None while it may continue."""
-        if self._interrupted:
+        if self.signal is not None:
             return "interrupted"
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "time limit"
@@ -68,23 +65,12 @@ class Halt(Stopper):  # type: ignore[misc]
         """
 
         def handle(number: int, frame: Any) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
+            if self.signal is not None:
+                raise Stopped(number)
+            self.signal = number
 
-        with _handled_by(handle):
+        with handled_by(handle):
             yield
-
-
-@contextmanager
-def signals_as_ctrl_c() -> Iterator[None]:
-    """While active, all signals that end a search do what Ctrl-C does."""
-
-    def handle(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    with _handled_by(handle):
-        yield
 
 
 @contextmanager
@@ -94,28 +80,11 @@ def signals_kept_from_children() -> Iterator[None]:
     A closed terminal and a batch system signal every process of a search. Ray's daemons would be
     killed before the search can end. This process still gets the signals.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_GROUPS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TO_GROUPS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _handled_by(handle: Callable[[int, Any], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    before = {}
-    for kind in _SIGNALS:
-        # Under `nohup`, SIGHUP is ignored and must stay so.
-        if kind != signal.SIGHUP or signal.getsignal(kind) != signal.SIG_IGN:
-            before[kind] = signal.signal(kind, handle)
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
 
 
 class GpuClock:

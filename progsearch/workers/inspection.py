@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from typing import IO
 
 import ray
 
@@ -26,7 +26,7 @@ _Question = tuple[Recipe, Sequence[MethodConfig], Sequence[str]]
 @contextmanager
 def inspection(
     recipe: Recipe, methods: Sequence[MethodConfig], metrics: Sequence[str]
-) -> Iterator[Callable[[Machines], Problem]]:
+) -> Iterator[Callable[[Machines, Callable[[str], None]], Problem]]:
     """Collect what a search needs to know about the recipe's model and task.
 
     If Ray still has to start on this machine, a separate process does this while Ray starts. On
@@ -38,19 +38,21 @@ def inspection(
         metrics: The contribution metrics that trials may need.
 
     Yields:
-        A function that waits for the result after Ray has started. It raises a
-        `ProgsearchError` if the model, the task, a method or a metric cannot be used.
+        A function that waits for the result after Ray has started. It is told to whom it tells
+        each step, as far as a separate process makes them. It raises a `ProgsearchError` if the
+        model, the task, a method or a metric cannot be used.
     """
     question = (recipe, methods, metrics)
     if not starts_here(recipe):
-        yield partial(_ask_ray, question)
+        yield lambda machines, tell: _ask_ray(question, machines)
         return
     environment = os.environ | WORKER_ENVIRONMENT
     # So that it finds the same packages as this process.
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     if recipe.gpus_per_trial == 0:
         environment["CUDA_VISIBLE_DEVICES"] = ""
-    with tempfile.TemporaryFile() as file:
+    # The messages of the process would fill a pipe while its answer is read from another.
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as file:
         pickle.dump(question, file)
         file.seek(0)
         process = subprocess.Popen(
@@ -58,14 +60,16 @@ def inspection(
             [sys.executable, "-P", "-m", inspect_problem.__module__],
             stdin=file,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             env=environment,
+            # This process ends it, so that a signal to the group does not look like a crash.
+            process_group=0,
         )
-    with process:
-        try:
-            yield lambda _: _answer_of(process, recipe)
-        finally:
-            process.kill()
+        with process:
+            try:
+                yield lambda machines, tell: _answer_of(process, recipe, errors, tell)
+            finally:
+                process.kill()
 
 
 def _ask_ray(question: _Question, fit: Machines) -> Problem:
@@ -76,13 +80,25 @@ def _ask_ray(question: _Question, fit: Machines) -> Problem:
         raise _killed(question[0]) from error
 
 
-def _answer_of(process: subprocess.Popen[bytes], recipe: Recipe) -> Problem:
-    answer, errors = process.communicate()
-    if process.returncode < 0:
-        raise _killed(recipe)
-    if process.returncode:
-        raise RuntimeError(f"inspecting {recipe.model} failed:\n{errors.decode(errors='replace')}")
-    return _checked(pickle.loads(answer))
+def _answer_of(
+    process: subprocess.Popen[bytes],
+    recipe: Recipe,
+    errors: IO[bytes],
+    tell: Callable[[str], None],
+) -> Problem:
+    assert process.stdout is not None, "it is a pipe"
+    try:
+        # Its steps come first.
+        while isinstance(answer := pickle.load(process.stdout), str):
+            tell(answer)
+    except (EOFError, pickle.UnpicklingError):
+        process.wait()
+        if process.returncode < 0:
+            raise _killed(recipe) from None
+        errors.seek(0)
+        text = errors.read().decode(errors="replace")
+        raise RuntimeError(f"inspecting {recipe.model} failed:\n{text}") from None
+    return _checked(answer)
 
 
 def _checked(answer: Problem | ProgsearchError) -> Problem:

@@ -21,7 +21,7 @@ _LEVELS = {
     "datasets": logging.WARNING,
     "peft": logging.WARNING,
 }
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(trial)s%(message)s"
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +74,21 @@ def log_to(path: str) -> None:
         _send_to(_file_handler(Path(path)), also=[])
 
 
+def name_trial(number: int) -> None:
+    """From here on what is logged in this worker carries the number of its trial: ``#7 ...``."""
+    _Formatter.trial = f"#{number} "
+
+
+class _Formatter(logging.Formatter):
+    """Begins each message with the trial of this process, if it has one."""
+
+    trial = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.trial = self.trial
+        return super().format(record)
+
+
 def _send_to(handler: logging.Handler, also: list[logging.Handler]) -> None:
     for name, level in _LEVELS.items():
         logger = logging.getLogger(name)
@@ -85,7 +100,7 @@ def _send_to(handler: logging.Handler, also: list[logging.Handler]) -> None:
 
 def _file_handler(path: Path) -> logging.FileHandler:
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(_Formatter(_FORMAT))
     return handler
 
 

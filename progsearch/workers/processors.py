@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,26 @@ def workers_that_fit(wanted: int, parameters: int = 0) -> int:
     free = allowed_memory()
     if free is None:
         return wanted
-    each = _PROCESS_BYTES + _BYTES_PER_PARAMETER * parameters
-    return max(1, min(wanted, free // each))
+    return max(1, min(wanted, free // memory_of_worker(parameters)))
+
+
+def memory_of_worker(parameters: int) -> int:
+    """The memory that a worker takes at most, in bytes, for models of so many parameters."""
+    return _PROCESS_BYTES + _BYTES_PER_PARAMETER * parameters
+
+
+def has_gpus() -> bool:
+    """Whether this machine has a GPU that Ray would count; does not import torch."""
+    return any(exists(device) for device in ("/dev/nvidiactl", "/dev/kfd"))
+
+
+def gpus_here() -> int:
+    """The number of GPUs for this process."""
+    if not has_gpus():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _quotas() -> Iterator[float]:

@@ -16,11 +16,16 @@ import ray
 
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
-from progsearch.internals.ray import command_line_untold, processes_started_ahead
+from progsearch.internals.ray import (
+    command_line_untold,
+    processes_in_a_group_of_their_own,
+    processes_started_ahead,
+    take_back_sigterm,
+)
 from progsearch.paths import check_writable_folder, is_of_a_place, reason_of
 from progsearch.workers.address import check_address
 from progsearch.workers.halt import signals_kept_from_children
-from progsearch.workers.processors import allowed_processors, workers_that_fit
+from progsearch.workers.processors import allowed_processors, has_gpus, workers_that_fit
 
 # Relative paths of the user's files start in the current folder.
 STAY_IN_FOLDER = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
@@ -81,13 +86,17 @@ def start_ray(recipe: Recipe) -> None:
 
 def _start_here(recipe: Recipe) -> None:
     variables = WORKER_ENVIRONMENT | _short_folder() | _token()
-    if recipe.parallel is not None or not _has_gpus():
+    if recipe.parallel is not None or not has_gpus():
         variables |= processes_started_ahead("progsearch.workers.preload")
     for tries_left in reversed(range(_START_TRIES)):
         try:
             # Ray's processes inherit it. With a runtime_env, Ray would not use the processes that
             # it starts ahead.
-            with environment(variables), signals_kept_from_children():
+            with (
+                environment(variables),
+                signals_kept_from_children(),
+                processes_in_a_group_of_their_own(),
+            ):
                 _init(
                     address="local",
                     num_cpus=recipe.parallel or workers_that_fit(allowed_processors()),
@@ -158,11 +167,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _has_gpus() -> bool:
-    """Whether this machine has a GPU that Ray would count; does not import torch."""
-    return any(exists(device) for device in ("/dev/nvidiactl", "/dev/kfd"))
-
-
 def _init(**settings: Any) -> None:
     with command_line_untold():
         ray.init(log_to_driver=False, logging_level="warning", **settings)
+    take_back_sigterm()

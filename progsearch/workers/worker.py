@@ -16,7 +16,7 @@ from ray.tune import Trainable
 from progsearch.config import with_seed
 from progsearch.errors import TrialFailed
 from progsearch.strategy.source import Assignment, Failed, Finished, Message, Progress
-from progsearch.workers.logs import log_to
+from progsearch.workers.logs import log_to, name_trial
 
 if TYPE_CHECKING:
     from progsearch.study.folder import StudyFolder
@@ -81,6 +81,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             self._drop()
         self._assignment: Assignment = new_config["assignment"]
         self._settings: WorkerSettings = new_config["settings"]
+        name_trial(self._assignment.number)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             if _lost_gpu(error):
                 # This process is unusable now; Tune starts another one.
                 raise
-            _log.exception("a trial failed")
+            _log.exception("failed")
             message = Failed(f"{type(error).__name__}: {error}")
         done = not isinstance(message, Progress)
         if done:

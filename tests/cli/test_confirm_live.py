@@ -76,5 +76,5 @@ def test_the_live_view_shows_running_runs_and_failures(folder):
         for start in ("running", "#")
     )
     assert titles == [["running", "seed", "done", "epoch", "accuracy"]]
-    assert row == ["#7", "2", "33%", "1", "0.7100"]
+    assert row == ["#7", "2", "33", "%", "1", "0.7100"]
     assert "budget" not in text, "its results say that it is done"

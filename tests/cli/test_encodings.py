@@ -8,8 +8,7 @@ from io import BytesIO, TextIOWrapper
 import pytest
 from rich.table import Table
 
-from progsearch.show.output import any_encoding
-from progsearch.show.tables import console
+from progsearch.show.output import any_encoding, console
 
 TEXT = "blocks 0–2 → 2 at 50 % · 0.9 ± 0.1 \N{MINUS SIGN}3 pt \N{SNOWMAN}"
 

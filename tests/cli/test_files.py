@@ -94,6 +94,41 @@ def test_what_a_newer_version_wrote_is_dropped_with_a_warning(progsearch, tmp_pa
     assert outcome.code == 0
 
 
+def test_validate_names_what_is_not_there_in_all_files_at_once(progsearch, tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\na,b\n")
+    dimension = {"type": "int", "low": 3, "high": "many"}
+    other = {"type": "categorical", "choices": ["round"]}
+    write_yaml("space.yaml", {"dimensions": {"n_stages": dimension, "curve": other}})
+    task = {"name": "own", "train_file": "rows.csv", "test_file": "gone.csv", "type": "regresion"}
+    write_yaml(
+        "a.yaml",
+        {"task": task, "model": "./gone", "space": "space.yaml", "budgt": 3, "seeds": 0},
+    )
+    write_yaml("b.yaml", {"task": {"name": "bbc-headline"}, "space": "quikc"})
+    write_yaml("c.yaml", {"task": {"name": "own", "train_file": "rows.csv"}})
+    outcome = progsearch("validate", "a.yaml", "b.yaml", "c.yaml")
+    assert outcome.code == 2
+    assert outcome.stdout.splitlines() == ["c.yaml: a valid recipe for minilm-l6 on own"]
+    assert "a.yaml has 5 errors" in outcome.stderr
+    for place in ("budgt", "seeds", "task.test_file", "task.type", "model"):
+        assert f"  {place}: " in outcome.stderr
+    assert "space.yaml has 2 errors" in outcome.stderr
+    assert "  dimensions.n_stages.high: " in outcome.stderr
+    assert "  dimensions.curve.choices.0: " in outcome.stderr
+    assert "b.yaml has 2 errors" in outcome.stderr
+    assert "  task.name: there is no task 'bbc-headline': did you mean" in outcome.stderr
+    assert "  space: quikc is not a search space; did you mean quick?" in outcome.stderr
+
+
+def test_validate_names_a_sampler_that_does_not_fit(progsearch):
+    rate = {"type": "float", "low": 1e-5, "high": 1e-3}
+    write_yaml("rates.yaml", {"dimensions": {"learning_rate": rate}})
+    write_yaml("recipe.yaml", {"task": {"name": "mrpc"}, "space": "rates.yaml", "sampler": "grid"})
+    outcome = progsearch("validate", "recipe.yaml")
+    assert outcome.code == 2
+    assert "sampler: dimensions.learning_rate: a grid needs a step" in outcome.stderr
+
+
 def test_validate_checks_a_recipes_space(progsearch):
     write_yaml("recipe.yaml", {"task": {"name": "mrpc"}, "space": "quikc"})
     outcome = progsearch("validate", "recipe.yaml")
@@ -109,7 +144,7 @@ def test_validate_checks_a_recipes_space(progsearch):
     ],
 )
 def test_validate_checks_the_type_of_a_task(progsearch, more):
-    data = {"model": "minilm-l6", "task": {"name": "own", "type": "regresion"}} | more
+    data = {"model": "minilm-l6", "task": {"name": "mrpc", "type": "regresion"}} | more
     if more:
         data["progsearch_version"] = "0.1.0"
     write_yaml("file.yaml", data)

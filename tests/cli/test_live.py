@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,10 +68,10 @@ def test_a_line_for_each_finished_trial(fake, folder):
     view.finished("budget")
     assert printed(view).splitlines() == [
         "starting Ray",
-        "study fake: 1 baselines, then a budget of 1 trials; studies/fake",
-        "1 of 2  last-quarter at 1e-4: accuracy 0.7500, updated parameters 8.5 % "
+        "study fake: 1 baselines, then a budget of 1 whole trials; studies/fake",
+        "1 of 6  #0 last-quarter at 1e-4: accuracy 0.7500, updated parameters 8.5 % "
         "(block 5 · embeddings never)",
-        "2 of 2  #1 failed: loss is [not] a number at step 7",
+        "2 of 6  #1 failed: loss is [not] a number at step 7",
         "the budget is spent",
     ]
 
@@ -78,7 +80,25 @@ def test_the_live_view_says_what_it_prepares():
     view = LiveView(screen())
     view.preparing("loading mrpc")
     view.stop()
-    assert "loading mrpc ..." in shown(view)
+    assert "loading mrpc ... 0 s" in shown(view)
+
+
+def test_in_a_terminal_something_is_shown_before_the_libraries_are_loaded():
+    script = """
+import sys, io
+terminal = io.StringIO()
+terminal.isatty = lambda: True
+sys.stderr = terminal
+from progsearch.show.live import watching
+with watching(quiet=False) as view:
+    text = terminal.getvalue()
+    assert "loading libraries ... 0 s" in text, text
+print([name for name in ("torch", "ray", "optuna", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0)
 
 
 def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
@@ -99,10 +119,10 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
         view.stop()
     text = shown(view)
     # Four baselines, a failure, and a third of a trial that was stopped after an epoch.
-    lines = text[text.rindex("5.33 of 7 trials") :].splitlines()
+    lines = text[text.rindex("5.33 of 6 whole trials") :].splitlines()
     assert "left" in lines[0] and lines[0].rstrip().endswith("1 stopped early · 1 failed")
     (row,) = [line.split() for line in lines if line.lstrip().startswith("#6 ")]
-    assert row[:4] == ["#6", "33%", "1", "0.7100"]
+    assert row[:5] == ["#6", "33", "%", "1", "0.7100"]
     assert [line.split()[0] for line in lines if "0.8015" in line] == ["progtuning-3"]
 
 
@@ -144,3 +164,34 @@ def test_only_a_terminal_gets_the_live_view(monkeypatch):
     monkeypatch.setattr("sys.stderr", terminal)
     with watching(quiet=False) as view:
         assert type(view) is LiveView
+
+
+def test_the_whole_grows_with_what_was_not_foreseen_and_never_is_passed(fake, folder):
+    view = LineView(screen())
+    view.started(folder, SearchGoal(4, 4, 2))
+    fake.baselines()
+    fake.complete(Schedule.full(6), 0.79, name="full", repeats=0)
+    fake.stop(0.7)
+    fake.stop(0.7)
+    fake.complete(Schedule.full(6), 0.8)
+    fake.complete(Schedule.full(6), 0.81)
+    for trial in fake.trials:
+        view.run_ended(Run(trial))
+    shares = [line.split("  ")[0].split(" of ") for line in printed(view).splitlines()[1:]]
+    assert all(float(done) <= float(total) for done, total in shares)
+    assert shares[-1] == ["7.67", "7.67"], "a repeat of a reference counts, too"
+
+
+def test_a_reference_that_waits_is_not_called_stopped(fake, folder):
+    fake.stop(0.7, name="full")
+    view = LineView(screen())
+    view.started(folder, SearchGoal(4, 4, 2))
+    view.run_ended(ended(fake, 0))
+    line = printed(view).splitlines()[1]
+    assert (
+        "#0 full at 1e-4 waits at epoch 1 of 3 for its other learning rates: accuracy 0.7" in line
+    )
+    assert "stopped" not in line
+    fake.complete(Schedule.full(6), 0.8, name="full")
+    view.run_ended(ended(fake, 0))
+    assert "#0 full at 1e-4 stopped early at epoch 1 of 3" in printed(view).splitlines()[2]

@@ -111,6 +111,20 @@ def test_durations(text, seconds):
     assert seconds_of(text, "--time") == seconds
 
 
+@pytest.mark.parametrize("text", ["50%", "50 %", "0.5", ".5"])
+def test_shares_may_be_given_in_per_cent(text, recipe_file):
+    recipe = recipe_of(None, {"task": "mrpc", "max_updated": text, "min_metric": text})
+    assert (recipe.max_updated, recipe.min_metric) == (0.5, 0.5)
+    recipe_file.write_text(f"task: {{name: mrpc}}\nmax_updated: {text}\n")
+    assert recipe_of(recipe_file, {}).max_updated == 0.5
+
+
+@pytest.mark.parametrize("text", ["150%", "half", "-1%"])
+def test_other_shares_are_refused(text):
+    with pytest.raises(ConfigError, match="^--max-updated: "):
+        recipe_of(None, {"task": "mrpc", "max_updated": text})
+
+
 @pytest.mark.parametrize("text", ["90", "two hours", "", "1d", "-5m"])
 def test_other_durations_are_refused(text):
     with pytest.raises(ConfigError, match="--time"):

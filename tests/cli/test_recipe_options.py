@@ -10,7 +10,7 @@ from progsearch.words import recipe_options
 def test_every_option_of_a_recipe_is_one_of_run():
     names = [option.name for option in recipe_options()]
     assert len(names) == len(set(names))
-    own = ["recipe_file", "studies_dir", "quiet", "json"]
+    own = ["recipe_file", "studies_dir", "dry_run", "quiet", "json"]
     assert list(inspect.signature(run).parameters) == [*names, *own]
 
 

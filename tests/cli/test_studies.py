@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from progsearch.config import StorageUrl
 from progsearch.errors import NothingUsable
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import read_config
@@ -37,9 +39,10 @@ def study(tmp_path, monkeypatch):
 def test_status(progsearch):
     outcome = progsearch("status", "fake")
     lines = outcome.stdout.splitlines()
-    assert lines[0] == "study fake: 7 complete, 1 stopped early, 1 fail"
-    assert lines[1].startswith("4.33 of 3 whole trials of the budget spent in 15 min")
-    assert lines[2] == (
+    assert lines[0] == "study fake: 7 done, 1 stopped early, 1 failed"
+    assert lines[1] == "finished; search on with `progsearch resume fake --budget N`"
+    assert lines[2].startswith("3 of 3 whole trials of the budget spent in 15 min")
+    assert lines[3] == (
         "reused 100 of 2,530 optimizer steps (4.0 %), saving 1 min 27 s of training and evaluation"
     )
     assert any("progtuning-3" in line for line in lines)
@@ -47,6 +50,56 @@ def test_status(progsearch):
     assert state["states"]["COMPLETE"] == 7
     assert state["budget"] == 3
     assert state["reuse"]["steps_reused"] == 100
+    assert (state["activity"], state["process"]) == ("finished", None)
+
+
+def test_status_says_what_runs_and_what_died(progsearch, study):
+    study.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING))
+    with study.locked():
+        lines = progsearch("status", "fake").stdout.splitlines()
+        assert lines[1].startswith(f"running, search by process {os.getpid()} on ")
+        state = json.loads(progsearch("status", "fake", "--json").stdout)
+        assert (state["activity"], state["continue"]) == ("running", None)
+        assert state["process"]["process"] == os.getpid()
+        left = (study.path / ".lock").read_text()
+    study.set_budget(9)
+    lines = progsearch("status", "fake").stdout.splitlines()
+    assert lines[1] == "not running; continue with `progsearch resume fake`"
+    # What a killed process leaves behind.
+    (study.path / ".lock").write_text(left)
+    lines = progsearch("status", "fake").stdout.splitlines()
+    assert lines[0].endswith("1 failed, 1 interrupted")
+    assert "died; all results so far are saved" in lines[1]
+    assert lines[1].endswith("continue with `progsearch resume fake`")
+    (study.path / ".lock").write_text(left.replace(socket.gethostname(), "another-machine"))
+    assert "may be running on another machine" in progsearch("status", "fake").stdout
+
+    (study.path / ".lock").write_text(left.replace("search", "confirmation"))
+    assert "`progsearch confirm fake --seeds K`" in progsearch("status", "fake").stdout
+
+
+def test_a_study_is_removed(progsearch, study):
+    with study.locked():
+        outcome = progsearch("rm", "fake", "--yes")
+        assert (outcome.code, str(os.getpid()) in outcome.stderr) == (2, True)
+    outcome = progsearch("rm", "fake")
+    assert (outcome.code, "add --yes" in outcome.stderr) == (2, True)
+    assert "there is no study" in progsearch("rm", "fake", "other", "--yes").stderr
+    outcome = progsearch("rm", "fake", study.path, "--yes")
+    assert outcome.code == 0
+    assert outcome.stdout.splitlines()[-1].startswith("removed fake; ")
+    assert not study.path.exists()
+
+
+def test_a_study_is_removed_from_its_database(progsearch, study, tmp_path):
+    url = f"sqlite:///{tmp_path}/trials.db"
+    recipe = study.recipe.model_copy(update={"study": "shared", "storage": StorageUrl(url)})
+    create_study(recipe, "studies", study.info)
+    outcome = progsearch("rm", "shared", "-y")
+    assert outcome.code == 0
+    assert url in outcome.stdout
+    assert optuna.get_all_study_names(url) == []
+    create_study(recipe, "studies", study.info)
 
 
 def test_report_writes_page_and_data(progsearch, study):
@@ -100,7 +153,7 @@ def test_report_opens_the_page_only_when_asked(progsearch, study, monkeypatch):
 def test_export_writes_the_picked_trial(progsearch):
     outcome = progsearch("export", "fake", "--pick", "progtuning-3", "--out", "best.yaml")
     assert outcome.code == 0
-    assert outcome.stdout.startswith("best.yaml: progtuning-3 at 1e-4: accuracy 0.8015, ")
+    assert outcome.stdout.startswith("best.yaml: #1 progtuning-3 at 1e-4: accuracy 0.8015, ")
     config = read_config("best.yaml")
     assert [stage.trainable_blocks for stage in config.stages] == [
         (0, 1, 2, 3, 4, 5),
@@ -122,7 +175,7 @@ def test_export_of_a_trial_without_result(progsearch):
 
 def test_ls_studies(progsearch):
     outcome = progsearch("ls", "studies")
-    assert outcome.stdout.startswith("fake  4.33 of 3 whole trials of the budget spent, ")
+    assert outcome.stdout.startswith("fake  3 of 3 whole trials of the budget spent, ")
     assert progsearch("ls", "studies", "--studies-dir", "elsewhere").stdout == ""
 
 
@@ -209,3 +262,11 @@ def test_a_search_that_learned_nothing_ends_with_its_results(noise, capsys, json
         assert "progtuning-3" in printed and "constant answer" in printed
         assert "report: " in printed and "export: " not in printed
         assert "knee" not in printed
+
+
+def test_ls_tells_task_metrics_from_contribution_metrics(progsearch):
+    tasks = progsearch("ls", "task-metrics").stdout
+    assert "accuracy" in tasks and "for classification" in tasks
+    blocks = progsearch("ls", "contribution-metrics").stdout
+    assert "fisher" in blocks and "accuracy" not in blocks
+    assert progsearch("ls", "metrics").stdout == blocks

@@ -1,3 +1,4 @@
+import os
 import random
 import signal
 import subprocess
@@ -63,8 +64,17 @@ def searched(home, progsearch):
     return progsearch("run", "words.yaml")
 
 
-def stopped_after_one_run(home: Path, *arguments: str) -> tuple[int, str]:
-    """Ctrl-C once a run is done; returns the exit code and what was said on stderr."""
+def stopped_after_one_run(
+    home: Path, *arguments: str, kind: signal.Signals = signal.SIGINT, group: bool = False
+) -> tuple[int, str]:
+    """A signal once a run is done; returns the exit code and what was said on stderr.
+
+    Args:
+        home: The user's folder.
+        arguments: The command.
+        kind: The signal, by default that of Ctrl-C.
+        group: Whether the whole process group gets it, as from a terminal.
+    """
     running = subprocess.Popen(
         [COMMAND, *arguments],
         cwd=home,
@@ -79,7 +89,7 @@ def stopped_after_one_run(home: Path, *arguments: str) -> tuple[int, str]:
             lines.append(line)
             if line.startswith("1 of "):
                 break
-        running.send_signal(signal.SIGINT)
+        (os.killpg if group else os.kill)(running.pid, kind)
         out, err = running.communicate(timeout=60)
     finally:
         running.kill()

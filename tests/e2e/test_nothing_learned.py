@@ -73,7 +73,7 @@ def test_rates_far_too_high_end_with_collapsed_runs_named_and_a_tuned_reference(
     runs = [t for t in data["trials"] if t.get("name") == "full"]
     collapsed = {t["collapsed"]["learning_rate"] for t in runs if t["collapsed"]}
     assert {0.3, 0.5} <= collapsed
-    lines = [line for line in done.stderr.splitlines() if "  full at " in line]
+    lines = [line for line in done.stderr.splitlines() if " full at " in line]
     assert any("; collapsed from epoch 1 at learning rate 5e-1" in line for line in lines)
     (full,) = (trial for trial in data["baselines"] if trial["name"] == "full")
     assert full["collapsed"] is None

@@ -1,27 +1,25 @@
-"""The README's examples do what it says."""
+"""What README and docs show does what they say, with tiny settings."""
 
 import re
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+from tests.support.markdown import README, ROOT, blocks, commands
+
+pytestmark = pytest.mark.slow
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-
-
-@pytest.mark.slow
 def test_the_trainer_example_trains_what_the_file_says(home, progsearch, searched, monkeypatch):
     pytest.importorskip("accelerate", reason="transformers.Trainer needs accelerate")
     monkeypatch.chdir(home)
     command = ("export", "words", "--pick", "last-quarter", "--out", "best.yaml", "--force")
     done = progsearch(*command)
     assert done.returncode == 0, done.stderr
-    (example,) = blocks("python")
+    (example,) = (code for code in blocks(README, "python") if "Trainer" in code)
     names = {}
     exec(compile(example, str(README), "exec"), names)
 
@@ -35,17 +33,42 @@ def test_the_trainer_example_trains_what_the_file_says(home, progsearch, searche
     # The last quarter of 3 blocks is the last one.
     assert {name for name in changed if "layer.2." in name}
     assert not {name for name in changed if re.search(r"layer\.[01]\.|embeddings", name)}
+    assert len([line for line in example.splitlines() if line.strip()]) <= 20
 
 
-def test_the_example_is_short():
-    (example,) = blocks("python")
-    code = [line for line in example.splitlines() if line.strip()]
-    assert len(code) <= 20
+def test_the_commands_for_own_data_work_in_their_order(home, progsearch):
+    tiny = {
+        "run": ("--budget", "1", "--epochs", "1", "--space", "quick", "--learning-rate", "1e-2"),
+        "confirm": ("--seeds", "2"),
+        # A search of one tiny trial need not learn anything.
+        "export": ("--anyway", "--force"),
+        "train": ("--overwrite",),
+    }
+    (script,) = (code for code in blocks(README, "sh") if "--train-file" in code)
+    for _, name, *options in commands(script):
+        done = progsearch(name, *options, *tiny[name])
+        assert done.returncode in ((0, 1) if name == "run" else (0,)), done.stderr
+    assert (home / "my-model" / "model.safetensors").is_file()
 
 
-def test_every_command_of_the_readme_exists():
-    from progsearch.cli import app
+TINY = 'space="quick", epochs=2, learning_rate=1e-2, parallel=2, budget=1'
+SMALLER = {
+    'task="bbc-headlines", budget=8': (
+        f'train_file="train.csv", validation_file="dev.csv", model="bert-base-uncased", {TINY}'
+    ),
+    "budget=30": TINY,
+    "budget=9": "budget=2",
+    ".show()": "",
+}
 
-    known = {command.name for command in app.registered_commands}
-    named = set(re.findall(r"`progsearch ([a-z]+)\b", README.read_text(encoding="utf-8")))
-    assert named == known
+
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "python.md"], ids=lambda page: page.stem)
+def test_searches_in_python_run(page, home):
+    code = "\n".join(code for code in blocks(page, "python") if "Trainer" not in code)
+    for shown, tiny in SMALLER.items():
+        code = code.replace(shown, tiny)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (home / "best.yaml").is_file()

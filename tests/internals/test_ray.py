@@ -1,13 +1,16 @@
 """Each use of something that Ray does not promise; what fails here, an upgrade has moved."""
 
+import ctypes
 import inspect
+import os
 import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import ray
-from ray._private import utils, worker
+from ray._private import services, utils, worker
+from ray._private.node import Node
 from ray.air.execution._internal import actor_manager
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
@@ -23,8 +26,10 @@ from progsearch.internals.ray import (
     every_death_is_of_one_worker,
     memory_at_kill,
     no_environment_for_trials,
+    processes_in_a_group_of_their_own,
     processes_started_ahead,
     signals_left_alone,
+    take_back_sigterm,
 )
 
 # The message of Ray 2.60.
@@ -164,3 +169,40 @@ def test_ray_says_between_known_words_why_a_worker_died(failing):
     assert death_of(failing) == "Killed for memory."
     said = DAEMON.read_bytes()
     assert all(part.encode() in said for part in ("Worker exit detail: ", "Some common causes"))
+
+
+def test_rays_processes_start_in_a_group_of_their_own():
+    original = services.ConsolePopen
+    assert "ConsolePopen(" in inspect.getsource(services.start_ray_process)
+    with processes_in_a_group_of_their_own():
+        started = services.ConsolePopen(["sleep", "10"])
+    try:
+        assert os.getpgid(started.pid) == started.pid != os.getpgid(0)
+    finally:
+        started.kill()
+        started.wait()
+    assert services.ConsolePopen is original
+
+
+def test_the_handler_of_sigterm_is_ours_again_when_ray_ends(monkeypatch):
+    """Ray's core takes it away without Python's knowledge, here `ctypes` does."""
+    got = []
+    handler = signal.signal(signal.SIGTERM, lambda *_: got.append(1))
+    source = inspect.getsource(ray._private.worker.shutdown)
+    assert source.index("shutdown_driver()") < source.index("kill_all_processes(")
+    ignored = ctypes.CDLL(None).signal
+    try:
+        monkeypatch.setattr(Node, "kill_all_processes", lambda _: None)
+        with signals_left_alone():
+            ignored(int(signal.SIGTERM), signal.SIG_IGN)
+            Node.kill_all_processes(None)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert got == [1]
+        ignored(int(signal.SIGTERM), signal.SIG_IGN)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert got == [1]
+        take_back_sigterm()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert got == [1, 1]
+    finally:
+        signal.signal(signal.SIGTERM, handler)

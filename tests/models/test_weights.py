@@ -71,7 +71,7 @@ PREFIXES = ["module.", "_orig_mod.", "model.", "net.", "module._orig_mod.", "a.b
 def test_names_with_a_prefix(folder, prefix):
     rename(folder, lambda name: prefix + name)
     text = refusal(folder)
-    assert "53 of the 53 weights of its body (100% of its parameters)" in text
+    assert "53 of the 53 weights of its body (100 % of its parameters)" in text
     assert f"53 names in the files start with `{prefix}`" in text
 
 
@@ -106,7 +106,7 @@ def test_names_that_nothing_explains(folder):
 def test_a_body_with_too_few_blocks(folder):
     configure(folder, num_hidden_layers=12)
     text = refusal(folder)
-    assert "144 of the 197 weights of its body (72% of its parameters)" in text
+    assert "144 of the 197 weights of its body (72 % of its parameters)" in text
 
 
 def test_shapes_that_are_not_the_configs(folder):
@@ -120,7 +120,7 @@ def test_some_weights_are_missing(folder, caplog):
     rename(folder, lambda name: None if ".layer.2." in name else name)
     load_model(str(folder), Head(2))
     ((said,), _) = remark(folder, caplog)
-    assert "16 of the 53 weights of its body (28% of its parameters)" in said
+    assert "16 of the 53 weights of its body (28 % of its parameters)" in said
     assert "bert.encoder.layer.2.attention.output.LayerNorm.bias, " in said
     assert "and 13 more" in said
 

@@ -5,12 +5,12 @@ import re
 import pytest
 
 from progsearch.report.data import study_report
-from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.show.results import trial_line
 from tests.support.fake_study import FakeStudy
+from tests.support.pages import plain_page
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_line_of_a_trial_says_where_and_why(fake):
         "constant"
     )
     assert "collapsed" not in paper
-    assert stopped.startswith("#3 stopped at epoch 2 of 3: accuracy 0.3160 (")
+    assert stopped.startswith("#3 stopped early at epoch 2 of 3: accuracy 0.3160 (")
     assert "; collapsed from epoch 1 at learning rate 1e-4: predictions are constant" in stopped
 
 
@@ -73,8 +73,8 @@ def test_the_json_says_which_trials(fake):
 
 
 def test_the_page_names_them_and_has_no_card_that_compares(fake):
-    html = page(study_report(fake.study))
-    assert re.search(r'>full<span class="tag">collapsed</span>', html)
+    html = plain_page(study_report(fake.study))
+    assert re.search(r'>full ?<span class="tag">collapsed</span>', html)
     assert re.search(r'>#3<span class="tag">collapsed</span>', html)
     assert "Cheapest within" not in html
     assert "Best metric" in html

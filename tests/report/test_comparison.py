@@ -162,8 +162,8 @@ def test_the_note_names_seeds_margin_and_correction():
 
 @pytest.mark.parametrize(
     ("text", "drop"),
-    [("1pt", 0.01), ("0.5pt", 0.005), ("0.01", 0.01), (".5", 0.5), ("1 pt", None), ("-1pt", None),
-     ("", None), ("one", None)],
+    [("1pt", 0.01), ("1%", 0.01), ("1.5 %", 0.015), ("0.5pt", 0.005), ("0.01", 0.01), (".5", 0.5),
+     ("1 pt", None), ("-1pt", None), ("", None), ("one", None)],
 )  # fmt: skip
 def test_drops_in_words(text, drop):
     assert drop_of(text) == (None if drop is None else pytest.approx(drop))

@@ -161,6 +161,7 @@ def test_trials_that_a_stop_cut_short_count_neither_as_failed_nor_as_done():
     assert report.full.number == 3
     data = status(report)
     assert (data["searched"], data["states"]["FAIL"]) == (1, 3)
+    assert data["counts"] == {"done": 1, "failed": 1, "interrupted": 2}
     # Two trials took 900 s; nine searched ones and three baselines are left.
     assert data["seconds_left"] == pytest.approx(450.0 * 12)
 

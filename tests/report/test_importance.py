@@ -201,7 +201,7 @@ def test_the_page_has_it_or_says_why_not():
     html = page(study_report(fake_study()))
     section = html[html.index("<h2>What mattered</h2>") :]
     assert "arXiv 2304.10255" in section
-    assert 'id="' in section[: section.index("<h2>Contribution")]
+    assert 'class="plot"' in section[: section.index("<h2>Contribution")]
     fake = FakeStudy()
     fake.complete(Schedule.full(6), 0.8, name="full")
     assert "Importance needs 8 searched trials with a result; there are 0." in page(

@@ -6,13 +6,13 @@ import pytest
 from optuna.trial import TrialState
 
 from progsearch.report.data import study_report
-from progsearch.report.html_parts import facts
 from progsearch.report.reuse import Reuse
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.show.results import print_results
 from progsearch.study.metadata import keep_recipe
 from tests.support.fake_study import STEPS, FakeStudy
+from tests.support.pages import plain_page
 
 
 def test_steps_and_seconds_are_those_of_every_trial_that_says_them():
@@ -72,5 +72,6 @@ def test_the_page_and_the_last_lines_of_a_search_tell_it(capsys, tmp_path, steps
     told = "reused 69 of 345 optimizer steps (20.0 %), saving 1 min 4 s of training"
     assert (told in capsys.readouterr().out) == bool(steps_reused)
     fact = "<dt>Steps reused</dt><dd>69 of 345 (20.0 %)</dd><div><dt>Saved by reuse</dt>"
-    assert (fact in facts(report).replace("</div>", "")) == bool(steps_reused)
-    assert ("Steps reused" in facts(report)) == bool(steps_reused)
+    html = plain_page(report)
+    assert (fact in html.replace("</div>", "")) == bool(steps_reused)
+    assert ("Steps reused" in html) == bool(steps_reused)

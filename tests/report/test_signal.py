@@ -2,6 +2,7 @@
 
 import pytest
 
+from progsearch.report.constant import Rows
 from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.report.rows import rows
@@ -106,9 +107,39 @@ def test_tables_have_the_constant_answer_and_no_marks():
     assert (table[-1].name, table[-1].on_front) == ("constant answer", False)
     assert list(table[-1].cells) == list(table[0].cells)
     assert set(table[-1].cells.values()) == {"0.6840", ""}
-    learned = rows(study_report(study_of(0.684, 0.78, 0.70, 0.65).study))
-    assert {"best", "knee"} < {tag for row in learned for tag in row.tags}
-    assert "constant answer" not in {row.name for row in learned}
+    learned = study_report(study_of(0.684, 0.78, 0.70, 0.65).study)
+    assert {"best", "knee"} < {tag for row in rows(learned) for tag in row.tags}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "unbeaten"),
+    [
+        ((0.78, 0.79, 0.77, 0.76), []),
+        ((0.78, 0.79, 0.77, 0.60), [3]),
+    ],
+)
+def test_the_constant_answer_has_its_row_where_places_on_the_front_do_not_beat_it(
+    metrics, unbeaten
+):
+    report = study_report(study_of(*metrics).study)
+    assert {trial.number for trial in report.front} >= set(unbeaten)
+    shown = [row.name for row in rows(report)]
+    assert ("constant answer" in shown) == bool(unbeaten)
+    data = report.to_dict()["constant_answer"]
+    assert (data["value"], data["unbeaten"]) == (0.684, unbeaten)
+    if unbeaten:
+        assert (
+            "not beat the constant answer (accuracy 0.6840) by 2 standard errors"
+            in data["sentence"]
+        )
+
+
+def test_what_one_row_is_worth():
+    report = study_report(study_of(0.78, 0.79, 0.7, 0.6).study)
+    measured = report.to_dict()["measured_on"]
+    assert measured == {"split": "validation", "rows": 400, "one_is_worth": 1 / 400}
+    assert str(Rows("validation", 408, 1 / 408)) == "408 validation rows, one is worth 0.25 points"
+    assert str(Rows("validation", 50, None)) == "50 validation rows, one is 2.00 % of them"
 
 
 def test_data_and_page_say_it_at_the_top():

@@ -9,12 +9,12 @@ from optuna.trial import TrialState
 from progsearch.errors import StudyError
 from progsearch.report.data import study_report
 from progsearch.report.figures import front_figure, history_figure
-from progsearch.report.html import page
 from progsearch.report.rows import rows
 from progsearch.report.status import status
 from progsearch.schedule import Schedule
 from progsearch.show.results import trial_line
 from tests.support.fake_study import FakeStudy
+from tests.support.pages import plain_page
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_they_are_hollow_in_the_history_and_move_no_line(fake):
     stopped = traces["stopped early"]
     assert (list(stopped.x), list(stopped.y)) == ([6, 7], [0.99, 0.71])
     assert stopped.marker.symbol == "circle-open"
-    assert "stopped at epoch 2 of 3: accuracy 0.7100" in stopped.hovertext[1]
+    assert "stopped early at epoch 2 of 3: accuracy 0.7100" in stopped.hovertext[1]
     without = {trace.name: trace for trace in history_figure(without_stops(fake)).data}
     for line in ("best so far", "hypervolume"):
         assert list(traces[line].y) == list(without[line].y)
@@ -90,18 +90,20 @@ def test_they_are_hollow_in_the_history_and_move_no_line(fake):
 
 
 def test_the_page_tells_them_apart_from_failures(fake):
-    html = page(study_report(fake.study))
+    html = plain_page(study_report(fake.study))
     assert "<dt>Stopped early</dt><dd>2</dd>" in html
     assert "<dt>Failed</dt><dd>0</dd>" in html
-    assert "<h2>Failed trials</h2>" not in html
-    section = html[html.index("<h2>Stopped early</h2>") :]
-    assert re.search(r"#7</td><td>epoch 2 of 3</td><td [^>]*>0.7100</td>", section)
+    assert '<option value="stopped">stopped early (2)</option>' in html
+    assert '<option value="failed">' not in html
+    (row,) = re.findall(r"<tr [^>]*><td [^>]*>#7</td>.*?</tr>", html)
+    assert ">stopped early</td>" in row
+    assert ">stopped early at epoch 2 of 3: accuracy 0.7100</td>" in row
 
 
 def test_their_line_in_the_terminal(fake):
     report = study_report(fake.study)
     assert trial_line(report, fake.trials[7]) == (
-        "#7 stopped at epoch 2 of 3: accuracy 0.7100 (block 5 · embeddings never)"
+        "#7 stopped early at epoch 2 of 3: accuracy 0.7100 (block 5 · embeddings never)"
     )
 
 
@@ -111,7 +113,7 @@ def test_a_trial_that_was_stopped_before_it_had_a_metric():
     fake.fail("stopped by the scheduler", state=TrialState.PRUNED)
     report = study_report(fake.study)
     assert trial_line(report, fake.trials[1]) == (
-        "#1 stopped in its first epoch: stopped by the scheduler (everything, always)"
+        "#1 stopped early in its first epoch (everything, always)"
     )
     assert "stopped early" not in {trace.name for trace in history_figure(report).data}
-    assert "<td>its first epoch</td>" in page(report)
+    assert "stopped early in its first epoch" in plain_page(report)

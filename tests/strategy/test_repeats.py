@@ -12,7 +12,7 @@ from progsearch.strategy.repeats import FIRST_OF_CONFIRMATIONS
 from progsearch.strategy.source import WAIT, Assignment, Ended
 from progsearch.study.folder import open_study
 from progsearch.study.front import front_of, full_of
-from progsearch.study.progress import spent
+from progsearch.study.progress import left, spent
 from tests.support.fakes import accuracy_of, failed, finish, finished, source_of, space_of, start
 
 NOISE = 0.01
@@ -289,3 +289,26 @@ def test_a_resumed_search_knows_its_repeats(tmp_path):
     before = len(again.trials())
     assert source.next() == Ended("budget")
     assert len(again.trials()) == before
+
+
+def test_repeats_of_baselines_that_were_not_begun_are_left_to_do(tmp_path):
+    """A search was stopped when its budget was spent and full fine-tuning had one seed."""
+    folder, source = start(tmp_path, budget=1, front_seeds=3)
+    for _ in range(4):
+        finish(source, source.next())
+    held_back = [source.next(), source.next()]
+    # The baselines' repeats are lost, and the only searched trial ends.
+    finish(source, source.next(), accuracy=0.1)
+    source.close()
+    lost = {found.number for found in held_back}
+    assert {t.repeats for t in folder.trials() if t.number in lost} == {0}
+
+    again = open_study(folder.name, tmp_path)
+    assert spent(again.trials()) == 1
+    missing = left(again).n_repeats
+    lacking = [t for t in front_of(again.trials()) if t.is_baseline]
+    assert missing == 2 * len(lacking) > 2
+    assert not left(again).is_nothing
+    train(again, source_of(again, space_of(again.recipe)))
+    assert {t.n_seeds for t in front_of(again.trials()) if t.is_baseline} == {3}
+    assert left(again).is_nothing

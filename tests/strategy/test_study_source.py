@@ -228,7 +228,7 @@ def test_trials_that_were_running_when_the_search_died_are_run_again(tmp_path):
 
     folder, source = reopen(tmp_path, folder)
     assert interrupt_running(folder) == 2
-    assert left(folder) == (0, 0, 3)
+    assert left(folder) == (0, 0, 3, 0)
     run_all(source)
     trials = folder.trials()
     assert [trial.state.name for trial in trials] == [
@@ -242,7 +242,7 @@ def test_trials_that_were_running_when_the_search_died_are_run_again(tmp_path):
         assert new.params == old.params
         assert new.reason is None
     assert [trial.reason for trial in trials[4:6]] == [INTERRUPTED] * 2
-    assert left(folder) == (0, 0, 0)
+    assert left(folder) == (0, 0, 0, 0)
 
 
 def test_what_a_session_breaks_off_is_interrupted_when_the_source_is_closed(tmp_path):
@@ -260,7 +260,7 @@ def test_a_reference_that_was_interrupted_twice_is_still_run(tmp_path):
     for _ in range(2):
         source.next()
         interrupt_running(folder)
-        assert left(folder) == (4, 4, 1)
+        assert left(folder) == (4, 4, 1, 0)
         folder, source = reopen(tmp_path, folder)
     run_all(source)
     done = [trial for trial in folder.trials() if trial.is_complete]

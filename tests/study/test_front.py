@@ -58,6 +58,7 @@ def test_a_complete_trial_with_an_infinite_value_is_not_on_the_front():
         ("cheapest@20pt", 3),
         ("cheapest@.2", 3),
         ("4", 4),
+        ("#4", 4),
         ("0", 0),
         ("full", 0),
     ],
@@ -85,7 +86,7 @@ def test_the_cheapest_of_a_study_of_the_metric_alone_has_the_fewest_updated_para
 
 
 @pytest.mark.parametrize(
-    "how", ["cheapest", "cheapest@", "cheapest@-1", "cheapest@1%", "cheapest@x"]
+    "how", ["cheapest", "cheapest@", "cheapest@-1", "cheapest@1kg", "cheapest@x"]
 )
 def test_a_drop_that_is_no_number_is_refused_with_an_example(how):
     with pytest.raises(StudyError, match=r"write cheapest@0.01 or cheapest@1pt"):
@@ -106,7 +107,9 @@ def test_a_trial_that_does_not_exist_is_refused():
 def test_a_failed_trial_cannot_be_picked_and_the_reason_is_told():
     reasons = {4: "the loss is not a number"}
     trials = trials_of(*POINTS, states={4: TrialState.FAIL}, reasons=reasons)
-    with pytest.raises(StudyError, match="trial 4 is FAIL .*the loss is not a number"):
+    with pytest.raises(
+        StudyError, match="trial 4 .failed. has no result: the loss is not a number"
+    ):
         pick(trials, "4")
 
 
@@ -123,6 +126,11 @@ def test_fronts_and_configs_need_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_drop_in_per_cent_is_one_in_points():
+    trials = trials_of((0.9, 1.0), (0.895, 0.4), (0.7, 0.1), names={0: "full"})
+    assert [pick(trials, f"cheapest@{drop}").number for drop in ("1%", "1pt", "0.01")] == [1] * 3
 
 
 def test_rules_pick_within_the_limits():

@@ -52,14 +52,14 @@ def test_what_a_killed_search_left_running_is_interrupted_and_left_to_do(tmp_pat
     full, searched = add(name="full"), add()
     folder.study.tell(add(), [0.5, 0.5])
     # A running trial is spent; a reference is left until it has ended.
-    assert (left(folder), spent(folder.trials())) == ((2, 2.0, 1.0), 2.0)
+    assert (left(folder), spent(folder.trials())) == ((2, 2.0, 1.0, 0), 2.0)
     assert interrupt_running(folder) == 2
     assert [trial.reason for trial in folder.trials()] == [INTERRUPTED, INTERRUPTED, None]
     assert [trial.number for trial in to_retry(folder.trials())] == [full, searched]
-    assert (left(folder), spent(folder.trials())) == ((2, 2.0, 2.0), 1.0)
+    assert (left(folder), spent(folder.trials())) == ((2, 2.0, 2.0, 0), 1.0)
     folder.study.tell(add(name="full", retry_of=full), [0.5, 0.5])
     assert [trial.number for trial in to_retry(folder.trials())] == [searched]
-    assert left(folder) == (1, 1.0, 2.0)
+    assert left(folder) == (1, 1.0, 2.0, 0)
     assert interrupt_running(folder) == 0
 
 

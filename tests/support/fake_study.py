@@ -94,6 +94,8 @@ class FakeStudy:
             task=TaskConfig(name="mrpc"),
             objectives=objectives,
             budget=budget,
+            # It has no repeats.
+            front_seeds=1,
             understood=rows and understood(rows),
         )
         self.study = optuna.create_study(
@@ -135,6 +137,7 @@ class FakeStudy:
         seeds=None,
         steps_reused=0,
         continues=None,
+        repeats=None,
         constant_from=None,
     ):
         plan = self._plan(schedule, learning_rate, scores)
@@ -164,6 +167,7 @@ class FakeStudy:
             **outcome_attributes(outcome),
             **record_attributes(records),
             **({} if continues is None else {"continues": continues}),
+            **({} if repeats is None else {"repeats": repeats}),
         }
         values = {
             "metric": metric,
@@ -183,7 +187,7 @@ class FakeStudy:
         plan = self._plan(schedule or Schedule.full(self.n_blocks))
         self._add(state, {**new_trial(plan, name=name).user_attrs, "reason": reason}, None)
 
-    def stop(self, metric, epoch=1, *, schedule=None, steps_reused=0, constant=False):
+    def stop(self, metric, epoch=1, *, schedule=None, name=None, steps_reused=0, constant=False):
         """A trial that the scheduler stopped after ``epoch`` epochs, at ``metric``."""
         plan = self._plan(schedule or Schedule.full(self.n_blocks))
         steps, seconds = STEPS * epoch // EPOCHS, 100.0 * epoch
@@ -193,7 +197,7 @@ class FakeStudy:
             peak_memory=1_400_000_000,
         )
         attrs = {
-            **new_trial(plan).user_attrs,
+            **new_trial(plan, name=name).user_attrs,
             **record_attributes(
                 [record(e, metric, 100.0 * e, constant) for e in range(1, epoch + 1)]
             ),

@@ -12,7 +12,7 @@ def test_several_gpus_for_a_trial_are_refused_before_ray_starts(monkeypatch):
     with pytest.raises(ConfigError) as error, cluster.machines(recipe(gpus_per_trial=1.5)):
         pytest.fail("there are machines")
     reason = "a trial is trained on one GPU; give at most 1, got 1.5"
-    assert str(error.value) == f"gpus_per_trial: {reason}"
+    assert str(error.value) == f"--gpus-per-trial: {reason}"
 
 
 def test_no_more_trials_at_once_than_memory_holds(monkeypatch):

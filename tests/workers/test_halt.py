@@ -9,6 +9,7 @@ import pytest
 
 from progsearch.driver.work import interruptible
 from progsearch.errors import Interrupted
+from progsearch.signals import Stopped, finishing
 from progsearch.workers.halt import GpuClock, Halt, signals_kept_from_children
 
 
@@ -21,6 +22,7 @@ def test_a_search_ends_when_its_time_is_up():
 
 
 KINDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+EXIT_CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -30,7 +32,7 @@ def test_the_first_signal_ends_the_search_and_the_second_the_process(kind):
     with halt.on_signals():
         os.kill(os.getpid(), kind)
         assert halt.ending == "interrupted"
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Stopped):
             os.kill(os.getpid(), kind)
     assert signal.getsignal(kind) is before
 
@@ -38,10 +40,35 @@ def test_the_first_signal_ends_the_search_and_the_second_the_process(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_before_the_first_trial_every_signal_is_as_ctrl_c(kind):
     before = signal.getsignal(kind)
-    with pytest.raises(Interrupted, match="nothing was saved"), interruptible("nothing was saved"):
+    with (
+        pytest.raises(Interrupted, match="nothing was saved") as stop,
+        interruptible("nothing was saved"),
+    ):
         os.kill(os.getpid(), kind)
         time.sleep(5)
     assert signal.getsignal(kind) is before
+    assert stop.value.exit_code == EXIT_CODES.get(kind, 130)
+    assert stop.value.study is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_nearly_done_is_finished_before_the_end(kind):
+    done = []
+    with (
+        pytest.raises(Interrupted, match="the report is written") as stop,
+        finishing("the report is written"),
+    ):
+        os.kill(os.getpid(), kind)
+        done.append(1)
+    assert done == [1]
+    assert stop.value.exit_code == EXIT_CODES.get(kind, 130)
+    with pytest.raises(Interrupted), finishing("the report is not written"):
+        os.kill(os.getpid(), kind)
+        os.kill(os.getpid(), kind)
+        done.append(2)
+    assert done == [1]
+    with finishing("nothing came"):
+        done.append(3)
 
 
 def test_a_terminal_that_closes_does_not_end_what_nohup_started():

@@ -61,8 +61,11 @@ def test_a_process_of_its_own_finds_what_this_one_finds(tmp_path):
     recipe = tiny_recipe(tmp_path, space="progtuning")
     space = Space.load(recipe.space, recipe.methods)
     question = (recipe, space.methods(), space.metrics())
+    steps: list[str] = []
     with inspection(*question) as answer:
-        found = answer(FIT)
+        found = answer(FIT, steps.append)
+    assert steps[1:3] == [f"reading the data of {recipe.task.name}", f"loading {recipe.model}"]
+    assert "checking shortcuts" in steps
     assert found == inspect_problem(*question)
     assert set(found.contributions) >= {"taylor", "depth"}
 
@@ -75,7 +78,7 @@ def test_a_mistake_comes_back_as_what_it_is(tmp_path):
         inspection(recipe.model_copy(update={"task": task}), [], []) as answer,
         pytest.raises(TaskError, match="topic"),
     ):
-        answer(FIT)
+        answer(FIT, print)
 
 
 def test_weights_that_do_not_fit_are_found_before_the_first_trial(tmp_path):
@@ -88,12 +91,12 @@ def test_weights_that_do_not_fit_are_found_before_the_first_trial(tmp_path):
         found = inspect_problem(recipe, [], [])
         assert isinstance(found, Problem)
         (said,) = [text for text in found.remarks if "do not quite fit" in text]
-        assert "16 of the 69 weights of its body (22% of its parameters)" in said
+        assert "16 of the 69 weights of its body (22 % of its parameters)" in said
     config.write_text(json.dumps(settings | {"num_hidden_layers": 12}))
     loading.model_fingerprint.cache_clear()
     loading._pristine_model.cache_clear()
     refused = inspect_problem(recipe, [], [])
-    assert isinstance(refused, ModelError) and "72% of its parameters" in str(refused)
+    assert isinstance(refused, ModelError) and "72 % of its parameters" in str(refused)
 
 
 def test_a_model_that_reads_padding_is_refused_before_its_blocks_are_scored(tmp_path):
@@ -122,7 +125,7 @@ def test_a_killed_process_is_an_error_of_the_model(tmp_path):
         (process,) = processes()
         os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(ModelError, match="was killed; is there enough memory"):
-            answer(FIT)
+            answer(FIT, print)
 
 
 def test_whoever_leaves_early_leaves_no_process_behind(tmp_path):

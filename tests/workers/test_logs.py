@@ -2,7 +2,8 @@ import logging
 import warnings
 from contextlib import contextmanager
 
-from progsearch.workers.logs import log_to, study_log
+from progsearch.workers import logs
+from progsearch.workers.logs import log_to, name_trial, study_log
 
 
 def test_what_libraries_say_goes_to_the_file_from_the_start(tmp_path, capsys):
@@ -46,3 +47,18 @@ def test_a_worker_on_another_machine_keeps_its_own_log(tmp_path):
     before = logging.getLogger("progsearch").handlers
     log_to(str(tmp_path / "not-here" / "progsearch.log"))
     assert logging.getLogger("progsearch").handlers is before
+
+
+def test_what_is_logged_in_a_worker_names_its_trial(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs._Formatter, "trial", "")
+    file = tmp_path / "progsearch.log"
+    with study_log() as log:
+        log.write_to(file)
+        logging.getLogger("progsearch.api").warning("before a trial")
+        name_trial(7)
+        logging.getLogger("progsearch.store").warning("not kept")
+        warnings.warn("an old name", DeprecationWarning, stacklevel=1)
+    first, second, third, *_ = file.read_text().splitlines()
+    assert first.endswith("WARNING progsearch.api: before a trial")
+    assert second.endswith("WARNING progsearch.store: #7 not kept")
+    assert "WARNING py.warnings: #7 " in third and "an old name" in third

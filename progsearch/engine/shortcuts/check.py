@@ -28,6 +28,7 @@ from progsearch.engine.shortcuts.usual import can_record
 from progsearch.errors import ModelError
 from progsearch.models.anatomy import Anatomy
 from progsearch.models.trainable import TrainableParameters
+from progsearch.percent import whole_percent
 from progsearch.schedule import Stage
 from progsearch.tasks import Split
 from progsearch.tasks.types.base import logits
@@ -152,8 +153,8 @@ def check_shortcuts(
         raise ModelError(
             f"{kind} gives a text another output if it is padded on the right (it may read the "
             f"last position or expect padding on the left; the outputs change by "
-            f"{comparison.padding:.0%} of the largest), so results would depend on which texts "
-            "share a batch; choose a model that ignores such padding"
+            f"{whole_percent(comparison.padding)} of the largest), so results would depend on "
+            "which texts share a batch; choose a model that ignores such padding"
         )
     kinds = [k for k in CHECKED if k is not RecordedSteps or can_record(model, "fp32")]
     findings = None if each else comparison.together(kinds)

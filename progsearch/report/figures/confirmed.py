@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.data import StudyReport
-from progsearch.report.figures.labels import place
+from progsearch.report.figures.labels import place_by_width
 from progsearch.report.figures.style import BASELINE, FRONT, TEMPLATE, axis_of, padded
 from progsearch.report.formatting import in_words, value_in_words
 from progsearch.study.dominance import directions, non_dominated
@@ -18,7 +18,11 @@ Point = tuple[float, float]
 
 
 def confirmed_figure(
-    report: StudyReport, confirmed: Confirmed, *, width: float = 900, height: float = 430
+    report: StudyReport,
+    confirmed: Confirmed,
+    *,
+    widths: Sequence[float] = (900,),
+    height: float = 430,
 ) -> go.Figure:
     """The mean metric of every schedule against its first cost, with intervals of the means.
 
@@ -28,10 +32,12 @@ def confirmed_figure(
     Args:
         report: The study.
         confirmed: Its schedules on new seeds.
-        width: Expected width of the drawing area in pixels, for placing the labels.
-        height: Height of the drawing area in pixels.
+        widths: Expected widths of the drawing area in pixels, for placing the labels, see
+            `place_by_width`.
+        height: Least height of the drawing area in pixels; the legend's rows take from what is
+            more.
     """
-    return _Drawing(report, confirmed).draw((width, height))
+    return _Drawing(report, confirmed).draw(widths, height)
 
 
 class _Drawing:
@@ -60,8 +66,8 @@ class _Drawing:
         (left, right), (low, high) = self.x_range, self.y_range
         return (x - left) / (right - left), (y - low) / (high - low)
 
-    def draw(self, size: tuple[float, float]) -> go.Figure:
-        """Draw everything; ``size`` is the size of the drawing area in pixels."""
+    def draw(self, widths: Sequence[float], height: float) -> go.Figure:
+        """Draw everything; the expected widths and the height are in pixels."""
         schedules = self.confirmed.schedules
         # The figure shows only the first cost, so the front is that of the metric and this cost.
         values = [(s.summary.mean, self.point(s)[0]) for s in schedules]
@@ -72,11 +78,11 @@ class _Drawing:
         baselines = [s for s in schedules if s.name is not None]
         self._marks(searched, "searched", FRONT, {"size": 10})
         self._marks(baselines, "baselines", BASELINE, {"size": 11, "symbol": "diamond"})
-        self._labels([*baselines, *searched], lines, size)
+        self._labels([*baselines, *searched], lines, widths, height)
         self.figure.update_xaxes(self.axis, range=self.x_range)
         title = f"{self.report.metric.replace('_', ' ')}, mean over seeds"
         self.figure.update_yaxes(title_text=title, range=self.y_range)
-        self.figure.update_layout(template=TEMPLATE, height=size[1] + 90)
+        self.figure.update_layout(template=TEMPLATE, height=height + 120)
         return self.figure
 
     def _full_lines(self) -> list[tuple[Point, Point]]:
@@ -148,7 +154,8 @@ class _Drawing:
         self,
         schedules: Sequence[ConfirmedSchedule],
         lines: list[tuple[Point, Point]],
-        size: tuple[float, float],
+        widths: Sequence[float],
+        height: float,
     ) -> None:
         marks, bars = [], []
         for schedule in schedules:
@@ -157,9 +164,9 @@ class _Drawing:
             marks.append(self.share(x, y))
             bars.append((self.share(x, low), self.share(x, high)))
         texts = [schedule.trial.label for schedule in schedules]
-        positions = place(marks, texts, [], [*lines, *bars], size)
-        for schedule, text, position in zip(schedules, texts, positions, strict=True):
-            if position is not None:
+        styles = place_by_width(marks, texts, [], [*lines, *bars], widths, height)
+        for schedule, text, style in zip(schedules, texts, styles, strict=True):
+            if style:
                 x, y = self.point(schedule)
                 self.figure.add_scatter(
                     x=[x],
@@ -168,10 +175,10 @@ class _Drawing:
                     mode="markers+text",
                     marker={"size": 12, "opacity": 0},
                     text=[text],
-                    textposition=position,
                     textfont={"color": BASELINE if schedule.name else FRONT},
                     hoverinfo="skip",
                     showlegend=False,
+                    **style,
                 )
 
     def _hover(self, schedule: ConfirmedSchedule) -> str:

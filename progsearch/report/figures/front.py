@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from progsearch.report.data import StudyReport
-from progsearch.report.figures.labels import place
+from progsearch.report.figures.labels import place_by_width
 from progsearch.report.figures.style import (
     BASELINE,
     FRONT,
@@ -24,23 +24,39 @@ from progsearch.study.trial import Trial
 Point = tuple[float, float]
 
 
-def front_figure(report: StudyReport, *, width: float = 900, height: float = 430) -> go.Figure:
+def costs_of(report: StudyReport) -> tuple[str, ...]:
+    """The costs that the metric is drawn against, one panel each.
+
+    If the metric is the only objective, the updated parameters.
+    """
+    return report.objectives[1:] or ("updated_parameters",)
+
+
+def front_figure(
+    report: StudyReport,
+    costs: Sequence[str] | None = None,
+    *,
+    widths: Sequence[float] = (900,),
+    height: float = 430,
+) -> go.Figure:
     """The metric of every trial against its cost, with the front and the baselines marked.
 
-    One panel per cost objective; if the metric is the only objective, the cost is the updated
-    parameters. With two objectives the front is a step line: the best metric at each cost.
+    With two objectives the front is a step line: the best metric at each cost.
 
     Args:
         report: The study.
-        width: Expected width of all drawing areas together in pixels, for placing the labels.
-        height: Height of a drawing area in pixels.
+        costs: One panel each; by default all of `costs_of`.
+        widths: Expected widths of all drawing areas together in pixels, for placing the labels,
+            see `place_by_width`.
+        height: Least height of a drawing area in pixels; the legend's rows take from what is
+            more.
     """
-    costs = report.objectives[1:] or ("updated_parameters",)
+    costs = costs or costs_of(report)
     figure = make_subplots(cols=len(costs), shared_yaxes=True, horizontal_spacing=0.04)
     for column, cost in enumerate(costs, start=1):
-        _Panel(figure, report, cost, column).draw((width / len(costs), height))
+        _Panel(figure, report, cost, column).draw([w / len(costs) for w in widths], height)
     figure.update_yaxes(title_text=report.metric.replace("_", " "), col=1)
-    figure.update_layout(template=TEMPLATE, height=height + 90)
+    figure.update_layout(template=TEMPLATE, height=height + 120)
     return figure
 
 
@@ -70,8 +86,8 @@ class _Panel:
         (left, right), (bottom, top) = self.x_range, self.y_range
         return (x - left) / (right - left), (y - bottom) / (top - bottom)
 
-    def draw(self, size: tuple[float, float]) -> None:
-        """Draw the panel; ``size`` is its width and height in pixels."""
+    def draw(self, widths: Sequence[float], height: float) -> None:
+        """Draw the panel; its expected widths and its height are in pixels."""
         trials, front = self.report.usable, self.report.front
         # At other learning rates than its best one a baseline is a trial like all others.
         baselines = [trial for trial in self.report.baselines if trial.is_usable]
@@ -90,7 +106,7 @@ class _Panel:
         diamond = {"size": 11, "color": BASELINE, "symbol": "diamond"}
         errors = _errors(baselines, BASELINE)
         self._marks(baselines, "baselines", mode="markers", marker=diamond, error_y=errors)
-        self._labels([*baselines, *_front_by_interest(self.report)], others, size)
+        self._labels([*baselines, *_front_by_interest(self.report)], others, widths, height)
         self.figure.update_xaxes(self.axis, range=self.x_range, col=self.column)
         self.figure.update_yaxes(range=self.y_range, col=self.column)
 
@@ -113,29 +129,37 @@ class _Panel:
         self,
         trials: Sequence[Trial],
         others: Sequence[Trial],
-        size: tuple[float, float],
+        widths: Sequence[float],
+        height: float,
     ) -> None:
         texts = [trial.label for trial in trials]
-        obstacles = [self.share(trial) for trial in others]
-        positions = place(
+        styles = place_by_width(
             [self.share(trial) for trial in trials],
             texts,
-            obstacles,
-            self._lines(),
-            size,
+            [self.share(trial) for trial in others],
+            [*self._lines(), *map(self._bar, trials)],
+            widths,
+            height,
         )
-        for trial, text, position in zip(trials, texts, positions, strict=True):
-            if position is not None:
+        for trial, text, style in zip(trials, texts, styles, strict=True):
+            if style:
                 self._add(
                     [self.point(trial)],
                     # The invisible marker keeps the text away from the visible one.
                     mode="markers+text",
                     marker={"size": 12, "opacity": 0},
                     text=[text],
-                    textposition=position,
                     textfont={"color": BASELINE if trial.is_baseline else FRONT},
                     hoverinfo="skip",
+                    **style,
                 )
+
+    def _bar(self, trial: Trial) -> tuple[Point, Point]:
+        """The bar of a trial's standard error, as shares of the drawing area."""
+        x, y = self.share(trial)
+        low, high = self.y_range
+        error = (trial.estimate.error if trial.estimate else 0.0) / (high - low)
+        return (x, y - error), (x, y + error)
 
     def _lines(self) -> list[tuple[Point, Point]]:
         """The lines in the panel, as shares of the drawing area."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -9,15 +11,16 @@ from progsearch.report.figures.style import FRONT, FROZEN, TEMPLATE
 from progsearch.report.importance import Importance, target_in_words
 
 
-def importance_figure(importance: Importance) -> go.Figure:
+def importance_figure(importance: Importance, targets: Sequence[str] | None = None) -> go.Figure:
     """The share of each dimension, one panel per target; pale bars may be due to chance.
 
     Args:
         importance: The importances, with at least one target.
+        targets: The targets to draw; by default all.
     """
     # plotly draws the first row at the bottom.
     dimensions = importance.dimensions[::-1]
-    targets = importance.targets
+    targets = importance.targets if targets is None else targets
     figure = make_subplots(
         cols=len(targets),
         shared_yaxes=True,

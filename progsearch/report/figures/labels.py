@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 # Above the point first, because the front's line comes from below and goes to the right.
 _POSITIONS = {
@@ -15,16 +16,52 @@ _POSITIONS = {
     "bottom left": (-0.5, -1.0),
     "top left": (-0.5, 1.0),
 }
-_CHARACTER, _LINE, _MARK = 7.3, 15.0, 13.0
+# Of DejaVu Sans, the widest of the fonts that the page may get.
+_CHARACTER, _LINE, _MARK = 8.3, 18.0, 13.0
 
 Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+
+
+def place_by_width(
+    points: Sequence[Point],
+    texts: Sequence[str],
+    obstacles: Sequence[Point],
+    lines: Sequence[tuple[Point, Point]],
+    widths: Sequence[float],
+    height: float,
+) -> list[dict[str, Any]]:
+    """What a label's trace needs to be drawn at any of several widths, for each label.
+
+    Its ``textposition`` and whether it is ``visible`` are those of the largest width. The page
+    takes those of its own width from ``meta``. A label without room at any width is empty.
+
+    Args:
+        points: See `place`.
+        texts: See `place`.
+        obstacles: See `place`.
+        lines: See `place`.
+        widths: Widths of the drawing area in pixels, in ascending order.
+        height: Its height.
+    """
+    placed = [place(points, texts, obstacles, lines, (width, height)) for width in widths]
+    found = []
+    for positions in zip(*placed, strict=True):
+        position = positions[-1]
+        style: dict[str, Any] = {}
+        if any(positions):
+            style = {"textposition": position or "top center", "visible": position is not None}
+        if any(positions) and len(widths) > 1:
+            style["meta"] = {"positions": [list(p) for p in zip(widths, positions, strict=True)]}
+        found.append(style)
+    return found
 
 
 def place(
-    points: Sequence[tuple[float, float]],
+    points: Sequence[Point],
     texts: Sequence[str],
-    obstacles: Sequence[tuple[float, float]],
-    lines: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+    obstacles: Sequence[Point],
+    lines: Sequence[tuple[Point, Point]],
     size: tuple[float, float],
 ) -> list[str | None]:
     """A plotly ``textposition`` for each label, or None if there is no room for it.
@@ -47,7 +84,7 @@ def place(
         taken.append((left * width - 1, low * height - 1, right * width + 1, high * height + 1))
     chosen: list[str | None] = []
     for (x, y), text in zip(marks, texts, strict=True):
-        boxes = _boxes(x, y, _CHARACTER * len(text) + 2)
+        boxes = _boxes(x, y, _CHARACTER * len(text) + 3)
         free = [p for p, box in boxes.items() if _fits(box, size) and not _covered(box, taken)]
         position = min(free, key=lambda p: _covered(boxes[p], soft)) if free else None
         chosen.append(position)

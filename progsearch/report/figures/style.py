@@ -25,6 +25,16 @@ FROZEN = "rgba(125, 135, 150, 0.18)"
 INK = "#586172"
 GRID = "rgba(125, 135, 150, 0.22)"
 
+COLOURS = {
+    FRONT: "--front",
+    BASELINE: "--baseline",
+    TRIAL: "--trial",
+    FROZEN: "--frozen",
+    INK: "--soft",
+    GRID: "--grid",
+}
+"""The variable of page.css that takes the place of each colour in the page, by light and dark."""
+
 _AXIS = {
     "gridcolor": GRID,
     "zeroline": False,

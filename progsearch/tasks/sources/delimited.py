@@ -83,7 +83,7 @@ def parse_unquoted(text: str) -> list[list[str]]:
 
 
 def _separator_of(source: str, text: str, usual: str) -> str:
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    header = next((line for line in io.StringIO(text) if line.strip()), "")
     possible = [separator for separator in SEPARATORS if separator in header]
     if len(possible) < 2:
         return possible[0] if possible else usual

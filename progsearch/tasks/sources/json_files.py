@@ -13,7 +13,7 @@ _SHOWN = 5
 
 
 def parse_json(source: str, text: str) -> Table:
-    """The table in JSON Lines, or in an array of objects.
+    """The table in JSON Lines, in an array of objects or in an object of columns.
 
     Objects in objects become columns with dotted names: ``{"review": {"text": ...}}`` becomes
     ``review.text``. Lists stay lists.
@@ -27,10 +27,13 @@ def parse_json(source: str, text: str) -> Table:
     """
     # Most files hold no such escape, and checking each object takes as long as reading it.
     may_break = "\\ud" in text.lower()
-    array = _array(source, text)
-    if array is not None:
-        records = [_checked(source, f"item {n}", i, may_break) for n, i in enumerate(array, 1)]
-        return Table(source, _columns(source, records))
+    whole = _whole(source, text)
+    if isinstance(whole, dict):
+        columns = _by_column(source, _checked(source, "line 1", whole, may_break))
+        return Table(source, columns)
+    if whole is not None:
+        records = [_checked(source, f"item {n}", i, may_break) for n, i in enumerate(whole, 1)]
+        return Table(source, _columns(records))
     lines, records = [], []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -38,67 +41,65 @@ def parse_json(source: str, text: str) -> Table:
         try:
             item = json.loads(line)
         except json.JSONDecodeError as error:
-            whole = _whole(text)
-            if whole is not None:
-                return _of_one(source, whole, may_break)
             raise TaskError(
                 f"{source}, line {number} is not JSON: {error.msg}; a file must be an array of "
                 "objects or have one object per line"
             ) from None
         records.append(_checked(source, f"line {number}", item, may_break))
         lines.append(number)
-    if len(records) == 1:
-        return _of_one(source, records[0], may_break)
-    return Table(source, _columns(source, records), lines=tuple(lines))
+    return Table(source, _columns(records), lines=tuple(lines))
 
 
-def _whole(text: str) -> dict[str, Any] | None:
-    """The object that a whole text is, written over several lines."""
+def _whole(source: str, text: str) -> list[Any] | dict[str, Any] | None:
+    """The text as one array or as one object of rows or columns; else None.
+
+    Raises:
+        TaskError: It begins as an array but is damaged.
+    """
     try:
         found = json.loads(text)
-    except json.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _of_one(source: str, record: dict[str, Any], may_break: bool) -> Table:
-    """The table in a file of one object, which must be a row.
-
-    Raises:
-        TaskError: It holds rows.
-    """
-    lists = [
-        name
-        for name, value in record.items()
-        if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
-    ]
-    if (record and all(isinstance(value, dict) for value in record.values())) or lists:
-        shown = ", ".join(map(repr, list(record)[:_SHOWN])) + ", ..." * (len(record) > _SHOWN)
-        raise TaskError(
-            f"{source} is one object with the keys {shown}, not rows: save the rows as an array "
-            'of objects, one file for each split (pandas: to_json(..., orient="records"))'
-        )
-    record = _checked(source, "item 1", record, may_break)
-    return Table(source, _columns(source, [record]), lines=(1,))
-
-
-def _array(source: str, text: str) -> list[Any] | None:
-    """The array that a text is; None if it is none.
-
-    Raises:
-        TaskError: It begins as one but is damaged.
-    """
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        array: list[Any] = json.loads(text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data":  # lists on lines
+        if not text.lstrip().startswith("[") or error.msg == "Extra data":
             return None
         raise TaskError(
             f"{source}, line {error.lineno} is not JSON: {error.msg}; correct the array there"
         ) from None
-    return array
+    if isinstance(found, list):
+        return found
+    if not isinstance(found, dict) or not found:
+        return None
+    is_table = all(isinstance(value, (list, dict)) for value in found.values())
+    return found if is_table or any(map(_holds_rows, found.values())) else None
+
+
+def _holds_rows(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
+
+
+def _by_column(source: str, found: dict[str, Any]) -> dict[str, list[Any]]:
+    """The columns of an object of columns or rows, as pandas writes them with their names."""
+    columns = list(found.values())
+    # What pandas calls orient="split", and splits or other lists of rows.
+    is_other = {"columns", "data"} <= found.keys() or any(map(_holds_rows, columns))
+    all_nested = all(isinstance(column, list) and column for column in columns) and all(
+        isinstance(item, list) for column in columns for item in column
+    )
+    if not (is_other or all_nested) and all(
+        isinstance(column, list) and len(column) == len(columns[0]) for column in columns
+    ):
+        return found
+    if not is_other and all(
+        isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns
+    ):
+        if len(found) > len(columns[0]):  # rows by their names: a table has more rows than columns
+            return _columns(columns)
+        return {name: [column[row] for row in columns[0]] for name, column in found.items()}
+    shown = ", ".join(map(repr, list(found)[:_SHOWN])) + ", ..." * (len(found) > _SHOWN)
+    raise TaskError(
+        f"{source} is one object with the keys {shown}, not a table of rows: write an array of "
+        "objects or one object per line, one file for each split (in pandas with "
+        "orient='records')"
+    )
 
 
 def _checked(source: str, place: str, item: Any, may_break: bool) -> dict[str, Any]:
@@ -122,16 +123,16 @@ def _is_unicode(record: dict[str, Any]) -> bool:
     return True
 
 
-def _columns(source: str, records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    flat = [dict(_flattened(source, record)) for record in records]
+def _columns(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    flat = [dict(_flattened(record)) for record in records]
     names = list(dict.fromkeys(name for record in flat for name in record))
     return {name: [record.get(name) for record in flat] for name in names}
 
 
-def _flattened(source: str, record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flattened(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in record.items():
         name = prefix + key.strip()
         if isinstance(value, dict):
-            yield from _flattened(source, value, f"{name}.")
+            yield from _flattened(value, f"{name}.")
         else:
             yield name, value

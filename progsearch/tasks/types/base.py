@@ -33,12 +33,14 @@ class Metric:
         worst: The value of the worst possible prediction.
         maximised_as: If less is better: the metric of the type that ranks models in the same way,
             has no unit and is maximised instead, since searches maximise their metric.
+        description: What it is, in a few words.
     """
 
     name: str
     higher_is_better: bool = True
     worst: float = 0.0
     maximised_as: str = ""
+    description: str = ""
 
 
 def logits(output: Any) -> Tensor:

@@ -10,10 +10,9 @@ from collections.abc import Collection, Sequence
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import number
 from progsearch.tasks.sources.table import Table
+from progsearch.tasks.types.decimals import number_meant
 
 SEPARATORS = (",", ";", "|", "/")
-_NUMBER = re.compile(r"[+-]?[$€£]?\s?[0-9][0-9.,]*\s?[%$€£]?")
-_MANY = 10
 _TAGS = re.compile(r"\s*(<[^<>]+>\s*){2,}|\s*(#\w+[\s,]*){2,}")
 
 
@@ -45,8 +44,7 @@ def check_names(table: Table, column: str, names: Collection[str]) -> None:
             'write them as lists, such as ["price", "quality"], or give --type classification if '
             "they are names of classes"
         )
-    are_numbers = all(map(_NUMBER.fullmatch, names))
-    signed = next((name for name in sorted(names) if number(name) is None), None)
+    are_numbers = all(number(name) is not None or number_meant(name) for name in names)
     decimal_commas = are_numbers and all("," in name for name in names)
     separator = None if decimal_commas else separator_in(names)
     if separator is not None:
@@ -56,12 +54,6 @@ def check_names(table: Table, column: str, names: Collection[str]) -> None:
             f"{table.source} has labels in column {column!r} that are several labels with "
             f"{separator!r} between them ({example!r}): {decimals}give --type multilabel, or "
             "--type classification if they are names of classes"
-        )
-    if are_numbers and signed is not None and len(names) >= _MANY:
-        raise TaskError(
-            f"{table.source} has labels in column {column!r} that look like numbers ({signed!r}): "
-            "write them as plain numbers, such as 1234.5, or give --type classification if they "
-            "are names of classes"
         )
 
 

@@ -32,10 +32,14 @@ class Classification(TextType):
     name = "classification"
     description = "one class per text or pair of texts"
     metrics = (
-        Metric("accuracy"),
-        Metric("f1"),
-        Metric("f1_macro"),
-        Metric("matthews_correlation", worst=-1.0),
+        Metric("accuracy", description="share of right answers"),
+        Metric("f1", description="F1 score of the positive one of two classes"),
+        Metric("f1_macro", description="mean of the F1 scores of all classes"),
+        Metric(
+            "matthews_correlation",
+            worst=-1.0,
+            description="Matthews' correlation of answers and labels",
+        ),
     )
 
     def __init__(self, positive: int | None = 1) -> None:

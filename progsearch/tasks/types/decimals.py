@@ -54,6 +54,12 @@ def are_decimals(values: Sequence[Any]) -> bool:
     return decimals and len(numbers) >= _MOSTLY * len(values)
 
 
+def number_meant(value: Any) -> str | None:
+    """How to write the number in a label such as ``33%``, ``$5`` or ``0,5``; None for others."""
+    meant = str(value).strip().strip("%$€£ ").replace(",", ".")
+    return meant if number(value) is None and number(meant) is not None else None
+
+
 def _are_names(values: Sequence[Any]) -> bool:
     spellings = {str(value).strip() for value in values}
     numbers = [number(spelling) for spelling in spellings]

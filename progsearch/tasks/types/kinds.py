@@ -85,6 +85,7 @@ _EPOCHS = ((1e9, 2.2e9), (1e12, 2.2e12))
 _HASH = re.compile(r"[0-9a-f]{16,128}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _URL = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _FILE = re.compile(r"[^\s/\\]*\.[a-z][a-z0-9]{1,4}|\S*[/\\]\S+\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
+_CODE = re.compile(r"[a9_.:#/-]*9[a9_.:#/-]*")
 _MAIL = re.compile(r"\S+@\S+\.\w+")
 ADDRESSES = ("addresses", "e-mail addresses", "file names")
 _PATTERNS = (
@@ -177,7 +178,7 @@ def _never(
     ):
         return "lists of objects"
     short = _share(texts, lambda text: len(text.split()) <= 3) >= _MOST
-    by_name = _never_by_name(name) if short else None
+    by_name = _never_by_name(name, mostly_different=2 * distinct > rows > 5) if short else None
     # The index of a class is a label, and a duration is no date.
     is_index = by_name == IDS and name.split("_", 1)[0] in _CLASSES and 2 * distinct <= rows
     is_duration = by_name == DATES and _are_small_decimals(texts)
@@ -188,11 +189,13 @@ def _never(
     return _never_by_values(values, texts, distinct, rows)
 
 
-def _never_by_name(name: str) -> str | None:
+def _never_by_name(name: str, *, mostly_different: bool) -> str | None:
     parts = name.replace(".", "_").split("_")
     if re.fullmatch(r"column_\d+|unnamed:_\d+", name) or name.startswith("index_level"):
         return "without a name"
-    if parts[-1].rstrip("0123456789") in _IDS or parts[0] in ("id", "idx"):
+    # "qid1" and "userid" are ids, but "valid" with two values is not.
+    ends_so = mostly_different and re.search(r"id\d*$", name)
+    if parts[-1].rstrip("0123456789") in _IDS or parts[0] in ("id", "idx") or ends_so:
         return IDS
     if parts[-1] in _DATES or (len(parts) > 1 and parts[-1] == "at"):
         return DATES
@@ -257,9 +260,9 @@ def _are_codes(values: Sequence[Any], texts: Sequence[str]) -> bool:
         # Of many values only each n-th is looked at.
         sampled = len(values) >= _SAMPLE
         steps = {b - a for a, b in pairwise(numbers if sampled else sorted(numbers))}
-        return len(steps) == 1 and (sampled or steps == {1}) and min(numbers) in (0, 1)
-    shapes = {re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text)) for text in texts}
-    return len(shapes) == 1 and "9" in min(shapes) and not re.search(r"\s", min(shapes))
+        return len(steps) == 1 and (sampled or steps == {1}) and numbers[0].is_integer()
+    shapes = {re.sub(r"[A-Za-z]+", "a", re.sub(r"[0-9]+", "9", text)) for text in texts}
+    return len(shapes) == 1 and bool(_CODE.fullmatch(min(shapes)))
 
 
 def _are_prose(texts: Sequence[str]) -> bool:

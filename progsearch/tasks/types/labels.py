@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.types.class_names import check_names
-from progsearch.tasks.types.decimals import are_codes, are_to_predict
+from progsearch.tasks.types.decimals import are_codes, are_to_predict, number_meant
+
+# More classes than names that look like numbers usually have.
+_MANY = 10
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class LabelReader:
     def _number(self, table: Table, row: int, value: Any) -> float:
         result = number(value)
         if result is None:
+            _check_spelling(table, self.column, table.column(self.column))
             raise TaskError(
                 f"{table.source}, row {row}: label {value!r} in column {self.column!r} is not a "
                 "number: correct it, or read labels as classes with --type classification"
@@ -134,7 +138,10 @@ def learn_classes(table: Table, column: str, *, check: bool = False) -> LabelRea
         return LabelReader(column, table.classes[column])
     if check:
         check_names(table, column, names)
+        if len(names) > _MANY and all(number(n) is not None or number_meant(n) for n in names):
+            _check_spelling(table, column, values)
     if len(names) > max(10, len(values) / 2):
+        _check_spelling(table, column, values)
         raise TaskError(
             f"{table.source} has {len(names)} different labels in {len(values)} rows of column "
             f"{column!r}, too many for classes: name another column with --label-column, or ask "
@@ -147,6 +154,17 @@ def learn_classes(table: Table, column: str, *, check: bool = False) -> LabelRea
     if whole:
         names = set(map(_whole_name, names))
     return LabelReader(column, tuple(sorted(names, key=_by_number)), whole)
+
+
+def _check_spelling(table: Table, column: str, values: Sequence[Any]) -> None:
+    """Refuse labels that would be numbers if they were written as such."""
+    for row, value in enumerate(values):
+        meant = number_meant(value)
+        if meant is not None:
+            raise TaskError(
+                f"{table.source}, {table.places([row])}: label {value!r} in column {column!r} is "
+                f"not a number: write {meant}, and the others like it"
+            )
 
 
 def _filled(table: Table, column: str) -> list[Any]:

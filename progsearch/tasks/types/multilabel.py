@@ -34,7 +34,11 @@ class MultiLabel(TextType):
 
     name = "multilabel"
     description = "any number of labels per text or pair of texts"
-    metrics = (Metric("f1_micro"), Metric("f1_macro"), Metric("subset_accuracy"))
+    metrics = (
+        Metric("f1_micro", description="F1 score over all labels of all texts"),
+        Metric("f1_macro", description="mean of the F1 scores of all classes"),
+        Metric("subset_accuracy", description="share of texts with all labels right"),
+    )
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Whether the user names several label columns, or cells are dictionaries or lists.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from progsearch.errors import TaskError
+from progsearch.tasks.sources.cells import number
 from progsearch.tasks.types.kinds import normalised
 
 _PAIRS = (
@@ -53,7 +54,7 @@ def positive_class(names: Sequence[str], given: str | None) -> int | None:
                 f"{' or '.join(map(repr, names))}"
             )
         return list(names).index(given)
-    words = [normalised(name) if name != "-1" else name for name in names]
+    words = [_plain(name) for name in names]
     for negative, positive in _PAIRS:
         if set(words) == {negative, positive}:
             return words.index(positive)
@@ -62,3 +63,9 @@ def positive_class(names: Sequence[str], given: str | None) -> int | None:
         if words[1 - index] in others:
             return index
     return None
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared; ``1.0`` is 1."""
+    value = number(name)
+    return f"{value:g}" if value is not None else normalised(name)

@@ -54,12 +54,28 @@ class Regression(TextType):
     name = "regression"
     description = "one number per text or pair of texts"
     metrics = (
-        Metric("pearson", worst=-1.0),
-        Metric("spearman", worst=-1.0),
-        Metric("r2", worst=-math.inf),
-        Metric("d2_absolute_error", worst=-math.inf),
-        Metric("rmse", higher_is_better=False, worst=math.inf, maximised_as="r2"),
-        Metric("mae", higher_is_better=False, worst=math.inf, maximised_as="d2_absolute_error"),
+        Metric("pearson", worst=-1.0, description="Pearson's correlation with the labels"),
+        Metric("spearman", worst=-1.0, description="Spearman's rank correlation with the labels"),
+        Metric("r2", worst=-math.inf, description="share of the labels' variance explained"),
+        Metric(
+            "d2_absolute_error",
+            worst=-math.inf,
+            description="share of the labels' mean absolute deviation explained",
+        ),
+        Metric(
+            "rmse",
+            higher_is_better=False,
+            worst=math.inf,
+            maximised_as="r2",
+            description="root of the mean squared error, in the labels' unit",
+        ),
+        Metric(
+            "mae",
+            higher_is_better=False,
+            worst=math.inf,
+            maximised_as="d2_absolute_error",
+            description="mean absolute error, in the labels' unit",
+        ),
     )
     version = 2
 

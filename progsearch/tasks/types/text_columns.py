@@ -94,7 +94,7 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
 
 def _why_no_text(table: Table, kind: Kind, name: str, label: str) -> str | None:
     if kind.lists:
-        return "lists"
+        return "lists or objects"
     if normalised(name) in TEXT_NAMES and kind.words:
         return None
     if kind.never is not None:

@@ -140,6 +140,20 @@ def test_nested_objects_have_dotted_names_and_lists_stay(tmp_path):
     assert read_table(tmp_path / "a.parquet").columns == columns
 
 
+def test_json_by_columns(tmp_path):
+    frame = pandas.DataFrame(COLUMNS)
+    for orient in ("columns", "list"):
+        path = write(tmp_path, f"{orient}.json", json.dumps(frame.to_dict("list")))
+        if orient == "columns":
+            frame.to_json(path)
+        assert read_table(path).columns == COLUMNS
+    frame.to_json(tmp_path / "split.json", orient="split")
+    with pytest.raises(
+        TaskError, match="is one object with the keys .*, not a table of rows: write an array"
+    ):
+        read_table(tmp_path / "split.json")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

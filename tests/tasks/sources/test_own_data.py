@@ -174,6 +174,33 @@ def test_a_hub_data_set_with_a_labelled_test_split_keeps_it_for_the_end(hub):
     assert task.test.answers.tolist() == [1, 0]
 
 
+def test_texts_of_the_hub_are_never_words_for_missing_values(hub):
+    import datasets
+
+    names = datasets.ClassLabel(names=["NA", "x"])
+    features = datasets.Features(title=datasets.Value("string"), body=datasets.Value("string"))
+    rows = {"title": ["None", "a"] * 5, "body": ["null", "b c d"] * 5, "topic": [0, 1] * 5}
+    hub(train=datasets.Dataset.from_dict(rows, features=datasets.Features(features, topic=names)))
+
+    task = from_hub(TaskConfig(name="own/er"))
+
+    assert (task.text_columns, task.label_column) == (("title", "body"), "topic")
+    assert task.head.label_names == ("NA", "x")
+    assert "None" in task.train.texts[0]
+
+
+def test_structures_of_the_hub_have_dotted_names(hub):
+    import datasets
+
+    rows = {"review": [{"text": f"film {i} of them", "by": "x"} for i in range(20)]}
+    hub(train=datasets.Dataset.from_dict({**rows, "label": [0, 1] * 10}))
+
+    task = from_hub(TaskConfig(name="own/er"))
+
+    assert task.text_columns == ("review.text",)
+    assert "review.by (the same everywhere)" in task.notes[0]
+
+
 def test_a_hub_data_set_without_training_split(hub):
     hub(test=hub_split([0, 1]))
 

@@ -45,6 +45,8 @@ def chosen(data, texts=None, label=None):
         ({"kommentar": TEXTS, "gruppe": LABELS}, ("kommentar",), "gruppe"),
         # Without a known name, by the only column that can hold labels.
         ({"v1": LABELS, "v2": TEXTS}, ("v2",), "v1"),
+        ({"x": [f"没有空格的句子{i}" for i in range(N)], "y": LABELS}, ("x",), "y"),
+        ({"valid": LABELS, "v2": TEXTS}, ("v2",), "valid"),
         ({"review": TEXTS, "price": [str(150.5 + i) for i in range(N)]}, ("review",), "price"),
     ],
 )
@@ -72,6 +74,8 @@ def test_columns_that_are_named_are_taken():
         ({"review_id": [f"r{i:05}" for i in range(N)]}, "review_id (ids)"),
         ({"code": [f"{i:04}q" for i in range(N)]}, "code (ids)"),
         ({"number": [str(N - i) for i in range(N)]}, "number (ids)"),
+        ({"qid2": [str(60 + i) for i in range(N)]}, "qid2 (ids)"),
+        ({"userid": [f"u{i * 37 % 29}" for i in range(N)]}, "userid (ids)"),
         ({"when": [f"2024-03-{i % 28 + 1:02}" for i in range(N)]}, "when (dates)"),
         ({"when": [f"{i % 28 + 1}.3.24 10:3{i % 10}" for i in range(N)]}, "when (dates)"),
         ({"when": [datetime.date(2024, 3, i % 28 + 1) for i in range(N)]}, "when (dates)"),
@@ -91,7 +95,7 @@ def test_columns_that_are_named_are_taken():
         ({"kind": [{"neg": "bad", "pos": "good"}[name] for name in LABELS]}, "the same as label"),
         ({"source": KINDS}, "source (few values)"),
         ({"author": [f"anna {i % 23}" for i in range(N)]}, "author (short words)"),
-        ({"tags": [["a"], []] * (N // 2)}, "tags (lists)"),
+        ({"tags": [["a"], []] * (N // 2)}, "tags (lists or objects)"),
     ],
 )
 def test_what_is_no_text_is_left_out_and_said(columns, why):

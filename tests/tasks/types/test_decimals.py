@@ -8,7 +8,7 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.tasks.reading import read_task
 from progsearch.tasks.sources.cells import number
-from progsearch.tasks.types.decimals import are_to_predict
+from progsearch.tasks.types.decimals import are_to_predict, number_meant
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,22 @@ def test_decimals_are_numbers_to_predict_if_that_is_plausible(values, expected):
 )
 def test_what_python_reads_or_people_write_as_a_number_may_be_a_name(name):
     assert number(name) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("33%", "33"), ("$ 5", "5"), ("0,5", "0.5"), ("5 €", "5"), ("1.5", None), ("high", None)],
+)
+def test_labels_that_would_be_numbers(value, meant):
+    assert number_meant(value) == meant
+
+
+@pytest.mark.parametrize("kind", [None, "regression"])
+def test_the_spelling_of_numbers_is_corrected_by_the_user(tmp_path, kind):
+    file = tmp_path / "train.csv"
+    file.write_text("text,score\n" + "".join(f"a film {i},{i + 1}%\n" for i in range(40)))
+    with pytest.raises(TaskError, match="line 2: label '1%' in column 'score' is not a number"):
+        read_task(TaskConfig(name="own", train_file=str(file), type=kind))
 
 
 @pytest.mark.parametrize("text", ["1", "-1.5", "+.5", "2.", "1e-3", " 7 ", "007"])

@@ -16,6 +16,7 @@ from progsearch.tasks.types.positive import positive_class
     [
         (("0", "1"), "1"),
         (("-1", "1"), "1"),
+        (("0.0", "1.0"), "1.0"),
         (("no", "yes"), "yes"),
         (("False", "True"), "True"),
         (("Negative", "Positive"), "Positive"),

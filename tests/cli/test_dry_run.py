@@ -1,0 +1,83 @@
+"""`progsearch run --dry-run`: what would be searched."""
+
+import json
+
+import pytest
+
+from tests.support.tiny import save_tiny
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = save_tiny(tmp_path / "model")
+    rows = [
+        f"{' '.join([('bad', 'good')[n % 4 == 0]] * (1 + n % 7))},{n % 4 == 0}" for n in range(48)
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    files = ("--train-file", "rows.csv", "--validation-file", "rows.csv", "--model", model)
+    return ("run", *files, "--epochs", 2, "--budget", 3, "--space", "quick", "--dry-run")
+
+
+def test_all_that_a_search_would_do_is_said_and_nothing_is_saved(progsearch, arguments, tmp_path):
+    outcome = progsearch(*arguments, "--learning-rate", 1e-3)
+    assert outcome.code == 0
+    lines = outcome.stdout.splitlines()
+    for part in (
+        "rows.csv, text from text, label from label",
+        "train (classification): 48 rows",
+        "False 75.0 %, True 25.0 %",
+        "lengths: median ",
+        "model: ",
+        "metric: accuracy; a constant answer has 0.7500",
+        "space: quick, 4 dimensions: n_stages, ",
+        "full at learning rates 1e-3",
+        "a budget of 3 whole trials of 2 epochs each",
+        "expected time: about ",
+        "expected disk: up to ",
+    ):
+        assert any(part in line for line in lines), part
+    assert not (tmp_path / "studies").exists()
+
+    data = json.loads(progsearch(*arguments, "--json").stdout)
+    assert data["understood"]["splits"]["train"]["rows"] == 48
+    assert data["references"]["full"]
+    assert data["lengths"]["longest"] >= data["lengths"]["median"] > 0
+    expected = data["expected"]
+    assert 0 < expected["share"] <= 1 and expected["seconds"] > 0
+    assert not (tmp_path / "studies").exists()
+
+
+def test_it_refuses_what_a_search_refuses(refused, arguments):
+    assert "at most the 48 rows" in refused(*arguments, "--batch-size", 64)
+    assert "the worst accuracy" in refused(*arguments, "--min-metric", -0.5)
+    assert "processors for it here" in refused(*arguments, "--parallel", 4096)
+
+
+@pytest.mark.usefixtures("without_gpus")
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--precision", "fp16", "needs a GPU"),
+        ("--gpus-per-trial", 1, "there is no GPU here"),
+        ("--gpus-per-trial", 2, "at most 1"),
+        ("--max-gpu-hours", 1, "uses no GPU"),
+        ("--max-gpu-hours", "inf", "finite"),
+        ("--reuse-budget", "inf", "finite"),
+        ("--seeds", 1000, "less than or equal to 20"),
+        ("--method", "full,full", "given twice"),
+        ("--storage", "sqlite:////no/such/folder/x.db", "cannot be opened"),
+        ("--max-updated", 1e-6, "the head alone"),
+    ],
+)
+def test_impossible_settings_are_refused_before_any_trial(
+    progsearch, arguments, option, value, reason
+):
+    message = progsearch(*arguments, option, value).refusal()
+    assert reason in message
+    assert option in message or option in ("--storage", "--method")
+
+
+@pytest.fixture
+def without_gpus(monkeypatch):
+    monkeypatch.setattr("progsearch.driver.possible.gpus_here", lambda: 0)
