@@ -152,6 +152,12 @@ def questions(texts, some):
             2,
         ),
         (
+            lambda t, s: {"Review Title": t(4), "Review Text": t(20), "stars": s(1, 2)},
+            ("Review Title", "Review Text"),
+            "stars",
+            2,
+        ),
+        (
             lambda t, s: {"question": t(), "passage": t(20), "answer": s("True", "False")},
             ("question", "passage"),
             "answer",

@@ -75,7 +75,8 @@ def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) 
             f"{table.source}: the label column is not clear, it may be {listed(may_be, 'or')}: "
             f"name it with --label-column{_on_several(table, may_be)}"
         )
-    one = "; give --separator if the file has several columns" if len(table.columns) == 1 else ""
+    is_one = table.has_header and len(table.columns) == 1
+    one = "; give --separator if the file has several columns" if is_one else ""
     raise TaskError(
         f"{table.source} has no label column, only {_described(rest, kinds)}: add a column of "
         f"labels, or name it with --label-column{one}"

@@ -124,9 +124,12 @@ def _clear(may_be: Sequence[str], kinds: Mapping[str, Kind]) -> tuple[str, ...]:
     if len(may_be) == 1:
         return (may_be[0],)
     by_name = {normalised(name): name for name in reversed(may_be)}
-    for pair in PAIRS:
-        if set(pair) <= set(by_name):
-            return tuple(by_name[name] for name in pair)
+    # ``review_title`` and ``review_text``, too.
+    prefixes = dict.fromkeys(["", *(f"{name.split('_', 1)[0]}_" for name in by_name)])
+    for first, second in PAIRS:
+        for prefix in prefixes:
+            if {prefix + first, prefix + second} <= set(by_name):
+                return by_name[prefix + first], by_name[prefix + second]
     prose = [name for name in may_be if kinds[name].prose]
     lasting = prose or [name for name in may_be if not kinds[name].repeats]
     if len(lasting) == 1:
