@@ -1,0 +1,104 @@
+"""The commands of the pages of docs run as they stand, in a user's folder, with tiny settings."""
+
+import csv
+import itertools
+import random
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from tests.e2e.conftest import COMMAND
+from tests.support.markdown import ROOT, blocks, commands
+
+pytestmark = pytest.mark.slow
+
+PAGES = (
+    "first-steps",
+    "own-data",
+    "confirm",
+    "schedules",
+    "search-spaces",
+    "tasks",
+    "contributions",
+    "faq",
+)
+# What a page names that is not here, and what stands for it.
+HERE = {
+    "bbc-headlines-minilm-l6": "reviews",
+    "/models/bert-base-uncased": "bert-base-uncased",
+    "--task bbc-headlines --budget": "--train-file train.csv --model bert-base-uncased --budget",
+    "--task bbc-headlines": "--train-file train.csv",
+    "--task mrpc --data-dir GLUE/MRPC": "--train-file train.csv",
+    "--task mrpc": "--train-file train.csv",
+    "--budget 12": "--budget 3",
+    "--seeds 20": "--seeds 2",
+    "--seeds 5": "--seeds 2",
+}
+# They need a browser, a hub or a network, or remove what the next command needs.
+NOT_HERE = ("--open", "dashboard", "--push-to-hub", "progsearch rm")
+TINY = {"export": ("--anyway", "--force"), "train": ("--overwrite",)}
+
+
+def write_rows(path, options):
+    """A file with the columns that a command names, which a model can learn."""
+    draw = random.Random(0)
+    given = dict(itertools.pairwise(options))
+    labels = given.get("--label-column", "label").split(",")
+    texts = given.get("--text-columns", "text").split(",")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow([*texts, *labels])
+        for number in range(64):
+            answers = [draw.randrange(2) if number > 1 else number for _ in labels]
+            words = " ".join(("bad", "good")[answer] for answer in answers)
+            rows.writerow([*(f"{words} {number}" for _ in texts), *answers])
+
+
+def as_here(script):
+    for shown, here in HERE.items():
+        script = script.replace(shown, here)
+    return script
+
+
+@pytest.fixture(scope="module")
+def progsearch(home, tmp_path_factory):
+    """Runs a command in a folder of its own, which has a study."""
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(home / "bert-base-uncased", folder / "bert-base-uncased")
+    for name in ("train.csv", "dev.csv", "words.yaml"):
+        shutil.copy(home / name, folder)
+    shutil.copy(folder / "words.yaml", folder / "my-study.yaml")
+
+    def run(*arguments):
+        return subprocess.run(
+            [COMMAND, *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return folder, run
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run(page, progsearch):
+    folder, run = progsearch
+    if not (folder / "studies" / "reviews").is_dir():
+        assert run("run", "words.yaml", "--study", "reviews").returncode in (0, 1)
+    own = (folder / "train.csv").read_text()
+    for script in blocks(ROOT / "docs" / f"{page}.md", "sh"):
+        for words in commands(as_here(script)):
+            line = shlex.join(words)
+            if words[0] != "progsearch" or any(part in line for part in NOT_HERE):
+                continue
+            _, name, *options = words
+            if name == "run":
+                write_rows(folder / "train.csv", options)
+                options.append("--dry-run")
+            done = run(name, *options, *TINY.get(name, ()))
+            (folder / "train.csv").write_text(own)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
