@@ -84,7 +84,7 @@ def command_line() -> str:
 
 def _help(title: str, *command: str) -> str:
     printed = CliRunner().invoke(
-        app, [*command, "--help"], prog_name="progsearch", env={"COLUMNS": "90"}
+        app, [*command, "--help"], prog_name="progsearch", env={"COLUMNS": "86"}
     )
     if printed.exit_code:
         raise RuntimeError(f"{title} --help: {printed.output}") from printed.exception

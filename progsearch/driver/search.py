@@ -100,7 +100,7 @@ def _plan(recipe: Recipe, space: Space, problem: Problem, references: References
     rates = sorted({rate for tried in references.rates.values() for rate in tried})
     return (
         f"{problem.n_blocks} blocks, {problem.parameters:,} parameters; space {recipe.space} with "
-        f"{len(space.config.dimensions)} dimensions; references at learning rates "
+        f"{len(space.config.dimensions)} dimensions; baselines at learning rates "
         + ", ".join(f"{rate:g}" for rate in rates)
     )
 

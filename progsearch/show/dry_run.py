@@ -51,7 +51,7 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield f"metric: {problem.metric}{constant}"
     dimensions = found.space.config.dimensions
     yield f"space: {recipe.space}, {len(dimensions)} dimensions: {', '.join(dimensions)}"
-    yield f"references, trained first: {len(found.references.all)}"
+    yield f"baselines, trained first: {len(found.references.all)}"
     for name, rates in found.references.rates.items():
         yield f"  {name} at learning rates {', '.join(map(learning_rate, rates))}"
     for sentence in found.references.left_out:

@@ -89,6 +89,14 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
+class _Wrapping(logging.Formatter):
+    """Breaks log lines at words where stderr is a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line or lines of a record."""
+        return wrapped(super().format(record), width_of(sys.stderr), indent="  ")
+
+
 @contextmanager
 def log_shown(level: int = logging.INFO) -> Iterator[None]:
     """While active, progsearch's own log goes to stderr; begin before the libraries are imported.
@@ -104,7 +112,7 @@ def log_shown(level: int = logging.INFO) -> Iterator[None]:
     ):
         os.environ.setdefault(name, value)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Wrapping("%(message)s"))
     logger = logging.getLogger("progsearch")
     logger.addHandler(handler)
     logger.setLevel(level)

@@ -1,6 +1,7 @@
 """What commands print fits the width of the terminal, and no name is cut."""
 
 import io
+import logging
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from progsearch.report.data import study_report
 from progsearch.show.live import LiveView
+from progsearch.show.output import log_shown
 from progsearch.show.sheet import Sheet
 from progsearch.show.tables import confirmed_table, front_table, payback_table, scores_table
 from progsearch.show.training import TrainingBar
@@ -168,3 +170,14 @@ def test_the_width_is_that_of_the_terminal(monkeypatch):
     assert width_of(io.StringIO()) is None
     monkeypatch.setenv("COLUMNS", "53")
     assert width_of(io.StringIO()) == 53
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_log_of_a_command_without_a_bar_is_wrapped(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = "the validation data has 30 rows, so one row is worth 3.3 points of accuracy: give more"
+    with log_shown():
+        logging.getLogger("progsearch.tasks").warning(said)
+    lines = capsys.readouterr().err.splitlines()
+    assert " ".join(line.strip() for line in lines) == said
+    assert all(len(line) <= width for line in lines)
