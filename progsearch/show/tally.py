@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 from rich.text import Text
 
-from progsearch.percent import whole_percent
+from progsearch.numerals import whole_percent
 from progsearch.report.confirmation import seeds_in_words
 from progsearch.report.counts import counts
 from progsearch.report.data import study_report

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from progsearch.report.formatting import duration
+from progsearch.numerals import duration
 from progsearch.show.output import console
 from progsearch.show.wrapping import width_of, wrapped
 

@@ -26,7 +26,7 @@ def test_all_that_a_search_would_do_is_said_and_nothing_is_saved(progsearch, arg
     for part in (
         "rows.csv, text from text, label from label",
         "train (classification): 48 rows",
-        "False 75.0 %, True 25.0 %",
+        "False (36, 75.0 %), True (12, 25.0 %)",
         "lengths: median ",
         "model: ",
         "metric: accuracy; a constant answer has 0.7500",

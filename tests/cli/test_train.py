@@ -42,7 +42,7 @@ KEPT = {
     "doubts": [
         "every row of the validation data is of the class 0, so accuracy cannot tell schedules "
         "apart: give other data with --validation-file, or more of it",
-        "the validation data has 2 rows, so one row is worth 50.0 points of accuracy and small "
+        "there are only 2 validation rows, one is worth 50.00 points, so small "
         "differences between schedules are chance: give more with --validation-file",
     ],
 }

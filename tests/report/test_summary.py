@@ -25,9 +25,11 @@ def panel(text, title):
 def test_the_data_and_what_a_row_is_worth_are_told():
     text = plain_page(study_report(searched().study))
     assert "<dt>Rows</dt><dd>400 validation</dd>" in panel(text, "Data")
-    assert "<dt>Classes</dt><dd>1 (68.5 %), 0 (31.5 %)</dd>" in panel(text, "Data")
+    assert "<dt>Classes</dt><dd>0 (126, 31.5 %), 1 (274, 68.5 %), f1 is that of 1</dd>" in panel(
+        text, "Data"
+    )
     noise = panel(text, "Noise")
-    assert "<dd>400, one row is worth 0.25 pt of accuracy</dd>" in noise
+    assert "<dd>400, one is worth 0.25 points</dd>" in noise
     assert "<dt>Standard error from 400 rows</dt><dd>± 0.02" in noise
     assert "two standard errors" in noise
 

@@ -37,7 +37,7 @@ def test_what_was_understood_and_what_is_doubtful_of_it(tmp_path):
     validation = found.understood.splits["validation"]
     assert sum(validation.answers.classes.values()) == validation.rows == 24
     doubt, on_size = found.understood.doubts
-    assert "24 rows, so one row is worth 4.2 points of accuracy" in on_size
+    assert "24 validation rows, one is worth 4.17 points" in on_size
     assert "assumed to be the classes bad, good of the data, in this order" in doubt
     # Other information, such as the columns, is only a remark.
     assert doubt in found.remarks
