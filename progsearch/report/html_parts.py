@@ -86,8 +86,9 @@ def payback_table(report: StudyReport, maps: Maps) -> str:
 
 
 def _row(row: Row, kinds: Sequence[str], links: Mapping[str, str]) -> str:
+    # A number stays on the line of its unit.
     cells = "".join(
-        f'<td class="{kind}">{escape(cell)}</td>'
+        f'<td class="{kind}">{escape(cell).replace(" %", "&nbsp;%")}</td>'
         for cell, kind in zip(row.cells.values(), kinds, strict=True)
     )
     name = escape(row.name)

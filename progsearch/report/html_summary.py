@@ -170,7 +170,9 @@ def _saves(cells: dict[str, str]) -> str:
         size = cells[name].replace("\N{MINUS SIGN}", "")
         changes.append(f"{size} {less if size == cells[name] else 'more'} {name}")
     flops, time = cells["paid back in FLOPs"], cells["paid back in time"]
-    times = " trainings" if flops.startswith("after") else ""
+    times = ""
+    if flops.startswith("after"):
+        times = " training" if flops == "after 1" else " trainings"
     return (
         f"{' and '.join(changes)} than full; the search is paid back {flops}{times} in FLOPs, "
         f"{time} in time"

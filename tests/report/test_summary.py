@@ -1,5 +1,6 @@
 """The first screen of the page."""
 
+from progsearch.report.constant import constant_of
 from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.schedule import Schedule
@@ -45,6 +46,13 @@ def test_the_cost_says_what_the_picks_save():
     text = panel(plain_page(study_report(searched().study)), "Cost")
     assert "The search cost" in text
     assert "fewer FLOPs and" in text and "than full; the search is paid back" in text
+
+
+def test_the_page_says_what_does_not_beat_the_constant_answer():
+    report = study_report(searched().study)
+    sentence = str(constant_of(report))
+    assert "does not beat the constant answer (accuracy 0.6840)" in sentence
+    assert f"<p>{sentence}.</p>" in panel(plain_page(report), "Noise")
 
 
 def test_without_verdicts_there_is_the_command_that_gets_them():
