@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _PERCENT = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)) ?%")
@@ -36,6 +37,12 @@ def learning_rate(rate: float) -> str:
     """A learning rate in the usual form: ``5e-5``, ``1.5e-4``."""
     mantissa, exponent = f"{rate:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def learning_rates(rates: Iterable[float]) -> str:
+    """Such as ``learning rate 1e-4`` or ``learning rates 1e-4, 2e-4``."""
+    texts = [learning_rate(rate) for rate in rates]
+    return f"learning rate{'' if len(texts) == 1 else 's'} {', '.join(texts)}"
 
 
 def duration(seconds: float) -> str:

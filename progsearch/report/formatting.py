@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from progsearch.numerals import duration, percent, size, whole_percent
+from progsearch.numerals import counted, duration, percent, size, whole_percent
 from progsearch.schedule.stages import ranges
 
 
@@ -20,7 +20,7 @@ def spent_in_words(spent: float, budget: int) -> str:
 
     The last trial may begin shortly before the end of a budget; what it takes more is left out.
     """
-    return f"{whole_trials(min(spent, budget))} of {budget} whole trials"
+    return f"{whole_trials(min(spent, budget))} of {counted(budget, 'whole trial')}"
 
 
 def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:

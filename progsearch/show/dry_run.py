@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from sys import stderr
 from typing import TYPE_CHECKING
 
-from progsearch.numerals import counted, duration, learning_rate, size, whole_percent
+from progsearch.numerals import counted, duration, learning_rates, size, whole_percent
 from progsearch.show.output import log_shown, print_json, say
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield f"space: {recipe.space}, {counted(len(names), 'dimension')}: {', '.join(names)}"
     yield f"references, trained first: {len(found.references.all)}"
     for name, rates in found.references.rates.items():
-        yield f"  {name} at learning rates {', '.join(map(learning_rate, rates))}"
+        yield f"  {name} at {learning_rates(rates)}"
     for sentence in found.references.left_out:
         yield f"  {sentence}"
+    budget = counted(recipe.budget, "whole trial")
     each = counted(recipe.training.epochs, "epoch")
-    yield f"then searched: a budget of {recipe.budget} whole trials of {each} each"
+    yield f"then searched: a budget of {budget} of {each} each"
     yield from _expected_lines(found.expected)
     yield "nothing was trained or saved; leave out --dry-run to search"
 
