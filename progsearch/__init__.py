@@ -50,6 +50,11 @@ _PLACES = {
 }
 
 
+def __dir__() -> list[str]:
+    """With the names that are imported on first use, for completion."""
+    return sorted({*globals(), *_PLACES})
+
+
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
         return getattr(importlib.import_module(_PLACES[name]), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -15,7 +14,8 @@ from progsearch.errors import ConfigError
 from progsearch.importing import collector_paused, without_widget_advice
 from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 from progsearch.study.view import View
-from progsearch.words import check_count, margin_of, recipe_options, recipe_with, search_words
+from progsearch.words import check_count, margin_of, recipe_with, search_words
+from progsearch.words_help import help_with_words, signature_with_words
 
 if TYPE_CHECKING:
     from progsearch.driver.prepared import Prepared
@@ -232,6 +232,9 @@ def confirm(
     if parallel is not None:
         check_count(parallel, "parallel")
     drop = margin_of(margin, "margin")
+    if not isinstance(picks, str | int | Sequence):
+        wanted = "a rule, a trial's number, a baseline's name or a list of them"
+        raise ConfigError("picks", [("", f"must be {wanted}, got {_shown(picks)}")])
     chosen = [picks] if isinstance(picks, str | int) else picks
     place, studies = _place(study), _folder(studies_dir)
     from progsearch.results import Study
@@ -297,6 +300,8 @@ def _shown(value: object) -> str:
 def _watching(progress: bool, view: View | None) -> Iterator[View]:
     """Give the view that was given, or the one that fits where Python runs."""
     if view is not None:
+        if not isinstance(view, View):
+            raise ConfigError("view", [("", f"must be a View, got {_shown(view)}")])
         yield view
         return
     from progsearch.show.notebook import watching_here
@@ -305,17 +310,5 @@ def _watching(progress: bool, view: View | None) -> Iterator[View]:
         yield found
 
 
-def _signature() -> inspect.Signature:
-    """That of `search` with its words, for help and completion."""
-    own = inspect.signature(search)
-    *before, last = own.parameters.values()
-    assert last.kind is inspect.Parameter.VAR_KEYWORD, "the words come last"
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    words = [
-        inspect.Parameter(option.name, keyword, default=None, annotation=option.field.annotation)
-        for option in recipe_options()
-    ]
-    return own.replace(parameters=[*before, *words])
-
-
-search.__signature__ = _signature()  # type: ignore[attr-defined]
+search.__signature__ = signature_with_words(search)  # type: ignore[attr-defined]
+search.__doc__ = help_with_words(search)

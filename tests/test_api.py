@@ -1,10 +1,15 @@
+import pydoc
+from typing import Any
+
 import pytest
 
-from progsearch import load_study
+import progsearch
+from progsearch import confirm, load_study, search
 from progsearch.api import prepare
 from progsearch.config import Recipe, TaskConfig
 from progsearch.errors import ConfigError, ModelError, StudyError, TaskError
 from progsearch.study.folder import create_study
+from progsearch.words import recipe_options
 
 
 def recipe(**changes):
@@ -50,3 +55,33 @@ def test_a_study_is_loaded_to_be_read(tmp_path):
     assert {path: path.read_bytes() for path in made.path.iterdir() if path.is_file()} == before
     with pytest.raises(StudyError, match="no study 'other'"):
         load_study("other", tmp_path)
+
+
+def test_a_renamed_folder_says_the_name_of_its_study(tmp_path):
+    create_study(recipe(study="mine"), tmp_path).path.rename(tmp_path / "yours")
+    with pytest.raises(StudyError, match="holds the study mine; give it this name again"):
+        load_study("yours", tmp_path)
+
+
+@pytest.mark.parametrize("picks", [None, 3.5])
+def test_picks_of_another_type_are_a_sentence(tmp_path, picks):
+    with pytest.raises(ConfigError, match=rf"picks: must be a rule, .*, got {picks}"):
+        confirm("mine", 3, picks=picks, studies_dir=tmp_path)
+
+
+def test_a_view_of_another_type_is_a_sentence(tmp_path):
+    view: Any = print
+    with pytest.raises(ConfigError, match="view: must be a View, got"):
+        search(recipe(), studies_dir=tmp_path, view=view)
+
+
+def test_the_help_of_search_names_each_word_and_no_internals():
+    text = pydoc.plain(pydoc.render_doc(search))
+    words = text[text.index("Words:") :]
+    for option in recipe_options():
+        assert f"\n        {option.name}: " in words
+    assert "Annotated" not in text and "<function" not in text
+
+
+def test_completion_knows_the_names_that_are_imported_on_first_use():
+    assert set(progsearch.__all__) <= set(dir(progsearch))

@@ -6,6 +6,7 @@ All models refuse unknown keys and report every mistake of a file at once.
 from __future__ import annotations
 
 import re
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +65,7 @@ def _sentence(item: Any) -> str:
     return f"{message[:1].lower()}{message[1:]}, got {given}"
 
 
-def read_yaml(path: str | Path) -> Any:
+def read_yaml(path: str | PathLike[str]) -> Any:
     """The content of a YAML file; floats may be written ``1e-4``.
 
     Raises:
@@ -100,7 +101,19 @@ def plain(config: BaseModel) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-4`` as a string; here it is a float."""
+    """YAML 1.1 reads ``1e-4`` as a string; here it is a float. No key may stand twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping; yaml alone would take the last of two equal keys."""
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                problem = f"the key {key.value} is there twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):

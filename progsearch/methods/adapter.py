@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -56,6 +57,14 @@ class Adapter(Method):
 
         found = next((m for m in model.modules() if isinstance(m, Bottleneck)), None)
         return None if found is None else {"adapter_size": found.down.out_features}
+
+    def added_to(self, model: nn.Module) -> Iterator[nn.Parameter]:
+        """The parameters of the adapters."""
+        from progsearch.methods.bottleneck import Bottleneck
+
+        for module in model.modules():
+            if isinstance(module, Bottleneck):
+                yield from module.parameters()
 
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
         """Whether the parameter belongs to an adapter."""

@@ -7,6 +7,7 @@ import heavy libraries.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from progsearch.config import MethodSettings
@@ -61,6 +62,18 @@ class Method(MethodSettings, ABC):
             modules. None if the model lacks them, or the method cannot tell.
         """
         return {} if type(self).prepare is Method.prepare else None
+
+    def added_to(self, model: nn.Module) -> Iterable[nn.Parameter]:
+        """The parameters of the method's modules in a model that others prepared."""
+        return ()
+
+    def differs(self, model: nn.Module, anatomy: Anatomy) -> list[str]:
+        """How the method's modules in such a model differ, apart from its settings.
+
+        Returns:
+            Sentences of the form ``NAME is A in the Trainer and B in the file``.
+        """
+        return []
 
     def merge(self, model: nn.Module) -> nn.Module:
         """Merge the method's modules into the trained model, in place, if that is exact."""

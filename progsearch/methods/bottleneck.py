@@ -41,7 +41,7 @@ class Bottleneck(nn.Module):
 def adapt(layer: nn.Linear | Conv1D, size: int) -> None:
     """Pass the output of ``layer`` through a bottleneck; its names and weights do not change."""
     width = layer.nf if isinstance(layer, Conv1D) else layer.out_features
-    layer.add_module("adapter", Bottleneck(width, size).to(layer.weight.device))
+    layer.add_module("adapter", Bottleneck(width, size).to(layer.weight))
     layer.register_forward_hook(_corrected)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from os import PathLike
 from os.path import isdir
 from pathlib import Path
 
@@ -64,6 +65,8 @@ class Pick:
             raise StudyError(
                 f"{self._nothing_learned}; give anyway=True to export it all the same"
             )
+        if not isinstance(path, str | PathLike):
+            raise ConfigError("path", [("", f"must be a text or a path, got {path!r}")])
         file = Path(path)
         if not isdir(file.parent):
             raise ConfigError("path", [("", f"there is no folder {file.parent}; make it first")])
@@ -85,4 +88,6 @@ class Pick:
         return f"<Pick {self.label}: {self.result} ({self._words})>"
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self.label)}</b>: {self.result}<br>{escape(self._words)}</p>"
+        return (
+            f"<p><b>{escape(self.label)}</b>: {escape(self.result)}<br>{escape(self._words)}</p>"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def write_config(config: RunConfig, path: str | Path) -> None:
         raise ConfigError(str(path), [("", f"cannot be written: {reason_of(error)}")]) from None
 
 
-def read_config(path: str | Path) -> RunConfig:
+def read_config(path: str | PathLike[str]) -> RunConfig:
     """Read a config that `write_config` wrote or a person edited.
 
     A file of a newer version may hold keys that this one does not know: they are dropped with a
@@ -68,12 +69,38 @@ def read_config(path: str | Path) -> RunConfig:
     return config
 
 
+def given_config(given: object) -> RunConfig:
+    """The config that a caller gave as a file's path or as its content.
+
+    Raises:
+        ConfigError: It is neither, or the file is not such a config.
+    """
+    if isinstance(given, RunConfig):
+        return given
+    if isinstance(given, str | PathLike):
+        return read_config(given)
+    shown = (
+        repr(given) if given is None or isinstance(given, int | float) else type(given).__name__
+    )
+    if isinstance(getattr(given, "config", None), RunConfig):
+        shown += "; give its `config`"
+    raise ConfigError(
+        "config", [("", f"must be a file of `progsearch export` or its content, got {shown}")]
+    )
+
+
 def blocks_of_model(stages: Sequence[StageConfig], costs: Any) -> int:
     """How many blocks the model of a config has: by its costs, else by its highest block."""
-    known = costs.get("n_blocks") if isinstance(costs, dict) else None
-    if isinstance(known, int):
+    known = known_blocks(costs)
+    if known is not None:
         return known
     return 1 + max((block for stage in stages for block in stage.trainable_blocks), default=0)
+
+
+def known_blocks(costs: Any) -> int | None:
+    """How many blocks the model of a config has by its costs; None if they do not say it."""
+    known = costs.get("n_blocks") if isinstance(costs, dict) else None
+    return known if isinstance(known, int) else None
 
 
 def _version(text: Any) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from progsearch.errors import ScheduleError
-from progsearch.schedule.files import blocks_of_model, read_config
+from progsearch.schedule.files import blocks_of_model, given_config
 from progsearch.schedule.stages import Stage, check_stages, stages_of
 
 
@@ -67,7 +67,13 @@ class Schedule:
 
     @classmethod
     def last_blocks(cls, n_blocks: int, n_trained: int) -> Schedule:
-        """Train the last ``n_trained`` blocks and the head throughout; 0 is head-only."""
+        """Train the last ``n_trained`` blocks and the head throughout; 0 is head-only.
+
+        Raises:
+            ScheduleError: ``n_trained`` is not in 0..n_blocks.
+        """
+        if not 0 <= n_trained <= n_blocks:
+            raise ScheduleError(f"n_trained must lie in 0..{n_blocks} (blocks), got {n_trained}")
         blocks = tuple(range(n_blocks - n_trained, n_blocks))
         return cls(n_blocks, (Stage(0.0, 1.0, blocks, embeddings=False),))
 
@@ -134,7 +140,7 @@ class Schedule:
             ConfigError: The file is not such a config.
             ScheduleError: Its stages do not form a schedule.
         """
-        config = read_config(path)
+        config = given_config(path)
         if n_blocks is None:
             n_blocks = blocks_of_model(config.stages, config.costs)
         return cls.from_dicts([stage.model_dump() for stage in config.stages], n_blocks)

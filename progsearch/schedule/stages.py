@@ -82,8 +82,12 @@ def check_stages(stages: Sequence[Stage], n_blocks: int) -> None:
     Raises:
         ScheduleError: They do not cover [0, 1], or name blocks that do not exist.
     """
+    if not _is_whole(n_blocks):
+        raise ScheduleError(f"n_blocks must be a whole number, got {n_blocks!r}")
     if n_blocks < 1:
         raise ScheduleError(f"a schedule needs at least 1 block, got n_blocks={n_blocks}")
+    if not isinstance(stages, Sequence) or not all(isinstance(s, Stage) for s in stages):
+        raise ScheduleError(f"stages must be a tuple of Stage, got {stages!r}")
     if not stages:
         raise ScheduleError("a schedule needs at least one stage")
     position = 0.0
@@ -96,13 +100,20 @@ def check_stages(stages: Sequence[Stage], n_blocks: int) -> None:
 
 def _check_stage(index: int, stage: Stage, position: float, n_blocks: int) -> None:
     where = f"stages.{index}"
+    for name, value in (("start", stage.start), ("end", stage.end)):
+        if not isinstance(value, int | float):
+            raise ScheduleError(f"{where}.{name} must be a number, got {value!r}")
+    blocks = stage.trainable_blocks
+    if not isinstance(blocks, Sequence) or not all(map(_is_whole, blocks)):
+        raise ScheduleError(
+            f"{where}.trainable_blocks must be whole numbers, such as (0, 1), got {blocks!r}"
+        )
     if not abs(stage.start - position) <= TOLERANCE:
         raise ScheduleError(
             f"{where}.start must be {position:g}, where the stage before ends, got {stage.start:g}"
         )
     if not stage.start < stage.end:
         raise ScheduleError(f"{where}.end must be greater than its start {stage.start:g}")
-    blocks = stage.trainable_blocks
     if list(blocks) != sorted(set(blocks)):
         raise ScheduleError(f"{where}.trainable_blocks must ascend without repeats")
     if blocks and not (blocks[0] >= 0 and blocks[-1] < n_blocks):
@@ -111,3 +122,7 @@ def _check_stage(index: int, stage: Stage, position: float, n_blocks: int) -> No
         )
     if not (blocks or stage.embeddings or stage.head):
         raise ScheduleError(f"{where} trains nothing; name blocks, embeddings or head")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

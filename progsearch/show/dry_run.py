@@ -33,6 +33,8 @@ def _lines(found: DryRun) -> Iterator[str]:
     recipe, problem, data = found.recipe, found.problem, found.understood
     file = recipe.task.train_file or recipe.task.data_dir or recipe.task.name
     yield f"data: {file}" + (f", {data.columns}" if data.columns else "")
+    for note in data.notes:
+        yield f"  {note}"
     for name, split in data.splits.items():
         yield f"  {name} ({data.type}): {split}"
     yield f"  lengths: {found.lengths} (--max-length {recipe.task.max_length})"

@@ -240,6 +240,10 @@ def open_study(
     except PermissionError as error:
         raise _unreadable(journal, reason_of(error)) from None
     except (KeyError, ValueError):
+        if recipe.study not in (None, path.name):
+            raise StudyError(
+                f"the folder {path} holds the study {recipe.study}; give it this name again"
+            ) from None
         if recipe.storage is None:
             raise damaged from None
         raise StudyError(

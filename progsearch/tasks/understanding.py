@@ -25,6 +25,8 @@ _FEWEST = 2
 _SMALL = 100
 # The share of lost tokens from which it is said.
 _MUCH = 0.1
+# The share of validation texts that are training texts from which it is said.
+_MANY_KNOWN = 0.05
 
 
 def understand(data: TaskData, tokenizer: Any) -> Understood:
@@ -54,7 +56,8 @@ def understand(data: TaskData, tokenizer: Any) -> Understood:
         for name, (split, examples) in parts.items()
         for cut in (_cut(split, examples, tokenizer, data.max_length),)
     }
-    for doubt in _doubts(splits, data.metric, data.max_length):
+    doubts = _doubts(splits, data.metric, data.max_length)
+    for doubt in [*doubts, *_on_known_texts(source.train, source.validation)]:
         _log.warning("%s", doubt)
     return Understood(
         type=data.type.name,
@@ -112,6 +115,18 @@ def _doubts(splits: Mapping[str, UnderstoodSplit], metric: str, max_length: int)
             f"and lose {whole_percent(train.cut)} of all tokens: raise --max-length"
         )
     return found
+
+
+def _on_known_texts(train: Examples, validation: Examples) -> list[str]:
+    """Whether validation rows have texts of the training rows."""
+    known = set(zip(*train.texts, strict=True))
+    found = sum(text in known for text in zip(*validation.texts, strict=True))
+    if found < _MANY_KNOWN * len(validation):
+        return []
+    return [
+        f"{found} of {len(validation)} validation rows have a text that training rows have, too, "
+        "so scores may be too good: remove duplicates"
+    ]
 
 
 def _doubt(answers: Answers, metric: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,21 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from progsearch.config import RunConfig
 from progsearch.engine.freezer import Freezer
-from progsearch.errors import ScheduleError
-from progsearch.methods.fitting import check_method, restrict
+from progsearch.errors import ProgsearchError, ScheduleError
+from progsearch.methods.fitting import check_blocks, check_method, restrict
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Schedule, Stage
-from progsearch.schedule.files import blocks_of_model, read_config
+from progsearch.schedule.files import blocks_of_model, given_config, known_blocks
+from progsearch.training.trainer_parts import check_trained
 from progsearch.training.trainer_settings import differences
 
 _log = logging.getLogger(__name__)
+
+# The callback that trains a model now, or whose training was interrupted.
+_active: weakref.WeakKeyDictionary[nn.Module, weakref.ref[ProgtuningCallback]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
@@ -33,7 +40,8 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
     warns of each difference: `training_arguments` gives those that match. The method of the file
     must fit the model: for LoRA and adapters call `prepare_model` before the Trainer is made.
 
-    It logs when a stage begins, to stderr unless the program has set up logging.
+    It logs when a stage begins, to stderr unless the program has set up logging. After the
+    training, all parameters that required a gradient before it do so again.
 
     The data is the Trainer's own. A search trains numbers standardised: to train as it did, give
     labels minus their mean and divided by their standard deviation over the training rows, and
@@ -45,7 +53,7 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
             model's number of blocks.
 
     Raises:
-        ConfigError: The file is not such a config.
+        ConfigError: The file is not such a config, or ``schedule`` is none of these.
 
     Example:
         >>> trainer = Trainer(  # doctest: +SKIP
@@ -59,18 +67,29 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
     def __init__(self, schedule: str | Path | RunConfig | Schedule) -> None:
         self._config: RunConfig | None = None
         self._source = "the config" if isinstance(schedule, RunConfig) else str(schedule)
-        if isinstance(schedule, (str, Path)):
-            schedule = read_config(schedule)
-        if isinstance(schedule, RunConfig):
-            self._config = schedule
-            stages = [stage.model_dump() for stage in schedule.stages]
-            schedule = Schedule.from_dicts(
-                stages, blocks_of_model(schedule.stages, schedule.costs)
+        if not isinstance(schedule, Schedule):
+            self._config = given_config(schedule)
+            schedule = _schedule_of(
+                self._config, blocks_of_model(self._config.stages, self._config.costs)
             )
         self.schedule = schedule
+        self._state: TrainerState | None = None
+        self._required: list[nn.Parameter] = []
         self._spans: list[tuple[int, int, Stage]] = []
         self._freezer: Freezer | None = None
         self._hook: Any = None
+
+    def on_init_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Undo what an interrupted training left frozen, before an optimizer is made."""
+        if model is not None:
+            _release(model)
 
     def on_train_begin(
         self,
@@ -84,36 +103,42 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         """Find the parts of the model; the optimizer already holds its parameters.
 
         Raises:
-            ScheduleError: The schedule is for another number of blocks.
-            MethodError: The method of the file does not fit the model.
+            ScheduleError: The schedule is for another number of blocks, the optimizer lacks
+                parameters that it trains, or the Trainer has two such callbacks.
+            MethodError: The method of the file does not fit the model, or the blocks that the
+                schedule trains were frozen before.
         """
         assert model is not None, "transformers passes the model to each callback"
+        _check_is_alone(model, state)
+        _release(model)
         anatomy = find_anatomy(model)
-        if anatomy.n_blocks != self.schedule.n_blocks:
-            raise ScheduleError(
-                f"the schedule is for {self.schedule.n_blocks} blocks and the model has "
-                f"{anatomy.n_blocks}; use a schedule made for this model"
-            )
+        if self._config is not None and known_blocks(self._config.costs) is None:
+            # Blocks above the highest that is trained are not in the file.
+            self.schedule = _schedule_of(self._config, anatomy.n_blocks)
+        check_blocks(self.schedule.n_blocks, anatomy)
         _show_log()
         if self._config is not None:
-            found = differences(self._config, args, state, model, optimizer)
-            found += check_method(model, anatomy, self._config.method)
-            for difference in found:
-                _log.warning(
-                    "%s: %s, so it trains something else; see progsearch.training_arguments",
-                    self._source,
-                    difference,
-                )
+            scheduler = kwargs.get("lr_scheduler")
+            settings = differences(self._config, args, state, model, optimizer, scheduler)
+            self._warn_of(settings, "training_arguments")
+            self._warn_of(check_method(model, anatomy, self._config.method), "prepare_model")
+        required = [p for p in model.parameters() if p.requires_grad]
+        if self._config is not None:
             restrict(model, anatomy, self._config.method)
+        trainable = TrainableParameters.of(model, anatomy)
+        try:
+            check_trained(self.schedule, trainable, model, optimizer)
+        except ProgsearchError:
+            _unfreeze(required)
+            raise
+        self._required, self._state = required, state
         self._spans = self.schedule.spans(state.max_steps)
         self._n_stages = len(self._spans)
-        self._freezer = Freezer(model, anatomy, TrainableParameters.of(model, anatomy))
+        self._freezer = Freezer(model, anatomy, trainable)
         # The Trainer calls `model.train()` before each step, which turns on the dropout of frozen
         # parts again.
-        freezer = self._freezer
-        self._hook = model.register_forward_pre_hook(
-            lambda module, inputs: freezer.freeze_modes() if module.training else None
-        )
+        self._hook = model.register_forward_pre_hook(self._freeze_modes)
+        _active[model] = weakref.ref(self)
 
     def on_step_begin(
         self,
@@ -142,10 +167,61 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
                 return
 
     def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Remove the hook from the model."""
+        """Leave the model as it was, but for its weights."""
+        assert model is not None
+        _release(model)
+
+    def _freeze_modes(self, module: nn.Module, inputs: Any) -> None:
+        if module.training and self._freezer is not None:
+            self._freezer.freeze_modes()
+
+    def _warn_of(self, found: list[str], cure: str) -> None:
+        for difference in found:
+            _log.warning(
+                "%s: %s, so it trains something else; see progsearch.%s",
+                *(self._source, difference, cure),
+            )
+
+    def _end(self) -> None:
+        """End a training, also an interrupted one."""
         self._hook.remove()
+        _unfreeze(self._required)
+        self._freezer, self._state, self._required = None, None, []
+
+
+def _check_is_alone(model: nn.Module, state: TrainerState) -> None:
+    """Check that no other callback of the same Trainer trains the model."""
+    other = _active[model]() if model in _active else None
+    if other is not None and other._state is state:
+        _release(model)
+        raise ScheduleError(
+            "this Trainer has two ProgtuningCallbacks, which would freeze what the other trains; "
+            "give it one"
+        )
+
+
+def _release(model: nn.Module) -> None:
+    """End the training of a model that was interrupted, if there was one."""
+    reference = _active.pop(model, None)
+    callback = None if reference is None else reference()
+    if callback is not None:
+        callback._end()
+
+
+def _unfreeze(parameters: list[nn.Parameter]) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+
+
+def _schedule_of(config: RunConfig, n_blocks: int) -> Schedule:
+    return Schedule.from_dicts([stage.model_dump() for stage in config.stages], n_blocks)
 
 
 def _trained_share(model: nn.Module) -> float:

@@ -27,9 +27,9 @@ def saved_results(run: TrainingRun, metrics: dict[str, float]) -> dict[str, Any]
 
 
 def edited(config: RunConfig) -> bool:
-    """Whether a file was edited after its export."""
+    """Whether a file was edited after its export, the results in it included."""
     exported = (config.results or {}).get("run")
-    return exported is not None and str(exported) != run_identity(config)
+    return exported is not None and not known_of_search(config)
 
 
 def known_of_search(config: RunConfig) -> dict[str, Any]:
@@ -44,4 +44,15 @@ def known_of_search(config: RunConfig) -> dict[str, Any]:
         return {}
     searched = before.get("searched") or {key: before[key] for key in _OF_SEARCH if key in before}
     reference = {key: before[key] for key in ("reference",) if key in before}
+    if not all(map(_is_measured, (searched, *reference.values()))):
+        return {}
     return {"run": before["run"], "searched": searched, **reference}
+
+
+def _is_measured(found: object) -> bool:
+    """Whether results in a file are numbers, as `progsearch export` wrote them."""
+    if not isinstance(found, dict):
+        return False
+    numbers = ("value", "standard_error", "seeds", "updated_parameters", "learning_rate")
+    complete = not found or "value" in found
+    return complete and all(isinstance(found.get(key, 0.0), int | float) for key in numbers)

@@ -63,6 +63,7 @@ def searched(entries):
     return [entry for entry in entries if entry is not None and entry.baseline is None]
 
 
+@pytest.mark.slow
 def test_progsearch_trains_each_epoch_once(table, asked):
     from tabular.own import Progsearch
 
@@ -88,6 +89,7 @@ def test_progsearch_trains_each_epoch_once(table, asked):
         assert {e.baseline for e in entries if e.baseline} == {e.baseline for e in table.baselines}
 
 
+@pytest.mark.slow
 def test_progsearch_trains_no_more_of_what_it_stops(table, asked):
     from tabular.own import Progsearch
 
@@ -105,6 +107,7 @@ def test_progsearch_trains_no_more_of_what_it_stops(table, asked):
     assert all(1 <= finished[name] < 4 <= rates[name] for name in names)
 
 
+@pytest.mark.slow
 def test_references_are_tuned_at_the_rates_of_the_table(table, every_point):
     from tabular.own import Progsearch, _as_held
     from tabular.points import RATES, recipe_of, space_of
@@ -131,6 +134,7 @@ def test_references_are_tuned_at_the_rates_of_the_table(table, every_point):
             assert events[-1].missing == 0, "no rate is tried that the table does not hold"
 
 
+@pytest.mark.slow
 def test_without_contributions_no_score_chooses_a_block(table, asked):
     from tabular.own import Progsearch
 

@@ -24,3 +24,17 @@ def test_objectives_that_cannot_be_searched(objectives, message):
 def test_words_that_look_like_numbers_come_back_as_words(tmp_path, word):
     write_yaml(tmp_path / "a.yaml", {word: [word, 1e-7, 1000.0]})
     assert read_yaml(tmp_path / "a.yaml") == {word: [word, 1e-7, 1000.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("a: 1\nb: 2\na: 3\n", 3), ("a:\n  b: {c: 1, c: 2}\n", 2)]
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path, text, line):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"line {line}: is not YAML: the key [ac] is there tw"):
+        read_yaml(tmp_path / "a.yaml")
+
+
+def test_keys_of_an_anchor_may_be_replaced(tmp_path):
+    (tmp_path / "a.yaml").write_text("x: &x {k: 1, l: 1}\ny:\n  <<: *x\n  k: 2\n")
+    assert read_yaml(tmp_path / "a.yaml")["y"] == {"k": 2, "l": 1}

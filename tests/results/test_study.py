@@ -153,3 +153,9 @@ def test_examples_of_docstrings_run(study, tmp_path, monkeypatch, documented):
     names: dict[str, object] = {}
     for example in examples:
         exec(example.source, names)
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_what_is_no_path_is_refused(study, path):
+    with pytest.raises(ConfigError, match=rf"path: must be a text or a path, got {path}"):
+        study.export("best", path)

@@ -1,5 +1,6 @@
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -515,3 +516,31 @@ def test_more_stages_than_blocks():
 def test_scores_are_not_asked_for_where_they_do_not_matter():
     assert not ScheduleSpec(ratio_of="contribution").uses_scores
     assert ScheduleSpec(ratio_of="contribution").schedule(6) == Schedule.progtuning(6, 3)
+
+
+untyped: Any = Stage
+
+
+@pytest.mark.parametrize(
+    ("n_blocks", "stages", "message"),
+    [
+        ("4", (untyped(0, 1, (0,), True),), "n_blocks must be a whole number, got '4'"),
+        (4, untyped(0, 1, (0,), True), "stages must be a tuple of Stage, got Stage"),
+        (4, [{"start": 0, "end": 1}], "stages must be a tuple of Stage"),
+        (4, None, "stages must be a tuple of Stage, got None"),
+        (4, (untyped("0", 1, (0,), True),), r"stages\.0\.start must be a number, got '0'"),
+        (4, (untyped(0, None, (0,), True),), r"stages\.0\.end must be a number, got None"),
+        (4, (untyped(0, 1, (0.5,), True),), r"whole numbers, such as \(0, 1\), got \(0\.5,\)"),
+        (4, (untyped(0, 1, 3, True),), r"trainable_blocks must be whole numbers"),
+        (4, (untyped(0, 1, (True,), True),), r"trainable_blocks must be whole numbers"),
+    ],
+)
+def test_wrong_types_are_a_sentence(n_blocks, stages, message):
+    with pytest.raises(ScheduleError, match=message):
+        Schedule(n_blocks, stages)
+
+
+@pytest.mark.parametrize("n_trained", [-1, 5])
+def test_last_blocks_are_blocks_of_the_model(n_trained):
+    with pytest.raises(ScheduleError, match=rf"n_trained must lie in 0\.\.4 .*got {n_trained}"):
+        Schedule.last_blocks(4, n_trained)

@@ -20,6 +20,7 @@ def volume(folder):
     return hypervolume(values, (0.5, 1.0), directions(2))
 
 
+@pytest.mark.slow
 def test_candidates_find_a_better_front_than_chance(tmp_path):
     volumes = {}
     for sampler in ("random", "ehvi"):
@@ -138,6 +139,7 @@ def test_the_best_points_of_an_earlier_study_are_tried_first(tmp_path):
     assert second.params["n_stages"] in (1, 2, 3)
 
 
+@pytest.mark.slow
 def test_an_earlier_study_of_another_depth_guides_the_search(tmp_path):
     """Its runs say that few trained blocks are enough, for a model of twice the blocks."""
 

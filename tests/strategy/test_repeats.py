@@ -149,6 +149,7 @@ def test_seeds_of_repeats_come_after_those_of_every_trial(tmp_path):
     assert [repeat.run.training.seed for repeat in repeats_of(folder, full.number)] == [2]
 
 
+@pytest.mark.slow
 def test_repeats_never_reach_the_seeds_of_confirmations(tmp_path, monkeypatch):
     """Not even if repeats always promise more than anything new."""
     monkeypatch.setattr(Prospects, "repeats", lambda _, trials, seconds: [1.0] * len(trials))

@@ -53,9 +53,11 @@ def search(tmp_path, **changes):
 
 
 SCHEDULERS = {"freeze-thaw": "ehvi", "dominance": "random", "mo-asha": "random"}
+# Fits a process after each of many measurements.
+FREEZE_THAW = pytest.param("freeze-thaw", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", [FREEZE_THAW, "dominance", "mo-asha"])
 def test_stopped_trials_are_pruned_and_keep_what_they_came_to(tmp_path, scheduler):
     folder, epochs = search(tmp_path, scheduler=scheduler, sampler=SCHEDULERS[scheduler])
     trials = folder.trials()
@@ -103,6 +105,7 @@ def bare(trial):
     return Trial(trial.frozen)
 
 
+@pytest.mark.slow
 def test_the_front_is_that_of_a_search_that_stops_nothing(tmp_path):
     trials = {}
     for scheduler in ("none", "dominance"):
@@ -116,7 +119,7 @@ def test_the_front_is_that_of_a_search_that_stops_nothing(tmp_path):
     assert len(trials["dominance"]) > len(trials["none"])
 
 
-@pytest.mark.parametrize("scheduler", ["freeze-thaw", "mo-asha"])
+@pytest.mark.parametrize("scheduler", [FREEZE_THAW, "mo-asha"])
 def test_stopped_trials_are_resumed(tmp_path, scheduler):
     folder, _ = search(tmp_path, scheduler=scheduler, sampler=SCHEDULERS[scheduler])
     trials = folder.trials()
@@ -131,7 +134,7 @@ def test_stopped_trials_are_resumed(tmp_path, scheduler):
     assert len(resumed) == len(set(resumed)), "each once"
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", [FREEZE_THAW, "dominance", "mo-asha"])
 def test_a_trial_that_was_resumed_costs_its_rest(tmp_path, scheduler):
     folder, _ = search(tmp_path, scheduler=scheduler, sampler=SCHEDULERS[scheduler])
     reached = {}

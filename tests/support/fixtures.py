@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from progsearch.config import TaskConfig
+from progsearch.config import ContributionConfig, TaskConfig
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
+from progsearch.schedule.files import write_config
+from tests.support.runs import config_of, three_stages
 from tests.support.tiny import save_tiny
 
 
@@ -32,3 +34,24 @@ def files(tmp_path_factory):
         **{f"{n}_file": str(folder / f"{n}.csv") for n in ("train", "validation", "test")},
     )
     return str(model), task
+
+
+COSTS = {"n_blocks": 4}
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """Writes a config of four blocks as `export` does; returns the file."""
+
+    def write(method="full", schedule=None, *, costs=COSTS, contribution=None, **training):
+        config = config_of(
+            ("some-model", TaskConfig(name="mine")),
+            schedule or three_stages(4),
+            **{"method": method, **training},
+        )
+        given = contribution and ContributionConfig(**contribution)
+        config = config.model_copy(update={"costs": costs, "contribution": given})
+        write_config(config, tmp_path / "best.yaml")
+        return tmp_path / "best.yaml"
+
+    return write

@@ -75,7 +75,7 @@ def test_numbers_have_a_range_as_it_is_written(understood):
     found = understood(rows * 4, rows[1:] * 2)
     assert found.type == "regression"
     assert found.splits["train"].answers == Answers(span=(0.05, 550.25))
-    assert "numbers from 1.7 to 550.25" in found.lines()[1]
+    assert "numbers from 1.7 to 550.25" in found.lines()[-1]
 
 
 def test_the_share_of_unknown_tokens_leaves_special_ones_out(understood, tokenizer):
@@ -159,8 +159,17 @@ def test_how_the_data_was_read_is_kept(understood):
 
 
 def test_data_that_can_is_not_doubted(understood, caplog):
-    understood(TWO * 4, TWO * 50)
+    understood(TWO * 4, [(f"{text} {text}", label) for text, label in TWO] * 50)
     assert warnings(caplog) == []
+
+
+def test_validation_texts_that_are_training_texts_are_said(understood, caplog):
+    others = [(f"{text} {text}", label) for text, label in TWO]
+    understood(TWO * 4, TWO + others * 49)
+    assert not warnings(caplog)
+    understood(TWO * 4, TWO * 5 + others * 45)
+    (said,) = warnings(caplog)
+    assert said.startswith("10 of 100 validation rows have a text that training rows have, too")
 
 
 def test_a_type_that_says_nothing_of_its_answers(tmp_path, monkeypatch, tokenizer):

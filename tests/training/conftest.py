@@ -1,3 +1,3 @@
-from tests.support.fixtures import by_hand, files
+from tests.support.fixtures import by_hand, exported, files
 
-__all__ = ["by_hand", "files"]
+__all__ = ["by_hand", "exported", "files"]

@@ -138,7 +138,7 @@ def test_the_output_layer_is_found_with_any_number_of_outputs(kind, tmp_path):
 
 @pytest.mark.parametrize(("name", "share"), [("rmse", "r2"), ("mae", "d2_absolute_error")])
 def test_errors_may_be_the_metric_to_optimise(name, share, numbers, model, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="progsearch")
     data = load_task_for(model(), numbers(400, 150).model_copy(update={"metric": name}))
     assert data.metrics == (share, "pearson", "spearman", "rmse", "mae")
     assert f"so {share} is maximised" in caplog.text

@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
 import zlib
 from pathlib import Path
 
@@ -21,6 +22,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WESTERN = ("cp1252", "iso8859-1", "iso8859-15")
+_SHOWN = 20
+_FEW = 200
 _SIGNATURES = (
     (b"\x1f\x8b", "compressed with gzip", ".gz"),
     (b"\xfd7zXZ\x00", "compressed with xz", ".xz"),
@@ -78,10 +82,22 @@ def text_of(path: Path, raw: bytes, encoding: str | None) -> str:
             raise TaskError(
                 f"{path} is {kind}, whatever its name says: rename it to end in {suffix}"
             )
+    _check_is_data(path, raw)
     text = _in_utf(path, raw) if encoding is None else _as_told(path, raw, encoding)
     if "\0" in text:
         raise _nul(path, text.count("\n", 0, text.index("\0")) + 1)
     return text.removeprefix("\ufeff")
+
+
+def _check_is_data(path: Path, raw: bytes) -> None:
+    """Refuse what is often saved in place of a file."""
+    begin = raw[:100].lstrip().lower()
+    if begin.startswith((b"<!doctype html", b"<html")):
+        raise TaskError(f"{path} is a web page, not data: download the file itself")
+    if begin.startswith(b"version https://git-lfs"):
+        raise TaskError(
+            f"{path} is a pointer of Git LFS, not data: fetch the file with git lfs pull"
+        )
 
 
 def _in_utf(path: Path, raw: bytes) -> str:
@@ -97,8 +113,9 @@ def _in_utf(path: Path, raw: bytes) -> str:
             raise _nul(path, _line_of(raw, raw.index(b"\0"))) from None
         raise TaskError(
             f"{path}, line {_line_of(raw, error.start)} is not UTF-8: say what it is, such as "
-            "--encoding windows-1252 (what Excel writes in western Europe and America), or "
-            "convert the file to UTF-8"
+            "--encoding windows-1252 (what Excel writes in western Europe and America), "
+            "windows-1251 (Cyrillic), gb18030 (Chinese) or shift_jis (Japanese), or convert the "
+            "file to UTF-8"
         ) from None
 
 
@@ -119,7 +136,7 @@ def _as_told(path: Path, raw: bytes, encoding: str) -> str:
                 "convert the other files to UTF-8 if they are not"
             )
     try:
-        return raw.decode(name)
+        text = raw.decode(name)
     except UnicodeDecodeError as error:
         raise TaskError(
             f"{path}, line {_line_of(raw, error.start)} is not {encoding}: give another "
@@ -129,6 +146,24 @@ def _as_told(path: Path, raw: bytes, encoding: str) -> str:
         raise TaskError(
             f"{path} cannot be read as {encoding}: give another --encoding, or convert it to UTF-8"
         ) from None
+    if name in _WESTERN:
+        _check_western(path, text, encoding)
+    return text
+
+
+def _check_western(path: Path, text: str, encoding: str) -> None:
+    """Refuse text whose letters beyond ASCII stand in rows, as in no western language.
+
+    These encodings have a character for nearly each byte, so that they also read Chinese.
+    """
+    beyond = sum(len(run) for run in re.findall(r"[^\x00-\x7f]+", text))
+    runs = [run for run in re.findall(r"[^\x00-\x7f]{4,}", text) if len(set(run)) > 2]
+    if 2 * sum(map(len, runs)) > max(beyond, _FEW):
+        raise TaskError(
+            f"{path} is probably not {encoding}: in it, the file has words such as "
+            f"{runs[0][:_SHOWN]!r}; give another --encoding, such as windows-1251 (Cyrillic), "
+            "gb18030 (Chinese) or shift_jis (Japanese), or convert the file to UTF-8"
+        )
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -20,8 +20,13 @@ SEPARATORS = {",": "comma", ";": "semicolon", "|": "vertical bar", "\t": "tab"}
 _Quoting = Literal[0, 3]
 _Cell = TypeVar("_Cell")
 
+# Excel's first line for itself.
+_SAID = re.compile(r'"?sep=(.)"?(?=[\r\n])', re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_RULE = re.compile(r":?[-=]{3,}:?")
+_JSON = re.compile(r'\s*\[?\s*\{\s*"[^"]*"\s*:')
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_WITH_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,14 @@ def parse_delimited(source: str, text: str, usual: str, separator: str | None) -
         raise TaskError(
             f"--separator {separator!r} is not one character: give , ; | or tab, or another one"
         )
+    if _JSON.match(text):
+        raise TaskError(f"{source} is JSON, whatever its name says: rename it to end in .jsonl")
+    said = _SAID.match(text)
+    if said is not None:  # the line stays as an empty one, so that lines keep their numbers
+        given, text = given or said[1], text[said.end() :]
     found = given or _separator_of(source, text, usual)
     parsed = _parsed(source, text, found)
+    _check_begin(source, parsed)
     _check_fits(source, parsed, found)
     notes = []
     if given is None and found != usual:
@@ -176,24 +187,54 @@ def _blank_follows(text: str, separator: str) -> bool:
 
 
 def _fits(parsed: _Parsed) -> bool:
-    return all(len(row) == parsed.width or _is_padded(row, parsed.width) for row in parsed.rows)
+    width = parsed.width
+    return all(len(row) == width or _is_padded(row, width) for row in parsed.rows)
 
 
 def _is_padded(row: Sequence[str], width: int) -> bool:
     return len(row) > width and not any(cell.strip() for cell in row[width:])
 
 
-def _check_fits(source: str, parsed: _Parsed, separator: str) -> None:
-    for row, line in zip(parsed.rows, parsed.lines, strict=True):
-        if len(row) == parsed.width or _is_padded(row, parsed.width):
-            continue
-        what_to_do = (
-            "give the separator with --separator"
-            if parsed.width == 1
-            else "quote texts that contain the separator"
-        )
+def _check_begin(source: str, parsed: _Parsed) -> None:
+    """Refuse files that are no tables or have another kind of quotes."""
+    rows = parsed.rows
+    if rows and rows[0][0].startswith("__label__"):
         raise TaskError(
-            f"{source}, line {line} has {len(row)} fields, but the header has {parsed.width} "
+            f"{source} is in the format of fastText: write the labels and the texts as two "
+            "columns, with names in the first row"
+        )
+    rule = [cell.strip() for cell in rows[1] if cell.strip()] if len(rows) > 1 else []
+    if rule and all(map(_RULE.fullmatch, rule)):
+        raise TaskError(f"{source} is a table of Markdown or of plain text: save it as CSV")
+    if len(rows) > 1 and all(_are_single_quoted(row) for row in rows[1:]):
+        raise TaskError(
+            f"{source} has texts between single quotes, which stay a part of them: quote with "
+            '" instead, or not at all'
+        )
+
+
+def _are_single_quoted(row: Sequence[str]) -> bool:
+    filled = [cell for cell in row if cell]
+    return len(filled) > 1 and all(cell[0] == cell[-1] == "'" != cell for cell in filled)
+
+
+def _check_fits(source: str, parsed: _Parsed, separator: str) -> None:
+    width = parsed.width
+    for row, line in zip(parsed.rows, parsed.lines, strict=True):
+        if len(row) == width or _is_padded(row, width):
+            continue
+        if width == 1:
+            what_to_do = (
+                "remove the lines before the names of the columns, or give the separator with "
+                "--separator"
+            )
+        elif len(row) < width:
+            what_to_do = "complete or remove the line"
+        else:
+            what_to_do = "quote texts that contain the separator"
+        fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+        raise TaskError(
+            f"{source}, line {line} has {fields}, but the header has {parsed.width} "
             f"(separated by the {SEPARATORS.get(separator, repr(separator))}): {what_to_do}"
         )
 
@@ -201,18 +242,23 @@ def _check_fits(source: str, parsed: _Parsed, separator: str) -> None:
 def _by_column(source: str, parsed: _Parsed, separator: str, notes: list[str]) -> Table:
     if not parsed.rows:
         return Table(source, {})
-    rows = [row[: parsed.width] for row in parsed.rows[1:]]
-    cells = [list(column) for column in zip(*rows, strict=True)]
-    cells = cells or [[] for _ in parsed.rows[0]]
-    columns = named_columns(source, parsed.rows[0], cells)
+    width = parsed.width
+    filled = [any(map(str.strip, row)) for row in parsed.rows]
+    n_empty = filled.count(False)
+    if n_empty:  # what Excel writes for rows that once had values
+        notes.append(f"{source}: {n_empty} rows without any value are left out")
+    rows = [row for row, has_value in zip(parsed.rows, filled, strict=True) if has_value]
+    lines = [line for line, has_value in zip(parsed.lines, filled, strict=True) if has_value]
+    cells = [list(column) for column in zip(*rows[1:], strict=False)][:width]
+    cells = cells or [[] for _ in range(width)]
+    columns = named_columns(source, rows[0], cells)
     if separator == ";":
         for name, values in columns.items():
             if _has_decimal_commas(values):
-                columns[name] = [value.replace(",", ".") for value in values]
+                points = str.maketrans({".": "", ",": "."})
+                columns[name] = [value.translate(points) for value in values]
                 notes.append(f"{source}: decimal commas in column {name} are read as points")
-    return Table(
-        source, columns, lines=tuple(parsed.lines[1:]), has_header=True, notes=tuple(notes)
-    )
+    return Table(source, columns, lines=tuple(lines[1:]), has_header=True, notes=tuple(notes))
 
 
 def named_columns(
@@ -244,7 +290,10 @@ def nameless(place: int) -> str:
 
 def _has_decimal_commas(values: Sequence[str]) -> bool:
     filled = [value.strip() for value in values if value.strip()]
-    decimals = sum(_DECIMAL_COMMA.fullmatch(value) is not None for value in filled)
-    return decimals > 0 and all(
-        _DECIMAL_COMMA.fullmatch(value) or _WHOLE.fullmatch(value) for value in filled
+    # Most columns show at their first value that they hold no such numbers.
+    return any("," in value for value in filled) and all(
+        _DECIMAL_COMMA.fullmatch(value)
+        or _WHOLE.fullmatch(value)
+        or _WITH_THOUSANDS.fullmatch(value)
+        for value in filled
     )

@@ -9,6 +9,8 @@ from typing import Any
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.table import Table
 
+_SHOWN = 5
+
 
 def parse_json(source: str, text: str) -> Table:
     """The table in JSON Lines, in an array of objects or in an object of columns.
@@ -25,9 +27,10 @@ def parse_json(source: str, text: str) -> Table:
     """
     # Most files hold no such escape, and checking each object takes as long as reading it.
     may_break = "\\ud" in text.lower()
-    whole = _whole(text)
+    whole = _whole(source, text)
     if isinstance(whole, dict):
-        return Table(source, _by_column(source, _checked(source, "line 1", whole, may_break)))
+        columns = _by_column(source, _checked(source, "line 1", whole, may_break))
+        return Table(source, columns)
     if whole is not None:
         records = [_checked(source, f"item {n}", i, may_break) for n, i in enumerate(whole, 1)]
         return Table(source, _columns(records))
@@ -47,37 +50,63 @@ def parse_json(source: str, text: str) -> Table:
     return Table(source, _columns(records), lines=tuple(lines))
 
 
-def _whole(text: str) -> list[Any] | dict[str, Any] | None:
-    """The text as one array or as one object of nothing but arrays or objects; else None."""
+def _whole(source: str, text: str) -> list[Any] | dict[str, Any] | None:
+    """The text as one array or as one object of rows or columns; else None.
+
+    Raises:
+        TaskError: It begins as an array but is damaged.
+    """
     try:
         found = json.loads(text)
-    except json.JSONDecodeError:
-        return None
+    except json.JSONDecodeError as error:
+        if not text.lstrip().startswith("[") or error.msg == "Extra data":
+            return None
+        raise TaskError(
+            f"{source}, line {error.lineno} is not JSON: {error.msg}; correct the array there"
+        ) from None
     if isinstance(found, list):
         return found
-    is_table = isinstance(found, dict) and all(isinstance(v, (list, dict)) for v in found.values())
-    return found if is_table and found else None
+    if not isinstance(found, dict) or not found:
+        return None
+    is_table = all(isinstance(value, (list, dict)) for value in found.values())
+    return found if is_table or any(map(_holds_rows, found.values())) else None
+
+
+def _holds_rows(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def _by_column(source: str, found: dict[str, Any]) -> dict[str, list[Any]]:
-    """The columns of an object of columns: lists, or objects by row as pandas writes them."""
+    """The columns of an object of columns or rows, as pandas writes them with their names."""
     columns = list(found.values())
-    is_split = {"columns", "data"} <= found.keys()  # what pandas calls orient="split"
-    if not is_split and all(
+    # What pandas calls orient="split", and splits or other lists of rows.
+    is_other = {"columns", "data"} <= found.keys() or any(map(_holds_rows, columns))
+    all_nested = all(isinstance(column, list) and column for column in columns) and all(
+        isinstance(item, list) for column in columns for item in column
+    )
+    if not (is_other or all_nested) and all(
         isinstance(column, list) and len(column) == len(columns[0]) for column in columns
     ):
         return found
-    if all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
+    if not is_other and all(
+        isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns
+    ):
+        if len(found) > len(columns[0]):  # rows by their names: a table has more rows than columns
+            return _columns(columns)
         return {name: [column[row] for row in columns[0]] for name, column in found.items()}
+    shown = ", ".join(map(repr, list(found)[:_SHOWN])) + ", ..." * (len(found) > _SHOWN)
     raise TaskError(
-        f"{source} is one object, not a table of rows: write an array of objects or one object "
-        "per line (in pandas with orient='records')"
+        f"{source} is one object with the keys {shown}, not a table of rows: write an array of "
+        "objects or one object per line, one file for each split (in pandas with "
+        "orient='records')"
     )
 
 
 def _checked(source: str, place: str, item: Any, may_break: bool) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise TaskError(f"{source}, {place} must be an object such as {{...}}")
+        raise TaskError(
+            f'{source}, {place} must be an object, such as {{"text": ..., "label": ...}}'
+        )
     if may_break and not _is_unicode(item):
         raise TaskError(
             f"{source}, {place} holds half a character (an escape from \\ud800 to \\udfff without "

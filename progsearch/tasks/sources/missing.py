@@ -43,7 +43,7 @@ def complete_rows(
     if not lacking:
         return source, ()
     if not drop:
-        raise TaskError(_refusal(lacking))
+        raise TaskError(_refusal(lacking, label))
     kept = {name: _without(table, rows) for name, (table, rows) in found.items()}
     notes = tuple(
         f"{table.source}: {len(_union(rows))} of {len(table)} rows without text or label are left "
@@ -80,7 +80,7 @@ def _without(table: Table, rows: dict[str, list[int]]) -> Table:
     return table.subset([row for row in range(len(table)) if row not in lacking])
 
 
-def _refusal(lacking: Sequence[tuple[Table, dict[str, list[int]]]]) -> str:
+def _refusal(lacking: Sequence[tuple[Table, dict[str, list[int]]]], label: str) -> str:
     parts = [
         f"{table.source}: {len(rows)} of {len(table)} rows have no value in column {column!r} "
         f"({table.places(rows)})"
@@ -103,4 +103,6 @@ def _refusal(lacking: Sequence[tuple[Table, dict[str, list[int]]]]) -> str:
         if words
         else ""
     )
+    if any(str(cell)[:1] == "[" for table, _ in lacking for cell in table.columns[label]):
+        meant += " ([] stands for a row that has no label)"
     return f"{'; '.join(parts)}: complete them, or leave the rows out with --drop-missing{meant}"

@@ -12,9 +12,9 @@ from progsearch.tasks.sources.cells import is_missing
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """The rows of one file or split.
+    """The rows of one file or split; compared by identity, since tables are large.
 
     Attributes:
         source: The file or split, for error messages.
@@ -52,8 +52,10 @@ class Table:
 
     def is_missing(self, value: Any) -> bool:
         """Whether a cell has no value: it is empty, or holds a word that says so."""
-        says_so = isinstance(value, str) and value.strip() in self.missing_words
-        return says_so or is_missing(value)
+        if not isinstance(value, str):
+            return is_missing(value)
+        text = value.strip()
+        return not text or text in self.missing_words
 
     def places(self, rows: Sequence[int]) -> str:
         """The first rows of these, by their lines if they have some, counted from 1."""

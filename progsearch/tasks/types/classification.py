@@ -16,10 +16,11 @@ from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
+from progsearch.tasks.types.label_sets import are_single, without_lists
 from progsearch.tasks.types.labels import LabelReader, learn_classes
 from progsearch.tasks.types.metrics import if_finite, import_libraries, score
 from progsearch.tasks.types.positive import positive_class
-from progsearch.tasks.types.texts import TextType
+from progsearch.tasks.types.texts import TextType, columns_of
 
 # The metrics that have a value for a constant prediction.
 _WITH_CONSTANT = ("accuracy", "f1", "f1_macro")
@@ -56,6 +57,8 @@ class Classification(TextType):
 
     def read(self, source: Source, config: TaskConfig) -> TextTask:
         """See `TaskType.read`; of two classes, one is the positive one if that is known."""
+        if not source.is_official:
+            source = _with_single_labels(source, config)
         task = super().read(source, config)
         if config.positive_class is None and (source.is_official or task.head.n_outputs != 2):
             return task
@@ -74,7 +77,7 @@ class Classification(TextType):
 
     def learn(self, table: Table, column: str, config: TaskConfig) -> LabelReader:
         """See `TextType.learn`."""
-        return learn_classes(table, column)
+        return learn_classes(table, column, check=config.type is None)
 
     def head(self, labels: LabelReader) -> Head:
         """See `TextType.head`."""
@@ -148,3 +151,21 @@ class Classification(TextType):
     def prepare(self, names: Sequence[str]) -> None:
         """See `TaskType.prepare`."""
         import_libraries(names)
+
+
+def _with_single_labels(source: Source, config: TaskConfig) -> Source:
+    """The source with labels instead of lists of one label each."""
+    _, label = columns_of(source, config)
+    if not are_single(source.train, label):
+        return source
+    note = (
+        f"{source.train.source}: each list in column {label} has one label, so the labels are "
+        "classes; --type multilabel allows several in a row"
+    )
+    train = without_lists(source.train, label)
+    return replace(
+        source,
+        train=replace(train, notes=(*train.notes, note)),
+        validation=source.validation and without_lists(source.validation, label),
+        test=source.test and without_lists(source.test, label),
+    )

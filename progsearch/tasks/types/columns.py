@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
+from progsearch.tasks.sources.delimited import nameless
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.kinds import Kind, kind_of
-from progsearch.tasks.types.label_column import find_label
+from progsearch.tasks.types.kinds import TEXT_NAMES, Kind, kind_of, normalised
+from progsearch.tasks.types.label_column import LABEL_NAMES, find_label
 from progsearch.tasks.types.text_columns import Columns, find_texts
 
 
@@ -64,20 +65,45 @@ def read_texts(table: Table, column: str) -> list[str]:
         if isinstance(value, (list, dict)):
             raise TaskError(
                 f"{table.source}, row {row} has a {type(value).__name__} in column {column!r}: "
-                "name a text column with --text-columns"
+                "join its words to one text, or name another column with --text-columns"
             )
         texts.append(str(value))
     return texts
 
 
+def _check_no_second_header(table: Table) -> None:
+    """Refuse a row of names among the data: of a title before them, or of joined files."""
+    columns = list(table.columns.items())
+    first_name, first_values = columns[0]
+    rows = range(len(table)) if first_name in first_values else ()
+    for row in rows:
+        if all(values[row] == name for name, values in columns):
+            raise TaskError(
+                f"{table.source}, {table.places([row])} repeats the names of the columns: remove "
+                "it"
+            )
+    first = [normalised(str(values[0])) for _, values in columns]
+    if any(cell in TEXT_NAMES for cell in first) and any(cell in LABEL_NAMES for cell in first):
+        raise TaskError(
+            f"{table.source}, {table.places([0])} looks like the names of the columns: remove the "
+            "lines before it"
+        )
+
+
 def _check_header(table: Table, kinds: Mapping[str, Kind]) -> None:
     names = list(table.columns)
+    _check_no_second_header(table)
+    if len(names) > 1 and names[1:] == [nameless(place + 1) for place in range(1, len(names))]:
+        raise TaskError(
+            f"{table.source}: the first row names only one column ({names[0]!r}): remove the "
+            "lines before the names of the columns, or name each column"
+        )
     # Tables whose columns have no names are written with their places by some programs.
     if names == [str(place) for place in range(len(names))]:
         return
     for name, values in table.columns.items():
         few = kinds[name].repeats or kinds[name].distinct <= 10
-        found = few and name in [str(value).strip() for value in values]
+        found = few and name in set(map(str.strip, map(str, values)))
         if found or number(name) is not None:
             why = "is also a value of its column" if found else "is a number"
             raise TaskError(

@@ -6,6 +6,8 @@ A column with decimals is read as numbers, except if
   integers if some are missing) or two of them are the same number (``2.1`` and ``2.10``);
 - there are at most 5, each in 5 rows or more on average (``2.1``, ``2.2``, ``3.0``).
 
+- the column is named as one of codes (``icd9_code``, ``version``).
+
 Whole numbers without a decimal point are classes. ``--type`` overrides all of it.
 """
 
@@ -15,9 +17,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from progsearch.tasks.sources.cells import number
+from progsearch.tasks.types.kinds import normalised
 
 # If at least this share of the labels are numbers, the others are mistakes, not classes.
 _MOSTLY = 0.9
+
+_CODES = {"code", "codes", "icd", "cpt", "version", "section", "chapter"}
 
 _SEVERAL = 20
 _FEW = 5
@@ -26,6 +31,17 @@ _FEW = 5
 def are_to_predict(values: Sequence[Any]) -> bool:
     """Whether labels are numbers to predict."""
     return are_decimals(values) and not _are_names(values)
+
+
+def are_codes(column: str) -> bool:
+    """Whether a column's name says that its numbers are names."""
+    return normalised(column).rsplit("_", 1)[-1].rstrip("0123456789") in _CODES
+
+
+def few_numbers(values: Sequence[Any]) -> int | None:
+    """How many different numbers there are, if they are as few as names may be; else None."""
+    found = len(set(map(number, values)))
+    return found if found <= _SEVERAL else None
 
 
 def are_decimals(values: Sequence[Any]) -> bool:

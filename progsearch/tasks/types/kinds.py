@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from progsearch.tasks.sources.cells import number
 from progsearch.tasks.sources.table import Table
@@ -19,12 +20,23 @@ PAIRS = (
     ("question", "sentence"),
     ("question", "answer"),
     ("question", "context"),
+    ("question", "passage"),
     ("query", "passage"),
+    ("query", "document"),
+    ("claim", "evidence"),
+    ("context", "response"),
     ("title", "text"),
     ("title", "content"),
     ("title", "body"),
     ("title", "description"),
+    ("title", "abstract"),
+    ("summary", "text"),
+    ("summary", "review_text"),
+    ("headline", "text"),
+    ("headline", "body"),
     ("subject", "body"),
+    ("subject", "message"),
+    ("subject", "description"),
 )
 """Names of two columns that are a pair of texts, in their order."""
 
@@ -38,28 +50,44 @@ TEXT_NAMES = frozenset(
 """Names of a column of texts."""
 
 SPLIT_NAMES = "split names"
+IDS = "ids"
+DATES = "dates"
 
 _SHOWN = 10
 _SAMPLE = 1000
 _MOST = 0.95
 
-_IDS = {"id", "ids", "idx", "index", "uid", "uuid", "guid", "key", "pk", "rowid", "row", "nr"}
-_DATES = {"date", "time", "datetime", "timestamp", "day", "month", "year"}
+_IDS = {
+    *("id", "ids", "idx", "index", "uid", "qid", "pid", "docid", "uuid", "guid", "key", "pk"),
+    *("rowid", "row", "nr", "hash", "md5", "asin", "isbn"),
+}
+_CLASSES = {"label", "target", "class", "sentiment", "category", "intent", "topic"}
+_DATES = {"date", "time", "datetime", "timestamp", "day", "month", "year", "utc"}
 _SPLITS = {"split", "splits", "fold", "subset", "partition"}
 _SPLIT_VALUES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
 _YES_OR_NO = {"yes", "no", "y", "n", "true", "false", "t", "f", "0", "1", "0.0", "1.0"}
 
 _DATE = re.compile(
-    r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}\S*( ?[AP]M)?)?"
+    r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}\S*( ?[AP]M)?( ?([+-][\d:]+|UTC|GMT))?)?"
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(,? \d{1,2}:\d{2}\S*( ?[AP]M)?)?"
     r"|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?",
     re.IGNORECASE,
 )
+_DATE_NAMES = {
+    *("mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun"),
+    *("jul", "aug", "sep", "oct", "nov", "dec"),
+}
+_DATE_PART = re.compile(
+    r"\d{1,4}(st|nd|rd|th|\.)?|\d{1,2}:\d{2}\S*|[+-]\d{2}:?\d{2}|[A-Za-z]{2,4}"
+)
+# Seconds and milliseconds since 1970, of the years 2001 to 2039.
+_EPOCHS = ((1e9, 2.2e9), (1e12, 2.2e12))
 _HASH = re.compile(r"[0-9a-f]{16,128}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _URL = re.compile(r"(https?://|www\.)\S+", re.IGNORECASE)
 _FILE = re.compile(r"[^\s/\\]*\.[a-z][a-z0-9]{1,4}|\S*[/\\]\S+\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 _CODE = re.compile(r"[a9_.:#/-]*9[a9_.:#/-]*")
 _MAIL = re.compile(r"\S+@\S+\.\w+")
+ADDRESSES = ("addresses", "e-mail addresses", "file names")
 _PATTERNS = (
     ("dates", _DATE),
     ("hashes", _HASH),
@@ -80,6 +108,7 @@ class Kind:
         words: Whether most are strings that are no numbers.
         prose: Whether they are texts of several words, which are mostly different.
         yes_or_no: Whether they are the two answers to a question, such as 0 and 1.
+        lists: Whether some are lists.
     """
 
     never: str | None
@@ -88,6 +117,7 @@ class Kind:
     words: bool
     prose: bool
     yes_or_no: bool
+    lists: bool = False
 
     @property
     def may_be_label(self) -> bool:
@@ -102,13 +132,25 @@ class Kind:
         return self.yes_or_no or 10 * self.distinct <= self.rows
 
 
+_found: WeakKeyDictionary[Table, dict[str, Kind]] = WeakKeyDictionary()
+
+
 def normalised(name: str) -> str:
-    """A column's name as it is compared: ``Label Text`` and ``label_text`` are the same."""
-    return re.sub(r"[\s_\-]+", "_", name.strip().casefold()).strip("_")
+    """A column's name as it is compared: ``Label Text``, ``labelText``, ``label_text``."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
+    return re.sub(r"[\s_\-]+", "_", parted.casefold()).strip("_")
 
 
 def kind_of(table: Table, name: str) -> Kind:
     """What the values of a column are; a thousand of them are looked at in detail."""
+    # Each task type that is asked whether it recognises the data needs it again.
+    known = _found.setdefault(table, {})
+    if name not in known:
+        known[name] = _kind_of(table, name)
+    return known[name]
+
+
+def _kind_of(table: Table, name: str) -> Kind:
     values = [value for value in table.columns[name] if not table.is_missing(value)]
     distinct = len(set(map(str, values)))
     step = max(1, len(values) // _SAMPLE)
@@ -122,6 +164,7 @@ def kind_of(table: Table, name: str) -> Kind:
         words=words,
         prose=words and _are_prose(texts),
         yes_or_no=distinct == 2 and {text.casefold() for text in texts} <= _YES_OR_NO,
+        lists=any(isinstance(value, (list, dict)) for value in values),
     )
 
 
@@ -130,16 +173,19 @@ def _never(
 ) -> str | None:
     if not texts:
         return "empty"
+    if any(
+        isinstance(item, dict) for value in values if isinstance(value, list) for item in value
+    ):
+        return "lists of objects"
     short = _share(texts, lambda text: len(text.split()) <= 3) >= _MOST
     by_name = _never_by_name(name, mostly_different=2 * distinct > rows > 5) if short else None
-    if by_name is not None:
+    # The index of a class is a label, and a duration is no date.
+    is_index = by_name == IDS and name.split("_", 1)[0] in _CLASSES and 2 * distinct <= rows
+    is_duration = by_name == DATES and _are_small_decimals(texts)
+    if by_name is not None and not is_index and not is_duration:
         return by_name
-    if _are_splits(texts):
-        return SPLIT_NAMES
     if distinct == 1 and rows > 1:
         return "the same everywhere"
-    if isinstance(values[0], (datetime.date, datetime.time)):
-        return "dates"
     return _never_by_values(values, texts, distinct, rows)
 
 
@@ -149,23 +195,57 @@ def _never_by_name(name: str, *, mostly_different: bool) -> str | None:
         return "without a name"
     # "qid1" and "userid" are ids, but "valid" with two values is not.
     ends_so = mostly_different and re.search(r"id\d*$", name)
-    if parts[-1] in _IDS or parts[0] in ("id", "idx") or ends_so:
-        return "ids"
+    if parts[-1].rstrip("0123456789") in _IDS or parts[0] in ("id", "idx") or ends_so:
+        return IDS
     if parts[-1] in _DATES or (len(parts) > 1 and parts[-1] == "at"):
-        return "dates"
+        return DATES
     return SPLIT_NAMES if name in _SPLITS or parts[-1] == "split" else None
 
 
 def _never_by_values(
     values: Sequence[Any], texts: Sequence[str], distinct: int, rows: int
 ) -> str | None:
+    if _are_splits(texts):
+        return SPLIT_NAMES
+    if (
+        isinstance(values[0], (datetime.date, datetime.time))
+        or _share(texts, _is_date_in_words) >= _MOST
+        or (2 * distinct > rows > 1 and _are_epochs(values))
+    ):
+        return DATES
     if any(number(text) is None for text in texts):
         for what, pattern in _PATTERNS:
             if _share(texts, pattern.fullmatch) >= _MOST:
                 return what
-    if distinct == rows > 5 and _are_codes(values, texts):
-        return "ids"
-    return None
+    return IDS if distinct == rows > 5 and _are_codes(values, texts) else None
+
+
+def _is_date_in_words(text: str) -> bool:
+    """Whether a text is a date such as ``Mon Apr 06 22:19:45 PDT 2009`` or ``May 5, 2020``."""
+    parts = text.replace(",", " ").split()
+    return (
+        2 <= len(parts) <= 7
+        and any(part[:1].isdigit() for part in parts)
+        and any(part[:3].casefold() in _DATE_NAMES for part in parts)
+        and all(_DATE_PART.fullmatch(p) or p[:3].casefold() in _DATE_NAMES for p in parts)
+    )
+
+
+def _are_epochs(values: Sequence[Any]) -> bool:
+    numbers = [found for found in map(number, values) if found is not None]
+    return len(numbers) == len(values) and any(
+        low <= min(numbers) and max(numbers) <= high for low, high in _EPOCHS
+    )
+
+
+def _are_small_decimals(texts: Sequence[str]) -> bool:
+    """Whether they are numbers such as 12.5, which are durations and no dates."""
+    numbers = [found for found in map(number, texts) if found is not None]
+    return (
+        len(numbers) == len(texts)
+        and max(numbers) < _EPOCHS[0][0]
+        and not all(found.is_integer() for found in numbers)
+    )
 
 
 def _are_splits(texts: Sequence[str]) -> bool:

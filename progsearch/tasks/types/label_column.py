@@ -22,7 +22,12 @@ LABEL_NAMES = (
 )
 """Names of a label column that everyone would take. The first counts if several say the same."""
 
+_LAST_PARTS = ("label", "labels", "sentiment", "target")
+"""Last parts of such names: ``gold_label``, ``airline_sentiment``."""
+
 _SHOWN = 10
+_YES = {"1", "1.0", "true", "yes"}
+_NO = {"0", "0.0", "false", "no"}
 
 
 def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) -> str:
@@ -58,20 +63,39 @@ def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) 
         return first
     if known or len(declared) == 1:
         return (known or declared)[0]
-    may_be = [
-        name for name in rest if kinds[name].may_be_label and normalised(name) not in TEXT_NAMES
-    ]
-    if len(may_be) == 1 and (texts or len(rest) > 1):
-        return may_be[0]
+    may_be = _different(
+        table, [name for name in rest if _may_be(kinds[name], normalised(name))], kinds
+    )
+    named = [name for name in may_be if normalised(name).split("_")[-1] in _LAST_PARTS]
+    found = named if len(named) == 1 else may_be
+    if len(found) == 1 and (texts or len(rest) > 1):
+        return found[0]
     if len(may_be) > 1:
         raise TaskError(
             f"{table.source}: the label column is not clear, it may be {listed(may_be, 'or')}: "
             f"name it with --label-column{_on_several(table, may_be)}"
         )
+    is_one = table.has_header and len(table.columns) == 1
+    one = "; give --separator if the file has several columns" if is_one else ""
     raise TaskError(
         f"{table.source} has no label column, only {_described(rest, kinds)}: add a column of "
-        "labels, or name it with --label-column"
+        f"labels, or name it with --label-column{one}"
     )
+
+
+def _may_be(kind: Kind, name: str) -> bool:
+    is_text = name in TEXT_NAMES and kind.words and not kind.yes_or_no
+    return kind.may_be_label and not is_text
+
+
+def _different(table: Table, names: Sequence[str], kinds: Mapping[str, Kind]) -> list[str]:
+    """The columns without indices of classes that another column names."""
+    in_words = [name for name in names if kinds[name].words]
+    return [
+        name
+        for name in names
+        if name in in_words or not any(have_same_values(table, name, other) for other in in_words)
+    ]
 
 
 def _on_several(table: Table, names: Sequence[str]) -> str:
@@ -80,14 +104,20 @@ def _on_several(table: Table, names: Sequence[str]) -> str:
         name
         for name in names
         if {str(v).strip().casefold() for v in table.columns[name] if not table.is_missing(v)}
-        <= {"0", "1", "0.0", "1.0", "true", "false"}
+        <= _YES | _NO
     ]
     if len(answers) < 2:
         return ""
+    rows = zip(*(table.columns[name] for name in answers), strict=True)
+    if all(sum(str(v).strip().casefold() in _YES for v in row) == 1 for row in rows):
+        return (
+            f"; each row has exactly one of {listed(answers)}: write its name into one column "
+            "for classes, and leave out the columns of 0 and 1"
+        )
     given = ",".join(answers[:_SHOWN]) + (",..." if len(answers) > _SHOWN else "")
     return (
-        f"; {listed(answers)} are 0 or 1: if a row can have several of them, the data is "
-        f"multi-label, given as --label-column {given}"
+        f"; {listed(answers)} are 0 or 1, or no or yes: if a row can have several of them, the "
+        f"data is multi-label, given as --label-column {given}"
     )
 
 

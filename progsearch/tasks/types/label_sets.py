@@ -14,12 +14,15 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.table import Table
+from progsearch.tasks.types.class_names import SEPARATORS, separator_in
 from progsearch.tasks.types.labels import LabelReader, class_name
 
 _YES = ("1", "1.0", "true", "yes")
 _NO = ("0", "0.0", "false", "no")
-# How numpy writes an array of 0 and 1.
-_NUMPY = re.compile(r"\[\s*[01]\.?(\s+[01]\.?)+\s*\]")
+# How numpy writes an array of whole numbers and one of texts.
+_NUMPY = re.compile(r"\[\s*\d+\.?(\s+\d+\.?)+\s*\]")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NUMPY_TEXTS = re.compile(rf"\[\s*({_QUOTED.pattern})(\s+({_QUOTED.pattern}))+\s*\]")
 _SHOWN = 60
 
 
@@ -30,9 +33,11 @@ class LabelSets(LabelReader):
     Attributes:
         length: The number of values of each list, if lists hold a 0 or 1 for every label; None if
             cells hold names.
+        separator: What is between the labels of a text that is not written as a list.
     """
 
     length: int | None = None
+    separator: str | None = None
 
     def read(self, table: Table) -> np.ndarray:
         """The labels of a table: 0 or 1 in float32, shape (rows, labels).
@@ -43,7 +48,7 @@ class LabelSets(LabelReader):
         """
         places = {name: index for index, name in enumerate(self.names)}
         answers = np.zeros((len(table), len(self.names)), dtype=np.float32)
-        for row, cell in enumerate(_cells(table, self.column)):
+        for row, cell in enumerate(_cells(table, self.column, self.separator)):
             for name in _labels(table, self.column, row, cell, self.length):
                 if name not in places:
                     known = ", ".join(self.names[:10]) + (", ..." if self.names[10:] else "")
@@ -61,7 +66,7 @@ def holds_sets(table: Table, column: str) -> bool:
     if any(isinstance(cell, (list, dict)) for cell in filled):
         return True
     # Most texts show at their first character that they are none.
-    return 2 * sum(_parsed(cell) is not None for cell in filled) > len(filled)
+    return 2 * sum(map(_is_set, filled)) > len(filled)
 
 
 def learn_sets(table: Table, column: str) -> LabelSets:
@@ -70,7 +75,14 @@ def learn_sets(table: Table, column: str) -> LabelSets:
     Raises:
         TaskError: A cell cannot be read, or there are fewer than two labels.
     """
-    cells = _cells(table, column)
+    separator = None if holds_sets(table, column) else _separator_of(table, column)
+    if separator is None and not any(map(_is_set, table.column(column))):
+        raise TaskError(
+            f"{table.source} has no lists of labels in column {column!r}, such as "
+            '["price", "quality"]: write them, or give --type classification if each row has one '
+            "label"
+        )
+    cells = _cells(table, column, separator)
     length = _vector_length(cells)
     names = table.classes.get(column)
     if names is None:
@@ -92,7 +104,51 @@ def learn_sets(table: Table, column: str) -> LabelSets:
             f"{table.source} has fewer than two labels in column {column!r}: give data with at "
             "least two, or use --type classification for one label with two values"
         )
-    return LabelSets(column, names, length)
+    return LabelSets(column, names, length=length, separator=separator)
+
+
+def are_single(table: Table, column: str) -> bool:
+    """Whether the cells of a column are lists of exactly one name each."""
+    filled = [cell for cell in table.column(column) if not table.is_missing(cell)]
+    return bool(filled) and all(_only_name(cell) is not None for cell in filled)
+
+
+def without_lists(table: Table, column: str) -> Table:
+    """The table with labels instead of lists of one label each.
+
+    Raises:
+        TaskError: A list has several labels or none.
+    """
+    names = []
+    for row, cell in enumerate(table.column(column)):
+        name = None if table.is_missing(cell) else _only_name(cell)
+        if name is None and isinstance(_parsed(cell), (list, dict)):
+            raise TaskError(
+                f"{table.source}, {table.places([row])} has not one label in column {column!r}, "
+                "but each row of the training data has: give --type multilabel, or correct it"
+            )
+        names.append(cell if name is None else name)
+    return replace(table, columns=table.columns | {column: names})
+
+
+def _only_name(cell: Any) -> str | None:
+    found = _parsed(cell)
+    return _name(found[0]) if isinstance(found, list) and len(found) == 1 else None
+
+
+def _is_set(cell: Any) -> bool:
+    return _parsed(cell) is not None
+
+
+def _separator_of(table: Table, column: str) -> str | None:
+    """What is between labels that the user says to be several, such as ``price,quality``."""
+    cells = {
+        cell
+        for cell in table.column(column)
+        if isinstance(cell, str) and not table.is_missing(cell) and _parsed(cell) is None
+    }
+    between = [separator for separator in SEPARATORS if any(separator in cell for cell in cells)]
+    return separator_in(cells) or (between[0] if len(between) == 1 else None)
 
 
 def joined(table: Table, labels: Mapping[str, str], name: str, *, keys: bool) -> Table:
@@ -130,8 +186,13 @@ def joined(table: Table, labels: Mapping[str, str], name: str, *, keys: bool) ->
     return replace(table, columns=rest | {name: lists}, classes=classes)
 
 
-def _cells(table: Table, column: str) -> list[Any]:
+def _cells(table: Table, column: str, separator: str | None) -> list[Any]:
     """The lists and dictionaries of a column; those written as text are parsed.
+
+    Args:
+        table: The rows.
+        column: The label column.
+        separator: What is between labels that are not written as a list, if some are not.
 
     Raises:
         TaskError: A cell is missing or something else.
@@ -143,7 +204,9 @@ def _cells(table: Table, column: str) -> list[Any]:
                 f"{table.source}, {table.places([row])} has no labels in column {column!r}: "
                 "write [] for a row that has none of them, or remove the row"
             )
-        cell = value if isinstance(value, (list, dict)) else _parsed(value)
+        cell = _parsed(value)
+        if cell is None and separator is not None and isinstance(value, str):
+            cell = [part.strip() for part in value.split(separator) if part.strip()]
         if cell is None:
             raise _unreadable(table, column, row, value)
         cells.append(cell)
@@ -155,12 +218,17 @@ def _cells(table: Table, column: str) -> list[Any]:
 
 
 def _parsed(value: Any) -> list[Any] | dict[Any, Any] | None:
-    """The list or dictionary that a text writes as JSON or Python does; None if there is none."""
+    """The list or dictionary in a cell, perhaps written as JSON or Python does; None if none."""
+    if isinstance(value, (list, dict)):
+        return value
     text = value.strip() if isinstance(value, str) else ""
     if text[:1] not in ("[", "{", "("):
         return None
-    if _NUMPY.fullmatch(text):
-        return [int(part.rstrip(".")) for part in text[1:-1].split()]
+    if _NUMPY_TEXTS.fullmatch(text):
+        # Python would join the texts.
+        text = f"[{', '.join(_QUOTED.findall(text))}]"
+    elif _NUMPY.fullmatch(text):
+        text = f"[{', '.join(part.rstrip('.') for part in text[1:-1].split())}]"
     for parse in (json.loads, ast.literal_eval):
         try:
             found = parse(text)

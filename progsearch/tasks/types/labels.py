@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,11 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.tables import Table
-from progsearch.tasks.types.decimals import are_to_predict, number_meant
+from progsearch.tasks.types.class_names import check_names
+from progsearch.tasks.types.decimals import are_codes, are_to_predict, number_meant
+
+# More classes than names that look like numbers usually have.
+_MANY = 10
 
 _logger = logging.getLogger(__name__)
 
@@ -25,10 +30,12 @@ class LabelReader:
         column: The label column.
         names: The classes, in the order that the data declares, else sorted by number or by
             alphabet; empty for regression.
+        whole: Whether all classes are whole numbers, so that ``1.0`` is the class ``1``.
     """
 
     column: str
     names: tuple[str, ...]
+    whole: bool = False
 
     def read(self, table: Table) -> np.ndarray:
         """The labels of a table: int64 class indices, or float32 for regression.
@@ -41,7 +48,8 @@ class LabelReader:
         if not self.names:
             return np.array([self._number(table, i, v) for i, v in enumerate(values, 1)], "f4")
         indices = {name: index for index, name in enumerate(self.names)}
-        labels = [indices.get(class_name(value)) for value in values]
+        name_of = _whole_name if self.whole else class_name
+        labels = [indices.get(name_of(value)) for value in values]
         if None in labels:
             row = labels.index(None)
             known = ", ".join(self.names[:10]) + (", ..." if len(self.names) > 10 else "")
@@ -57,7 +65,7 @@ class LabelReader:
             _check_spelling(table, self.column, table.column(self.column))
             raise TaskError(
                 f"{table.source}, row {row}: label {value!r} in column {self.column!r} is not a "
-                "number: correct it, or name a metric for classes, such as --task-metric accuracy"
+                "number: correct it, or read labels as classes with --type classification"
             )
         return result
 
@@ -77,7 +85,9 @@ def holds_numbers(
         TaskError: There is no such column.
     """
     values = [value for value in table.column(column) if not table.is_missing(value)]
-    return metric in number_metrics or (metric is None and are_to_predict(values))
+    if metric is not None:
+        return metric in number_metrics
+    return are_to_predict(values) and not are_codes(column)
 
 
 def learn_numbers(table: Table, column: str) -> LabelReader:
@@ -101,8 +111,13 @@ def learn_numbers(table: Table, column: str) -> LabelReader:
     return LabelReader(column, ())
 
 
-def learn_classes(table: Table, column: str) -> LabelReader:
+def learn_classes(table: Table, column: str, *, check: bool = False) -> LabelReader:
     """A reader of class labels, with the classes of the training rows.
+
+    Args:
+        table: The training rows.
+        column: The label column.
+        check: Whether names are refused that are probably no names of classes.
 
     Raises:
         TaskError: A label is missing, or the column cannot hold classes.
@@ -121,6 +136,10 @@ def learn_classes(table: Table, column: str) -> LabelReader:
         )
     if column in table.classes:
         return LabelReader(column, table.classes[column])
+    if check:
+        check_names(table, column, names)
+        if len(names) > _MANY and all(number(n) is not None or number_meant(n) for n in names):
+            _check_spelling(table, column, values)
     if len(names) > max(10, len(values) / 2):
         _check_spelling(table, column, values)
         raise TaskError(
@@ -128,8 +147,13 @@ def learn_classes(table: Table, column: str) -> LabelReader:
             f"{column!r}, too many for classes: name another column with --label-column, or ask "
             "for a regression with --type regression"
         )
-    numeric = all(number(name) is not None for name in names)
-    return LabelReader(column, tuple(sorted(names, key=_by_number if numeric else None)))
+    numbers = [number(name) for name in names]
+    if None in numbers:
+        return LabelReader(column, tuple(sorted(names)))
+    whole = all(found is not None and found.is_integer() for found in numbers)
+    if whole:
+        names = set(map(_whole_name, names))
+    return LabelReader(column, tuple(sorted(names, key=_by_number)), whole)
 
 
 def _check_spelling(table: Table, column: str, values: Sequence[Any]) -> None:
@@ -161,6 +185,10 @@ def _filled(table: Table, column: str) -> list[Any]:
 
 def _by_number(name: str) -> tuple[float, str]:
     return float(name), name
+
+
+def _whole_name(value: Any) -> str:
+    return re.sub(r"(?<=\d)\.0*$", "", class_name(value))
 
 
 def class_name(value: Any) -> str:

@@ -19,7 +19,7 @@ from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
 from progsearch.tasks.types.kinds import normalised
 from progsearch.tasks.types.label_column import LABEL_NAMES
-from progsearch.tasks.types.label_sets import holds_sets, is_yes, joined, learn_sets
+from progsearch.tasks.types.label_sets import are_single, holds_sets, is_yes, joined, learn_sets
 from progsearch.tasks.types.labels import LabelReader
 from progsearch.tasks.types.metrics import if_finite, import_libraries, score
 from progsearch.tasks.types.texts import TextType, columns_of
@@ -41,13 +41,16 @@ class MultiLabel(TextType):
     )
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
-        """Whether the user names several label columns, or cells are lists or dictionaries."""
+        """Whether the user names several label columns, or cells are dictionaries or lists.
+
+        Lists of one label each are classes.
+        """
         if _several(source, config) is not None:
             return True
         if source.is_official:
             return False
         _, label = columns_of(source, config)
-        return holds_sets(source.train, label)
+        return holds_sets(source.train, label) and not are_single(source.train, label)
 
     def read(self, source: Source, config: TaskConfig) -> TextTask:
         """See `TaskType.read`."""

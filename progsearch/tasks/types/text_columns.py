@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.kinds import (
+    ADDRESSES,
     PAIRS,
     SPLIT_NAMES,
     TEXT_NAMES,
@@ -17,7 +18,10 @@ from progsearch.tasks.types.kinds import (
     normalised,
 )
 
+NUMBERS = "numbers"
+
 _SHOWN = 10
+_ENDS = ("12", "ab", "01")
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
     if not may_be:
         # With few rows a text, too, may return with its label.
         may_be = [name for name in left_out if _is_only_like_label(table, name, label)]
-        may_be = may_be if len(may_be) == 1 else []
+        may_be = may_be if len(may_be) == 1 else _only_other(left_out)
     texts = _clear(may_be, kinds)
     if texts:
         others = {name: _why_not_this(kinds[name]) for name in may_be if name not in texts}
@@ -80,6 +84,8 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
             f"{listed([f'{n} ({w})' for n, w in left_out.items()]) or 'that'}: name one or two "
             "with --text-columns"
         )
+    prose = [name for name in may_be if kinds[name].prose]
+    may_be = prose if len(prose) > 1 else may_be
     raise TaskError(
         f"{table.source}: the text columns are not clear, they may be {listed(may_be)} (label: "
         f"{label}): name one, or two for pairs, with --text-columns"
@@ -87,14 +93,14 @@ def find_texts(table: Table, kinds: Mapping[str, Kind], label: str) -> Columns:
 
 
 def _why_no_text(table: Table, kind: Kind, name: str, label: str) -> str | None:
-    if any(isinstance(value, (list, dict)) for value in table.columns[name]):
+    if kind.lists:
         return "lists or objects"
     if normalised(name) in TEXT_NAMES and kind.words:
         return None
     if kind.never is not None:
         return kind.never
     if not kind.words:
-        return "yes or no" if kind.yes_or_no else "numbers"
+        return "yes or no" if kind.yes_or_no else NUMBERS
     if have_same_values(table, name, label):
         return f"the same as {label}"
     return "yes or no" if kind.yes_or_no else None
@@ -105,14 +111,25 @@ def _is_only_like_label(table: Table, name: str, label: str) -> bool:
     return not related and have_same_values(table, name, label)
 
 
+def _only_other(left_out: Mapping[str, str]) -> list[str]:
+    """The only column with a text's name, if it holds numbers, or the only one, of addresses."""
+    named = [name for name in left_out if normalised(name) in TEXT_NAMES]
+    if len(named) == 1 and left_out[named[0]] == NUMBERS:
+        return named
+    return list(left_out) if len(left_out) == 1 and {*left_out.values()} <= {*ADDRESSES} else []
+
+
 def _clear(may_be: Sequence[str], kinds: Mapping[str, Kind]) -> tuple[str, ...]:
     """The text columns, if there is no doubt."""
     if len(may_be) == 1:
         return (may_be[0],)
     by_name = {normalised(name): name for name in reversed(may_be)}
-    for pair in PAIRS:
-        if set(pair) <= set(by_name):
-            return tuple(by_name[name] for name in pair)
+    # ``review_title`` and ``review_text``, too.
+    prefixes = dict.fromkeys(["", *(f"{name.split('_', 1)[0]}_" for name in by_name)])
+    for first, second in PAIRS:
+        for prefix in prefixes:
+            if {prefix + first, prefix + second} <= set(by_name):
+                return by_name[prefix + first], by_name[prefix + second]
     prose = [name for name in may_be if kinds[name].prose]
     lasting = prose or [name for name in may_be if not kinds[name].repeats]
     if len(lasting) == 1:
@@ -124,9 +141,10 @@ def _clear(may_be: Sequence[str], kinds: Mapping[str, Kind]) -> tuple[str, ...]:
 
 
 def _are_two_of_a_kind(first: str, second: str) -> bool:
-    """Whether names differ in their last sign alone: ``text_a`` and ``text_b``."""
-    ends = normalised(first)[-1:] + normalised(second)[-1:]
-    return first[:-1] == second[:-1] and ends in ("12", "ab", "01")
+    """Whether names differ in one sign alone: ``text_a`` and ``text_b``, ``#1 text``."""
+    signs = zip(normalised(first), normalised(second), strict=False)
+    differing = ["".join(pair) for pair in signs if len(set(pair)) > 1]
+    return len(first) == len(second) and len(differing) == 1 and differing[0] in _ENDS
 
 
 def _why_not_this(kind: Kind) -> str:

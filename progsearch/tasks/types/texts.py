@@ -19,8 +19,9 @@ from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.tokenising import tokenise
 from progsearch.tasks.types.base import TaskType
+from progsearch.tasks.types.class_names import note_on_unlabelled
 from progsearch.tasks.types.columns import choose_columns, read_texts
-from progsearch.tasks.types.decimals import are_decimals
+from progsearch.tasks.types.decimals import are_decimals, few_numbers
 from progsearch.tasks.types.labels import LabelReader
 from progsearch.tasks.types.text_columns import Columns
 
@@ -59,8 +60,8 @@ class TextType(TaskType):
             )
             notes += dropped
         labels = self.learn(source.train, label, config)
-        if labels.names and not source.is_official and config.type is None:
-            notes += _on_decimals(source.train, label)
+        if not source.is_official:
+            notes += _on_labels(source.train, label, labels, config)
 
         def examples(table: Table) -> Examples:
             read = table.column if source.is_official else lambda name: read_texts(table, name)
@@ -137,10 +138,23 @@ def _notes_on(source: Source, columns: Columns) -> tuple[str, ...]:
     return tuple(notes if left_out is None else [*notes, left_out])
 
 
-def _on_decimals(table: Table, label: str) -> tuple[str, ...]:
-    if not are_decimals(table.columns[label]):
-        return ()
-    return (
-        f"{table.source}: the decimals in column {label} are read as names of classes; --type "
-        "regression predicts them as numbers",
-    )
+def _on_labels(
+    table: Table, label: str, labels: LabelReader, config: TaskConfig
+) -> tuple[str, ...]:
+    """What else the labels may be."""
+    values = table.columns[label]
+    doubt = note_on_unlabelled(table, label, labels.names)
+    notes = [] if doubt is None or label in table.classes else [doubt]
+    if config.type is not None:
+        return tuple(notes)
+    if len(labels.names) > (2 if labels.whole else 0) and are_decimals(values):
+        notes.append(
+            f"{table.source}: the decimals in column {label} are read as names of classes; --type "
+            "regression predicts them as numbers"
+        )
+    if not labels.names and config.metric is None and few_numbers(values) is not None:
+        notes.append(
+            f"{table.source}: the {few_numbers(values)} different numbers in column {label} are "
+            "predicted as numbers; --type classification reads them as names of classes"
+        )
+    return tuple(notes)

@@ -148,7 +148,9 @@ def test_json_by_columns(tmp_path):
             frame.to_json(path)
         assert read_table(path).columns == COLUMNS
     frame.to_json(tmp_path / "split.json", orient="split")
-    with pytest.raises(TaskError, match="is one object, not a table of rows: write an array"):
+    with pytest.raises(
+        TaskError, match="is one object with the keys .*, not a table of rows: write an array"
+    ):
         read_table(tmp_path / "split.json")
 
 
@@ -156,7 +158,7 @@ def test_json_by_columns(tmp_path):
     ("text", "message"),
     [
         ('{"text": {"0": "a"}}\n{"text": 1}\nx', "line 3 is not JSON: .*array of objects or have"),
-        ('{\n"a": 1}', "line 1 is not JSON"),
+        ('{\n"a": 1}\n{\n"a": 1}', "line 1 is not JSON"),
         ('[{"a": 1}, 2]', "item 2 must be an object"),
         ('[{"a": "\\ud800"}]', "item 1 holds half a character"),
         ("[]", "has no rows"),
@@ -256,6 +258,11 @@ def test_what_pandas_writes_is_read_the_same(tmp_path, rows, form):
                 tuple("" if pandas.isna(cell) else str(cell) for cell in row)
                 for row in frame.itertuples(index=False)
             ]
+            expected = [row for row in expected if any(map(str.strip, row))]
+            if not expected:
+                with pytest.raises(TaskError, match="has no rows"):
+                    read_table(path, **options)
+                return
     table = read_table(path, **options)
     assert list(table.columns) == names
     assert list(zip(*table.columns.values(), strict=True)) == expected

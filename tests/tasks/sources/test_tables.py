@@ -87,7 +87,7 @@ def test_a_whole_character_of_two_escapes_is_text(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", "text,label\na,0\nb,c,1\n", r"line 3 has 3 fields, but the header has 2"),
-        ("a.csv", "text,label\na,0\nb\n", r"line 3 has 1 fields, but the header has 2"),
+        ("a.csv", "text,label\na,0\nb\n", r"line 3 has 1 field, but the header has 2"),
         ("a.csv", "", "has no rows"),
         ("a.csv", "text,label\n", "has no rows"),
         ("a.csv", "text,text\na,0\n", "two columns named 'text'"),
