@@ -18,7 +18,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from progsearch.report.formatting import in_words, learning_rate, percent
+from progsearch.numerals import learning_rate, percent
+from progsearch.report.formatting import in_words
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -10,7 +10,7 @@ import typer
 from progsearch.cached import KINDS, Entry, clear, entries, prune
 from progsearch.cli import options
 from progsearch.errors import ConfigError
-from progsearch.show.output import print_json, say
+from progsearch.show.output import print_json, say, say_pairs
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {f"{unit}i": 1024**power for power, unit in enumerate("KMGT", 1)}
@@ -80,17 +80,18 @@ def _print_data(held: dict[str, list[Entry]], freed: int | None) -> None:
 
 def _print_lines(held: dict[str, list[Entry]], freed: int | None) -> None:
     from progsearch.cache import cache_root
-    from progsearch.report.formatting import size
+    from progsearch.numerals import size
 
     if freed is not None:
         say(f"{size(freed)} freed")
     total = sum(entry.size for found in held.values() for entry in found)
     say(f"{size(total)} in {cache_root()}")
-    width = max(map(len, held))
+    width, lines = max(map(len, held)), []
     for name, found in held.items():
         if found:
             taken = size(sum(entry.size for entry in found))
-            say(f"  {name:<{width}}  {taken:>8}  {KINDS[name]}")
+            lines.append((f"  {name:<{width}}  {taken:>8}", KINDS[name]))
+    say_pairs(lines)
 
 
 def _bytes_of(text: str) -> int:

@@ -14,8 +14,10 @@ from progsearch.paths import check_writable_folder
 
 def dashboard(
     study: options.Study,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8080,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen on.")
+    ] = "localhost",
+    port: Annotated[int, typer.Option(metavar="PORT", help="The port to listen on.")] = 8080,
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
     """Start Optuna's dashboard on a study.

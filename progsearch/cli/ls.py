@@ -32,7 +32,9 @@ class Kind(StrEnum):
 
 
 def ls(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[
+        Kind, typer.Argument(metavar="KIND", help=f"What to list: {', '.join(Kind)}.")
+    ],
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
     """List what is available, one per line.

@@ -27,7 +27,7 @@ def rm(
     Examples:
         progsearch rm reviews
     """
-    from progsearch.report.formatting import size
+    from progsearch.numerals import size
     from progsearch.study.folder import open_study
     from progsearch.study.removal import check_removable, remove, taken
 

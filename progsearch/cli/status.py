@@ -21,10 +21,11 @@ def status(
         progsearch status reviews
         progsearch status reviews --json
     """
+    from progsearch.numerals import duration
     from progsearch.report.activity import doing
     from progsearch.report.counts import counts_in_words
     from progsearch.report.data import study_report
-    from progsearch.report.formatting import duration, spent_in_words
+    from progsearch.report.formatting import spent_in_words
     from progsearch.report.status import status as status_of
     from progsearch.show.results import print_front, print_payback
     from progsearch.study.confirmed_runs import read_confirmed

@@ -139,7 +139,8 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
     """What is said before the training."""
     from torch import get_num_threads
 
-    from progsearch.report.formatting import in_words, percent
+    from progsearch.numerals import counted, percent
+    from progsearch.report.formatting import in_words
     from progsearch.training.saved_results import edited
 
     schedule, stored, total = run.schedule, run.stored_steps, run.total_steps
@@ -156,7 +157,7 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
         lines.append(f"{stored} of {total} steps were trained before and are taken from the store")
     if run.device.type == "cpu":
         threads = get_num_threads()
-        lines.append(f"training with {threads} thread{'s' if threads > 1 else ''}")
+        lines.append(f"training with {counted(threads, 'thread')}")
     return lines
 
 

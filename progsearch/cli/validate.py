@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from progsearch.config import Recipe, parse, read_yaml
+from progsearch.config import TASK_FILES, Recipe, parse, read_yaml
 from progsearch.errors import ConfigError, ModelError, ProgsearchError, TaskError
 from progsearch.show.output import say
 
-_FILES = ("train_file", "validation_file", "test_file")
 _Problems = list[tuple[str, str]]
 
 
@@ -142,7 +141,7 @@ def _named_by_task(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     from progsearch.tasks.sources.catalogue import DEMO, GLUE, canonical_name, unknown_task
     from progsearch.tasks.types import TASK_TYPES
 
-    for field in _FILES:
+    for field in TASK_FILES:
         path = task.get(field)
         if isinstance(path, str) and not isfile(expanduser(path)):
             text = "is a folder" if exists(expanduser(path)) else "there is no such file"
@@ -151,7 +150,11 @@ def _named_by_task(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(folder, str) and not isdir(expanduser(folder)):
         yield "task.data_dir", f"there is no such folder: {folder}"
     name = task.get("name")
-    if isinstance(name, str) and not any(task.get(field) for field in _FILES) and "/" not in name:
+    if (
+        isinstance(name, str)
+        and not any(task.get(field) for field in TASK_FILES)
+        and "/" not in name
+    ):
         known = canonical_name(name)
         if known != DEMO and known not in GLUE:
             yield "task.name", str(unknown_task(name))

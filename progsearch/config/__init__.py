@@ -12,7 +12,9 @@ from progsearch.config.method import (
 )
 from progsearch.config.option import Option
 from progsearch.config.recipe import LogTarget, Objective, Recipe, SchedulerName
+from progsearch.config.rows import Rows
 from progsearch.config.run import (
+    TASK_FILES,
     ContributionConfig,
     Precision,
     RunConfig,
@@ -30,6 +32,7 @@ __all__ = [
     "DEFAULT_METHOD",
     "METHODS",
     "SAMPLERS",
+    "TASK_FILES",
     "Answers",
     "Config",
     "ConfigT",
@@ -43,6 +46,7 @@ __all__ = [
     "Option",
     "Precision",
     "Recipe",
+    "Rows",
     "RunConfig",
     "SchedulerName",
     "StageConfig",

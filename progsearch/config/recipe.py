@@ -15,7 +15,7 @@ from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
 from progsearch.config.understood import Understood
-from progsearch.percent import fraction_of
+from progsearch.numerals import fraction_of
 
 # "metric" is the task's primary metric, not a contribution metric.
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]

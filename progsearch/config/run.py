@@ -14,6 +14,9 @@ from progsearch.config.understood import Understood
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+TASK_FILES = ("train_file", "validation_file", "test_file")
+"""The fields of `TaskConfig` that name the user's own files."""
+
 
 class TaskConfig(Config):
     """Which data to train on and how to read it."""

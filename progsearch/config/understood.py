@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from progsearch.config.base import Config
+from progsearch.numerals import counted, percent
 
 _CLASSES_SHOWN = 10
 
@@ -25,14 +26,21 @@ class Answers(Config):
     positive: str | None = None
     labelled: int | None = None
 
-    def __str__(self) -> str:
-        """A description; empty if the task type gives none."""
+    def in_words(self, rows: int) -> str:
+        """A description; empty if the task type gives none.
+
+        Args:
+            rows: The number of rows. If these may have several classes, shares are of rows.
+        """
         if self.span is not None:
             return "numbers from {:g} to {:g}".format(*self.span)
-        shown = [f"{name} ({number})" for name, number in (self.classes or {}).items()]
-        text = ", ".join(shown[:_CLASSES_SHOWN]) + (", ..." if shown[_CLASSES_SHOWN:] else "")
+        classes = self.classes or {}
+        total = (sum(classes.values()) if self.labelled is None else rows) or 1
+        shown = [f"{name} ({n:,}, {percent(n / total)})" for name, n in classes.items()]
+        more = len(shown) - _CLASSES_SHOWN
+        text = ", ".join([*shown[:_CLASSES_SHOWN], *([f"{more} more"] if more > 0 else [])])
         if self.labelled is not None:
-            return f"{text}; {self.labelled} with a label"
+            return f"{text}; {self.labelled:,} with a label"
         return text if self.positive is None else f"{text}, f1 is that of {self.positive}"
 
 
@@ -55,14 +63,15 @@ class UnderstoodSplit(Config):
 
     def __str__(self) -> str:
         """A description."""
-        shares = [str(self.answers)] if str(self.answers) else []
+        answers = self.answers.in_words(self.rows)
+        shares = [answers] if answers else []
         if self.unknown is not None:
-            shares.append(f"{self.unknown:.1%} of tokens unknown".replace("%", " %"))
+            shares.append(f"{percent(self.unknown)} of tokens unknown")
         if self.cut is not None:
-            texts = "" if self.cut_rows is None else f"{self.cut_rows} texts cut, "
-            share = f"{texts}{self.cut:.1%} of tokens lost".replace("%", " %")
+            texts = "" if self.cut_rows is None else f"{counted(self.cut_rows, 'text')} cut, "
+            share = f"{texts}{percent(self.cut)} of tokens lost"
             shares.append(share if self.cut else "no text cut")
-        return "; ".join([f"{self.rows} rows", *shares])
+        return "; ".join([counted(self.rows, "row"), *shares])
 
 
 class Understood(Config):

@@ -9,6 +9,7 @@ from progsearch.driver.possible import check_found
 from progsearch.driver.prepared import Prepared, check_inputs
 from progsearch.driver.work import Ready, interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
+from progsearch.numerals import counted, learning_rates
 from progsearch.space.space import Space, SpaceConfig
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.references import References, make_references
@@ -100,8 +101,8 @@ def _plan(recipe: Recipe, space: Space, problem: Problem, references: References
     rates = sorted({rate for tried in references.rates.values() for rate in tried})
     return (
         f"{problem.n_blocks} blocks, {problem.parameters:,} parameters; space {recipe.space} with "
-        f"{len(space.config.dimensions)} dimensions; baselines at learning rates "
-        + ", ".join(f"{rate:g}" for rate in rates)
+        f"{counted(len(space.config.dimensions), 'dimension')}; baselines at "
+        + learning_rates(rates)
     )
 
 

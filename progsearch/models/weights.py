@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from progsearch.errors import ModelError
 from progsearch.internals.transformers import has_adapter, has_model
 from progsearch.models.head import Head
-from progsearch.percent import whole_percent
+from progsearch.numerals import whole_percent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

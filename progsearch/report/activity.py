@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from progsearch.numerals import duration
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import duration
 from progsearch.study.folder import StudyFolder
 from progsearch.study.lock import lock_state
 from progsearch.study.progress import left_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from progsearch.report.formatting import learning_rate
+from progsearch.numerals import learning_rate
 from progsearch.study.collapse import Collapse, collapse_of
 from progsearch.study.trial import Trial
 

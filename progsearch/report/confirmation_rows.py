@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from progsearch.numerals import percent
 from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import percent, signed
+from progsearch.report.formatting import signed
 from progsearch.report.rows import Row
 from progsearch.report.statistics import Difference, Summary
 from progsearch.study.trial import FULL

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from progsearch.config import Rows
 from progsearch.report.sampling_error import sampling_error
 from progsearch.study.collapse import constant_answer
 from progsearch.study.trial import Trial
@@ -77,38 +78,10 @@ def error_over(report: StudyReport, trial: Trial, answer: float) -> float:
     return max(sample, 0.0 if trial.estimate is None else trial.estimate.error)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The data that the task's metric was measured on.
-
-    Attributes:
-        split: Its name.
-        rows: The number of its rows.
-        worth: What one row changes of the metric; None unless the metric counts right answers.
-    """
-
-    split: str
-    rows: int
-    worth: float | None
-
-    def __str__(self) -> str:
-        """Such as ``408 validation rows, one is worth 0.25 points``."""
-        one = 1 / self.rows if self.worth is None else self.worth
-        points = f"{100 * one:.2g}" if one < 0.001 else f"{100 * one:.2f}"
-        worth = f"is worth {points} points" if self.worth is not None else f"is {points} % of them"
-        return f"{self.rows:,} {self.split} rows, one {worth}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data."""
-        return {"split": self.split, "rows": self.rows, "one_is_worth": self.worth}
-
-
 def rows_of(report: StudyReport) -> Rows | None:
     """What the metric was measured on; None if that is not known."""
     understood = report.recipe.understood
     split = None if understood is None else understood.splits.get(report.split)
     if split is None or not split.rows:
         return None
-    counts_rows = report.metric in ("accuracy", "subset_accuracy")
-    worth = 1 / split.rows if counts_rows else None
-    return Rows(report.split, split.rows, worth)
+    return Rows.of(report.split, split.rows, report.metric)

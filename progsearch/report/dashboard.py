@@ -6,10 +6,11 @@ import optuna
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
 from progsearch.internals.optuna import trial_of
+from progsearch.numerals import learning_rate
 from progsearch.report import collapsed, stopped
 from progsearch.report.data import StudyReport
 from progsearch.report.figures import front_figure
-from progsearch.report.formatting import in_words, learning_rate, value_in_words
+from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.rows import rows
 from progsearch.schedule.short import in_short
 from progsearch.study.trial import Trial

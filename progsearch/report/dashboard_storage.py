@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from progsearch.report.formatting import duration, learning_rate, percent
+from progsearch.numerals import duration, learning_rate, percent
 from progsearch.schedule.short import in_short
 from progsearch.study.trial import Trial
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from progsearch.percent import whole_percent
+from progsearch.numerals import counted, duration, percent, size, whole_percent
 from progsearch.schedule.stages import ranges
 
 
@@ -20,7 +20,7 @@ def spent_in_words(spent: float, budget: int) -> str:
 
     The last trial may begin shortly before the end of a budget; what it takes more is left out.
     """
-    return f"{whole_trials(min(spent, budget))} of {budget} whole trials"
+    return f"{whole_trials(min(spent, budget))} of {counted(budget, 'whole trial')}"
 
 
 def in_words(stages: Sequence[Mapping[str, Any]], n_blocks: int) -> str:
@@ -64,19 +64,6 @@ def _switch(stages: Sequence[Mapping[str, Any]], part: str) -> str:
     return _over_time(stages, ["on" if state else "off" for state in states])
 
 
-def percent(share: float) -> str:
-    """A share in per cent: one decimal, or two significant digits below one per cent."""
-    if share == 1:
-        return "100 %"
-    return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
-
-
-def learning_rate(rate: float) -> str:
-    """A learning rate in the usual form: ``5e-5``, ``1.5e-4``."""
-    mantissa, exponent = f"{rate:.2e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
-
-
 def signed(points: float) -> str:
     """A difference in percentage points, with its sign."""
     return f"{points:+.2f} pt".replace("-", "\N{MINUS SIGN}")
@@ -95,23 +82,6 @@ def count(number: float) -> str:
         if number >= limit:
             return f"{number / limit:.1f}{prefix}"
     return f"{number:.0f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as ``8.2 s``, ``3 min 20 s`` or ``2 h 5 min``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def size(n_bytes: float) -> str:
-    """Bytes as ``1.4 GiB``, ``820 MiB`` or ``12 KiB``."""
-    if n_bytes >= 2**30:
-        return f"{n_bytes / 2**30:.1f} GiB"
-    return f"{n_bytes / 2**10:.0f} KiB" if 0 < n_bytes < 2**20 else f"{n_bytes / 2**20:.0f} MiB"
 
 
 def value_in_words(objective: str, value: float) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from progsearch.config import Understood
+from progsearch.numerals import learning_rate, percent
 from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import learning_rate, percent, value_in_words
+from progsearch.report.formatting import value_in_words
 from progsearch.report.html_maps import Maps
 from progsearch.report.html_terms import heading, table, tags
 from progsearch.report.payback_rows import payback_rows
@@ -85,8 +86,9 @@ def payback_table(report: StudyReport, maps: Maps) -> str:
 
 
 def _row(row: Row, kinds: Sequence[str], links: Mapping[str, str]) -> str:
+    # A number stays on the line of its unit.
     cells = "".join(
-        f'<td class="{kind}">{escape(cell)}</td>'
+        f'<td class="{kind}">{escape(cell).replace(" %", "&nbsp;%")}</td>'
         for cell, kind in zip(row.cells.values(), kinds, strict=True)
     )
     name = escape(row.name)
@@ -140,7 +142,7 @@ def understood(data: Understood) -> str:
 
     body = "".join(
         f'<tr><td class="name">{escape(name)}</td><td class="number">{split.rows:,}</td>'
-        f'<td class="wide">{escape(str(split.answers))}</td>'
+        f'<td class="wide">{escape(split.answers.in_words(split.rows))}</td>'
         f'<td class="number">{share(split.unknown)}</td>'
         f'<td class="number">{share(split.cut)}</td></tr>'
         for name, split in data.splits.items()

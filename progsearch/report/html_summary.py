@@ -8,17 +8,13 @@ from html import escape
 from pathlib import Path
 from statistics import median
 
-from progsearch.config import UnderstoodSplit
+from progsearch.config import Rows
 from progsearch.errors import StudyError
+from progsearch.numerals import counted, duration, learning_rate, percent
 from progsearch.report import collapsed
+from progsearch.report.constant import constant_of
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import (
-    count,
-    duration,
-    learning_rate,
-    percent,
-    spent_in_words,
-)
+from progsearch.report.formatting import count, spent_in_words
 from progsearch.report.html_maps import Maps
 from progsearch.report.html_terms import command, term
 from progsearch.report.payback_rows import payback_rows
@@ -27,8 +23,6 @@ from progsearch.report.sampling_error import sampling_error
 from progsearch.study.collapse import constant_answer
 from progsearch.study.folder import command_line
 from progsearch.study.trial import Trial
-
-_CLASSES_SHOWN = 5
 
 
 def summary(report: StudyReport, maps: Maps, studies_dir: Path) -> str:
@@ -66,21 +60,11 @@ def _data(report: StudyReport) -> list[tuple[str, str]]:
     rows = [f"{split.rows:,} {name}" for name, split in understood.splits.items()]
     items.append(("Rows", ", ".join(rows)))
     first = next(iter(understood.splits.values()), None)
-    if first is not None and str(first.answers):
-        classes = first.answers.classes
-        items.append(("Classes", _shares(classes)) if classes else ("Labels", str(first.answers)))
+    if first is not None and (answers := first.answers.in_words(first.rows)):
+        items.append(("Classes" if first.answers.classes else "Labels", answers))
     if first is not None and first.cut:
         items.append(("Tokens cut off", f"{percent(first.cut)}, at {task.max_length} tokens"))
     return items
-
-
-def _shares(classes: dict[str, int]) -> str:
-    """The share of each class, the largest first."""
-    total = sum(classes.values()) or 1
-    found = sorted(classes.items(), key=lambda item: -item[1])
-    shown = [f"{name} ({percent(number / total)})" for name, number in found[:_CLASSES_SHOWN]]
-    more = len(found) - _CLASSES_SHOWN
-    return ", ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
 
 
 def _search(report: StudyReport) -> list[tuple[str, str]]:
@@ -186,7 +170,9 @@ def _saves(cells: dict[str, str]) -> str:
         size = cells[name].replace("\N{MINUS SIGN}", "")
         changes.append(f"{size} {less if size == cells[name] else 'more'} {name}")
     flops, time = cells["paid back in FLOPs"], cells["paid back in time"]
-    times = " trainings" if flops.startswith("after") else ""
+    times = ""
+    if flops.startswith("after"):
+        times = " training" if flops == "after 1" else " trainings"
     return (
         f"{' and '.join(changes)} than full; the search is paid back {flops}{times} in FLOPs, "
         f"{time} in time"
@@ -198,9 +184,10 @@ def _noise(report: StudyReport) -> str:
     if report.recipe.understood is not None:
         split = report.recipe.understood.splits.get(report.split)
     trials = report.front or report.usable
-    items = []
+    items, unbeaten = [], ""
     if split is not None:
-        items.append((f"{report.split.capitalize()} rows", _row_worth(report.metric, split)))
+        rows = Rows.of(report.split, split.rows, report.metric)
+        items.append((f"{report.split.capitalize()} rows", f"{split.rows:,}, one {rows.one}"))
         if trials:
             error = sampling_error(report.metric, [t.values[0] for t in trials], split)
             items.append((f"Standard error from {split.rows:,} rows", f"± {error:.4f}"))
@@ -211,15 +198,13 @@ def _noise(report: StudyReport) -> str:
         seeds = sorted({trial.n_seeds for trial in trials})
         words = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         items.append(("Seeds of a trial", f"{words} on the front"))
+    if not report.nothing_learned and (constant := constant_of(report)) and constant.unbeaten:
+        sentence = str(constant)
+        unbeaten = f"<p>{escape(sentence[:1].upper() + sentence[1:])}.</p>"
     if not any(name.startswith("Standard error") for name, _ in items):
-        return _facts(items)
-    return f"{_facts(items)}<p>Differences of less than two standard errors may be chance.</p>"
-
-
-def _row_worth(metric: str, split: UnderstoodSplit) -> str:
-    share = 100 / max(1, split.rows)
-    worth = f"{share:.2g} pt of accuracy" if metric == "accuracy" else f"{share:.2g} % of them"
-    return f"{split.rows:,}, one row is worth {worth}"
+        return _facts(items) + unbeaten
+    chance = "<p>Differences of less than two standard errors may be chance.</p>"
+    return _facts(items) + unbeaten + chance
 
 
 def _verdicts(report: StudyReport, studies_dir: Path) -> str:
@@ -240,7 +225,7 @@ def _verdicts(report: StudyReport, studies_dir: Path) -> str:
         for found in report.confirmed.schedules
     )
     seeds = len(report.confirmed.seeds)
-    about = f"Means over {seeds} new seed{'' if seeds == 1 else 's'}, compared with full"
+    about = f"Means over {counted(seeds, 'new seed')}, compared with full"
     return (
         f'<p>{about} (margin {100 * report.confirmed.margin:g} pt). <a href="#confirmed">'
         'Details</a></p><table class="plain"><thead><tr><th scope="col">schedule</th>'

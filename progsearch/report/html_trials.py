@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from html import escape
 from textwrap import shorten
 
+from progsearch.numerals import duration, learning_rate, percent, size
 from progsearch.report import collapsed, stopped
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import count, duration, learning_rate, percent, signed, size
+from progsearch.report.formatting import count, signed
 from progsearch.report.html_maps import Maps, picked
 from progsearch.report.html_terms import TERMS, tags
 from progsearch.report.rows import metric_in_words

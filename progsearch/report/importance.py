@@ -25,7 +25,7 @@ import numpy.typing as npt
 import optuna
 from optuna.trial import FrozenTrial
 
-from progsearch.report.formatting import percent
+from progsearch.numerals import percent
 from progsearch.study.dominance import directions
 from progsearch.study.trial import Trial
 

@@ -13,7 +13,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from progsearch.config import RunConfig
 from progsearch.models.loading import trained_head
 from progsearch.models.references import hub_name, shown_name
-from progsearch.report.formatting import learning_rate, percent
+from progsearch.numerals import learning_rate, percent
 from progsearch.report.schedule_map import schedule_map
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import blocks_of_model, read_config

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from progsearch.numerals import duration, percent, size
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import duration, percent, size
 from progsearch.report.payback import Saving
 from progsearch.report.rows import Row
 

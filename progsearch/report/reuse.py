@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from progsearch.report.formatting import duration, percent
+from progsearch.numerals import duration, percent
 from progsearch.study.trial import Trial
 
 

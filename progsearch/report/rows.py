@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from progsearch.numerals import duration, learning_rate, percent, size
 from progsearch.report import collapsed
 from progsearch.report.constant import Constant, constant_of
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import (
-    count,
-    duration,
-    in_words,
-    learning_rate,
-    percent,
-    signed,
-    size,
-)
+from progsearch.report.formatting import count, in_words, signed
 from progsearch.study.trial import Trial
 
 SCHEDULE = "trained"

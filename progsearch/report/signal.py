@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from progsearch.numerals import learning_rate
 from progsearch.report import collapsed
 from progsearch.report.constant import ERRORS, error_over
-from progsearch.report.formatting import learning_rate
 from progsearch.study.collapse import constant_answer
 from progsearch.study.trial import Trial
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from progsearch.config import RunConfig
 from progsearch.errors import ConfigError, StudyError
+from progsearch.numerals import percent
 from progsearch.paths import check_writable_file
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import in_words, percent
+from progsearch.report.formatting import in_words
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import write_config
 from progsearch.study.export import config_of

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from sys import stderr
 from typing import TYPE_CHECKING
 
-from progsearch.report.formatting import duration, learning_rate, size
+from progsearch.numerals import counted, duration, learning_rates, size, whole_percent
 from progsearch.show.output import log_shown, print_json, say
 
 if TYPE_CHECKING:
     from progsearch.driver.dry_run import DryRun, Expected
     from progsearch.driver.prepared import Prepared
-
-_CLASSES_SHOWN = 10
 
 
 def show_dry_run(prepared: Prepared, *, json: bool) -> None:
@@ -39,48 +37,36 @@ def _lines(found: DryRun) -> Iterator[str]:
         yield f"  {note}"
     for name, split in data.splits.items():
         yield f"  {name} ({data.type}): {split}"
-        if split.answers.classes:
-            # With several labels a row, shares are of rows.
-            several = split.answers.labelled is not None
-            yield f"    {_shares(split.answers.classes, split.rows if several else None)}"
     yield f"  lengths: {found.lengths} (--max-length {recipe.task.max_length})"
     yield f"model: {recipe.model}, {problem.n_blocks} blocks, {problem.parameters:,} parameters"
     constant = (
         "" if problem.majority is None else f"; a constant answer has {problem.majority:.4f}"
     )
     yield f"metric: {problem.metric}{constant}"
-    dimensions = found.space.config.dimensions
-    yield f"space: {recipe.space}, {len(dimensions)} dimensions: {', '.join(dimensions)}"
+    names = found.space.config.dimensions
+    yield f"space: {recipe.space}, {counted(len(names), 'dimension')}: {', '.join(names)}"
     yield f"baselines, trained first: {len(found.references.all)}"
     for name, rates in found.references.rates.items():
-        yield f"  {name} at learning rates {', '.join(map(learning_rate, rates))}"
+        yield f"  {name} at {learning_rates(rates)}"
     for sentence in found.references.left_out:
         yield f"  {sentence}"
-    epochs = recipe.training.epochs
-    each = "1 epoch" if epochs == 1 else f"{epochs} epochs"
-    yield f"then searched: a budget of {recipe.budget} whole trials of {each} each"
+    budget = counted(recipe.budget, "whole trial")
+    each = counted(recipe.training.epochs, "epoch")
+    yield f"then searched: a budget of {budget} of {each} each"
     yield from _expected_lines(found.expected)
     yield "nothing was trained or saved; leave out --dry-run to search"
-
-
-def _shares(classes: Mapping[str, int], rows: int | None) -> str:
-    """The share of each class, the most frequent first."""
-    total = rows or sum(classes.values()) or 1
-    ordered = sorted(classes.items(), key=lambda item: -item[1])
-    shown = [f"{name} {100 * number / total:.1f} %" for name, number in ordered[:_CLASSES_SHOWN]]
-    return ", ".join(shown) + (f", {len(ordered)} classes" if ordered[_CLASSES_SHOWN:] else "")
 
 
 def _expected_lines(expected: Expected | None) -> Iterator[str]:
     if expected is None:
         yield "expected time: unknown, since a few steps could not be trained"
         return
-    at_once = "1 trial" if expected.parallel == 1 else f"{expected.parallel} trials"
+    at_once = counted(expected.parallel, "trial")
     yield (
         f"expected time: about {duration(expected.seconds)} with {at_once} at once, if nothing is "
         f"reused or stopped early; an estimate from {expected.steps_timed} steps of full "
         f"fine-tuning of {expected.seconds_per_step:.2g} s each and from the FLOPs of the "
-        f"schedules, of which a searched one has {100 * expected.share:.0f} % on average"
+        f"schedules, of which a searched one has {whole_percent(expected.share)} on average"
     )
     yield (
         f"expected disk: up to {size(expected.bytes)} of reusable work in the cache, within "

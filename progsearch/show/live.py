@@ -18,7 +18,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from progsearch.report.formatting import duration
+from progsearch.numerals import duration
 from progsearch.show.output import console
 from progsearch.show.sheet import Sheet
 from progsearch.show.wrapping import width_of, wrapped

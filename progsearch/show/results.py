@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from progsearch.numerals import learning_rate
 from progsearch.report import collapsed, stopped
 from progsearch.report.constant import constant_of, rows_of
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import in_words, learning_rate, value_in_words
+from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.indistinct import indistinct
 from progsearch.report.payback_rows import ABOUT
 from progsearch.show.output import console, say, say_command

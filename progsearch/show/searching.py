@@ -75,7 +75,7 @@ def watched_search(
 def _disk_line(folder: StudyFolder, studies_dir: Path) -> str:
     """What the study and the cache take on disk, and the commands that free it."""
     from progsearch.cached import entries
-    from progsearch.report.formatting import size
+    from progsearch.numerals import size
     from progsearch.study.folder import command_line
     from progsearch.study.removal import taken
 

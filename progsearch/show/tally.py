@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 from rich.text import Text
 
-from progsearch.percent import whole_percent
+from progsearch.numerals import counted, whole_percent
 from progsearch.report.confirmation import seeds_in_words
 from progsearch.report.counts import counts
 from progsearch.report.data import study_report
@@ -118,10 +118,11 @@ class SearchTally(Tally):
     def opening(self) -> str:
         """What will be trained, and the folder of the results."""
         goal = self._goal
-        again = f" and {goal.n_repeats} repeats of baselines" if goal.n_repeats else ""
+        again = f" and {counted(goal.n_repeats, 'more run')} of them" if goal.n_repeats else ""
+        unit = "whole trial" if goal.budget == 1 else self.unit
         return (
-            f"study {self._report.study}: {goal.n_baselines} baselines{again}, then a budget of "
-            f"{whole_trials(goal.budget)} {self.unit}; {self._folder.path}"
+            f"study {self._report.study}: {counted(goal.n_baselines, 'baseline')}{again}, then a "
+            f"budget of {whole_trials(goal.budget)} {unit}; {self._folder.path}"
         )
 
     def count(self, run: Run) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from progsearch.report.formatting import duration
+from progsearch.numerals import duration
 from progsearch.show.output import console
 from progsearch.show.wrapping import width_of, wrapped
 
@@ -63,6 +63,7 @@ class TrainingLines(TrainingView):
         super().__init__(steps_per_epoch, epochs)
         self.console = where
         self._is_wide = True
+        self._trained = 0
         self._spoke = time.monotonic()
 
     def note(self, text: str) -> None:
@@ -73,12 +74,14 @@ class TrainingLines(TrainingView):
 
     def step(self, step: int) -> None:
         """Print how far the training is, if nothing was printed for a while."""
+        self._trained = step
         if time.monotonic() - self._spoke > _PAUSE:
             self.note(f"{self._place(step)}  {self._time(step)}")
 
     def record(self, step: int, metrics: str) -> None:
         """Print the metrics and what an epoch takes."""
-        if step <= self._made:
+        # The store may have metrics of steps whose weights it does not have.
+        if step > self._trained:
             took = "from the store"
         else:
             took = f"{duration(self._per_epoch(step))} per epoch"
@@ -120,6 +123,7 @@ class TrainingBar(TrainingLines):
 
     def step(self, step: int) -> None:
         """Move the bar."""
+        self._trained = step
         place, time_left = self._place(step), self._time(step)
         self._bar.update(self._task, completed=step, epoch=place, time=time_left)
 

@@ -9,12 +9,12 @@ from typing import IO
 
 _NARROWEST = 20
 _USUAL = 80
-# What stays on one line: a number and its unit, a metric and its value, an interval, and a command
-# in backquotes.
+# What stays on one line: a number and its unit, a metric and its value, an interval, a number with
+# its share, and a command in backquotes.
 _UNITS = re.compile(
     r"(?<=\d) (?=(?:%|pt|s|min|h|[GM]iB)(?:\W|$))|(?<=±) (?=\d)|(?<=\w) (?=\d\.\d{4}\b)"
 )
-_WHOLE = re.compile(r"`[^`]+`|\[[^\]]+\]")
+_WHOLE = re.compile(r"`[^`]+`|\[[^\]]+\]|\([\d,]+, [\d.]+ %\)")
 _GLUE = "\N{NO-BREAK SPACE}"
 
 

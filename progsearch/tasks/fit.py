@@ -11,7 +11,7 @@ import numpy as np
 
 from progsearch.errors import TaskError
 from progsearch.models.room import Room
-from progsearch.percent import whole_percent
+from progsearch.numerals import whole_percent
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.split import Split
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from os.path import isfile
 from pathlib import Path
 
-from progsearch.config import TaskConfig
+from progsearch.config import TASK_FILES, TaskConfig
 from progsearch.errors import TaskError
 from progsearch.tasks.examples import TextTask
 from progsearch.tasks.sources.bbc_headlines import read_bbc_headlines
@@ -26,7 +26,6 @@ from progsearch.tasks.types.classification import Classification
 
 _log = logging.getLogger(__name__)
 
-_FILES = ("train_file", "validation_file", "test_file")
 _FORMAT = ("separator", "encoding")
 _COLUMNS = (*_FORMAT, "drop_missing", "text_columns", "label_column")
 
@@ -60,7 +59,7 @@ def read_task(config: TaskConfig) -> TextTask:
 
 def file_times(config: TaskConfig) -> tuple[int, ...]:
     """When the user's files were last written, so that a changed file is read again."""
-    paths = [Path(getattr(config, field) or "") for field in _FILES]
+    paths = [Path(getattr(config, field) or "") for field in TASK_FILES]
     return tuple(path.stat().st_mtime_ns if isfile(path) else 0 for path in paths)
 
 
@@ -74,12 +73,12 @@ def _read(config: TaskConfig, times: tuple[int, ...]) -> TextTask:
 def _source(config: TaskConfig) -> Source:
     name = canonical_name(config.name)
     if name == DEMO:
-        _refuse(config, name, ("data_dir", *_FILES, *_COLUMNS))
+        _refuse(config, name, ("data_dir", *TASK_FILES, *_COLUMNS))
         return read_bbc_headlines()
     if name in GLUE:
-        _refuse(config, name, (*_FILES, *_COLUMNS))
+        _refuse(config, name, (*TASK_FILES, *_COLUMNS))
         return read_glue(GLUE[name], config.data_dir)
-    if any(getattr(config, field) for field in _FILES):
+    if any(getattr(config, field) for field in TASK_FILES):
         _refuse(config, name, ("data_dir",))
         return read_files(config)
     if "/" in name:

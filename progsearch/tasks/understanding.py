@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from progsearch.config import Answers, Understood, UnderstoodSplit
+from progsearch.config import Answers, Rows, Understood, UnderstoodSplit
+from progsearch.numerals import whole_percent
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.fit import unknown_share
 from progsearch.tasks.loading import TaskData
@@ -103,17 +104,15 @@ def _doubts(splits: Mapping[str, UnderstoodSplit], metric: str, max_length: int)
     if doubt := _doubt(validation.answers, metric):
         found.append(doubt)
     if validation.rows < _SMALL:
-        part = f"{100 / validation.rows:.1f}"
-        worth = f"{part} %" if validation.answers.classes is None else f"{part} points of accuracy"
         found.append(
-            f"the validation data has {validation.rows} rows, so one row is worth {worth} and "
-            "small differences between schedules are chance: give more with --validation-file"
+            f"there are only {Rows.of('validation', validation.rows, metric)}, so small "
+            "differences between schedules are chance: give more with --validation-file"
         )
     train = splits["train"]
     if train.cut is not None and train.cut >= _MUCH:
         found.append(
             f"{train.cut_rows} of {train.rows} training texts are longer than {max_length} tokens "
-            f"and lose {100 * train.cut:.0f} % of all tokens: raise --max-length"
+            f"and lose {whole_percent(train.cut)} of all tokens: raise --max-length"
         )
     return found
 

@@ -42,8 +42,10 @@ KEPT = {
     "doubts": [
         "every row of the validation data is of the class 0, so accuracy cannot tell schedules "
         "apart: give other data with --validation-file, or more of it",
-        "the validation data has 2 rows, so one row is worth 50.0 points of accuracy and small "
+        "there are only 2 validation rows, one is worth 50.00 points, so small "
         "differences between schedules are chance: give more with --validation-file",
+        "2 of 2 validation rows have a text that training rows have, too, so scores may be too "
+        "good: remove duplicates",
     ],
 }
 
@@ -186,6 +188,7 @@ def shown(view_class, monkeypatch, **console):
         clock[0] += 5.0
         view.step(step)
     view.record(15, "accuracy 0.6")
+    view.record(20, "accuracy 0.7")
     view.close()
     return file.getvalue()
 
@@ -196,6 +199,7 @@ def test_lines_tell_what_an_epoch_takes(monkeypatch):
         "epoch 1.00 of 2  50 s per epoch, about 50 s left",
         "epoch 1.50 of 2  50 s per epoch, about 25 s left",
         "epoch 1.5 of 2  accuracy 0.6  50 s per epoch",
+        "epoch 2 of 2  accuracy 0.7  from the store",
     ]
 
 

@@ -1,15 +1,7 @@
 import pytest
 
-from progsearch.report.formatting import (
-    count,
-    duration,
-    in_words,
-    learning_rate,
-    percent,
-    signed,
-    size,
-    value_in_words,
-)
+from progsearch.numerals import duration, learning_rate, percent, size
+from progsearch.report.formatting import count, in_words, signed, value_in_words
 from progsearch.schedule import Schedule, Stage
 
 

@@ -80,7 +80,8 @@ def test_the_page_tells_what_was_understood_of_the_data():
     assert "Read as classification, text from one and two, label from &lt;label&gt;." in text
     assert "columns left out: &lt;id&gt;." in text
     assert "Note: the &lt;order&gt; is an assumption." in text
-    assert '<td class="number">3,668</td><td class="wide">no (1194), &lt;b&gt; (2474)</td>' in text
+    classes = "no (1,194, 32.6 %), &lt;b&gt; (2,474, 67.4 %)"
+    assert f'<td class="number">3,668</td><td class="wide">{classes}</td>' in text
     assert '<td class="number">25.0 %</td><td class="number">0 %</td>' in text
     data = report.to_dict()
     assert data["understood"]["splits"]["train"]["answers"]["classes"] == {"no": 1194, "<b>": 2474}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from progsearch.report.constant import Rows
+from progsearch.config import Rows
 from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.report.rows import rows

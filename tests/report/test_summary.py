@@ -1,5 +1,6 @@
 """The first screen of the page."""
 
+from progsearch.report.constant import constant_of
 from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.schedule import Schedule
@@ -25,9 +26,11 @@ def panel(text, title):
 def test_the_data_and_what_a_row_is_worth_are_told():
     text = plain_page(study_report(searched().study))
     assert "<dt>Rows</dt><dd>400 validation</dd>" in panel(text, "Data")
-    assert "<dt>Classes</dt><dd>1 (68.5 %), 0 (31.5 %)</dd>" in panel(text, "Data")
+    assert "<dt>Classes</dt><dd>0 (126, 31.5 %), 1 (274, 68.5 %), f1 is that of 1</dd>" in panel(
+        text, "Data"
+    )
     noise = panel(text, "Noise")
-    assert "<dd>400, one row is worth 0.25 pt of accuracy</dd>" in noise
+    assert "<dd>400, one is worth 0.25 points</dd>" in noise
     assert "<dt>Standard error from 400 rows</dt><dd>± 0.02" in noise
     assert "two standard errors" in noise
 
@@ -43,6 +46,13 @@ def test_the_cost_says_what_the_picks_save():
     text = panel(plain_page(study_report(searched().study)), "Cost")
     assert "The search cost" in text
     assert "fewer FLOPs and" in text and "than full; the search is paid back" in text
+
+
+def test_the_page_says_what_does_not_beat_the_constant_answer():
+    report = study_report(searched().study)
+    sentence = str(constant_of(report))
+    assert "does not beat the constant answer (accuracy 0.6840)" in sentence
+    assert f"<p>{sentence}.</p>" in panel(plain_page(report), "Noise")
 
 
 def test_without_verdicts_there_is_the_command_that_gets_them():

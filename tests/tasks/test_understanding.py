@@ -50,11 +50,12 @@ def test_columns_type_classes_and_rows(understood):
     }
     assert found.splits["train"].answers.classes == {"neg": 6, "pos": 7}
     assert found.lines() == [
-        "train (classification): 13 rows; neg (6), pos (7), f1 is that of pos; "
-        "0.0 % of tokens unknown; "
+        "train (classification): 13 rows; neg (6, 46.2 %), pos (7, 53.8 %), f1 is that of pos; "
+        "0 % of tokens unknown; "
         "no text cut",
-        "validation (classification): 6 rows; neg (3), pos (3), f1 is that of pos; "
-        "0.0 % of tokens unknown; "
+        "validation (classification): 6 rows; neg (3, 50.0 %), pos (3, 50.0 %), f1 is that of pos"
+        "; "
+        "0 % of tokens unknown; "
         "no text cut",
     ]
 
@@ -136,10 +137,10 @@ def test_a_class_too_rare_for_the_rows_that_are_kept_for_validation(understood, 
 
 def test_few_validation_rows_are_said_with_what_one_is_worth(understood, caplog):
     understood(TWO * 4, TWO * 10)
-    assert "has 20 rows, so one row is worth 5.0 points of accuracy" in caplog.text
+    assert "only 20 validation rows, one is worth 5.00 points, so small" in caplog.text
     caplog.clear()
     understood([("good", 0.25), ("bad", 1.5)] * 4, [("film", 1.5), ("day", 0.5)] * 4)
-    assert "has 8 rows, so one row is worth 12.5 %" in caplog.text
+    assert "only 8 validation rows, one is 12.50 % of them" in caplog.text
 
 
 def test_many_lost_tokens_are_doubted(understood, caplog):
@@ -181,5 +182,5 @@ def test_a_type_that_says_nothing_of_its_answers(tmp_path, monkeypatch, tokenize
     found = understand(load_task(config, tokenizer), tokenizer)
     assert found.columns == ""
     assert found.lines()[0] == (
-        "train (tokens-modulo-3): 8 rows; 0.0 % of tokens unknown; no text cut"
+        "train (tokens-modulo-3): 8 rows; 0 % of tokens unknown; no text cut"
     )

@@ -36,8 +36,9 @@ def test_what_was_understood_and_what_is_doubtful_of_it(tmp_path):
     assert isinstance(found, Problem)
     validation = found.understood.splits["validation"]
     assert sum(validation.answers.classes.values()) == validation.rows == 24
-    doubt, on_size = found.understood.doubts
-    assert "24 rows, so one row is worth 4.2 points of accuracy" in on_size
+    doubt, on_size, on_texts = found.understood.doubts
+    assert "24 validation rows, one is worth 4.17 points" in on_size
+    assert "have a text that training rows have, too" in on_texts
     assert "assumed to be the classes bad, good of the data, in this order" in doubt
     # Other information, such as the columns, is only a remark.
     assert doubt in found.remarks
@@ -52,8 +53,8 @@ def test_classes_are_in_the_order_of_the_models_head(tmp_path):
     found = inspect_problem(recipe, [method_of("full")], [])
     assert isinstance(found, Problem)
     assert list(found.understood.splits["train"].answers.classes) == ["good", "bad"]
-    (on_size,) = found.understood.doubts
-    assert "24 rows" in on_size
+    on_size, _ = found.understood.doubts
+    assert "24 validation rows" in on_size
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from progsearch.engine.shortcuts.usual import can_record
 from progsearch.errors import ModelError
 from progsearch.models.anatomy import Anatomy
 from progsearch.models.trainable import TrainableParameters
-from progsearch.percent import whole_percent
+from progsearch.numerals import whole_percent
 from progsearch.schedule import Stage
 from progsearch.tasks import Split
 from progsearch.tasks.types.base import logits

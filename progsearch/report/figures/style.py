@@ -7,15 +7,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from progsearch.numerals import duration, learning_rate, percent
 from progsearch.report.data import StudyReport
-from progsearch.report.formatting import (
-    count,
-    duration,
-    in_words,
-    learning_rate,
-    percent,
-    value_in_words,
-)
+from progsearch.report.formatting import count, in_words, value_in_words
 from progsearch.study.trial import Trial
 
 FRONT = "#3b76e1"
