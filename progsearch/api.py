@@ -264,6 +264,9 @@ def _recipe_of(recipe: Recipe | str | Path | None, words: Mapping[str, Any]) -> 
         case Recipe():
             # What is not set follows from the model or the space.
             data = recipe.model_dump(mode="json", exclude_unset=True)
+            if recipe.storage is not None:
+                # Written out, its URL has no secrets.
+                data["storage"] = recipe.storage
         case str() | PathLike():
             source = str(recipe)
             if not exists(source):
