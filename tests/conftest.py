@@ -25,6 +25,12 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+def pytest_runtest_setup() -> None:
+    # readline sets it for child processes, unseen by `os.environ`.
+    if "COLUMNS" not in os.environ:
+        os.unsetenv("COLUMNS")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)

@@ -140,6 +140,7 @@ def test_a_training_fits(width):
     bar = TrainingBar(where, 10, 3)
     bar.step(5)
     bar.note("bert-base-uncased on reviews, 67.9 % of full fine-tuning's parameter updates")
+    bar.step(10)
     bar.record(10, "accuracy 0.8089  f1_macro 0.8012")
     bar.close()
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())

@@ -22,8 +22,8 @@ def test_the_module_after_attention_is_one_of_the_block(name):
         assert any(module.endswith(f".{after}") for module, _ in model.named_modules())
 
 
-def test_readme_lists_the_tested_architectures():
-    text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+def test_the_docs_list_the_tested_architectures():
+    text = " ".join((REPOSITORY / "docs" / "tasks.md").read_text(encoding="utf-8").split())
     (listed,) = re.findall(r"can be told apart: (.*?) are tested\.", text)
     names = re.split(r", | and ", listed)
     assert set(names) == {found.title for found in TESTED}

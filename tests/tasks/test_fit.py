@@ -222,7 +222,7 @@ def rows_with_unknown(share):
 
 @pytest.mark.parametrize(
     ("share", "message"),
-    [(0, None), (5, None), (6, "6 %"), (50, "50 %"), (51, "51%"), (100, "100%")],
+    [(0, None), (5, None), (6, "6 %"), (50, "50 %"), (51, "51 %"), (100, "100 %")],
 )
 def test_unknown_tokens_are_counted(share, message, tmp_path, write, caplog):
     model = model_of(tmp_path / "model")

@@ -66,6 +66,7 @@ TASK_LEFT_OUT = {
 RECIPE_LEFT_OUT = {
     "understood": "says what the data holds, for people",
     **dict.fromkeys(("study", "storage", "address"), "where it is kept and run"),
+    "log_to": "where it is watched",
     **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),
     **dict.fromkeys(
         ("sampler", "candidates", "objectives", "seeds", "front_seeds"), "which are chosen"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -181,7 +182,7 @@ def test_a_worker_that_dies_at_a_halt_is_no_failure(monkeypatch):
     source = Script(assignment(0))
     tune = Tune(source)
     tune.suggest("a")
-    tune.halt._interrupted = True
+    tune.halt.signal = signal.SIGINT
     tune.loses("a", monkeypatch)
     assert source.told == []
 
