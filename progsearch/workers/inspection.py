@@ -98,6 +98,8 @@ def _answer_of(
         errors.seek(0)
         text = errors.read().decode(errors="replace")
         raise RuntimeError(f"inspecting {recipe.model} failed:\n{text}") from None
+    # A process that is not waited for stays in the process table until the search ends.
+    process.wait()
     return _checked(answer)
 
 
