@@ -44,9 +44,12 @@ def run(progsearch):
     [
         (
             ([], ["spam"], ["spam", "toxic"]),
-            r"spam \(4[23]\), toxic \(2[12]\); 4[23] with a label",
+            r"spam \(4[23], 6\d.\d %\), toxic \(2[12], 3\d.\d %\); 4[23] with a label",
         ),
-        (({"spam": 0}, {"spam": 1}, {"toxic": 1}), r"spam \(2[12]\), toxic \(2[12]\); 4[23] with"),
+        (
+            ({"spam": 0}, {"spam": 1}, {"toxic": 1}),
+            r"spam \(2[12], 3\d.\d %\), toxic \(2[12], 3\d.\d %\); 4[23] with",
+        ),
     ],
     ids=["S8-lists", "S8-sibling"],
 )
@@ -141,9 +144,9 @@ def test_columns_that_are_not_clear_are_named(run, bert, tmp_path, header, colum
 @pytest.mark.parametrize(
     ("labels", "understood"),
     [
-        (("1_1", "1_2"), "(classification): 64 rows; 1_1 (31), 1_2 (33);"),
-        (("2.1", "2.10"), "(classification): 64 rows; 2.1 (31), 2.10 (33);"),
-        (("1e2", "1e3"), "(classification): 64 rows; 1e2 (31), 1e3 (33);"),
+        (("1_1", "1_2"), "(classification): 64 rows; 1_1 (31, 48.4 %), 1_2 (33, 51.6 %);"),
+        (("2.1", "2.10"), "(classification): 64 rows; 2.1 (31, 48.4 %), 2.10 (33, 51.6 %);"),
+        (("1e2", "1e3"), "(classification): 64 rows; 1e2 (31, 48.4 %), 1e3 (33, 51.6 %);"),
     ],
     ids=["S10-underscore", "S10-version", "S10-sibling"],
 )
@@ -206,7 +209,7 @@ def test_files_as_people_have_them(train, bert, tmp_path, name, text, understood
     (tmp_path / name).write_text("\n".join(lines) + "\n")
     lines = said(train(bert, str(tmp_path / name)))
     assert understood in lines
-    assert "64 rows; neg (31), pos (33)" in lines
+    assert "64 rows; neg (31, 48.4 %), pos (33, 51.6 %)" in lines
 
 
 def test_a_line_with_wrong_quotes_is_named(run, bert, tmp_path):
@@ -219,7 +222,9 @@ def test_an_array_of_objects(train, bert, tmp_path):
     """P4."""
     rows_of = [{"text": text, "label": label} for text, label in ROWS]
     (tmp_path / "rows.jsonl").write_text(json.dumps(rows_of, indent=1))
-    assert "64 rows; 0 (31), 1 (33)" in said(train(bert, str(tmp_path / "rows.jsonl")))
+    assert "64 rows; 0 (31, 48.4 %), 1 (33, 51.6 %)" in said(
+        train(bert, str(tmp_path / "rows.jsonl"))
+    )
 
 
 def write_parquet(file, texts, labels):
@@ -238,7 +243,7 @@ def test_texts_that_are_stored_as_bytes(train, bert, tmp_path):
 def test_labels_that_are_stored_as_bytes(train, bert, tmp_path):
     """A sibling of S13."""
     file = write_parquet(tmp_path / "rows.parquet", TEXTS, [name.encode() for name in NAMES])
-    assert "neg (31), pos (33)" in said(train(bert, file))
+    assert "neg (31, 48.4 %), pos (33, 51.6 %)" in said(train(bert, file))
 
 
 def test_bytes_that_are_no_text(train, bert, tmp_path):
