@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,3 +67,24 @@ class TextTask:
     extra_validation: dict[str, Examples] = field(default_factory=dict)
     test: Examples | None = None
     notes: tuple[str, ...] = ()
+
+    def in_order(self, order: Sequence[int], move: Callable[[np.ndarray], np.ndarray]) -> TextTask:
+        """The task with its classes in another order.
+
+        Args:
+            order: For each class in the new order, its index in ``head.label_names``.
+            move: Gives the answers of a split in the new order.
+        """
+
+        def moved(examples: Examples) -> Examples:
+            return replace(examples, answers=move(np.asarray(examples.answers)))
+
+        names = tuple(self.head.label_names[index] for index in order)
+        return replace(
+            self,
+            head=replace(self.head, label_names=names),
+            train=moved(self.train),
+            validation=moved(self.validation),
+            extra_validation={n: moved(e) for n, e in self.extra_validation.items()},
+            test=None if self.test is None else moved(self.test),
+        )

@@ -25,6 +25,21 @@ front_seeds: 1
 """
 
 
+def run_in(
+    folder: Path, *arguments: object, paths: str | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a folder, with ``paths`` on Python's path."""
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        cwd=folder,
+        env=None if paths is None else os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder: a tiny model under the README's name, data that it can learn, a recipe."""
@@ -46,14 +61,7 @@ def progsearch(home: Path):
     """Runs the installed command in the user's folder."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_in(home, *arguments)
 
     return run
 

@@ -5,11 +5,10 @@ import itertools
 import random
 import shlex
 import shutil
-import subprocess
 
 import pytest
 
-from tests.e2e.conftest import COMMAND
+from tests.e2e.conftest import run_in
 from tests.support.markdown import ROOT, blocks, commands
 
 pytestmark = pytest.mark.slow
@@ -72,14 +71,7 @@ def progsearch(home, tmp_path_factory):
     shutil.copy(folder / "words.yaml", folder / "my-study.yaml")
 
     def run(*arguments):
-        return subprocess.run(
-            [COMMAND, *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_in(folder, *arguments)
 
     return folder, run
 

@@ -1,15 +1,13 @@
 """Texts with several labels, the whole way: search, report, export, train, load."""
 
 import json
-import os
-import subprocess
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
 from tests.conftest import REPOSITORY
-from tests.e2e.conftest import COMMAND
+from tests.e2e.conftest import run_in
 from tests.support.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
@@ -32,15 +30,7 @@ def folder(tmp_path):
 
 def test_several_label_columns_go_the_whole_way(folder):
     def progsearch(*arguments):
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
-        )
+        done = run_in(folder, *arguments, paths=str(REPOSITORY), timeout=500)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

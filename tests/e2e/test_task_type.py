@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
 
 import pytest
 import torch
 from transformers import AutoModelForTokenClassification
 
 from tests.conftest import REPOSITORY
-from tests.e2e.conftest import COMMAND
+from tests.e2e.conftest import run_in
 from tests.support.plugins import write_plugin
 from tests.support.tiny import save_tiny
 
@@ -35,15 +34,7 @@ def progsearch(folder):
     paths = os.pathsep.join([str(folder / "packages"), str(REPOSITORY)])
 
     def run(*arguments):
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": paths},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = run_in(folder, *arguments, paths=paths)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

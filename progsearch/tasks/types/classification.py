@@ -11,7 +11,7 @@ import numpy as np
 from progsearch.config import Answers, TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
-from progsearch.tasks.examples import Examples, TextTask
+from progsearch.tasks.examples import TextTask
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
@@ -104,20 +104,8 @@ class Classification(TextType):
     def in_order(self, task: TextTask, order: Sequence[int]) -> TextTask:
         """See `TaskType.in_order`."""
         places = np.argsort(order)
-
-        def moved(examples: Examples) -> Examples:
-            return replace(examples, answers=places[np.asarray(examples.answers)])
-
-        names = tuple(task.head.label_names[index] for index in order)
-        return replace(
-            task,
-            type=self if self._positive is None else type(self)(int(places[self._positive])),
-            head=replace(task.head, label_names=names),
-            train=moved(task.train),
-            validation=moved(task.validation),
-            extra_validation={n: moved(e) for n, e in task.extra_validation.items()},
-            test=None if task.test is None else moved(task.test),
-        )
+        kind = self if self._positive is None else type(self)(int(places[self._positive]))
+        return replace(task.in_order(order, lambda answers: places[answers]), type=kind)
 
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
         """See `TaskType.evaluate`; ``kept`` holds logits, shape ``(rows, classes)``."""

@@ -11,7 +11,7 @@ import numpy as np
 from progsearch.config import Answers, TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
-from progsearch.tasks.examples import Examples, TextTask
+from progsearch.tasks.examples import TextTask
 from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
@@ -85,19 +85,7 @@ class MultiLabel(TextType):
 
     def in_order(self, task: TextTask, order: Sequence[int]) -> TextTask:
         """See `TaskType.in_order`."""
-
-        def moved(examples: Examples) -> Examples:
-            return replace(examples, answers=np.asarray(examples.answers)[:, list(order)])
-
-        names = tuple(task.head.label_names[index] for index in order)
-        return replace(
-            task,
-            head=replace(task.head, label_names=names),
-            train=moved(task.train),
-            validation=moved(task.validation),
-            extra_validation={n: moved(e) for n, e in task.extra_validation.items()},
-            test=None if task.test is None else moved(task.test),
-        )
+        return task.in_order(order, lambda answers: answers[:, list(order)])
 
     def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
         """See `TaskType.evaluate`; ``kept`` holds logits, shape ``(rows, labels)``."""
@@ -106,8 +94,7 @@ class MultiLabel(TextType):
 
     def is_constant(self, kept: np.ndarray, split: Split) -> bool:
         """Whether all rows get the same labels."""
-        predicted = kept > 0
-        return len(kept) > 1 and bool((predicted == predicted[:1]).all())
+        return super().is_constant(kept > 0, split)
 
     def per_class(
         self, kept: np.ndarray, split: Split, head: Head
