@@ -47,7 +47,7 @@ def read_task(config: TaskConfig) -> TextTask:
     """
     _check_metric_name(config)
     # The number of examples and their maximum length do not affect reading.
-    source = config.model_copy(update={"max_train_samples": None, "max_length": 128})
+    source = config.model_copy(update={"max_train_samples": None, "max_length": None})
     task = _read(source, file_times(config))
     if config.positive_class is not None and not isinstance(task.type, Classification):
         raise TaskError(
