@@ -26,15 +26,17 @@ class Passages:
         offsets: The first character of each token and the one after its last, shape (tokens, 2),
             int32; `NOWHERE` for tokens of other texts and special ones.
         nulls: The place in each row of the token that stands for "no answer", shape (rows,).
+        n_cut: The number of questions that were cut to leave their texts room.
     """
 
     examples: Examples
     offsets: np.ndarray
     nulls: np.ndarray
+    n_cut: int = 0
 
     def subset(self, rows: np.ndarray, tokens: np.ndarray) -> Passages:
         """The same texts for some rows of the split and their tokens."""
-        return Passages(self.examples, self.offsets[tokens], self.nulls[rows])
+        return Passages(self.examples, self.offsets[tokens], self.nulls[rows], self.n_cut)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -23,6 +23,7 @@ from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types import TASK_TYPES, type_of
 from progsearch.tasks.types.classification import Classification
+from progsearch.tasks.types.span import Span
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,11 @@ def read_task(config: TaskConfig) -> TextTask:
         raise TaskError(
             f"--positive-class is for two classes, but task {task.name} has "
             f"{task.type.targets_in_words(task.head)}: leave it out"
+        )
+    if config.doc_stride is not None and not isinstance(task.type, Span):
+        raise TaskError(
+            f"--doc-stride is for windows of long texts, and task {task.name} of type "
+            f"{task.type.name} has none: leave it out"
         )
     return _with_primary(task, config.metric)
 
