@@ -24,6 +24,12 @@ def answers_questions(model: nn.Module) -> bool:
     return type(model).__name__.endswith("ForQuestionAnswering")
 
 
+def base_of(model: nn.Module) -> nn.Module:
+    """The model of transformers in a model of PEFT; any other model itself."""
+    get_base = getattr(model, "get_base_model", None)
+    return model if get_base is None else get_base()
+
+
 def leave_out_padding(model: nn.Module) -> RemovableHandle:
     """Have a model for question answering leave padding out of its loss.
 
