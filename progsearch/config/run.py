@@ -86,9 +86,18 @@ class TaskConfig(Config):
     max_train_samples: Annotated[
         int | None, Option("N", "Train on a fixed subset of N examples.")
     ] = Field(default=None, ge=1)
-    max_length: Annotated[int, Option("N", "Tokens kept of an example (default {default}).")] = (
-        Field(default=128, ge=4)
-    )
+    max_length: Annotated[
+        int | None,
+        Option("N", "Tokens kept of an example (default: 128, or 384 with --type span)."),
+    ] = Field(default=None, ge=4)
+    doc_stride: Annotated[
+        int | None,
+        Option(
+            "N",
+            "Tokens that two windows of a long text share, with --type span (default: 128, at "
+            "most a third of --max-length).",
+        ),
+    ] = Field(default=None, ge=0)
 
 
 class TrainingConfig(Config):

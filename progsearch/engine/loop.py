@@ -225,13 +225,12 @@ class Engine:
         Args:
             split: The examples.
             keep: Returns the part of a batch's output to keep: shape ``(rows, ...)``, or
-                ``(rows, width, ...)`` if the split's targets are per token.
+                ``(rows, width, ...)`` if `Split.keeps_tokens`.
             precision: Precision of the passes; by default that of the training. If it is given,
                 no cached results are used: they were computed in the training's precision.
 
         Returns:
-            Shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` if the split's targets are
-            per token.
+            Shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` if `Split.keeps_tokens`.
         """
         cached = precision is None
 

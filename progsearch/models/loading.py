@@ -134,6 +134,8 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
     import torch
     import transformers
 
+    from progsearch.models.span_loss import SPAN, leave_out_padding
+
     with reading(ref, "model") as path, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, remark = load_checked(path, head)
@@ -145,6 +147,8 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
             from progsearch.models.output import from_unit
 
             from_unit(model, head.unit)
+    if head.auto_class == SPAN:
+        leave_out_padding(model)
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
     # Training generates no text, so caching keys and values would only cost memory.

@@ -238,10 +238,12 @@ def _training(config: RunConfig) -> str:
         f"{percent(training.warmup_ratio)} warm-up",
         "examples per step": training.batch_size * training.gradient_accumulation,
         "weight decay": f"{training.weight_decay:g} (AdamW)",
-        "longest text": f"{config.task.max_length} tokens",
         "precision": training.precision,
     }
     understood = config.understood
+    longest = config.task.max_length or (understood and understood.max_length)
+    if longest:
+        settings["longest text"] = f"{longest} tokens"
     if understood is not None:
         settings |= {
             f"{name} data": str(split).replace("|", "\\|")

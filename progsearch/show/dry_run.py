@@ -37,7 +37,7 @@ def _lines(found: DryRun) -> Iterator[str]:
         yield f"  {note}"
     for name, split in data.splits.items():
         yield f"  {name} ({data.type}): {split}"
-    yield f"  lengths: {found.lengths} (--max-length {recipe.task.max_length})"
+    yield f"  lengths: {found.lengths} (--max-length {data.max_length})"
     yield f"model: {recipe.model}, {problem.n_blocks} blocks, {problem.parameters:,} parameters"
     constant = (
         "" if problem.majority is None else f"; a constant answer has {problem.majority:.4f}"

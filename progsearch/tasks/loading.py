@@ -158,7 +158,7 @@ def load_task(
         encode = task.type.encode
         return {name: encode(part, tokenizer, max_length) for name, part in examples.items()}
 
-    max_length = min(config.max_length, tokenizer.model_max_length)
+    max_length = min(config.max_length or task.type.usual_length, tokenizer.model_max_length)
     splits = encoded(max_length)
     limits = None if room is None else room(longest_of(splits))
     check_tokens_given(task.name, splits, examples, tokenizer)
@@ -168,6 +168,7 @@ def load_task(
         if length is not None:
             max_length, splits = length, encoded(length)
         splits = fitted(task.name, splits, tokenizer, limits)
+    task = replace(task, notes=(*task.notes, *task.type.remarks(task.name, splits)))
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     data = [task.metrics, task.head.label_names, parts, *task.head.identity]

@@ -23,6 +23,7 @@ from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types import TASK_TYPES, type_of
 from progsearch.tasks.types.classification import Classification
+from progsearch.tasks.types.span import Span
 
 _log = logging.getLogger(__name__)
 
@@ -47,12 +48,17 @@ def read_task(config: TaskConfig) -> TextTask:
     """
     _check_metric_name(config)
     # The number of examples and their maximum length do not affect reading.
-    source = config.model_copy(update={"max_train_samples": None, "max_length": 128})
+    source = config.model_copy(update={"max_train_samples": None, "max_length": None})
     task = _read(source, file_times(config))
     if config.positive_class is not None and not isinstance(task.type, Classification):
         raise TaskError(
             f"--positive-class is for two classes, but task {task.name} has "
             f"{task.type.targets_in_words(task.head)}: leave it out"
+        )
+    if config.doc_stride is not None and not isinstance(task.type, Span):
+        raise TaskError(
+            f"--doc-stride is for windows of long texts, and task {task.name} of type "
+            f"{task.type.name} has none: leave it out"
         )
     return _with_primary(task, config.metric)
 

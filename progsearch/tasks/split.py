@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from progsearch.tasks.passages import Passages
     from progsearch.tasks.tokenising import Tokens
 
 
@@ -44,6 +45,8 @@ class Split:
             target tokens.
         example_of: The example that each row belongs to, shape (rows,); a long example may have
             several rows, one per window.
+        keeps_tokens: Whether what is kept of a model's outputs is per token.
+        passages: The texts behind the tokens, if metrics need them.
 
     Example:
         >>> labels = {"labels": np.array([0, 1])}
@@ -62,6 +65,8 @@ class Split:
         token_types: np.ndarray | None = None,
         pad_id: int = 0,
         example_of: np.ndarray | None = None,
+        keeps_tokens: bool = False,
+        passages: Passages | None = None,
     ) -> None:
         """Create a split from packed rows.
 
@@ -73,6 +78,8 @@ class Split:
             token_types: Token type of each token, same shape as ``ids``, if the model reads it.
             pad_id: The token id of padding.
             example_of: The example of each row; by default each row is its own example.
+            keeps_tokens: Whether outputs are kept per token although targets are per row.
+            passages: The texts behind the tokens, if metrics need them.
         """
         self._ids = torch.from_numpy(ids.astype(np.int32))
         self._token_types = (
@@ -83,6 +90,8 @@ class Split:
         self._starts = np.cumsum(self.lengths) - self.lengths
         self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
         self.per_token = per_token
+        self.keeps_tokens = per_token or keeps_tokens
+        self.passages = passages
         self.example_of = np.arange(len(self.lengths)) if example_of is None else example_of
         self.units = self._count_units()
         self._packed: dict[torch.device, _Packed] = {}
@@ -96,6 +105,8 @@ class Split:
         pad_id: int,
         per_token: bool = False,
         example_of: np.ndarray | None = None,
+        keeps_tokens: bool = False,
+        passages: Passages | None = None,
     ) -> Split:
         """The split of tokenised examples and their targets; see the constructor."""
         return cls(
@@ -106,6 +117,8 @@ class Split:
             token_types=tokens.token_types,
             pad_id=pad_id,
             example_of=example_of,
+            keeps_tokens=keeps_tokens,
+            passages=passages,
         )
 
     def _count_units(self) -> np.ndarray:
@@ -183,6 +196,8 @@ class Split:
             token_types=None if self._token_types is None else self._token_types[tokens].numpy(),
             pad_id=self._pad_id,
             example_of=self.example_of[rows],
+            keeps_tokens=self.keeps_tokens,
+            passages=self.passages and self.passages.subset(rows, tokens.numpy()),
         )
 
     def without_token_types(self) -> Split:
@@ -194,6 +209,8 @@ class Split:
             per_token=self.per_token,
             pad_id=self._pad_id,
             example_of=self.example_of,
+            keeps_tokens=self.keeps_tokens,
+            passages=self.passages,
         )
 
     @property
@@ -224,6 +241,8 @@ class Split:
         digest.update(self.lengths.tobytes())
         if not np.array_equal(self.example_of, np.arange(len(self))):
             digest.update(self.example_of.astype(np.int64).tobytes())
+        if self.passages is not None:
+            digest.update(self.passages.fingerprint.encode())
         return digest.hexdigest()[:16]
 
     def _tokens_of(self, rows: np.ndarray) -> Tensor:
@@ -243,7 +262,7 @@ def with_token(split: Split, row: int, place: int, token: int) -> Split:
 
 
 def joined(splits: Sequence[Split]) -> Split:
-    """One split with the rows of all; they have the same targets and padding token."""
+    """One split with the rows of all, which have the same targets; without their passages."""
     first = splits[0]
     types = [s._token_types.numpy() for s in splits if s._token_types is not None]
     return Split(
@@ -254,6 +273,7 @@ def joined(splits: Sequence[Split]) -> Split:
         token_types=np.concatenate(types) if types else None,
         pad_id=first._pad_id,
         example_of=np.concatenate([s.example_of for s in splits]),
+        keeps_tokens=first.keeps_tokens,
     )
 
 

@@ -65,6 +65,7 @@ def understand(data: TaskData, tokenizer: Any) -> Understood:
         label=source.label_column,
         splits=splits,
         notes=source.notes,
+        max_length=data.max_length,
     )
 
 

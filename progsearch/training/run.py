@@ -160,7 +160,7 @@ class TrainingRun:
 
         Returns:
             In the order of the split: shape ``(rows, ...)``, or ``(tokens, ...)`` without
-            padding if targets are per token.
+            padding if `Split.keeps_tokens`.
         """
         return self._evaluator.outputs(split, precision)
 

@@ -96,7 +96,7 @@ def _outputs(
             model.device
         )
         output = task.keep(model(**batch))
-        kept.append(output[batch["attention_mask"].bool()] if split.per_token else output)
+        kept.append(output[batch["attention_mask"].bool()] if split.keeps_tokens else output)
     return torch.cat(kept).cpu().numpy()
 
 
@@ -105,6 +105,6 @@ def _differing_rows(found: np.ndarray, outputs: np.ndarray, split: Split) -> int
     allowed = _TOLERANCE * max(1.0, float(np.abs(outputs).max(initial=0)))
     close = np.isclose(found, outputs, rtol=0, atol=allowed, equal_nan=True)
     close = close.reshape(len(close), -1).all(axis=1)
-    if split.per_token:
+    if split.keeps_tokens:
         return len(np.unique(np.repeat(np.arange(len(split)), split.lengths)[~close]))
     return int((~close).sum())

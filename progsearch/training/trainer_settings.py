@@ -17,6 +17,7 @@ from transformers import TrainerState, TrainingArguments
 from progsearch.config import RunConfig
 from progsearch.engine.precision import resolve_precision
 from progsearch.errors import ConfigError
+from progsearch.models.span_loss import base_of
 from progsearch.schedule.files import given_config
 
 # The engine's optimizer and learning rate schedule.
@@ -249,8 +250,7 @@ def _adds_losses(model: nn.Module) -> bool:
     It takes a model that accepts the number of examples for one that divides by it. Those for
     sequence classification accept it and do not use it.
     """
-    get_base = getattr(model, "get_base_model", None)
-    base = model if get_base is None else get_base()
+    base = base_of(model)
     accepts = getattr(base, "accepts_loss_kwargs", True)
     return bool(accepts) and type(base).__name__.endswith("ForSequenceClassification")
 

@@ -28,6 +28,16 @@ def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
     return Split(ids, lengths, {"labels": labels}, pad_id=pad_id)
 
 
+def tiny_span_split(n_examples=24, seed=0, pad_id=0):
+    """Windows of which each has a first and a last token as targets, some of them the first."""
+    of_rows = tiny_split(n_examples, seed, pad_id=pad_id)
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(0, of_rows.lengths)
+    ends = np.minimum(starts + generator.integers(0, 3, n_examples), of_rows.lengths - 1)
+    targets = {"start_positions": starts, "end_positions": ends}
+    return Split(of_rows.ids, of_rows.lengths, targets, pad_id=pad_id, keeps_tokens=True)
+
+
 def tiny_engine(
     schedule,
     model=None,

@@ -59,6 +59,7 @@ TASK_LEFT_OUT = {
     "data_dir": "refused for files; see below",
     **dict.fromkeys(("separator", "encoding"), "decide which texts are read"),
     "drop_missing": "decides which rows are read",
+    "doc_stride": "is refused for other types than span, whose tokens show it",
 }
 
 

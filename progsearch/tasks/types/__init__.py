@@ -14,6 +14,7 @@ from progsearch.tasks.types.base import Metric, TaskType
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.multilabel import MultiLabel
 from progsearch.tasks.types.regression import Regression
+from progsearch.tasks.types.span import Span
 from progsearch.tasks.types.texts import TextType
 
 __all__ = ["TASK_TYPES", "Metric", "TaskType", "TextType", "type_of"]
@@ -25,7 +26,7 @@ TASK_TYPES: Registry[TaskType] = Registry(
     TaskError,
     # In the order in which they are asked whether they recognise the data. Classification takes
     # all data, so it is the last.
-    (MultiLabel, Regression, Classification),
+    (Span, MultiLabel, Regression, Classification),
 )
 
 

@@ -58,6 +58,7 @@ class TaskType(ABC):
         metrics: All task metrics that tasks of this type can have.
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
+        usual_length: The number of tokens that examples are cut to if the user gives none.
 
     A type has no state except its constructor arguments, so one object may serve many tasks.
     One whose examples are a text or a pair
@@ -91,6 +92,7 @@ class TaskType(ABC):
     description: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     version: ClassVar[int] = 1
+    usual_length: ClassVar[int] = 128
 
     # -- from tables to examples -------------------------------------------------------------
 
@@ -174,6 +176,18 @@ class TaskType(ABC):
             ``Split.example_of`` the example that it belongs to, if examples have several rows.
         """
 
+    def remarks(self, task: str, splits: Mapping[str, Split]) -> tuple[str, ...]:
+        """What users should know about the tokenised data: one sentence each.
+
+        Args:
+            task: The task's name.
+            splits: The results of `encode` by name, as they fit the model.
+
+        Raises:
+            TaskError: Tokens cannot express the targets.
+        """
+        return ()
+
     def keep(self, output: Any) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.
 
@@ -181,7 +195,7 @@ class TaskType(ABC):
             output: The model's output for a batch of ``rows`` padded to ``width``.
 
         Returns:
-            Shape ``(rows, ...)``; ``(rows, width, ...)`` if targets are per token.
+            Shape ``(rows, ...)``; ``(rows, width, ...)`` if `Split.keeps_tokens`.
         """
         return logits(output)
 
@@ -204,7 +218,7 @@ class TaskType(ABC):
         Args:
             names: Names of the task metrics.
             kept: The results of `keep` for all rows, in the split's order: shape ``(rows, ...)``,
-                or ``(tokens, ...)`` without padding if targets are per token.
+                or ``(tokens, ...)`` without padding if `Split.keeps_tokens`.
             split: The rows with their targets.
 
         Returns:
