@@ -13,6 +13,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from progsearch.tasks.tokenising import Tokens
+    from progsearch.tasks.unseen import UnseenWords
 
 
 IGNORED = -100
@@ -44,6 +45,7 @@ class Split:
             target tokens.
         example_of: The example that each row belongs to, shape (rows,); a long example may have
             several rows, one per window.
+        unseen: Words without a token that metrics count; None if there are no words.
 
     Example:
         >>> labels = {"labels": np.array([0, 1])}
@@ -62,6 +64,7 @@ class Split:
         token_types: np.ndarray | None = None,
         pad_id: int = 0,
         example_of: np.ndarray | None = None,
+        unseen: UnseenWords | None = None,
     ) -> None:
         """Create a split from packed rows.
 
@@ -73,6 +76,7 @@ class Split:
             token_types: Token type of each token, same shape as ``ids``, if the model reads it.
             pad_id: The token id of padding.
             example_of: The example of each row; by default each row is its own example.
+            unseen: Words without a token, if targets are those of words.
         """
         self._ids = torch.from_numpy(ids.astype(np.int32))
         self._token_types = (
@@ -84,6 +88,7 @@ class Split:
         self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
         self.per_token = per_token
         self.example_of = np.arange(len(self.lengths)) if example_of is None else example_of
+        self.unseen = unseen
         self.units = self._count_units()
         self._packed: dict[torch.device, _Packed] = {}
 
@@ -96,6 +101,7 @@ class Split:
         pad_id: int,
         per_token: bool = False,
         example_of: np.ndarray | None = None,
+        unseen: UnseenWords | None = None,
     ) -> Split:
         """The split of tokenised examples and their targets; see the constructor."""
         return cls(
@@ -106,6 +112,7 @@ class Split:
             token_types=tokens.token_types,
             pad_id=pad_id,
             example_of=example_of,
+            unseen=unseen,
         )
 
     def _count_units(self) -> np.ndarray:
@@ -183,6 +190,7 @@ class Split:
             token_types=None if self._token_types is None else self._token_types[tokens].numpy(),
             pad_id=self._pad_id,
             example_of=self.example_of[rows],
+            unseen=None if self.unseen is None else self.unseen.subset(rows),
         )
 
     def without_token_types(self) -> Split:
@@ -194,6 +202,7 @@ class Split:
             per_token=self.per_token,
             pad_id=self._pad_id,
             example_of=self.example_of,
+            unseen=self.unseen,
         )
 
     @property
@@ -224,6 +233,8 @@ class Split:
         digest.update(self.lengths.tobytes())
         if not np.array_equal(self.example_of, np.arange(len(self))):
             digest.update(self.example_of.astype(np.int64).tobytes())
+        if self.unseen is not None:
+            digest.update(self.unseen.fingerprint.encode())
         return digest.hexdigest()[:16]
 
     def _tokens_of(self, rows: np.ndarray) -> Tensor:
@@ -243,7 +254,7 @@ def with_token(split: Split, row: int, place: int, token: int) -> Split:
 
 
 def joined(splits: Sequence[Split]) -> Split:
-    """One split with the rows of all; they have the same targets and padding token."""
+    """One split with the rows of all, which have the same targets; without unseen words."""
     first = splits[0]
     types = [s._token_types.numpy() for s in splits if s._token_types is not None]
     return Split(
