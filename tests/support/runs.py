@@ -13,6 +13,7 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
+from progsearch.tasks.split import IGNORED
 from tests.support.tiny import tiny_model
 
 VOCABULARY = 64
@@ -26,6 +27,17 @@ def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
     ids = generator.integers(5, VOCABULARY, size=lengths.sum())
     labels = generator.integers(0, n_labels, size=n_examples)
     return Split(ids, lengths, {"labels": labels}, pad_id=pad_id)
+
+
+def tagged_split(n_examples=24, seed=0, n_tags=3, pad_id=0):
+    """A target for about half of the tokens, another number of them in each row."""
+    plain = tiny_split(n_examples, seed, pad_id=pad_id)
+    generator = np.random.default_rng(seed + 1000)
+    tags = generator.integers(0, n_tags, size=plain.lengths.sum())
+    tags[generator.random(len(tags)) < 0.5] = IGNORED
+    # No row is without any.
+    tags[np.cumsum(plain.lengths) - 1] = generator.integers(0, n_tags, size=n_examples)
+    return Split(plain.ids, plain.lengths, {"labels": tags}, per_token=True, pad_id=pad_id)
 
 
 def tiny_engine(

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 HIDDEN = 32
 VOCABULARY = 64
@@ -102,13 +102,19 @@ _CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def tiny_model(name: str, n_labels: int = 2, seed: int = 0, **overrides: Any) -> PreTrainedModel:
+def tiny_model(
+    name: str,
+    n_labels: int = 2,
+    seed: int = 0,
+    auto_class: str = "AutoModelForSequenceClassification",
+    **overrides: Any,
+) -> PreTrainedModel:
     """A random model of 3 blocks, hidden size 32; ``overrides`` go into its config."""
     config_class, fields = _CONFIGS[name]
     config = getattr(transformers, config_class)(**{**fields, "num_labels": n_labels, **overrides})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return AutoModelForSequenceClassification.from_config(config).eval()
+        return getattr(transformers, auto_class).from_config(config).eval()
 
 
 def save_tiny(

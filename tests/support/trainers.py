@@ -46,11 +46,14 @@ ONE_EPOCH = {
 PLAIN = {"learning_rate": 1e-2, "weight_decay": 0.01, "warmup_steps": 0.1, "max_grad_norm": 1.0}
 
 
-def trainer_for(model, schedule, folder, epochs=3, batch_size=8, args=None, **arguments):
+def trainer_for(
+    model, schedule, folder, epochs=3, batch_size=8, args=None, split=None, **arguments
+):
+    split = tiny_split() if split is None else split
     return InOrder(
         model=model,
         args=args or TrainingArguments(output_dir=str(folder), **PLAIN, **ONE_EPOCH, **arguments),
-        train_dataset=Ordered(tiny_split(), batch_size, seed=0, epochs=epochs),
+        train_dataset=Ordered(split, batch_size, seed=0, epochs=epochs),
         data_collator=lambda items: items[0],
         callbacks=[ProgtuningCallback(schedule)],
     )
