@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ def has_model(auto_class: Any, config: Any) -> bool:
     It says so only by an error that names all configs it knows.
     """
     return type(config) in auto_class._model_mapping
+
+
+def types_with_model(auto_class: Any, model_types: Iterable[str]) -> list[str]:
+    """Those of the model types, by their names in configs, that ``auto_class`` knows a model for.
+
+    To iterate over all that it knows would import each of them.
+    """
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    return [name for name in model_types if CONFIG_MAPPING[name] in auto_class._model_mapping]
 
 
 def has_adapter(model: Any) -> bool:

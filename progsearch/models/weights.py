@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from progsearch.errors import ModelError
-from progsearch.internals.transformers import has_adapter, has_model
+from progsearch.internals.transformers import has_adapter, has_model, types_with_model
+from progsearch.models.architectures import ARCHITECTURES
 from progsearch.models.head import Head
 from progsearch.numerals import whole_percent
 
@@ -61,7 +62,7 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
             raise
         raise ModelError(
             f"{path} is a {config.model_type} model, for which transformers has no "
-            f"{head.auto_class}; choose a model of another architecture"
+            f"{head.auto_class}; choose a model that has one: {_having(auto_class)}"
         ) from None
     if has_adapter(model):
         raise ModelError(
@@ -118,6 +119,12 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
         )
     text = f"the weights in {place} do not quite fit a {body.kind}: {', and '.join(remarks)}"
     return text if remarks else None
+
+
+def _having(auto_class: Any) -> str:
+    """The tested architectures that ``auto_class`` has a model for."""
+    tested = [name for name, known in ARCHITECTURES.items() if known.tested]
+    return ", ".join(ARCHITECTURES[name].title for name in types_with_model(auto_class, tested))
 
 
 class _Body:

@@ -28,6 +28,7 @@ _PIPELINES = {
     "AutoModelForTokenClassification": "token-classification",
     "AutoModelForMultipleChoice": "multiple-choice",
     "AutoModelForQuestionAnswering": "question-answering",
+    "AutoModelForCausalLM": "text-generation",
 }
 # The hub's names of metrics, where they differ from ours.
 _HUB_METRICS = {
@@ -35,6 +36,7 @@ _HUB_METRICS = {
     "spearman": "spearmanr",
     "f1_macro": "f1",
     "f1_micro": "f1",
+    "token_accuracy": "accuracy",
 }
 
 

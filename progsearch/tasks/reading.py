@@ -15,13 +15,14 @@ from progsearch.tasks.sources.bbc_headlines import read_bbc_headlines
 from progsearch.tasks.sources.catalogue import (
     DEMO,
     GLUE,
+    HUB_TASKS,
     canonical_name,
     unknown_task,
 )
 from progsearch.tasks.sources.glue import read_glue
-from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
+from progsearch.tasks.sources.own_data import read_files, read_hub_dataset, read_hub_task
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.types import TASK_TYPES, type_of
+from progsearch.tasks.types import SEQUENCE, type_of, types_called
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.span import Span
 
@@ -73,7 +74,10 @@ def file_times(config: TaskConfig) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=1)
 def _read(config: TaskConfig, times: tuple[int, ...]) -> TextTask:
     source = _source(config)
-    return type_of(source, config).read(source, config)
+    kind = type_of(source, config)
+    # The name of several types says no more than their own recognition.
+    known = config.model_copy(update={"type": None}) if config.type == SEQUENCE else config
+    return kind.read(source, known)
 
 
 def _source(config: TaskConfig) -> Source:
@@ -86,7 +90,10 @@ def _source(config: TaskConfig) -> Source:
         return read_glue(GLUE[name], config.data_dir)
     if any(getattr(config, field) for field in TASK_FILES):
         _refuse(config, name, ("data_dir",))
-        return read_files(config)
+        return read_files(config, HUB_TASKS.get(name))
+    if name in HUB_TASKS:
+        _refuse(config, name, ("data_dir", *_FORMAT))
+        return read_hub_task(HUB_TASKS[name])
     if "/" in name:
         _refuse(config, name, ("data_dir", *_FORMAT))
         return read_hub_dataset(config)
@@ -103,7 +110,7 @@ def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:
 
 
 def _check_metric_name(config: TaskConfig) -> None:
-    kinds = [TASK_TYPES.get(config.type)] if config.type else TASK_TYPES
+    kinds = types_called(config.type)
     known = dict.fromkeys(metric.name for kind in kinds for metric in kind.metrics)
     if config.metric is not None and config.metric not in known:
         raise TaskError(

@@ -14,6 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from progsearch.tasks.passages import Passages
     from progsearch.tasks.tokenising import Tokens
+    from progsearch.tasks.unseen import UnseenWords
 
 
 IGNORED = -100
@@ -47,6 +48,7 @@ class Split:
             several rows, one per window.
         keeps_tokens: Whether what is kept of a model's outputs is per token.
         passages: The texts behind the tokens, if metrics need them.
+        unseen: Words without a token that metrics count; None if there are no words.
 
     Example:
         >>> labels = {"labels": np.array([0, 1])}
@@ -67,6 +69,7 @@ class Split:
         example_of: np.ndarray | None = None,
         keeps_tokens: bool = False,
         passages: Passages | None = None,
+        unseen: UnseenWords | None = None,
     ) -> None:
         """Create a split from packed rows.
 
@@ -80,6 +83,7 @@ class Split:
             example_of: The example of each row; by default each row is its own example.
             keeps_tokens: Whether outputs are kept per token although targets are per row.
             passages: The texts behind the tokens, if metrics need them.
+            unseen: Words without a token, if targets are those of words.
         """
         self._ids = torch.from_numpy(ids.astype(np.int32))
         self._token_types = (
@@ -93,6 +97,7 @@ class Split:
         self.keeps_tokens = per_token or keeps_tokens
         self.passages = passages
         self.example_of = np.arange(len(self.lengths)) if example_of is None else example_of
+        self.unseen = unseen
         self.units = self._count_units()
         self._packed: dict[torch.device, _Packed] = {}
 
@@ -107,6 +112,7 @@ class Split:
         example_of: np.ndarray | None = None,
         keeps_tokens: bool = False,
         passages: Passages | None = None,
+        unseen: UnseenWords | None = None,
     ) -> Split:
         """The split of tokenised examples and their targets; see the constructor."""
         return cls(
@@ -119,6 +125,7 @@ class Split:
             example_of=example_of,
             keeps_tokens=keeps_tokens,
             passages=passages,
+            unseen=unseen,
         )
 
     def _count_units(self) -> np.ndarray:
@@ -198,6 +205,7 @@ class Split:
             example_of=self.example_of[rows],
             keeps_tokens=self.keeps_tokens,
             passages=self.passages and self.passages.subset(rows, tokens.numpy()),
+            unseen=None if self.unseen is None else self.unseen.subset(rows),
         )
 
     def without_token_types(self) -> Split:
@@ -211,6 +219,7 @@ class Split:
             example_of=self.example_of,
             keeps_tokens=self.keeps_tokens,
             passages=self.passages,
+            unseen=self.unseen,
         )
 
     @property
@@ -243,6 +252,8 @@ class Split:
             digest.update(self.example_of.astype(np.int64).tobytes())
         if self.passages is not None:
             digest.update(self.passages.fingerprint.encode())
+        if self.unseen is not None:
+            digest.update(self.unseen.fingerprint.encode())
         return digest.hexdigest()[:16]
 
     def _tokens_of(self, rows: np.ndarray) -> Tensor:
@@ -262,7 +273,7 @@ def with_token(split: Split, row: int, place: int, token: int) -> Split:
 
 
 def joined(splits: Sequence[Split]) -> Split:
-    """One split with the rows of all, which have the same targets; without their passages."""
+    """One split with the rows of all, which have the same targets; without texts and words."""
     first = splits[0]
     types = [s._token_types.numpy() for s in splits if s._token_types is not None]
     return Split(

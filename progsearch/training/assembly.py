@@ -115,7 +115,7 @@ def assemble(
     return Parts(
         config=config,
         device=chosen_device,
-        tokenizer=fitted_tokenizer(tokenizer, task.splits()),
+        tokenizer=fitted_tokenizer(task.type.tokenizer_for(tokenizer), task.splits()),
         task=task,
         model=model,
         plan=plan,

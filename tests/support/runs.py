@@ -13,6 +13,7 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
+from progsearch.tasks.split import IGNORED
 from tests.support.tiny import tiny_model
 
 VOCABULARY = 64
@@ -36,6 +37,17 @@ def tiny_span_split(n_examples=24, seed=0, pad_id=0):
     ends = np.minimum(starts + generator.integers(0, 3, n_examples), of_rows.lengths - 1)
     targets = {"start_positions": starts, "end_positions": ends}
     return Split(of_rows.ids, of_rows.lengths, targets, pad_id=pad_id, keeps_tokens=True)
+
+
+def tagged_split(n_examples=24, seed=0, n_tags=3, pad_id=0):
+    """A target for about half of the tokens, another number of them in each row."""
+    plain = tiny_split(n_examples, seed, pad_id=pad_id)
+    generator = np.random.default_rng(seed + 1000)
+    tags = generator.integers(0, n_tags, size=plain.lengths.sum())
+    tags[generator.random(len(tags)) < 0.5] = IGNORED
+    # No row is without any.
+    tags[np.cumsum(plain.lengths) - 1] = generator.integers(0, n_tags, size=n_examples)
+    return Split(plain.ids, plain.lengths, {"labels": tags}, per_token=True, pad_id=pad_id)
 
 
 def tiny_engine(

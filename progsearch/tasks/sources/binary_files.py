@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,36 @@ def read_parquet(path: Path, raw: bytes) -> Table:
         table = parquet.read_table(pa.BufferReader(raw))
     except pa.ArrowInvalid as error:
         raise TaskError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+    classes = _classes_in_lists(table.schema.metadata or {})
     while any(pa.types.is_struct(kind) for kind in table.schema.types):
         table = table.flatten()
-    cells = map(_cells, table.columns)
-    return Table(str(path), dict(zip(table.column_names, cells, strict=True)))
+    cells = dict(zip(table.column_names, map(_cells, table.columns), strict=True))
+    classes = {name: names for name, names in classes.items() if name in cells}
+    for name, names in classes.items():
+        cells[name] = [row and [_named(index, names) for index in row] for row in cells[name]]
+    return Table(str(path), cells, classes)
+
+
+def _classes_in_lists(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
+    """The names of the classes whose indices are in lists, as the library ``datasets`` writes.
+
+    Without them the tags of words would be numbers.
+    """
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {
+            name: tuple(feature["feature"]["names"])
+            for name, feature in features.items()
+            if feature.get("feature", {}).get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _named(index: Any, names: tuple[str, ...]) -> Any:
+    """The name of a class; anything that is not the index of one is returned as it is."""
+    is_index = isinstance(index, int) and 0 <= index < len(names)
+    return names[index] if is_index else None if index == -1 else index
 
 
 def _cells(column: Any) -> list[Any]:

@@ -162,6 +162,20 @@ class TaskType(ABC):
 
     # -- from examples to what a model takes -------------------------------------------------
 
+    def tokenizer_for(self, tokenizer: Any) -> Any:
+        """The tokenizer as `encode` uses it and as it is saved with the model.
+
+        Args:
+            tokenizer: The model's own; it is not changed.
+
+        Returns:
+            By default the tokenizer itself.
+
+        Raises:
+            TaskError: The type cannot use it.
+        """
+        return tokenizer
+
     @abstractmethod
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """Tokenise examples and attach the targets, per example or per token.
@@ -187,6 +201,12 @@ class TaskType(ABC):
             TaskError: Tokens cannot express the targets.
         """
         return ()
+
+    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
+        """The numbers of tokens of examples if none are cut off, shape (examples,)."""
+        texts = ([str(text) for text in column] for column in examples.texts)
+        ids = tokenizer(*texts, truncation=False, padding=False, verbose=False)["input_ids"]
+        return np.array([len(row) for row in ids])
 
     def keep(self, output: Any) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+from typing import Any
 
 import pandas
 import pyarrow as pa
@@ -234,7 +235,8 @@ def test_what_pandas_writes_is_read_the_same(tmp_path, rows, form):
             "decimal": pandas.array([row[2] for row in rows], dtype="Float64"),
         }
     )
-    path, options, expected = tmp_path / f"a.{form}", {}, rows
+    options: dict[str, Any] = {}
+    path, expected = tmp_path / f"a.{form}", rows
     match form:
         case "jsonl" | "json":
             frame.to_json(path, orient="records", lines=form == "jsonl", double_precision=15)
