@@ -35,7 +35,7 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
-from progsearch.tasks.types.base import logits
+from progsearch.tasks.types.base import Keep, logits
 
 # Steps between two checks of the loss: on a GPU each check waits for the device.
 _LOSS_CHECK = 32
@@ -216,7 +216,7 @@ class Engine:
     def predict(
         self,
         split: Split,
-        keep: Callable[[Any], Tensor] = logits,
+        keep: Keep = logits,
         *,
         precision: Precision | None = None,
     ) -> Tensor:
@@ -224,8 +224,8 @@ class Engine:
 
         Args:
             split: The examples.
-            keep: Returns the part of a batch's output to keep: shape ``(rows, ...)``, or
-                ``(rows, width, ...)`` if the split's targets are per token.
+            keep: Returns the part of a batch's output to keep, see `TaskType.keep`: shape
+                ``(rows, ...)``, or ``(rows, width, ...)`` if the split's targets are per token.
             precision: Precision of the passes; by default that of the training. If it is given,
                 no cached results are used: they were computed in the training's precision.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,9 +78,9 @@ class TaskData:
         """The name of the task's primary metric; higher is better."""
         return self.metrics[0]
 
-    def keep(self, output: Any) -> Tensor:
+    def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output to keep; see `TaskType.keep`."""
-        return self.type.keep(output)
+        return self.type.keep(output, batch)
 
     def evaluate(self, kept: np.ndarray, split: Split) -> dict[str, float]:
         """All metrics of the task, the primary one first; see `TaskType.evaluate`."""

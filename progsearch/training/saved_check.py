@@ -86,7 +86,8 @@ def _outputs(
 ) -> np.ndarray:
     kept = []
     for start in range(0, len(split), _ROWS):
-        rows = [split.batch([row]) for row in range(start, min(start + _ROWS, len(split)))]
+        numbers = range(start, min(start + _ROWS, len(split)))
+        rows = [split.batch([row]) for row in numbers]
         features = {
             name: [row[name][0].tolist() for row in rows]
             for name in ("input_ids", "token_type_ids")
@@ -95,7 +96,8 @@ def _outputs(
         batch = tokenizer.pad(features, return_attention_mask=True, return_tensors="pt").to(
             model.device
         )
-        output = task.keep(model(**batch))
+        targets = {name: row.to(model.device) for name, row in split.batch(numbers).items()}
+        output = task.keep(model(**batch), targets)
         kept.append(output[batch["attention_mask"].bool()] if split.per_token else output)
     return torch.cat(kept).cpu().numpy()
 

@@ -8,12 +8,10 @@ plain passes, and shortcuts that change them are disabled.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from progsearch.engine.batches import Batch
@@ -31,7 +29,7 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.numerals import whole_percent
 from progsearch.schedule import Stage
 from progsearch.tasks import Split
-from progsearch.tasks.types.base import logits
+from progsearch.tasks.types.base import Keep, logits
 
 CHECKED: tuple[type[Shortcut], ...] = (
     HeadToken,
@@ -119,7 +117,7 @@ def check_shortcuts(
     anatomy: Anatomy,
     trainable: TrainableParameters,
     split: Split,
-    keep: Callable[[Any], Tensor] = logits,
+    keep: Keep = logits,
     *,
     each: bool = False,
 ) -> Check:
