@@ -36,6 +36,19 @@ def tied_table(model: nn.Module) -> nn.Parameter | None:
     return table if table is not None and getattr(head, "weight", None) is table else None
 
 
+def fit_to_tokenizer(model: nn.Module, tokenizer: Any) -> None:
+    """Have a language model, as it is saved, stop and pad with the tokens of its tokenizer."""
+    if language_head(model) is None:
+        return
+    known = cast(Any, model)
+    settings = [known.config.get_text_config(), getattr(known, "generation_config", None)]
+    for each in filter(None, settings):
+        each.pad_token_id = tokenizer.pad_token_id
+        stops = each.eos_token_id
+        if tokenizer.eos_token_id not in (stops if isinstance(stops, list) else [stops]):
+            each.eos_token_id = tokenizer.eos_token_id
+
+
 def check_causal(model: nn.Module, place: str) -> None:
     """Check that the logits of a token do not depend on the tokens after it.
 

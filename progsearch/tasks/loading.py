@@ -150,6 +150,7 @@ def load_task(
     output: OutputKind | None = "affine" if room is None else room(0).output
     keeps_head = trained is not None and is_kept(task.head, trained)
     task = task.type.for_model(task, output, keeps_head=keeps_head)
+    tokenizer = task.type.adapted(tokenizer)
     examples = {"train": task.train, "validation": task.validation, **task.extra_validation}
     if task.test:
         examples["test"] = task.test
@@ -168,6 +169,7 @@ def load_task(
         if length is not None:
             max_length, splits = length, encoded(length)
         splits = fitted(task.name, splits, tokenizer, limits)
+    _check_targets(splits, task.name)
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     data = [task.metrics, task.head.label_names, parts, *task.head.identity]
@@ -195,19 +197,24 @@ def _type_identity(kind: TaskType) -> tuple[Any, ...]:
     return kind.name, kind.version, *kind.identity
 
 
-def _with_targets(split: Split, name: str) -> Split:
-    """The rows that count in the loss: a batch without such rows has no mean loss.
+def _check_targets(splits: Mapping[str, Split], name: str) -> None:
+    """Refuse data of which nothing can be learned or measured.
 
     Raises:
-        TaskError: There are none.
+        TaskError: The training or the validation data has no row with a target.
     """
+    for part, what in (("train", "training"), ("validation", "validation")):
+        if not splits[part].units.any():
+            raise TaskError(
+                f"no {what} row of {name} has a target within its tokens; raise --max-length"
+            )
+
+
+def _with_targets(split: Split, name: str) -> Split:
+    """The rows that count in the loss: a batch without such rows has no mean loss."""
     counted = np.flatnonzero(split.units)
     if len(counted) == len(split):
         return split
-    if not len(counted):
-        raise TaskError(
-            f"no training row of {name} has a target within its tokens; raise --max-length"
-        )
     _logger.warning(
         "%d of %d training rows of %s have no target within their tokens and are left out",
         len(split) - len(counted),

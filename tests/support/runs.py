@@ -13,6 +13,7 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
+from progsearch.tasks.split import IGNORED
 from tests.support.tiny import tiny_model
 
 VOCABULARY = 64
@@ -26,6 +27,18 @@ def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
     ids = generator.integers(5, VOCABULARY, size=lengths.sum())
     labels = generator.integers(0, n_labels, size=n_examples)
     return Split(ids, lengths, {"labels": labels}, pad_id=pad_id)
+
+
+def language_split(n_examples=24, seed=0, pad_id=0):
+    """Rows of a language model: the last tokens of each are targets, at least one."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(4, 12, size=n_examples)
+    ids = generator.integers(5, VOCABULARY, size=lengths.sum())
+    prompts = generator.integers(1, lengths)
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    labels = np.where(place < np.repeat(prompts, lengths), IGNORED, ids)
+    return Split(ids, lengths, {"labels": labels}, per_token=True, pad_id=pad_id)
 
 
 def tiny_engine(

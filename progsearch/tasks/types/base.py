@@ -178,6 +178,20 @@ class TaskType(ABC):
             ``Split.example_of`` the example that it belongs to, if examples have several rows.
         """
 
+    def adapted(self, tokenizer: Any) -> Any:
+        """The model's tokenizer as tasks of this type use and save it; another object if not so.
+
+        Args:
+            tokenizer: With a padding token; it is not changed.
+        """
+        return tokenizer
+
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """The number of tokens of each example if nothing is cut."""
+        texts = ([str(cell) for cell in column] for column in examples.texts)
+        encoded = tokenizer(*texts, truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
     def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.
 
