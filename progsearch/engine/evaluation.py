@@ -14,13 +14,14 @@ from progsearch.config import Precision
 from progsearch.engine.batches import Batch, Indices, evaluation_batches
 from progsearch.engine.precision import autocast
 from progsearch.tasks import Split
+from progsearch.tasks.types.base import Keep
 
 
 @torch.no_grad()
 def outputs(
     split: Split,
     forward: Callable[[Batch, Tensor], Any],
-    keep: Callable[[Any], Tensor],
+    keep: Keep,
     *,
     device: torch.device,
     precision: Precision,
@@ -31,8 +32,9 @@ def outputs(
     Args:
         split: The examples.
         forward: Runs the forward pass of a batch, given its example indices on the device.
-        keep: Returns the part of an output to keep, reduced on the device: shape ``(rows, ...)``,
-            or ``(rows, width, ...)`` if `Split.keeps_tokens`.
+        keep: Returns the part of an output to keep, given the output and the batch with its
+            targets, reduced on the device: shape ``(rows, ...)``, or ``(rows, width, ...)`` if
+            `Split.keeps_tokens`.
         device: The model's device.
         precision: Precision of the passes.
         cached: Whether cached results of earlier passes may replace a part of these.
@@ -47,7 +49,8 @@ def outputs(
     with autocast(precision, device):
         for indices in batches:
             rows = torch.from_numpy(indices).to(device, non_blocking=True)
-            found = keep(forward(Batch.of(split, indices, cached=cached), rows))
+            batch = Batch.of(split, indices, cached=cached)
+            found = keep(forward(batch, rows), split.gather(rows, batch.width))
             if split.keeps_tokens:
                 found = _without_padding(found, split.lengths[indices])
             kept.append(found)

@@ -35,7 +35,7 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
-from progsearch.tasks.types.base import logits
+from progsearch.tasks.types.base import Keep, logits
 
 # Steps between two checks of the loss: on a GPU each check waits for the device.
 _LOSS_CHECK = 32
@@ -97,6 +97,7 @@ class Engine:
         self._loss_sum = torch.zeros((), device=self._device)
         self._determinism = Determinism(self._device)
         self._entered: tuple[int, int, Stage] | None = None
+        self._trains = True
         self._finished = False
 
     # -- training, from the whole to a step --------------------------------------------------
@@ -122,6 +123,8 @@ class Engine:
         first, end, stage = span
         self._freezer.enter(stage, self.optimizer.adamw)
         self.optimizer.take_trainable()
+        # LoRA trains nothing in a language model's own head.
+        self._trains = bool(self._trainable.names(stage))
         if span == self._entered:
             return
         self._entered = span
@@ -136,16 +139,24 @@ class Engine:
                 frozen_after=self._freezer.frozen_after_prefix(stage),
             )
         )
-        self._determinism.rehearse(self._rehearse)
+        if self._trains:
+            self._determinism.rehearse(self._rehearse)
 
     def _train(self, until: int) -> None:
         while self.step < until:
             epoch, position = divmod(self.step, self.steps_per_epoch)
             steps = self._data.steps_of(epoch)[position : position + until - self.step]
-            indices = np.concatenate([batch.indices for batches in steps for batch in batches])
-            self.shortcuts.prepare(self._split, indices, self._pass_outside_step)
+            if self._trains:
+                indices = np.concatenate([batch.indices for batches in steps for batch in batches])
+                self.shortcuts.prepare(self._split, indices, self._pass_outside_step)
             for batches in steps:
-                self._make_step(batches)
+                if self._trains:
+                    self._make_step(batches)
+                self.step += 1
+                if self.step % _LOSS_CHECK == 0:
+                    self._check_loss()
+                if self.on_step is not None:
+                    self.on_step(self.step)
 
     def _make_step(self, batches: list[Batch]) -> None:
         rows = [torch.from_numpy(batch.indices) for batch in batches]
@@ -158,11 +169,6 @@ class Engine:
             shortcut()
         else:
             self._update(batches, [r.to(self._device, non_blocking=True) for r in rows])
-        self.step += 1
-        if self.step % _LOSS_CHECK == 0:
-            self._check_loss()
-        if self.on_step is not None:
-            self.on_step(self.step)
 
     def _update(self, batches: list[Batch], rows: list[Tensor]) -> None:
         """The device's work of one step; nothing here waits for the device."""
@@ -216,7 +222,7 @@ class Engine:
     def predict(
         self,
         split: Split,
-        keep: Callable[[Any], Tensor] = logits,
+        keep: Keep = logits,
         *,
         precision: Precision | None = None,
     ) -> Tensor:
@@ -224,8 +230,8 @@ class Engine:
 
         Args:
             split: The examples.
-            keep: Returns the part of a batch's output to keep: shape ``(rows, ...)``, or
-                ``(rows, width, ...)`` if `Split.keeps_tokens`.
+            keep: Returns the part of a batch's output to keep, see `TaskType.keep`: shape
+                ``(rows, ...)``, or ``(rows, width, ...)`` if `Split.keeps_tokens`.
             precision: Precision of the passes; by default that of the training. If it is given,
                 no cached results are used: they were computed in the training's precision.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from progsearch.errors import ModelError
 from progsearch.internals.transformers import has_adapter, has_model, types_with_model
 from progsearch.models.architectures import ARCHITECTURES
-from progsearch.models.head import Head
+from progsearch.models.head import CAUSAL, Head
 from progsearch.numerals import whole_percent
 
 if TYPE_CHECKING:
@@ -69,7 +69,22 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
             f"{path} is a PEFT adapter; merge it into its base model (`merge_and_unload`), save "
             f"the result with save_pretrained and give that folder"
         )
+    if head.auto_class == CAUSAL:
+        _check_language_model(model, info, path)
     return model, check_loaded(model, info, path)
+
+
+def _check_language_model(model: PreTrainedModel, info: Mapping[str, Any], place: str) -> None:
+    """Check that a language model predicts the next token, and that its head is in the files."""
+    from progsearch.models.language_head import check_causal
+
+    check_causal(model, place)
+    outside = [n for n in info["missing_keys"] if not n.startswith(f"{model.base_model_prefix}.")]
+    if outside:
+        raise ModelError(
+            f"the weights in {place} hold no head of a language model ({_listed(outside)} would "
+            "be random): give the whole pre-trained model, saved with its head"
+        )
 
 
 def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) -> str | None:

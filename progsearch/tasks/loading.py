@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,9 +78,9 @@ class TaskData:
         """The name of the task's primary metric; higher is better."""
         return self.metrics[0]
 
-    def keep(self, output: Any) -> Tensor:
+    def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output to keep; see `TaskType.keep`."""
-        return self.type.keep(output)
+        return self.type.keep(output, batch)
 
     def evaluate(self, kept: np.ndarray, split: Split) -> dict[str, float]:
         """All metrics of the task, the primary one first; see `TaskType.evaluate`."""
@@ -169,6 +169,7 @@ def load_task(
         if length is not None:
             max_length, splits = length, encoded(length)
         splits = fitted(task.name, splits, tokenizer, limits)
+    _check_targets(splits, task.name)
     task = replace(task, notes=(*task.notes, *task.type.remarks(task.name, splits)))
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
@@ -197,19 +198,24 @@ def _type_identity(kind: TaskType) -> tuple[Any, ...]:
     return kind.name, kind.version, *kind.identity
 
 
-def _with_targets(split: Split, name: str) -> Split:
-    """The rows that count in the loss: a batch without such rows has no mean loss.
+def _check_targets(splits: Mapping[str, Split], name: str) -> None:
+    """Refuse data of which nothing can be learned or measured.
 
     Raises:
-        TaskError: There are none.
+        TaskError: The training or the validation data has no row with a target.
     """
+    for part, what in (("train", "training"), ("validation", "validation")):
+        if not splits[part].units.any():
+            raise TaskError(
+                f"no {what} row of {name} has a target within its tokens; raise --max-length"
+            )
+
+
+def _with_targets(split: Split, name: str) -> Split:
+    """The rows that count in the loss: a batch without such rows has no mean loss."""
     counted = np.flatnonzero(split.units)
     if len(counted) == len(split):
         return split
-    if not len(counted):
-        raise TaskError(
-            f"no training row of {name} has a target within its tokens; raise --max-length"
-        )
     _logger.warning(
         "%d of %d training rows of %s have no target within their tokens and are left out",
         len(split) - len(counted),

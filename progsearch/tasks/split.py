@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from progsearch.models.token_scores import IGNORED
+
 if TYPE_CHECKING:
     from progsearch.tasks.passages import Passages
     from progsearch.tasks.tokenising import Tokens
     from progsearch.tasks.unseen import UnseenWords
 
-
-IGNORED = -100
-"""The target of a token that the loss ignores, as in torch's cross entropy."""
+__all__ = ["IGNORED", "Split", "batch_units", "is_per_token", "joined", "with_token"]
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 

@@ -19,6 +19,7 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.language_head import fit_to_tokenizer
 from progsearch.models.loading import (
     inspect_weights,
     load_model,
@@ -88,6 +89,8 @@ def assemble(
     for note in check.notes.values():
         _log.info("%s: %s", config.model, note)
     model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
+    tokenizer = task.type.tokenizer_for(tokenizer)
+    fit_to_tokenizer(model, tokenizer)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)
@@ -115,7 +118,7 @@ def assemble(
     return Parts(
         config=config,
         device=chosen_device,
-        tokenizer=fitted_tokenizer(task.type.tokenizer_for(tokenizer), task.splits()),
+        tokenizer=fitted_tokenizer(tokenizer, task.splits()),
         task=task,
         model=model,
         plan=plan,

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from progsearch.errors import NothingUsable
+from progsearch.models.language_head import language_head
 from progsearch.models.references import quiet_transformers
 from progsearch.tasks import Split, TaskData
 
@@ -17,6 +18,8 @@ from progsearch.tasks import Split, TaskData
 # and far below the difference of a model that computes another function.
 _TOLERANCE = 1e-3
 _ROWS = 32
+# The logits of a batch of a language model: 512 MiB in fp32.
+_LOGITS = 2**27
 
 
 def check_saved(
@@ -85,8 +88,9 @@ def _outputs(
     split: Split,
 ) -> np.ndarray:
     kept = []
-    for start in range(0, len(split), _ROWS):
-        rows = [split.batch([row]) for row in range(start, min(start + _ROWS, len(split)))]
+    for start in range(0, len(split), _n_rows(model, split)):
+        numbers = range(start, min(start + _n_rows(model, split), len(split)))
+        rows = [split.batch([row]) for row in numbers]
         features = {
             name: [row[name][0].tolist() for row in rows]
             for name in ("input_ids", "token_type_ids")
@@ -95,9 +99,18 @@ def _outputs(
         batch = tokenizer.pad(features, return_attention_mask=True, return_tensors="pt").to(
             model.device
         )
-        output = task.keep(model(**batch))
+        targets = {name: row.to(model.device) for name, row in split.batch(numbers).items()}
+        output = task.keep(model(**batch), targets)
         kept.append(output[batch["attention_mask"].bool()] if split.keeps_tokens else output)
     return torch.cat(kept).cpu().numpy()
+
+
+def _n_rows(model: PreTrainedModel, split: Split) -> int:
+    """The rows of a batch: few enough for the logits of a whole vocabulary, if there are such."""
+    if language_head(model) is None:
+        return _ROWS
+    of_row = int(split.lengths.max()) * int(model.config.get_text_config().vocab_size)
+    return max(1, min(_ROWS, _LOGITS // of_row))
 
 
 def _differing_rows(found: np.ndarray, outputs: np.ndarray, split: Split) -> int:

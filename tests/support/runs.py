@@ -50,6 +50,18 @@ def tagged_split(n_examples=24, seed=0, n_tags=3, pad_id=0):
     return Split(plain.ids, plain.lengths, {"labels": tags}, per_token=True, pad_id=pad_id)
 
 
+def language_split(n_examples=24, seed=0, pad_id=0):
+    """Rows of a language model: the last tokens of each are targets, at least one."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(4, 12, size=n_examples)
+    ids = generator.integers(5, VOCABULARY, size=lengths.sum())
+    prompts = generator.integers(1, lengths)
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    labels = np.where(place < np.repeat(prompts, lengths), IGNORED, ids)
+    return Split(ids, lengths, {"labels": labels}, per_token=True, pad_id=pad_id)
+
+
 def tiny_engine(
     schedule,
     model=None,

@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedModel,
+)
 
 HIDDEN = 32
 VOCABULARY = 64
@@ -116,6 +119,18 @@ def tiny_model(
         torch.manual_seed(seed)
         model: PreTrainedModel = getattr(transformers, auto_class).from_config(config)
         return model.eval()
+
+
+def tiny_language_model(
+    name: str, *, tied: bool = False, seed: int = 0, **overrides: Any
+) -> PreTrainedModel:
+    """A random language model of 3 blocks; ``tied``: its head has the token table as weight."""
+    config_class, fields = _CONFIGS[name]
+    given = {**fields, "tie_word_embeddings": tied, **overrides}
+    config = getattr(transformers, config_class)(**given)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(config).eval()
 
 
 def save_tiny(

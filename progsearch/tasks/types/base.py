@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -43,8 +43,12 @@ class Metric:
     description: str = ""
 
 
-def logits(output: Any) -> Tensor:
-    """The logits of a model's output, in fp32."""
+Keep = Callable[[Any, "Mapping[str, Tensor]"], "Tensor"]
+"""Gives the part of a model's output to keep, as `TaskType.keep` does."""
+
+
+def logits(output: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    """The logits of a model's output, in fp32; the form of `TaskType.keep`."""
     found: Tensor = output.logits.float()
     return found
 
@@ -208,16 +212,17 @@ class TaskType(ABC):
         ids = tokenizer(*texts, truncation=False, padding=False, verbose=False)["input_ids"]
         return np.array([len(row) for row in ids])
 
-    def keep(self, output: Any) -> Tensor:
+    def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.
 
         Args:
             output: The model's output for a batch of ``rows`` padded to ``width``.
+            batch: The batch with its targets, as `Split.batch` gives it.
 
         Returns:
             Shape ``(rows, ...)``; ``(rows, width, ...)`` if `Split.keeps_tokens`.
         """
-        return logits(output)
+        return logits(output, batch)
 
     @contextmanager
     def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:

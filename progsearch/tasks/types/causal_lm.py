@@ -1,0 +1,252 @@
+"""Causal language modelling: each target token is predicted from the tokens before it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
+from progsearch.models.head import CAUSAL, Head
+from progsearch.models.token_scores import IGNORED, TargetOutput, scores_of
+from progsearch.tasks.examples import Examples, TextTask
+from progsearch.tasks.next_tokens import (
+    Piece,
+    full_lengths,
+    split_of_documents,
+    split_of_pieces,
+    with_own_padding,
+)
+from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sources.missing import complete_rows
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.table import Table
+from progsearch.tasks.split import Split
+from progsearch.tasks.types.base import Metric, TaskType
+from progsearch.tasks.types.instructions import (
+    Form,
+    Layout,
+    conversation_pieces,
+    known_layout,
+    layout_of,
+)
+from progsearch.tasks.types.metrics import if_finite
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+_log = logging.getLogger(__name__)
+
+_VALIDATION_SHARE = 0.1
+_LANGUAGE = ("likelihood", "loss", "perplexity")
+
+
+class CausalLM(TaskType):
+    """The next token; the loss is the cross entropy of the target tokens.
+
+    A row is a text, a prompt with its completion or a conversation. Of a text all tokens are
+    targets; else those of completions and of the assistant's answers are, with the end token.
+    The model's head is pre-trained; see `progsearch.models.language_head`.
+    """
+
+    name = "causal-lm"
+    description = "the next token: of texts, or of completions and answers to instructions"
+    metrics = (
+        Metric(
+            "likelihood",
+            description="geometric mean of the target tokens' probabilities, 1 / perplexity",
+        ),
+        Metric(
+            "loss",
+            higher_is_better=False,
+            worst=math.inf,
+            maximised_as="likelihood",
+            description="mean cross entropy of the target tokens, in nats",
+        ),
+        Metric(
+            "perplexity",
+            higher_is_better=False,
+            worst=math.inf,
+            maximised_as="likelihood",
+            description="exponential of the loss",
+        ),
+        Metric("token_accuracy", description="share of the target tokens that are most likely"),
+    )
+    usual_length: ClassVar[int] = 1024
+
+    def __init__(self, form: Form = "text") -> None:
+        """Set what a row is."""
+        self._form = form
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """See `TaskType.identity`."""
+        return (self._form,)
+
+    def recognises(self, source: Source, config: TaskConfig) -> bool:
+        """Whether the columns have the names of instruction data, and the user names none."""
+        if config.metric is not None and config.metric in [m.name for m in self.metrics]:
+            return True
+        return not (config.text_columns or config.label_column or config.metric) and (
+            known_layout(source.train) is not None
+        )
+
+    def read(self, source: Source, config: TaskConfig) -> TextTask:
+        """See `TaskType.read`."""
+        layout = layout_of(source.train, config)
+        required, label = layout.required, layout.required[-1]
+        # A completion may be any word, such as None.
+        source = replace(
+            source,
+            train=_as_it_is(source.train),
+            validation=source.validation and _as_it_is(source.validation),
+            test=source.test and _as_it_is(source.test),
+        )
+        source, dropped = complete_rows(source, required, label, drop=config.drop_missing)
+        tables = (source.train, source.validation, source.test)
+        notes = [note for table in tables if table is not None for note in table.notes]
+
+        def examples(table: Table) -> Examples:
+            texts = layout.examples(table)
+            return Examples(texts, [None] * len(texts[0]))
+
+        train, test = examples(source.train), source.labelled_test(label)
+        if source.validation is not None:
+            validation = examples(source.validation)
+        else:
+            train, validation = _held_out(source.train.source, train, layout)
+        return TextTask(
+            name=source.name,
+            type=type(self)(layout.form),
+            train=train,
+            validation=validation,
+            head=Head(0, auto_class=CAUSAL, is_new=False),
+            metrics=(*_LANGUAGE, "token_accuracy"),
+            text_columns=layout.prompts,
+            label_column=layout.completion,
+            test=None if test is None else examples(test),
+            notes=(*notes, *dropped, *_note(source.train, layout)),
+        )
+
+    def targets_in_words(self, head: Head) -> str:
+        """See `TaskType.targets_in_words`."""
+        return "tokens as targets"
+
+    def tokenizer_for(self, tokenizer: Any) -> Any:
+        """With a padding token apart from the end token, as far as the vocabulary has one."""
+        return with_own_padding(tokenizer)
+
+    def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
+        """See `TaskType.encode`: targets per token; a text longer than a row has several rows."""
+        if self._form == "text":
+            return split_of_documents(examples.texts[0], tokenizer, max_length)
+        pieces = self._pieces(examples, tokenizer)
+        whole = self._form == "messages"
+        return split_of_pieces(pieces, tokenizer, max_length, whole=whole)
+
+    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
+        """See `TaskType.whole_lengths`."""
+        whole = self._form == "messages"
+        return np.array(full_lengths(self._pieces(examples, tokenizer), tokenizer, whole=whole))
+
+    def _pieces(self, examples: Examples, tokenizer: Any) -> list[list[Piece]]:
+        if self._form == "messages":
+            return conversation_pieces(examples.texts[0], tokenizer)
+        if self._form == "text":
+            return [[Piece(text, True)] for text in examples.texts[0]]
+        rows = zip(*examples.texts, strict=True)
+        return [[Piece(prompt, False), Piece(answer, True)] for prompt, answer in rows]
+
+    def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """Loss and margin of each target token; see `progsearch.models.token_scores`."""
+        if isinstance(output, TargetOutput):
+            assert output.scores is not None, "a model in training gives no scores"
+            return output.scores
+        return scores_of(output.logits, batch["labels"])
+
+    @contextmanager
+    def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:
+        """See `TaskType.as_saved`: a saved model keeps keys and values when it generates."""
+        config = model.config.get_text_config()
+        before, config.use_cache = config.use_cache, True
+        try:
+            yield self
+        finally:
+            config.use_cache = before
+
+    def evaluate(self, names: Sequence[str], kept: np.ndarray, split: Split) -> dict[str, float]:
+        """See `TaskType.evaluate`; means are over all target tokens of the split."""
+        counted = split.targets["labels"].numpy() != IGNORED
+        losses, margins = kept[counted].astype(np.float64).T
+        return if_finite(names, losses, lambda name: _score(name, losses, margins))
+
+    def constant(self, name: str, split: Split) -> float | None:
+        """That of the tokens' frequencies among the targets, or of the most frequent token."""
+        labels = split.targets["labels"].numpy()
+        _, counts = np.unique(labels[labels != IGNORED], return_counts=True)
+        shares = counts / counts.sum()
+        if name == "token_accuracy":
+            return float(shares.max())
+        return _score(name, -np.log(np.repeat(shares, counts)), np.zeros(0))
+
+
+def _score(name: str, losses: np.ndarray, margins: np.ndarray) -> float:
+    if name == "token_accuracy":
+        return float((margins > 0).mean())
+    loss = float(losses.mean())
+    match name:
+        case "loss":
+            return loss
+        case "perplexity":
+            return float(np.exp(min(loss, 700.0)))
+    return float(np.exp(-loss))
+
+
+def _as_it_is(table: Table) -> Table:
+    return replace(table, missing_words=frozenset())
+
+
+def _note(table: Table, layout: Layout) -> tuple[str, ...]:
+    """How prompts are made, if that does not follow from the columns."""
+    if layout.form == "messages":
+        return (f"{table.source}: conversations in the chat template of the model's tokenizer",)
+    if layout.completion is None:
+        return ()
+    how = f", in {layout.template}" if layout.is_alpaca else ""
+    how = how or (", each on lines of its own" if layout.template else "")
+    return (
+        f"{table.source}: prompt from {' and '.join(layout.prompts)}{how}, completion from "
+        f"{layout.completion}; the loss is that of completions",
+    )
+
+
+def _held_out(source: str, examples: Examples, layout: Layout) -> tuple[Examples, Examples]:
+    """Training and validation examples; a single text is cut at a line break."""
+    if len(examples) == 1 and layout.form == "text":
+        text = examples.texts[0][0]
+        place = text.rfind("\n", 0, round(len(text) * (1 - _VALIDATION_SHARE)) + 1) + 1
+        parts = [text[:place], text[place:]]
+        if all(part.strip() for part in parts):
+            _log.info("%s: no validation data given, so its last tenth is held out", source)
+            train, validation = (Examples(([part],), [None]) for part in parts)
+            return train, validation
+    if len(examples) < 2:
+        raise TaskError(
+            f"{source} has only one row, too few to hold out validation data: give more rows, or "
+            "--validation-file"
+        )
+    validation_rows, train_rows = spread_split(len(examples), None, _VALIDATION_SHARE)
+    _log.info(
+        "%s: no validation data given, so %d of %d training rows are held out for it",
+        source,
+        len(validation_rows),
+        len(examples),
+    )
+    return examples.subset(train_rows), examples.subset(validation_rows)
