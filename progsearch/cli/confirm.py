@@ -41,7 +41,7 @@ def confirm(
     json: options.Json = False,
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
-    """Train the front and the baselines of a study again on new seeds.
+    """Train the front and the references of a study again on new seeds.
 
     Prints means with intervals and, for each schedule, whether it is non-inferior to full
     fine-tuning at a margin. Ctrl-C keeps what is done. The same command continues, and with

@@ -52,7 +52,7 @@ class ConfirmedSchedule:
 
     @property
     def name(self) -> str | None:
-        """The name of a baseline; None for a searched trial."""
+        """The name of a reference; None for a searched trial."""
         return self.trial.name
 
     @property
@@ -61,7 +61,7 @@ class ConfirmedSchedule:
         return self.trial.updated_parameters
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data; only baselines have a ``name``."""
+        """As JSON-able data; only references have a ``name``."""
         return {
             "number": self.trial.number,
             **({} if self.name is None else {"name": self.name}),

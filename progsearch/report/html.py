@@ -119,7 +119,7 @@ def _results(report: StudyReport, maps: Maps) -> list[str]:
     return [
         _section(
             "Front",
-            "Diamonds are the baselines that every study tunes, at their best learning rate; the "
+            "Diamonds are the references that every study tunes, at their best learning rate; the "
             "dashed line is full fine-tuning. Bars are standard errors. "
             + _ABOUT_FRONT[len(report.objectives)],
             _grid(drawn, 420) + html_parts.front_table(report, maps),

@@ -38,7 +38,7 @@ def alert(report: StudyReport) -> str:
 
 
 def front_table(report: StudyReport, maps: Maps) -> str:
-    """The front and the baselines."""
+    """The front and the references."""
     all_rows = rows(report)
     titles = list(all_rows[0].cells)
     # The last column is text; the others are numbers.
@@ -49,10 +49,10 @@ def front_table(report: StudyReport, maps: Maps) -> str:
     if beaten:
         beaten = (
             f'<tr class="group"><th colspan="{len(titles) + 1}" scope="rowgroup">'
-            f"Baselines not on the front</th></tr>{beaten}"
+            f"References not on the front</th></tr>{beaten}"
         )
     head = heading("trial") + "".join(map(heading, titles, kinds))
-    return table(head, front + beaten, "The front and the baselines")
+    return table(head, front + beaten, "The front and the references")
 
 
 def confirmed_table(report: StudyReport, confirmed: Confirmed, maps: Maps) -> str:

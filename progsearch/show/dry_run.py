@@ -45,7 +45,7 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield f"metric: {problem.metric}{constant}"
     names = found.space.config.dimensions
     yield f"space: {recipe.space}, {counted(len(names), 'dimension')}: {', '.join(names)}"
-    yield f"baselines, trained first: {len(found.references.all)}"
+    yield f"references, trained first: {len(found.references.all)}"
     for name, rates in found.references.rates.items():
         yield f"  {name} at {learning_rates(rates)}"
     for sentence in found.references.left_out:

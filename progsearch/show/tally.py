@@ -101,7 +101,7 @@ class Tally(ABC):
 
 
 class SearchTally(Tally):
-    """Counts a search in whole trials, including the baselines."""
+    """Counts a search in whole trials, including the references."""
 
     unit = "whole trials"
 
@@ -121,7 +121,7 @@ class SearchTally(Tally):
         again = f" and {counted(goal.n_repeats, 'more run')} of them" if goal.n_repeats else ""
         unit = "whole trial" if goal.budget == 1 else self.unit
         return (
-            f"study {self._report.study}: {counted(goal.n_baselines, 'baseline')}{again}, then a "
+            f"study {self._report.study}: {counted(goal.n_baselines, 'reference')}{again}, then a "
             f"budget of {whole_trials(goal.budget)} {unit}; {self._folder.path}"
         )
 

@@ -31,7 +31,7 @@ def test_all_that_a_search_would_do_is_said_and_nothing_is_saved(progsearch, arg
         "model: ",
         "metric: accuracy; a constant answer has 0.7500",
         "space: quick, 4 dimensions: n_stages, ",
-        "baselines, trained first: ",
+        "references, trained first: ",
         "full at learning rate 1e-3",
         "a budget of 3 whole trials of 2 epochs each",
         "expected time: about ",

@@ -68,7 +68,7 @@ def test_a_line_for_each_finished_trial(fake, folder):
     view.finished("budget")
     assert printed(view).splitlines() == [
         "starting Ray",
-        "study fake: 1 baseline, then a budget of 1 whole trial; studies/fake",
+        "study fake: 1 reference, then a budget of 1 whole trial; studies/fake",
         "1 of 6  #0 last-quarter at 1e-4: accuracy 0.7500, updated parameters 8.5 % "
         "(block 5 · embeddings never)",
         "2 of 6  #1 failed: loss is [not] a number at step 7",

@@ -31,7 +31,7 @@ def test_a_search_ends_with_front_report_and_export_line(home, searched):
     assert f"report: {home}/studies/words/report.html" in lines
     finished = [line for line in searched.stderr.splitlines() if " of 7  " in line]
     assert len(finished) == 7
-    assert "5 baselines, then a budget of 2 whole trials" in searched.stderr
+    assert "5 references, then a budget of 2 whole trials" in searched.stderr
     (told,) = [line for line in searched.stderr.splitlines() if line.startswith("train (")]
     assert told.startswith("train (classification): 64 rows; 0 (")
     study = home / "studies" / "words"
