@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from progsearch.report.statistics import ALPHA, CONFIDENCE, POWER, Difference, Summary, Verdict
+from progsearch.study.results import ClassScores
 from progsearch.study.trial import Trial
 
 Values = Mapping[int, float]
@@ -33,6 +34,7 @@ class ConfirmedSchedule:
         test_values: The metric on test data, by seed.
         test: Mean and spread of ``test_values``; None if the task has no labelled test data.
         test_to_full: Like ``to_full``, on test data.
+        per_class: The mean scores of each class on validation data; None if no run has them.
     """
 
     trial: Trial
@@ -49,6 +51,7 @@ class ConfirmedSchedule:
     test_values: Values
     test: Summary | None
     test_to_full: Difference | None
+    per_class: ClassScores | None = None
 
     @property
     def name(self) -> str | None:
@@ -84,6 +87,7 @@ class ConfirmedSchedule:
                 **_summary_dict(self.test),
                 "difference_to_full": _difference_dict(self.test_to_full),
             },
+            "per_class": self.per_class,
             "failed": [{"seed": seed, "reason": why} for seed, why in self.failed.items()],
         }
 

@@ -1,4 +1,4 @@
-"""The front and the references as rows of a table, for the page, the terminal and the dashboard."""
+"""The front and the references as rows of a table: for page, terminal and dashboard."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -228,7 +228,7 @@ class TaskType(ABC):
 
     def per_class(
         self, kept: np.ndarray, split: Split, head: Head
-    ) -> dict[str, Mapping[str, float]] | None:
+    ) -> dict[str, dict[str, float]] | None:
         """Several scores of each class by its name; None if the type has no such table.
 
         Args:

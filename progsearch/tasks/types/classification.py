@@ -18,7 +18,7 @@ from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
 from progsearch.tasks.types.label_sets import are_single, without_lists
 from progsearch.tasks.types.labels import LabelReader, learn_classes
-from progsearch.tasks.types.metrics import if_finite, import_libraries, score
+from progsearch.tasks.types.metrics import class_scores, if_finite, import_libraries, score
 from progsearch.tasks.types.positive import positive_class
 from progsearch.tasks.types.texts import TextType, columns_of
 
@@ -115,6 +115,12 @@ class Classification(TextType):
     def is_constant(self, kept: np.ndarray, split: Split) -> bool:
         """Whether all rows get the same class."""
         return super().is_constant(kept.argmax(axis=-1), split)
+
+    def per_class(self, kept: np.ndarray, split: Split, head: Head) -> dict[str, dict[str, float]]:
+        """See `class_scores`."""
+        labels, classes = split.targets["labels"].numpy(), np.arange(head.n_outputs)
+        predicted = kept.argmax(axis=-1)[:, None] == classes
+        return class_scores(head.label_names, predicted, labels[:, None] == classes)
 
     def answers(self, split: Split, head: Head) -> Answers:
         """See `TaskType.answers`."""
