@@ -16,7 +16,8 @@ from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
-from progsearch.tasks.types.label_sets import are_single, without_lists
+from progsearch.tasks.types.class_names import note_on_words
+from progsearch.tasks.types.label_sets import are_single, holds_sets, without_lists
 from progsearch.tasks.types.labels import LabelReader, learn_classes
 from progsearch.tasks.types.metrics import class_scores, if_finite, import_libraries, score
 from progsearch.tasks.types.positive import positive_class
@@ -60,6 +61,8 @@ class Classification(TextType):
         if not source.is_official:
             source = _with_single_labels(source, config)
         task = super().read(source, config)
+        if not source.is_official and (note := _note_on_several(source, config, task)):
+            task = replace(task, notes=(*task.notes, note))
         if config.positive_class is None and (source.is_official or task.head.n_outputs != 2):
             return task
         positive = positive_class(task.head.label_names, config.positive_class)
@@ -162,4 +165,18 @@ def _with_single_labels(source: Source, config: TaskConfig) -> Source:
         train=replace(train, notes=(*train.notes, note)),
         validation=source.validation and without_lists(source.validation, label),
         test=source.test and without_lists(source.test, label),
+    )
+
+
+def _note_on_several(source: Source, config: TaskConfig, task: TextTask) -> str | None:
+    """That a row may have several labels, if names of classes look so."""
+    table, label = source.train, columns_of(source, config)[1]
+    if config.type is None:
+        names = () if label in table.classes else task.head.label_names
+        return note_on_words(table, label, names)
+    if not holds_sets(table, label):
+        return None
+    return (
+        f"{table.source}: each different list in column {label} is read as one class; "
+        "--type multilabel reads the labels in them"
     )
