@@ -68,7 +68,10 @@ def _expected_lines(expected: Expected | None) -> Iterator[str]:
         f"fine-tuning of {expected.seconds_per_step:.2g} s each and from the FLOPs of the "
         f"schedules, of which a searched one has {whole_percent(expected.share)} on average"
     )
-    yield (
-        f"expected disk: up to {size(expected.bytes)} of reusable work in the cache, within "
-        "--reuse-budget, and a few MiB for the study"
-    )
+    work = "no reusable work"
+    if expected.most_bytes:
+        work = (
+            f"about {size(expected.bytes)} of reusable work in the cache, which removes what was "
+            f"not used for longest at {size(expected.most_bytes)} (--reuse-budget)"
+        )
+    yield f"expected disk: {work}, and a few MiB for the study"
