@@ -142,7 +142,8 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
 
     from progsearch.numerals import counted, percent
     from progsearch.report.formatting import in_words
-    from progsearch.training.saved_results import edited
+    from progsearch.report.loss import loss_in_file
+    from progsearch.training.saved_results import edited, known_of_search
 
     schedule, stored, total = run.schedule, run.stored_steps, run.total_steps
     lines = [
@@ -150,6 +151,8 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
         f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
         f"fine-tuning's parameter updates: {in_words(schedule.to_dicts(), schedule.n_blocks)}",
     ]
+    if loss := loss_in_file(known_of_search(config)):
+        lines.append(loss)
     if edited(config):
         lines.append("the file was edited after its export, so the results in it are left out")
     if stored == total:
