@@ -16,12 +16,14 @@ from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 from progsearch.study.view import View
 from progsearch.words import check_count, margin_of, recipe_with, search_words
 from progsearch.words_help import help_with_words, signature_with_words
+from progsearch.words_python import naming_arguments
 
 if TYPE_CHECKING:
     from progsearch.driver.prepared import Prepared
     from progsearch.results import Study
 
 
+@naming_arguments()
 @without_widget_advice()
 def search(
     recipe: Recipe | str | Path | None = None,
@@ -123,6 +125,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     return Prepared(recipe, space, earlier, Path(studies_dir))
 
 
+@naming_arguments()
 @without_widget_advice()
 def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
     """A study to read: its tables, figures and schedules. It may be running.
@@ -146,6 +149,7 @@ def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
     return Study(open_study(_folder(name, "name"), _folder(studies_dir), read_only=True))
 
 
+@naming_arguments()
 @without_widget_advice()
 def resume(
     study: str | Path | Study,
@@ -186,6 +190,7 @@ def resume(
         return Study(driver.resume(place, studies_dir=studies, budget=budget, view=watched))
 
 
+@naming_arguments()
 @without_widget_advice()
 def confirm(
     study: str | Path | Study,

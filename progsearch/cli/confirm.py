@@ -64,7 +64,7 @@ def confirm(
 
         # Mistakes are reported before the slow imports of Ray and torch.
         open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
-        from progsearch.api import confirm as confirm_study
+        from progsearch.driver.confirm import confirm as confirm_study
 
         folder = confirm_study(
             study,
@@ -74,7 +74,7 @@ def confirm(
             parallel=parallel,
             studies_dir=studies_dir,
             view=view,
-        ).folder
+        )
     with finishing("interrupted at the end; everything is saved and the report is written"):
         report = write_report(folder)
         if json:

@@ -49,7 +49,7 @@ def loss_in_file(results: Mapping[str, Any]) -> str | None:
     if not _is_loss(difference, error):
         return None
     sentence = _sentence("this schedule", difference, error, "in the search")
-    return f"{sentence}: export another one with --pick cheapest@1pt or best to lose less"
+    return f"{sentence}: export the pick cheapest@1pt or best to lose less"
 
 
 def _sentence(name: str, difference: float, error: float, where: str) -> str:
@@ -92,8 +92,8 @@ def _instead(report: StudyReport, trial: Trial, full: Trial) -> str:
             other = report.pick(how)
             if other.number != trial.number and other.values[0] > trial.values[0]:
                 lost = "" if other.number == full.number else f", {_to(other, full)}"
-                return f"--pick {how} gives {other.label}{lost}"
-    return "--pick full gives full fine-tuning"
+                return f"the pick {how} is {other.label}{lost}"
+    return "the pick full is full fine-tuning"
 
 
 def _to(trial: Trial, full: Trial) -> str:

@@ -26,7 +26,7 @@ from progsearch.tasks.types.classification import Classification
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = ("separator", "encoding")
+_FORMAT = ("separator", "encoding", "sheet")
 _COLUMNS = (*_FORMAT, "drop_missing", "text_columns", "label_column")
 
 

@@ -176,7 +176,8 @@ def test_export_of_a_trial_without_result(progsearch):
 def test_ls_studies(progsearch):
     outcome = progsearch("ls", "studies")
     assert outcome.stdout.startswith("fake  3 of 3 whole trials of the budget spent, ")
-    assert progsearch("ls", "studies", "--studies-dir", "elsewhere").stdout == ""
+    none = progsearch("ls", "studies", "--studies-dir", "elsewhere")
+    assert (none.stdout, none.stderr) == ("", "there is no study in elsewhere\n")
 
 
 def test_the_dashboard_serves_the_study(progsearch, study, monkeypatch):

@@ -34,7 +34,7 @@ def said(fake, number, errors=(0.004, 0.003, 0.005), runs=None):
 def test_the_loss_and_what_loses_less(fake):
     assert said(fake, 1) == (
         "#1 is worse than full fine-tuning by more than noise, \N{MINUS SIGN}3.00 pt (standard "
-        "error 0.50, in the search): --pick cheapest@1pt gives #2, \N{MINUS SIGN}0.50 pt"
+        "error 0.50, in the search): the pick cheapest@1pt is #2, \N{MINUS SIGN}0.50 pt"
     )
     assert "more than noise" in repr(
         Pick(study_report(fake.study).trials[1], study_report(fake.study))
@@ -66,7 +66,7 @@ def test_new_seeds_count_more(fake):
     ]
     sentence = said(fake, 2, runs=ConfirmedRuns(margin=0.01, runs=runs))
     assert "\N{MINUS SIGN}0.95 pt (standard error 0.05, on 2 new seeds)" in sentence
-    assert sentence.endswith(": --pick best gives full")
+    assert sentence.endswith(": the pick best is full")
 
 
 def test_an_exported_file_says_it_too():

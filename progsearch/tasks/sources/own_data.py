@@ -10,7 +10,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.catalogue import DEMO
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.sources.tables import DELIMITED, TEXT, format_of, read_table
+from progsearch.tasks.sources.tables import DELIMITED, EXCEL, TEXT, format_of, read_table
 
 _VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 
@@ -24,10 +24,9 @@ def read_files(config: TaskConfig) -> Source:
     paths = (config.train_file, config.validation_file, config.test_file)
     _check_used("--separator", config.separator, DELIMITED, paths)
     _check_used("--encoding", config.encoding, TEXT, paths)
-    train, validation, test = (
-        read_table(path, separator=config.separator, encoding=config.encoding) if path else None
-        for path in paths
-    )
+    _check_used("--sheet", config.sheet, EXCEL, paths)
+    how = {"separator": config.separator, "encoding": config.encoding, "sheet": config.sheet}
+    train, validation, test = (read_table(path, **how) if path else None for path in paths)
     if train is None:
         raise TaskError(f"task {config.name} has no training data: name it with --train-file")
     return Source(config.name, train, validation, test)

@@ -22,11 +22,16 @@ __all__ = ["Table", "format_of", "read_glue_tsv", "read_table"]
 # The usual separator of each extension.
 DELIMITED = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 TEXT = (*DELIMITED, ".jsonl", ".json")
-_KNOWN = (*TEXT, ".parquet", ".xlsx")
+EXCEL = (".xlsx",)
+_KNOWN = (*TEXT, ".parquet", *EXCEL)
 
 
 def read_table(
-    path: str | Path, *, separator: str | None = None, encoding: str | None = None
+    path: str | Path,
+    *,
+    separator: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
 ) -> Table:
     """Read a data file; its extension determines the format. Values stay what the file says.
 
@@ -34,6 +39,7 @@ def read_table(
         path: The file, which may be compressed: ``.csv.gz``.
         separator: What separates the cells of CSV and its like, if not recognised.
         encoding: The encoding of a text file, if it is neither UTF-8 nor says so itself.
+        sheet: The sheet of an Excel file, if it has several.
 
     Raises:
         TaskError: The file is missing, empty or damaged, or its format is not known.
@@ -53,7 +59,10 @@ def read_table(
         )
     with _readable(path):
         raw = content_of(path)
-    table = _parsed(path, suffix, raw, separator, encoding)
+    if suffix in EXCEL:
+        table = read_excel(path, raw, sheet)
+    else:
+        table = _parsed(path, suffix, raw, separator, encoding)
     if not len(table):
         raise TaskError(f"{path} has no rows: give a file with examples")
     return replace(table, missing_words=MISSING_WORDS)
@@ -72,8 +81,6 @@ def _parsed(
 ) -> Table:
     if suffix == ".parquet":
         return read_parquet(path, raw)
-    if suffix == ".xlsx":
-        return read_excel(path, raw)
     text = text_of(path, raw, encoding)
     if suffix in DELIMITED:
         return parse_delimited(str(path), text, DELIMITED[suffix], separator)
