@@ -141,6 +141,17 @@ def test_the_readme_shows_what_the_demo_printed_and_found(monkeypatch):
     assert (ROOT / "docs" / "front.svg").read_text("utf-8") == demo.Picture(found).svg()
 
 
+def test_the_time_of_the_demo_is_that_of_its_result_file(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    demo = importlib.import_module("demo")
+    found = json.loads((demo.RESULTS / "demo.json").read_text(encoding="utf-8"))
+    for page in demo.TIMED:
+        text = page.read_text(encoding="utf-8")
+        assert demo.MINUTES.search(text) and demo.timed(text, found) == text
+    text = "It takes about 3 minutes on two idle cores."
+    assert demo.timed(text, {"seconds": 250.0}) == text.replace("3", "4")
+
+
 def test_the_readme_is_short():
     assert len(README.read_bytes()) < 9_000
 
