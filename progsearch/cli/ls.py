@@ -72,6 +72,8 @@ def ls(
             rows = _models()
         case Kind.STUDIES:
             rows = list(_studies(studies_dir))
+            if not rows:
+                typer.echo(f"there is no study in {studies_dir}", err=True)
     say_pairs(list(rows))
 
 

@@ -78,7 +78,7 @@ class Recipe(Config):
         int,
         Option(
             "N",
-            "Searched trials, baselines not counted; one that is stopped early counts as the "
+            "Searched trials, references not counted; one that is stopped early counts as the "
             "part of it that was trained (default {default}).",
             group="Search",
         ),

@@ -58,6 +58,9 @@ class TaskConfig(Config):
             "Encoding of text files that are neither UTF-8 nor marked, such as windows-1252.",
         ),
     ] = Field(default=None, min_length=1)
+    sheet: Annotated[str | None, Option("NAME", "The sheet of Excel files that have several.")] = (
+        Field(default=None, min_length=1)
+    )
     drop_missing: Annotated[
         bool, Option("", "Leave out rows without text or label (default: they are refused).")
     ] = False

@@ -101,7 +101,7 @@ def _plan(recipe: Recipe, space: Space, problem: Problem, references: References
     rates = sorted({rate for tried in references.rates.values() for rate in tried})
     return (
         f"{problem.n_blocks} blocks, {problem.parameters:,} parameters; space {recipe.space} with "
-        f"{counted(len(space.config.dimensions), 'dimension')}; baselines at "
+        f"{counted(len(space.config.dimensions), 'dimension')}; references at "
         + learning_rates(rates)
     )
 

@@ -205,7 +205,7 @@ def default_learning_rate(ref: str) -> float:
 
     2e-4 at a hidden size of 384, inversely proportional to its square, at most 5e-4, rounded to
     one digit: 5e-5 for BERT-base and 3e-5 for BERT-large, which Devlin et al. (arXiv 1810.04805,
-    A.3) found best for these two. A starting point for baselines; the search varies the learning
+    A.3) found best for these two. A starting point for references; the search varies the learning
     rate.
 
     Raises:

@@ -45,7 +45,7 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield f"metric: {problem.metric}{constant}"
     names = found.space.config.dimensions
     yield f"space: {recipe.space}, {counted(len(names), 'dimension')}: {', '.join(names)}"
-    yield f"baselines, trained first: {len(found.references.all)}"
+    yield f"references, trained first: {len(found.references.all)}"
     for name, rates in found.references.rates.items():
         yield f"  {name} at {learning_rates(rates)}"
     for sentence in found.references.left_out:
@@ -68,7 +68,10 @@ def _expected_lines(expected: Expected | None) -> Iterator[str]:
         f"fine-tuning of {expected.seconds_per_step:.2g} s each and from the FLOPs of the "
         f"schedules, of which a searched one has {whole_percent(expected.share)} on average"
     )
-    yield (
-        f"expected disk: up to {size(expected.bytes)} of reusable work in the cache, within "
-        "--reuse-budget, and a few MiB for the study"
-    )
+    work = "no reusable work"
+    if expected.most_bytes:
+        work = (
+            f"about {size(expected.bytes)} of reusable work in the cache, which removes what was "
+            f"not used for longest at {size(expected.most_bytes)} (--reuse-budget)"
+        )
+    yield f"expected disk: {work}, and a few MiB for the study"

@@ -193,6 +193,7 @@ class ConfirmationSource(TrialSource):
                     seed=job.seed,
                     metrics=outcome.metrics,
                     test_metrics=outcome.test_metrics,
+                    per_class=outcome.per_class,
                     constant=record.constant,
                     **outcome.spent.to_dict(),
                 )

@@ -85,7 +85,7 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
             made = _reference(name, rates, default, recipe, problem, schedule())
         except ScheduleError:
             left_out.append(
-                f"the baseline {name} is left out: the model has only {n_blocks} blocks"
+                f"the reference {name} is left out: the model has only {n_blocks} blocks"
             )
             continue
         # With one epoch, progtuning-1 is full fine-tuning under another name.

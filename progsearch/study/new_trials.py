@@ -88,6 +88,8 @@ def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
         found["seeds"] = list(outcome.seeds)
     if outcome.test_metrics is not None:
         found["test_metrics"] = outcome.test_metrics
+    if outcome.per_class is not None:
+        found["per_class"] = outcome.per_class
     if outcome.chosen is not None:
         chosen = outcome.chosen
         found |= {"schedule": chosen.schedule, "run": chosen.run, "costs": chosen.costs}

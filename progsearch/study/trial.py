@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from progsearch.config import Limits, RunConfig, parse
 from progsearch.schedule import Schedule
 from progsearch.schedule.run_cost import RunCost
-from progsearch.study.results import Record, Timings
+from progsearch.study.results import ClassScores, Record, Timings, mean_scores
 
 INTERRUPTED = "interrupted"
 """Reason of a trial whose search was stopped; another trial runs it again."""
@@ -266,6 +266,11 @@ class Trial:
     def metrics(self) -> dict[str, float]:
         """The task's metrics after its last step; empty without a result."""
         return dict(self._attributes.get("metrics", {}))
+
+    @property
+    def per_class(self) -> ClassScores | None:
+        """The mean scores of each class over its runs; None if no run has them."""
+        return mean_scores(run._attributes.get("per_class") for run in (self, *self.repeated))
 
     @property
     def n_seeds(self) -> int:

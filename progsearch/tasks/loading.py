@@ -90,6 +90,10 @@ class TaskData:
         """Whether all predictions are the same; see `TaskType.is_constant`."""
         return self.type.is_constant(kept, split)
 
+    def per_class(self, kept: np.ndarray, split: Split) -> dict[str, dict[str, float]] | None:
+        """Several scores of each class by its name, if any; see `TaskType.per_class`."""
+        return self.type.per_class(kept, split, self.head)
+
     def prepare(self) -> None:
         """Load what the metrics need; see `TaskType.prepare`."""
         self.type.prepare(self.metrics)

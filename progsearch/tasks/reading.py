@@ -28,7 +28,7 @@ from progsearch.tasks.types.span import Span
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = ("separator", "encoding")
+_FORMAT = ("separator", "encoding", "sheet")
 _COLUMNS = (*_FORMAT, "drop_missing", "text_columns", "label_column")
 
 

@@ -152,21 +152,22 @@ class SegmentChain:
             started = time.perf_counter()
             self._advance(end)
             trained = time.perf_counter()
-            metrics, constant = self._evaluator.validation()
+            found = self._evaluator.validation()
             evaluated = time.perf_counter()
             at_end = end == self._engine.total_steps
             test_metrics = self._evaluator.test_metrics() if at_end else None
-        if not math.isfinite(metrics[self._metric]):
+        if not math.isfinite(found.metrics[self._metric]):
             raise TrialFailed(f"{self._metric} is not a number at step {end}")
         return Segment(
             parent=parent,
             step=end,
-            metrics=metrics,
+            metrics=found.metrics,
             train_seconds=before.train_seconds + trained - started,
             evaluate_seconds=before.evaluate_seconds + evaluated - trained,
             peak_memory=max(before.peak_memory, self._engine.memory.peak),
             test_metrics=test_metrics,
-            constant=constant,
+            constant=found.constant,
+            per_class=found.per_class if at_end else None,
         )
 
     def _advance(self, step: int) -> None:

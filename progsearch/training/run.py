@@ -211,6 +211,7 @@ class TrainingRun:
             metrics=last.metrics,
             spent=self.spent(),
             test_metrics=last.test_metrics if self._evaluator.tests else None,
+            per_class=last.per_class,
             chosen=None
             if trained == self._config
             else Chosen(self.schedule.to_dicts(), plain(trained), self.cost.to_dict()),

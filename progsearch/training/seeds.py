@@ -9,7 +9,7 @@ from progsearch.config import RunConfig
 from progsearch.costs import RunCost
 from progsearch.errors import TrialFailed
 from progsearch.schedule import Schedule
-from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.study.results import Outcome, Record, Spent, Timings, mean_scores
 from progsearch.training.run import TrainingRun
 
 
@@ -90,6 +90,7 @@ class SeedMean:
             metrics=_means(seeds),
             spent=self.spent(),
             seeds=seeds,
+            per_class=mean_scores(result.per_class for result in results),
             chosen=results[0].chosen,
         )
 

@@ -38,7 +38,7 @@ def test_references_that_do_not_fit_are_left_out_and_said_so():
     assert list(found.rates) == ["full", "last-quarter", "head-only"]
     assert schedules(found)["last-quarter"] == Schedule.last_blocks(2, 1)
     assert found.left_out == tuple(
-        f"the baseline progtuning-{n} is left out: the model has only 2 blocks" for n in (3, 4)
+        f"the reference progtuning-{n} is left out: the model has only 2 blocks" for n in (3, 4)
     )
 
 

@@ -11,7 +11,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.catalogue import DEMO, HubTask
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.sources.tables import DELIMITED, TEXT, format_of, read_table
+from progsearch.tasks.sources.tables import DELIMITED, EXCEL, TEXT, format_of, read_table
 
 # The task type whose files have a word and its tag per line.
 _WITH_TAGGED_WORDS = "tokens"
@@ -31,12 +31,14 @@ def read_files(config: TaskConfig, named: HubTask | None = None) -> Source:
     paths = (config.train_file, config.validation_file, config.test_file)
     _check_used("--separator", config.separator, DELIMITED, paths)
     _check_used("--encoding", config.encoding, TEXT, paths)
+    _check_used("--sheet", config.sheet, EXCEL, paths)
     kind = config.type or (None if named is None else named.type)
     train, validation, test = (
         read_table(
             path,
             separator=config.separator,
             encoding=config.encoding,
+            sheet=config.sheet,
             has_words=kind == _WITH_TAGGED_WORDS,
         )
         if path

@@ -24,7 +24,8 @@ __all__ = ["Table", "format_of", "read_glue_tsv", "read_table"]
 DELIMITED = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 CONLL = (".conll", ".bio", ".iob", ".iob2")
 TEXT = (*DELIMITED, *CONLL, ".jsonl", ".json")
-_KNOWN = (*TEXT, ".parquet", ".xlsx")
+EXCEL = (".xlsx",)
+_KNOWN = (*TEXT, ".parquet", *EXCEL)
 
 
 def read_table(
@@ -32,6 +33,7 @@ def read_table(
     *,
     separator: str | None = None,
     encoding: str | None = None,
+    sheet: str | None = None,
     has_words: bool = False,
 ) -> Table:
     """Read a data file; its extension determines the format. Values stay what the file says.
@@ -42,6 +44,7 @@ def read_table(
         path: The file, which may be compressed: ``.csv.gz``.
         separator: What separates the cells of CSV and its like, if not recognised.
         encoding: The encoding of a text file, if it is neither UTF-8 nor says so itself.
+        sheet: The sheet of an Excel file, if it has several.
         has_words: Whether the user says that each word has a tag, so that such a file is a CoNLL
             file with any tags.
 
@@ -63,7 +66,10 @@ def read_table(
         )
     with _readable(path):
         raw = content_of(path)
-    table = _parsed(path, suffix, raw, separator, encoding, has_words=has_words)
+    if suffix in EXCEL:
+        table = read_excel(path, raw, sheet)
+    else:
+        table = _parsed(path, suffix, raw, separator, encoding, has_words=has_words)
     if not len(table):
         raise TaskError(f"{path} has no rows: give a file with examples")
     return replace(table, missing_words=MISSING_WORDS)
@@ -88,8 +94,6 @@ def _parsed(
 ) -> Table:
     if suffix == ".parquet":
         return read_parquet(path, raw)
-    if suffix == ".xlsx":
-        return read_excel(path, raw)
     text = text_of(path, raw, encoding)
     if suffix in CONLL or (suffix in (".txt", ".tsv") and (has_words or is_conll(text))):
         return parse_conll(str(path), text)

@@ -267,7 +267,7 @@ class TaskType(ABC):
 
     def per_class(
         self, kept: np.ndarray, split: Split, head: Head
-    ) -> dict[str, Mapping[str, float]] | None:
+    ) -> dict[str, dict[str, float]] | None:
         """Several scores of each class by its name; None if the type has no such table.
 
         Args:

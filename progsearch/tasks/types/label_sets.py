@@ -14,7 +14,7 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.class_names import SEPARATORS, separator_in
+from progsearch.tasks.types.class_names import BLANK, SEPARATORS, separator_in
 from progsearch.tasks.types.labels import LabelReader, class_name
 
 _YES = ("1", "1.0", "true", "yes")
@@ -141,13 +141,18 @@ def _is_set(cell: Any) -> bool:
 
 
 def _separator_of(table: Table, column: str) -> str | None:
-    """What is between labels that the user says to be several, such as ``price,quality``."""
+    """What is between labels that the user says to be several, such as ``price,quality``.
+
+    Blanks are only if no label has one of the `SEPARATORS`.
+    """
     cells = {
         cell
         for cell in table.column(column)
         if isinstance(cell, str) and not table.is_missing(cell) and parsed(cell) is None
     }
     between = [separator for separator in SEPARATORS if any(separator in cell for cell in cells)]
+    if not between and any(len(cell.split()) > 1 for cell in cells):
+        return BLANK
     return separator_in(cells) or (between[0] if len(between) == 1 else None)
 
 
@@ -206,7 +211,8 @@ def _cells(table: Table, column: str, separator: str | None) -> list[Any]:
             )
         cell = parsed(value)
         if cell is None and separator is not None and isinstance(value, str):
-            cell = [part.strip() for part in value.split(separator) if part.strip()]
+            parts = value.split() if separator == BLANK else value.split(separator)
+            cell = [part.strip() for part in parts if part.strip()]
         if cell is None:
             raise _unreadable(table, column, row, value)
         cells.append(cell)
