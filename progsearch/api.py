@@ -104,8 +104,11 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     from progsearch.strategy.samplers.base import sampler_of
     from progsearch.strategy.warm_start import read_earlier
     from progsearch.study.folder import check_name_is_free, default_name
+    from progsearch.study.secrets import storage_of_environment
     from progsearch.study.storage import check_storage_is_free
 
+    if "storage" not in recipe.model_fields_set:
+        recipe = recipe.model_copy(update={"storage": storage_of_environment()})
     name = recipe.study or default_name(recipe)
     recipe = recipe.model_copy(update={"study": name})
     check_name_is_free(recipe, studies_dir)

@@ -92,10 +92,15 @@ def keep_json(path: Path, data: Any) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write ``data`` so that a reader sees the old file or the new one, never a part."""
+    write_bytes(path, json.dumps(data).encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(data, file)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -32,6 +32,7 @@ from progsearch.cli import (
     train,
     validate,
 )
+from progsearch.cli.arguments import arguments
 from progsearch.cli.help import Command, Group
 from progsearch.errors import Interrupted, MachineFailed, ProgsearchError
 from progsearch.paths import is_of_a_place, is_of_the_machine, reason_of
@@ -112,7 +113,7 @@ def main() -> None:
         os.environ["HOME"] = "/"
     try:
         with stopped_by_signals():
-            app(prog_name="progsearch")
+            app(arguments(), prog_name="progsearch")
     except Stopped as stop:
         print("interrupted", file=sys.stderr)
         sys.exit(interrupted("", stop.number).exit_code)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -61,9 +63,9 @@ class StorageUrl:
     """The URL of an Optuna storage; printed, saved and pickled without its secrets.
 
     Secrets are the password and query keys such as ``password``, ``sslpassword`` and ``token``.
-    They are shown as ``***``. Only `whole` returns them; values missing from the URL come from
-    the environment: ``PROGSEARCH_STORAGE_PASSWORD``, and ``PROGSEARCH_STORAGE_`` with the key in
-    capitals for other keys. Two URLs are equal if they are equal without their secrets.
+    They are shown as ``***``. Only `whole` and `given` return them; values missing from the URL
+    come from the environment: ``PROGSEARCH_STORAGE_PASSWORD``, and ``PROGSEARCH_STORAGE_`` with
+    the key in capitals for other keys. Two URLs are equal if they are equal without their secrets.
 
     Args:
         text: Such as ``postgresql://user:password@host/db``.
@@ -105,6 +107,17 @@ class StorageUrl:
         """The environment variables that provide the secrets after it was saved."""
         return list(dict.fromkeys(secret.variable for secret in self._secrets if secret.marked))
 
+    @property
+    def place(self) -> str:
+        """The URL without its secrets and without ``***``: equal for URLs of one database."""
+        parts = (part for part in self._parts if isinstance(part, str))
+        return "".join(parts).replace("://@", "://").rstrip("?&")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The secrets that the URL contains, by their variables."""
+        return {part.variable: part.value for part in self._secrets if part.value}
+
     def missing(self, environment: Mapping[str, str]) -> list[str]:
         """The variables of secrets that are missing in both the URL and the environment."""
         have = {secret.variable for secret in self._secrets if secret.value_in(environment)}
@@ -124,6 +137,16 @@ class StorageUrl:
         forms = {form for value in values if value for form in _forms_of(value)}
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, HIDDEN)
+        return text
+
+    def hide_in_urls(self, text: str, environment: Mapping[str, str]) -> str:
+        """A text with the secrets hidden where they stand in a URL, so that no word is changed."""
+        for secret in self._secrets:
+            value, end = secret.value_in(environment), "@" if secret.before == ":" else ""
+            for form in sorted(_forms_of(value or ""), key=len, reverse=True):
+                if form:
+                    hidden = f"{secret.before}{HIDDEN}{end}"
+                    text = text.replace(f"{secret.before}{form}{end}", hidden)
         return text
 
     @property
@@ -196,5 +219,9 @@ def _variable_of(key: str) -> str:
 
 
 def _forms_of(secret: str) -> set[str]:
+    """How a text may be written in URLs, in Python, in JSON and in HTML."""
     quoted = {quote(secret, safe=safe) for safe in ("", "/", " +")}
-    return {secret, quote_plus(secret), repr(secret)[1:-1], ascii(secret)[1:-1], *quoted}
+    in_python = {repr(secret)[1:-1], ascii(secret)[1:-1]}
+    in_json = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (False, True)}
+    in_html = {escape(form) for form in (secret, *in_json)}
+    return {secret, quote_plus(secret), *in_python, *in_json, *in_html, *quoted}

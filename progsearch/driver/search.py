@@ -16,6 +16,7 @@ from progsearch.strategy.references import References, make_references
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.study_source import StudySource
 from progsearch.strategy.warm_start import Earlier
+from progsearch.study.cleaning import clean
 from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder, create_study, open_study
 from progsearch.study.info import ModelSize, StudyInfo
@@ -62,6 +63,7 @@ def resume(
     folder = open_study(study, studies_dir)
     halt = Halt(folder.recipe.time_limit)
     with folder.locked(), study_log() as log:
+        clean(folder)
         log.write_to(folder.log)
         interrupt_running(folder)
         if budget is not None:

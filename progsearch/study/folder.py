@@ -32,7 +32,10 @@ from progsearch.study.new_trials import NewTrial
 from progsearch.study.storage import open_storage
 from progsearch.study.trial import Trial
 
-_RECIPE, _JOURNAL, _LOG, _RAY = "study.yaml", "journal.log", "progsearch.log", "ray"
+RECIPE = "study.yaml"
+"""The file of the recipe in a study's folder."""
+
+_JOURNAL, _LOG, _RAY = "journal.log", "progsearch.log", "ray"
 
 
 class StudyFolder:
@@ -82,7 +85,7 @@ class StudyFolder:
     def set_budget(self, budget: int) -> None:
         """Change the budget, in whole trials."""
         self.recipe = self.recipe.model_copy(update={"budget": budget})
-        write_yaml(self.path / _RECIPE, plain(self.recipe))
+        write_yaml(self.path / RECIPE, plain(self.recipe))
         keep_recipe(self.study, self.recipe)
 
     def check_writable(self, *files: str) -> None:
@@ -181,6 +184,9 @@ def create_study(
     recipe = recipe.model_copy(update={"study": name})
     path = Path(studies_dir).absolute() / name
     path.mkdir(parents=True)
+    if recipe.storage is not None:
+        # Who may read the trials is up to the database; what waits for it is as private.
+        path.chmod(0o700)
     try:
         storage = open_storage(recipe.storage, path / _JOURNAL)
         study = optuna.create_study(
@@ -195,7 +201,7 @@ def create_study(
                 "with --study NAME"
             ) from None
         raise
-    write_yaml(path / _RECIPE, plain(recipe))
+    write_yaml(path / RECIPE, plain(recipe))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         metric = (info or StudyInfo()).metric
@@ -221,7 +227,7 @@ def open_study(
         StudyError: There is no such study, or it is damaged.
     """
     path = _folder_of(study, Path(studies_dir))
-    recipe = parse(Recipe, read_yaml(path / _RECIPE), str(path / _RECIPE))
+    recipe = parse(Recipe, read_yaml(path / RECIPE), str(path / RECIPE))
     if not read_only:
         check_writable(path)
     journal = path / _JOURNAL
@@ -257,14 +263,14 @@ def check_writable(path: Path, *files: str) -> None:
     place = f"study {path.name}"
     advice = "make it writable, or copy the study to a place that is"
     check_writable_folder(path, place, advice)
-    for name in (_RECIPE, _JOURNAL, _LOG, *files):
+    for name in (RECIPE, _JOURNAL, _LOG, *files):
         check_writable_file(path / name, place, advice)
     check_writable_folder(path / _RAY, place, advice)
 
 
 def study_names(studies_dir: str | Path = "studies") -> list[str]:
     """The studies in a folder, in alphabetical order."""
-    return sorted(file.parent.name for file in Path(studies_dir).glob(f"*/{_RECIPE}"))
+    return sorted(file.parent.name for file in Path(studies_dir).glob(f"*/{RECIPE}"))
 
 
 def command_line(command: str, study: str, studies_dir: str | Path, *others: str) -> str:
@@ -283,7 +289,7 @@ def command_line(command: str, study: str, studies_dir: str | Path, *others: str
 
 def _folder_of(study: str | Path, studies_dir: Path) -> Path:
     for path in (studies_dir / study, Path(study)):
-        if isfile(path / _RECIPE):
+        if isfile(path / RECIPE):
             return path.absolute()
         for folder in (path.parent, path):
             if isdir(folder) and not os.access(folder, os.X_OK):

@@ -1,6 +1,7 @@
 """The storage of a study: a journal file or a database.
 
-Only `open_storage` reads the secrets of a database's URL; see `progsearch.config.storage_url`.
+Only `open_storage` reads the secrets of a database's URL; see `progsearch.config.storage_url` and
+`progsearch.study.secrets`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,21 @@ from optuna.storages.journal import JournalFileBackend
 
 from progsearch.config import StorageUrl
 from progsearch.errors import StudyError
+from progsearch.extras import install_line
+from progsearch.study.secrets import (
+    VARIABLE,
+    ask_for,
+    forget,
+    secrets_of,
+    storage_of_environment,
+)
 
 
 def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
     """The database at ``url``, or the journal file if there is no URL.
 
-    Secrets that ``url`` does not have are taken from the environment.
+    Secrets that ``url`` does not have are taken from the environment, else asked for at a
+    terminal.
 
     Raises:
         StudyError: The database cannot be opened; the message shows no secret.
@@ -26,30 +36,50 @@ def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
     if url is None:
         return JournalStorage(JournalFileBackend(str(journal)))
     try:
-        return RDBStorage(url.whole(os.environ))
+        return _connected(url)
+    except StudyError:
+        if not ask_for(url):
+            raise
+    try:
+        return _connected(url)
+    except StudyError:
+        forget(url)
+        raise
+
+
+def _connected(url: StorageUrl) -> BaseStorage:
+    secrets = secrets_of(url)
+    try:
+        return RDBStorage(url.whole(secrets))
     except ImportError as error:
-        reason = url.hide_in(str(error), os.environ)
-        raise StudyError(
-            f"the database {url} needs a driver: {reason}; install its package"
-        ) from None
+        reason = url.hide_in(str(error.__cause__ or error), secrets)
+        is_postgres = str(url).startswith("postgresql:")
+        cure = f"`{install_line('postgres')}`" if is_postgres else "install its package"
+        raise StudyError(f"the database {url} needs a driver: {reason}; {cure}") from None
     except Exception as error:
         # Every database driver has its own errors for a wrong address or password. Their
         # tracebacks may show the password, so none of them is chained.
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = url.hide_in(lines[0], os.environ)
-        missing = url.missing(os.environ)
-        cure = f"; its secrets are not kept: set {' and '.join(missing)}" if missing else ""
+        reason = url.hide_in(lines[0], secrets)
+        missing = url.missing(secrets)
+        cure = ""
+        if missing:
+            variables = " and ".join(missing)
+            cure = f"; its secrets are not kept: set {variables}, or {VARIABLE} to the whole URL"
         raise StudyError(f"the database {url} cannot be opened: {reason}{cure}") from None
 
 
 def reminder(url: StorageUrl | None) -> str | None:
     """A sentence on the variables that later commands need; None if all are set."""
-    variables = [] if url is None else [name for name in url.variables if name not in os.environ]
+    whole = storage_of_environment()
+    if url is None or (whole is not None and whole.place == url.place):
+        return None
+    variables = [name for name in url.variables if name not in os.environ]
     if not variables:
         return None
     return (
         "secrets of the database's URL are not kept; later commands on this study take them from "
-        + " and ".join(variables)
+        f"{' and '.join(variables)}, or from the whole URL in {VARIABLE}"
     )
 
 

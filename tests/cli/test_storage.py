@@ -34,6 +34,7 @@ COMMANDS = [
 def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv("PROGSEARCH_STORAGE", raising=False)
     monkeypatch.setattr(optuna_dashboard, "run_server", lambda storage, **_: None)
     fake = FakeStudy(budget=2)
     fake.baselines()
@@ -67,7 +68,8 @@ def test_without_the_password_each_command_says_what_to_set(progsearch, command)
     outcome = progsearch(*command)
     assert (outcome.code, outcome.stdout) == (2, "")
     assert outcome.stderr.startswith("Error: the database guarded://someone:***@host/")
-    assert outcome.stderr.endswith(f"its secrets are not kept: set {VARIABLE}\n")
+    cure = f"set {VARIABLE}, or PROGSEARCH_STORAGE to the whole URL"
+    assert outcome.stderr.endswith(f"its secrets are not kept: {cure}\n")
 
 
 def test_a_search_that_starts_from_such_a_study_says_it_too(progsearch):
@@ -86,3 +88,18 @@ def test_a_url_whose_password_has_no_clear_end_is_refused_and_not_shown(progsear
     outcome = progsearch("validate", "recipe.yaml")
     assert outcome.stderr.startswith("Error: recipe.yaml: storage: it is unclear")
     assert "sesame" not in outcome.stderr
+
+
+def test_the_whole_url_in_the_environment_gives_the_storage_of_a_new_study(
+    progsearch, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PROGSEARCH_STORAGE", guarded_url(tmp_path / "trials.db"))
+    outcome = progsearch("status", "fake")
+    assert outcome.code == 0
+    # The database already has a study of this name, the folder does not.
+    monkeypatch.chdir(tmp_path / "studies")
+    outcome = progsearch("run", "--task", "bbc-headlines", "--study", "fake")
+    assert outcome.code == 2
+    assert "the database guarded://someone:***@host/" in outcome.stderr
+    assert "already has a study fake" in outcome.stderr
+    assert leaks(tmp_path, outcome.stderr) == []

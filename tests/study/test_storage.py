@@ -18,6 +18,7 @@ VARIABLE = "PROGSEARCH_STORAGE_PASSWORD"
 @pytest.fixture(autouse=True)
 def _no_password(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv("PROGSEARCH_STORAGE", raising=False)
 
 
 @pytest.fixture(params=["guarded://someone:{}@host/{}", "guarded:///{1}?password={0}"])
@@ -37,7 +38,7 @@ def test_no_file_of_a_study_holds_the_password(tmp_path, url, caplog, capfd):
 
 def test_the_environment_opens_it_again(tmp_path, url, monkeypatch):
     create_study(recipe(storage=url), tmp_path / "studies")
-    with pytest.raises(StudyError, match=f"its secrets are not kept: set {VARIABLE}$") as error:
+    with pytest.raises(StudyError, match=f"its secrets are not kept: set {VARIABLE},") as error:
         open_study("fake", tmp_path / "studies")
     assert "guarded://" in str(error.value)
     monkeypatch.setenv(VARIABLE, "another")
@@ -104,8 +105,9 @@ def test_a_file_may_have_a_query(tmp_path):
 
 def test_what_later_commands_need_is_told_unless_it_is_there(monkeypatch):
     url = StorageUrl("postgresql://u:sesame@h/db?token=b")
-    assert reminder(url).endswith(f"from {VARIABLE} and PROGSEARCH_STORAGE_TOKEN")
+    whole = ", or from the whole URL in PROGSEARCH_STORAGE"
+    assert reminder(url).endswith(f"from {VARIABLE} and PROGSEARCH_STORAGE_TOKEN{whole}")
     monkeypatch.setenv(VARIABLE, "sesame")
-    assert reminder(url).endswith("from PROGSEARCH_STORAGE_TOKEN")
+    assert reminder(url).endswith(f"from PROGSEARCH_STORAGE_TOKEN{whole}")
     assert reminder(StorageUrl("postgresql://u@h/db")) is None
     assert reminder(None) is None
