@@ -186,10 +186,19 @@ class Recipe(Config):
         StorageUrl | None,
         Option(
             "URL",
-            "An Optuna storage instead of the journal file. Its secrets are not kept; later "
-            "commands take it from PROGSEARCH_STORAGE_PASSWORD.",
+            "An Optuna storage instead of the journal file (default: PROGSEARCH_STORAGE). Its "
+            "secrets are not kept; later commands take them from there, too.",
         ),
     ] = None
+    storage_timeout: Annotated[
+        float | None,
+        Option(
+            "30s|5m",
+            "How long a database may not answer before the search ends, with all results saved "
+            "(default: 5m).",
+            form="duration",
+        ),
+    ] = Field(default=None, ge=0, allow_inf_nan=False, description="seconds")
     log_to: Annotated[
         tuple[LogTarget, ...] | None,
         Option(

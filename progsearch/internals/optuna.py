@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.study import Study
 from optuna.trial import Trial
+
+
+def cached(storage: RDBStorage) -> BaseStorage:
+    """A storage that reads finished trials once, as studies use it."""
+    return get_storage(storage)
 
 
 def trial_of(study: Study, number: int) -> Trial:

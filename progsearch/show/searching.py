@@ -61,7 +61,7 @@ def watched_search(
 
         report = write_report(folder)
 
-        with folder.locked():
+        with folder.owned("report"):
             save_to_dashboard(folder.study, report)
         if json:
             print_json(report.to_dict())

@@ -23,19 +23,22 @@ from optuna.storages import BaseStorage
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
 from progsearch.errors import StudyError
 from progsearch.paths import check_writable_file, check_writable_folder, reason_of
+from progsearch.study.database import PATIENCE
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
 from progsearch.study.journal import repair_journal
 from progsearch.study.lock import Holder, lock_state, try_lock
 from progsearch.study.metadata import info_of, keep_info, keep_recipe, trials_of
 from progsearch.study.new_trials import NewTrial
+from progsearch.study.patient import PatientStorage
 from progsearch.study.storage import open_storage
+from progsearch.study.told_later import told_later
 from progsearch.study.trial import Trial
 
 RECIPE = "study.yaml"
 """The file of the recipe in a study's folder."""
 
-_JOURNAL, _LOG, _RAY = "journal.log", "progsearch.log", "ray"
+_JOURNAL, _LOG, _RAY, _OUTBOX = "journal.log", "progsearch.log", "ray", "outbox.log"
 
 
 class StudyFolder:
@@ -52,10 +55,7 @@ class StudyFolder:
         self.path = path
         self.recipe = recipe
         self.storage = storage
-        # Sampling is done elsewhere; this study only stores trials.
-        self.study = optuna.load_study(
-            study_name=path.name, storage=storage, sampler=optuna.samplers.RandomSampler()
-        )
+        self.study = _loaded(path.name, storage)
 
     @property
     def name(self) -> str:
@@ -128,18 +128,46 @@ class StudyFolder:
     def locked(self, work: str = "search") -> Iterator[None]:
         """While active, this process is the only one that works in the study.
 
+        A database is told what happens in the background, so that it may restart meanwhile.
+
         Args:
             work: What it does, for `progsearch status`.
 
         Raises:
             StudyError: Another process has the lock.
+            MachineFailed: The database did not answer for too long.
         """
+        with self.owned(work), self._told_later():
+            yield
+
+    @contextlib.contextmanager
+    def owned(self, work: str) -> Iterator[None]:
+        """As `locked`, but what is written to a database is there at once."""
         with try_lock(self.path, Holder.of(work)) as free:
             if not free:
                 holder = lock_state(self.path).holder
                 who = "another process" if holder is None else f"another process ({holder})"
                 raise StudyError(f"study {self.name} is in use by {who}; wait for it or stop it")
             yield
+
+    @contextlib.contextmanager
+    def _told_later(self) -> Iterator[None]:
+        if not isinstance(self.storage, PatientStorage):
+            yield
+            return
+        before = self.storage, self.study
+        with told_later(self.storage, self.name, self.path / _OUTBOX) as storage:
+            self.storage, self.study = storage, _loaded(self.name, storage)
+            try:
+                yield
+            finally:
+                self.storage, self.study = before
+
+
+def _loaded(name: str, storage: BaseStorage) -> optuna.Study:
+    # Sampling is done elsewhere; this study only stores trials.
+    sampler = optuna.samplers.RandomSampler()
+    return optuna.load_study(study_name=name, storage=storage, sampler=sampler)
 
 
 def default_name(recipe: Recipe) -> str:
@@ -188,7 +216,7 @@ def create_study(
         # Who may read the trials is up to the database; what waits for it is as private.
         path.chmod(0o700)
     try:
-        storage = open_storage(recipe.storage, path / _JOURNAL)
+        storage = _storage_of(recipe, path, waits=True)
         study = optuna.create_study(
             study_name=name, storage=storage, directions=directions(len(recipe.objectives))
         )
@@ -242,7 +270,7 @@ def open_study(
             if free:
                 repair_journal(journal)
     try:
-        return StudyFolder(path, recipe, open_storage(recipe.storage, path / _JOURNAL))
+        return StudyFolder(path, recipe, _storage_of(recipe, path, waits=False))
     except PermissionError as error:
         raise _unreadable(journal, reason_of(error)) from None
     except (KeyError, ValueError):
@@ -256,6 +284,11 @@ def open_study(
             f"the database {recipe.storage} does not have the study {path.name}; restore it, or "
             "delete the folder and run the study again"
         ) from None
+
+
+def _storage_of(recipe: Recipe, path: Path, *, waits: bool) -> BaseStorage:
+    patience = PATIENCE if recipe.storage_timeout is None else recipe.storage_timeout
+    return open_storage(recipe.storage, path / _JOURNAL, patience=patience, waits=waits)
 
 
 def check_writable(path: Path, *files: str) -> None:

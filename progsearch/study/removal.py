@@ -37,7 +37,7 @@ def remove(folder: StudyFolder) -> int:
     Raises:
         StudyError: A process works in it, or its folder cannot be removed.
     """
-    with folder.locked("removal"):
+    with folder.owned("removal"):
         size = taken(folder.path)
         if folder.recipe.storage is not None:
             optuna.delete_study(study_name=folder.name, storage=folder.storage)

@@ -15,6 +15,9 @@ from optuna.storages.journal import JournalFileBackend
 from progsearch.config import StorageUrl
 from progsearch.errors import StudyError
 from progsearch.extras import install_line
+from progsearch.internals.optuna import cached
+from progsearch.study.database import PATIENCE, Database
+from progsearch.study.patient import PatientStorage
 from progsearch.study.secrets import (
     VARIABLE,
     ask_for,
@@ -24,39 +27,55 @@ from progsearch.study.secrets import (
 )
 
 
-def open_storage(url: StorageUrl | None, journal: Path) -> BaseStorage:
+def open_storage(
+    url: StorageUrl | None, journal: Path, *, patience: float = PATIENCE, waits: bool = False
+) -> BaseStorage:
     """The database at ``url``, or the journal file if there is no URL.
 
     Secrets that ``url`` does not have are taken from the environment, else asked for at a
     terminal.
 
+    Args:
+        url: A database; None for a journal file.
+        journal: The file.
+        patience: Seconds for which later calls to a database are tried again.
+        waits: Try for as long to open it; otherwise an address may just be wrong.
+
     Raises:
         StudyError: The database cannot be opened; the message shows no secret.
+        MachineFailed: It did not answer for too long.
     """
     if url is None:
         return JournalStorage(JournalFileBackend(str(journal)))
+    database = Database(url, patience)
+    if waits:
+        # Its secrets are known: this command or the one before has opened it.
+        return database.patiently(lambda: _connected(database, is_known=True))
     try:
-        return _connected(url)
+        return _connected(database)
     except StudyError:
         if not ask_for(url):
             raise
     try:
-        return _connected(url)
+        return _connected(database)
     except StudyError:
         forget(url)
         raise
 
 
-def _connected(url: StorageUrl) -> BaseStorage:
+def _connected(database: Database, *, is_known: bool = False) -> BaseStorage:
+    url = database.url
     secrets = secrets_of(url)
     try:
-        return RDBStorage(url.whole(secrets))
+        return PatientStorage(cached(RDBStorage(url.whole(secrets))), database)
     except ImportError as error:
         reason = url.hide_in(str(error.__cause__ or error), secrets)
         is_postgres = str(url).startswith("postgresql:")
         cure = f"`{install_line('postgres')}`" if is_postgres else "install its package"
         raise StudyError(f"the database {url} needs a driver: {reason}; {cure}") from None
     except Exception as error:
+        if is_known and database.outage(error) is not None:
+            raise
         # Every database driver has its own errors for a wrong address or password. Their
         # tracebacks may show the password, so none of them is chained.
         lines = str(error).strip().splitlines() or [type(error).__name__]

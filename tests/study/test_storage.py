@@ -67,7 +67,7 @@ def test_a_study_of_an_earlier_version_opens_and_is_written_without_its_password
 def test_a_driver_cannot_tell_the_password(tmp_path, monkeypatch, password):
     monkeypatch.setenv(VARIABLE, password)
 
-    def refuse(url):
+    def refuse(url, **_):
         raise sqlite3.OperationalError(f"no {url} nor {password!r} nor {password}\nand so on")
 
     monkeypatch.setattr(storage, "RDBStorage", refuse)
@@ -82,7 +82,7 @@ def test_a_driver_cannot_tell_the_password(tmp_path, monkeypatch, password):
 
 
 def test_an_error_without_words_is_named(tmp_path, monkeypatch):
-    def refuse(url):
+    def refuse(url, **_):
         raise TimeoutError
 
     monkeypatch.setattr(storage, "RDBStorage", refuse)
