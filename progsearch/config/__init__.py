@@ -1,6 +1,6 @@
 """What a run and a study are made of, as data: read from YAML, checked, written back."""
 
-from progsearch.config.base import Config, ConfigT, parse, plain, read_yaml, write_yaml
+from progsearch.config.base import Config, ConfigT, parse, plain, read_yaml, write_yaml, yaml_of
 from progsearch.config.limits import Limits
 from progsearch.config.method import (
     DEFAULT_METHOD,
@@ -62,4 +62,5 @@ __all__ = [
     "run_identity",
     "with_seed",
     "write_yaml",
+    "yaml_of",
 ]

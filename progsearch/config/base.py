@@ -90,9 +90,13 @@ def read_yaml(path: str | PathLike[str]) -> Any:
 
 
 def write_yaml(path: str | Path, data: Any, *, header: str = "") -> None:
-    """Write ``header`` and ``data``: keys in the order given, short lists on one line."""
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99)
-    Path(path).write_text(header + text, encoding="utf-8")
+    """Write ``header`` and ``data`` as `yaml_of` gives it."""
+    Path(path).write_text(header + yaml_of(data), encoding="utf-8")
+
+
+def yaml_of(data: Any) -> str:
+    """Data as YAML: keys in the order given, short lists on one line."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99))
 
 
 def plain(config: BaseModel) -> dict[str, Any]:

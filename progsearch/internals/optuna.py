@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optuna.storages import BaseStorage, RDBStorage, get_storage
+from optuna.storages.journal._storage import JournalOperation
 from optuna.study import Study
 from optuna.trial import Trial
+
+ADDS_TRIAL = int(JournalOperation.CREATE_TRIAL)
+"""The ``op_code`` of a line of a journal that adds a trial."""
 
 
 def cached(storage: RDBStorage) -> BaseStorage:

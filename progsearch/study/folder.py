@@ -20,13 +20,14 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage
 
-from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml
+from progsearch.cache import write_bytes
+from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml, yaml_of
 from progsearch.errors import StudyError
 from progsearch.paths import check_writable_file, check_writable_folder, reason_of
 from progsearch.study.database import PATIENCE
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
-from progsearch.study.journal import repair_journal
+from progsearch.study.journal import damaged, repair_journal
 from progsearch.study.lock import Holder, lock_state, try_lock
 from progsearch.study.metadata import info_of, keep_info, keep_recipe, trials_of
 from progsearch.study.new_trials import NewTrial
@@ -85,7 +86,8 @@ class StudyFolder:
     def set_budget(self, budget: int) -> None:
         """Change the budget, in whole trials."""
         self.recipe = self.recipe.model_copy(update={"budget": budget})
-        write_yaml(self.path / RECIPE, plain(self.recipe))
+        # A full disk leaves the old file.
+        write_bytes(self.path / RECIPE, yaml_of(plain(self.recipe)).encode())
         keep_recipe(self.study, self.recipe)
 
     def check_writable(self, *files: str) -> None:
@@ -259,12 +261,9 @@ def open_study(
     if not read_only:
         check_writable(path)
     journal = path / _JOURNAL
-    damaged = StudyError(
-        f"{journal} holds no readable study; restore it from a copy, or delete the folder and "
-        "run the study again"
-    )
+    resume_line = command_line("resume", path.name, path.parent)
     if recipe.storage is None and not isfile(journal):
-        raise damaged
+        raise damaged(journal, resume_line)
     if recipe.storage is None and not read_only:
         with try_lock(path) as free:
             if free:
@@ -273,13 +272,13 @@ def open_study(
         return StudyFolder(path, recipe, _storage_of(recipe, path, waits=False))
     except PermissionError as error:
         raise _unreadable(journal, reason_of(error)) from None
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, AssertionError):
         if recipe.study not in (None, path.name):
             raise StudyError(
                 f"the folder {path} holds the study {recipe.study}; give it this name again"
             ) from None
         if recipe.storage is None:
-            raise damaged from None
+            raise damaged(journal, resume_line) from None
         raise StudyError(
             f"the database {recipe.storage} does not have the study {path.name}; restore it, or "
             "delete the folder and run the study again"
