@@ -92,10 +92,11 @@ class Database:
 
     def failure(self, reason: str) -> MachineFailed:
         """The error that ends a command after the patience."""
-        waited = f"for {duration(self.patience)} " if self.patience else ""
-        return MachineFailed(
-            f"the database {self.url} does not answer {waited}({reason}); try again once it does"
-        )
+        return MachineFailed(f"{self.complaint(reason)}; try again once it answers")
+
+    def complaint(self, reason: str) -> str:
+        """Says that it did not answer during the patience."""
+        return f"the database {self.url} did not answer for {duration(self.patience)} ({reason})"
 
     def _shown(self, error: BaseException) -> str:
         lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -158,7 +158,11 @@ class StudyFolder:
             yield
             return
         before = self.storage, self.study
-        with told_later(self.storage, self.name, self.path / _OUTBOX) as storage:
+        advice = (
+            f"are not lost: once it answers, continue a search with `{self.resume_line}`, and all "
+            "else with the same command"
+        )
+        with told_later(self.storage, self.name, self.path / _OUTBOX, advice) as storage:
             self.storage, self.study = storage, _loaded(self.name, storage)
             try:
                 yield

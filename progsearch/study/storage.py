@@ -7,6 +7,7 @@ Only `open_storage` reads the secrets of a database's URL; see `progsearch.confi
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -25,6 +26,9 @@ from progsearch.study.secrets import (
     secrets_of,
     storage_of_environment,
 )
+
+# Of drivers that reached no server, so that a password would not help.
+_NO_SERVER = re.compile(r"refused|unreachable|timed? ?out|resolve|translate host", re.IGNORECASE)
 
 
 def open_storage(
@@ -82,7 +86,7 @@ def _connected(database: Database, *, is_known: bool = False) -> BaseStorage:
         reason = url.hide_in(lines[0], secrets)
         missing = url.missing(secrets)
         cure = ""
-        if missing:
+        if missing and _NO_SERVER.search(reason) is None:
             variables = " and ".join(missing)
             cure = f"; its secrets are not kept: set {variables}, or {VARIABLE} to the whole URL"
         raise StudyError(f"the database {url} cannot be opened: {reason}{cure}") from None

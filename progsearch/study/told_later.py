@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,13 @@ class Teller:
         outbox: The changes.
         storage: Where they go.
         study: The name of the study there.
+        advice: How to continue if the database does not answer, for the message.
     """
 
-    def __init__(self, outbox: Outbox, storage: PatientStorage, study: str) -> None:
+    def __init__(self, outbox: Outbox, storage: PatientStorage, study: str, advice: str) -> None:
         self._outbox = outbox
         self._storage = storage
+        self._advice = advice
         self._study = study
         self._study_id: int | None = None
         self._error: Exception | None = None
@@ -90,9 +92,12 @@ class Teller:
             raise self._error
         since, patience = self._failing_since, self._storage.database.patience
         if since is not None and time.monotonic() - since > patience:
-            failure = self._storage.database.failure(self._reason)
             waiting = counted(len(self._outbox), "change")
-            raise MachineFailed(f"{failure}; {waiting} of the study wait in {self._outbox.path}")
+            database = self._storage.database
+            raise MachineFailed(
+                f"{database.complaint(self._reason)}; {waiting} of the study wait for it in "
+                f"{self._outbox.path}, and {self._advice}"
+            )
 
     def _run(self) -> None:
         while (change := self._next()) is not None:
@@ -224,7 +229,9 @@ class ToldLater(InMemoryStorage):
 
 
 @contextmanager
-def told_later(storage: PatientStorage, study: str, path: Path) -> Iterator[ToldLater]:
+def told_later(
+    storage: PatientStorage, study: str, path: Path, advice: str
+) -> Iterator[ToldLater]:
     """While active, the study's changes are told to its database in the background.
 
     What an earlier process could not tell is told first. At the end all is told, unless an error
@@ -234,21 +241,21 @@ def told_later(storage: PatientStorage, study: str, path: Path) -> Iterator[Told
         storage: The storage of the database.
         study: The name of the study.
         path: The file for changes that were not told yet.
+        advice: How to continue if the database does not answer, for the message.
 
     Raises:
         MachineFailed: The database has not answered for too long.
     """
     outbox = Outbox(path)
-    teller = Teller(outbox, storage, study)
+    teller = Teller(outbox, storage, study, advice)
     try:
         teller.flush()
         yield ToldLater(storage, study, teller)
         teller.flush()
     except BaseException:
-        try:
+        # What cannot be told now waits, and the error says what to do.
+        with suppress(ProgsearchError):
             teller.flush(_SHORT)
-        except ProgsearchError as error:
-            _log.warning("%s", error)
         raise
     finally:
         teller.close()

@@ -143,9 +143,10 @@ def test_after_its_patience_the_work_ends_and_all_is_kept(tmp_path, database):
                 work(study, number)
                 time.sleep(0.05)
 
-    with pytest.raises(MachineFailed, match=r"does not answer for 0.3 s \(server closed .*") as e:
+    with pytest.raises(MachineFailed, match=r"did not answer for 0.3 s \(server closed .*") as e:
         session()
     assert str(study.path / "outbox.log") in str(e.value)
+    assert f"`{study.resume_line}`" in str(e.value)
     database.is_down = False
     with open_study("fake", tmp_path).locked():
         pass
@@ -233,6 +234,6 @@ def test_an_error_of_another_kind_is_not_waited_for(study, database, monkeypatch
         study.study.set_user_attr("a", 1)
     with (
         pytest.raises(ZeroDivisionError),
-        told_later(study.storage, "fake", study.path / "outbox.log"),
+        told_later(study.storage, "fake", study.path / "outbox.log", ""),
     ):
         pass
