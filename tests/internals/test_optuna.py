@@ -4,6 +4,7 @@ import json
 
 import optuna
 from optuna.distributions import FloatDistribution
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from progsearch.internals.optuna import ADDS_TRIAL, cached, set_constraints
@@ -49,7 +50,7 @@ def test_a_finished_trial_is_read_once(tmp_path):
 
 def test_a_line_of_a_journal_says_that_it_adds_a_trial(tmp_path):
     journal = tmp_path / "journal.log"
-    backend = optuna.storages.journal.JournalFileBackend(str(journal))
+    backend = JournalFileBackend(str(journal))
     study = optuna.create_study(storage=optuna.storages.JournalStorage(backend))
     before = len(journal.read_text().splitlines())
     study.add_trial(create_trial(value=0.5))

@@ -31,9 +31,14 @@ def typed(monkeypatch):
     def begin(*answers):
         rest = list(answers)
         terminal = io.StringIO()
-        terminal.isatty = lambda: True  # type: ignore[method-assign]
+        monkeypatch.setattr(terminal, "isatty", lambda: True)
         monkeypatch.setattr(sys, "stdin", terminal)
-        monkeypatch.setattr(secrets, "getpass", lambda text: asked.append(text) or rest.pop(0))
+
+        def answer(text):
+            asked.append(text)
+            return rest.pop(0)
+
+        monkeypatch.setattr(secrets, "getpass", answer)
         return asked
 
     return begin

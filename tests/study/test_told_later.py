@@ -12,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 from progsearch.errors import MachineFailed, StudyError
 from progsearch.study import database as databases
 from progsearch.study import folder as folders
+from progsearch.study import storage as storages
 from progsearch.study import told_later as later
 from progsearch.study.folder import create_study, open_study
 from progsearch.study.told_later import told_later
@@ -26,11 +27,9 @@ def database(monkeypatch):
     """A database that every study of the test is in."""
     found = Blinking()
 
-    whole = folders.open_storage
-
     def open_storage(url, journal, *, patience, waits):
         if url is None:
-            return whole(url, journal)
+            return storages.open_storage(url, journal)
         return patient(found, patience=patience)
 
     monkeypatch.setattr(folders, "open_storage", open_storage)

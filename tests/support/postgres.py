@@ -64,7 +64,9 @@ class Server:
 def server_in(folder):
     """A server that is not started yet; skips where PostgreSQL is not installed."""
     pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
-    found = [*Path(_BY_DEBIAN).glob("*/bin/initdb"), shutil.which("initdb")]
-    if not found[0]:
+    found = [*Path(_BY_DEBIAN).glob("*/bin/initdb")]
+    if (elsewhere := shutil.which("initdb")) is not None:
+        found.append(Path(elsewhere))
+    if not found:
         pytest.skip("PostgreSQL is not installed (Debian's package postgresql)")
-    return Server(folder, Path(found[0]).parent)
+    return Server(folder, found[0].parent)
