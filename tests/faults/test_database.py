@@ -53,7 +53,7 @@ def test_a_database_may_restart_and_nothing_keeps_its_password(server, tmp_path)
         )
     study = tmp_path / "studies" / "tiny"
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (study / "ray").exists():
             assert process.poll() is None and time.monotonic() < deadline, output_of(tmp_path)
             time.sleep(0.1)
