@@ -57,7 +57,7 @@ RUN_LEFT_OUT = {
 TASK_LEFT_OUT = {
     "name": "what files are called; for a task of GLUE see below",
     "data_dir": "refused for files; see below",
-    **dict.fromkeys(("separator", "encoding"), "decide which texts are read"),
+    **dict.fromkeys(("separator", "encoding", "sheet"), "decide which texts are read"),
     "drop_missing": "decides which rows are read",
     "doc_stride": "is refused for other types than span, whose tokens show it",
 }
