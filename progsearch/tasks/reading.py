@@ -80,7 +80,8 @@ def _source(config: TaskConfig) -> Source:
         return read_glue(GLUE[name], config.data_dir)
     if any(getattr(config, field) for field in TASK_FILES):
         _refuse(config, name, ("data_dir",))
-        return read_files(config)
+        kind = TASK_TYPES.get(config.type) if config.type else None
+        return read_files(config, whole_texts=kind is not None and kind.reads_texts)
     if "/" in name:
         _refuse(config, name, ("data_dir", *_FORMAT))
         return read_hub_dataset(config)

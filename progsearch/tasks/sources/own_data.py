@@ -10,13 +10,24 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.catalogue import DEMO
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.sources.tables import DELIMITED, TEXT, format_of, read_table
+from progsearch.tasks.sources.tables import (
+    DELIMITED,
+    TEXT,
+    Table,
+    format_of,
+    read_table,
+    read_text,
+)
 
 _VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 
 
-def read_files(config: TaskConfig) -> Source:
+def read_files(config: TaskConfig, *, whole_texts: bool = False) -> Source:
     """The task in ``config.train_file``, ``validation_file`` and ``test_file``.
+
+    Args:
+        config: Names the files.
+        whole_texts: Whether a ``.txt`` file is one text instead of a table.
 
     Raises:
         TaskError: A file or a column cannot be used.
@@ -25,12 +36,17 @@ def read_files(config: TaskConfig) -> Source:
     _check_used("--separator", config.separator, DELIMITED, paths)
     _check_used("--encoding", config.encoding, TEXT, paths)
     train, validation, test = (
-        read_table(path, separator=config.separator, encoding=config.encoding) if path else None
-        for path in paths
+        None if not path else _read(path, config, whole_texts=whole_texts) for path in paths
     )
     if train is None:
         raise TaskError(f"task {config.name} has no training data: name it with --train-file")
     return Source(config.name, train, validation, test)
+
+
+def _read(path: str, config: TaskConfig, *, whole_texts: bool) -> Table:
+    if whole_texts and format_of(path) == ".txt":
+        return read_text(path, encoding=config.encoding)
+    return read_table(path, separator=config.separator, encoding=config.encoding)
 
 
 def _check_used(

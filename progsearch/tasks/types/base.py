@@ -62,6 +62,9 @@ class TaskType(ABC):
         metrics: All task metrics that tasks of this type can have.
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
+        learning_rate: The usual rate of full fine-tuning; None: it follows from the model's width.
+        reads_texts: Whether a ``.txt`` file is one text; otherwise it is a table.
+        references: Names of schedules that studies of this type train beside the usual ones.
 
     A type has no state except its constructor arguments, so one object may serve many tasks.
     One whose examples are a text or a pair
@@ -95,6 +98,9 @@ class TaskType(ABC):
     description: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     version: ClassVar[int] = 1
+    learning_rate: ClassVar[float | None] = None
+    reads_texts: ClassVar[bool] = False
+    references: ClassVar[tuple[str, ...]] = ()
 
     # -- from tables to examples -------------------------------------------------------------
 

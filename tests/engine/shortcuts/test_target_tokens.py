@@ -1,6 +1,7 @@
 """Logits of target tokens only, in chunks, and the other shortcuts for language models."""
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -31,11 +32,11 @@ DECODERS = ("gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemm
 # Without chunks nothing but the shape of products differs; chunks change the order of sums.
 OUTPUTS, GRADIENTS = 1e-6, 1e-5
 KEEP = CausalLM("completion").keep
-DROPOUT = {"gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
+DROPOUT: dict[str, tuple[str, ...]] = {"gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
 
 
 def made(name, method="full", **overrides):
-    off = dict.fromkeys(DROPOUT.get(name, ()), 0.0)
+    off: dict[str, Any] = dict.fromkeys(DROPOUT.get(name, ()), 0.0)
     model = tiny_language_model(name, **off, **overrides).to(DEVICE)
     anatomy = find_anatomy(model)
     return model, anatomy, apply_method(model, anatomy, method_of(method), seed=0)
@@ -90,7 +91,8 @@ def test_logits_are_computed_for_target_tokens_alone():
 
 def trained(name, schedule, method="full", without=(), split=None, **given):
     overrides = {key: given.pop(key) for key in ("tied",) if key in given}
-    model = tiny_language_model(name, **dict.fromkeys(DROPOUT.get(name, ()), 0.0), **overrides)
+    off: dict[str, Any] = dict.fromkeys(DROPOUT.get(name, ()), 0.0)
+    model = tiny_language_model(name, **off, **overrides)
     engine, model = tiny_engine(
         schedule,
         model,
