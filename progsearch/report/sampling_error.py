@@ -63,13 +63,11 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
             variances = [_LARGEST_F1 / number for number in counts]
             at_most = len(counts) if split.answers.labelled else 2
             return math.sqrt(at_most * sum(variances)) / len(counts)
-        case "likelihood":
-            return max(values) / math.sqrt(n)
         case "r2" | "d2_absolute_error":
             return max(2 * math.sqrt(abs(v)) * (1 - v) + 1 / math.sqrt(n) for v in values) / (
                 math.sqrt(n)
             )
-    return 0.5 / math.sqrt(n)
+    return (max(values) if metric == "likelihood" else 0.5) / math.sqrt(n)
 
 
 def _true_rows(metric: str, answers: Answers) -> int | None:
