@@ -150,4 +150,4 @@ def _fits_on_device(needed: int, device: torch.device) -> bool:
 
 
 def _fits_in_memory(needed: int) -> bool:
-    return needed <= psutil.virtual_memory().available * _MEMORY_SHARE
+    return bool(needed <= psutil.virtual_memory().available * _MEMORY_SHARE)
