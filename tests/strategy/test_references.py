@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from progsearch.schedule import Schedule
 from progsearch.space.space import Space
 from progsearch.strategy.references import make_references
@@ -24,6 +26,22 @@ def test_the_references():
         "head-only": Schedule.last_blocks(12, 0),
     }
     assert found.left_out == ()
+
+
+def test_language_models_have_the_middle_too():
+    space = Space.load("quick")
+    found = make_references(space, recipe(), replace(problem(space, 10), references=("middle",)))
+    assert schedules(found)["middle"] == Schedule.middle(10)
+
+
+def test_a_reference_in_which_a_method_trains_nothing_is_left_out():
+    """LoRA leaves the head of a language model alone."""
+    space = Space.load("quick", ["lora"])
+    plain = problem(space, 10)
+    costs = {k: replace(c, head=replace(c.head, trainable=0)) for k, c in plain.costs.items()}
+    found = make_references(space, recipe(), replace(plain, costs=costs))
+    assert "head-only" not in found.rates
+    assert found.left_out == ("the baseline head-only is left out: lora trains nothing in it",)
 
 
 def test_three_epochs_make_the_two_paper_references_one():

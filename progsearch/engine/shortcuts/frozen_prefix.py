@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from progsearch.engine.batches import Batch, Indices, evaluation_batches
 from progsearch.engine.shortcuts.base import Shortcut, StageStart
 from progsearch.engine.shortcuts.forwards import replaced
 from progsearch.engine.shortcuts.head_token import HeadToken
-from progsearch.engine.shortcuts.hidden_states import HiddenStates
+from progsearch.engine.shortcuts.hidden_states import HiddenStates, excess
 from progsearch.models.anatomy import Anatomy
 from progsearch.models.blocks import as_output, hidden_input, hidden_output, tuple_size
 from progsearch.store import Store
@@ -74,6 +74,8 @@ class FrozenPrefix(Shortcut):
         # The cached states of each split, shallowest first. There are two while a deeper cache is
         # being filled: its passes start from the old one.
         self._states: WeakKeyDictionary[Split, list[HiddenStates]] = WeakKeyDictionary()
+        # The splits whose states after the present prefix are too large to be kept.
+        self._too_large: WeakSet[Split] = WeakSet()
         # While a cache is being filled: the states that its passes start from.
         self._filling_from: list[HiddenStates | None] = []
         # The length of the tuple that the blocks return; None if they return only the states.
@@ -100,7 +102,7 @@ class FrozenPrefix(Shortcut):
     @torch.no_grad()
     def prepare(self, split: Split, indices: Indices, forward: Callable[[Batch], Any]) -> None:
         """Compute the missing states of these examples; does nothing if nothing is frozen."""
-        if self._depth == 0:
+        if self._depth == 0 or split in self._too_large:
             return
         known = self._states.get(split)
         if known is None:
@@ -115,6 +117,8 @@ class FrozenPrefix(Shortcut):
             for batch in evaluation_batches(split.lengths[part], self._device):
                 with self._keeping(split, part[batch], source), suppress(_Filled):
                     forward(Batch.of(split, part[batch]))
+                if split in self._too_large:
+                    return
         filled = known[-1]
         if filled.complete:
             del known[:-1]
@@ -157,6 +161,8 @@ class FrozenPrefix(Shortcut):
         if depth < self._depth:
             # A block was unfrozen: the output of the blocks after it may change.
             self._states.clear()
+        if depth != self._depth:
+            self._too_large.clear()
         self._depth = depth
 
     def _current(self, split: Split) -> HiddenStates | None:
@@ -186,9 +192,9 @@ class FrozenPrefix(Shortcut):
                 hidden = self._head_token.of(hidden)
             states = self._current(split)
             if states is None:
-                states = HiddenStates(self._lengths(split, self._depth), self._depth, hidden)
-                self._states[split].append(states)
-            states.put(indices, hidden)
+                states = self._allocated(split, hidden)
+            if states is not None:
+                states.put(indices, hidden)
             raise _Filled
 
         self._filling_from.append(source)
@@ -197,6 +203,19 @@ class FrozenPrefix(Shortcut):
                 yield
         finally:
             self._filling_from.pop()
+
+    def _allocated(self, split: Split, like: Tensor) -> HiddenStates | None:
+        """Room for the states of a split; None if there is too little."""
+        lengths = self._lengths(split, self._depth)
+        reason = excess(lengths, like)
+        if reason is not None:
+            # Frozen blocks on frozen embeddings record no graph, so they cost a forward pass only.
+            _log.info("no prefix cache: %s; the frozen blocks run without gradients", reason)
+            self._too_large.add(split)
+            return None
+        states = HiddenStates(lengths, self._depth, like)
+        self._states[split].append(states)
+        return states
 
     def _all_tokens(self, depth: int) -> bool:
         """Whether the states of all tokens are needed after ``depth`` blocks, not just one."""

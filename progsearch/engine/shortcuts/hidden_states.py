@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 
 import numpy as np
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 # The share of free memory that states may take; larger ones go to a memory-mapped file.
 _MEMORY_SHARE = 0.25
+# The share of the free disk that such a file may take.
+_DISK_SHARE = 0.25
 
 
 class HiddenStates:
@@ -107,14 +110,29 @@ class HiddenStates:
         return torch.where(real, self._starts[rows, None] + position, padding)
 
 
+def excess(lengths: npt.NDArray[np.int64], like: Tensor) -> str | None:
+    """Why the states of all examples cannot be kept, if they cannot; arguments as `HiddenStates`.
+
+    Their size is known before any is computed.
+    """
+    needed = (int(lengths.sum()) + 2) * like.shape[-1] * like.element_size()
+    if _fits_on_device(needed, like.device) or _fits_in_memory(needed):
+        return None
+    limit = shutil.disk_usage(tempfile.gettempdir()).free * _DISK_SHARE
+    if needed <= limit:
+        return None
+    return (
+        f"the states of {len(lengths)} rows take {needed / 2**30:.1f} GiB, and a quarter of the "
+        f"free disk of {tempfile.gettempdir()} is {limit / 2**30:.1f} GiB"
+    )
+
+
 def _allocate(rows: int, like: Tensor) -> Tensor:
     shape = (rows, like.shape[-1])
     needed = rows * like.shape[-1] * like.element_size()
-    if like.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(like.device)
-        if needed <= free * _MEMORY_SHARE:
-            return torch.empty(shape, dtype=like.dtype, device=like.device)
-    if needed <= psutil.virtual_memory().available * _MEMORY_SHARE:
+    if _fits_on_device(needed, like.device):
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+    if _fits_in_memory(needed):
         return torch.empty(shape, dtype=like.dtype)
     _log.info("prefix cache of %.1f GiB goes to a memory-mapped file", needed / 2**30)
     # The mapping outlives the file's name, so the file is freed with the tensor, even in a crash.
@@ -124,3 +142,12 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
             file.name, shared=True, size=rows * like.shape[-1], dtype=like.dtype
         )
     return flat.view(shape)
+
+
+def _fits_on_device(needed: int, device: torch.device) -> bool:
+    """Whether states fit into the memory of a GPU."""
+    return device.type == "cuda" and needed <= torch.cuda.mem_get_info(device)[0] * _MEMORY_SHARE
+
+
+def _fits_in_memory(needed: int) -> bool:
+    return bool(needed <= psutil.virtual_memory().available * _MEMORY_SHARE)

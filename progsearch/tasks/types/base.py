@@ -14,6 +14,7 @@ from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import TextFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +64,9 @@ class TaskType(ABC):
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
         usual_length: The number of tokens that examples are cut to if the user gives none.
+        learning_rate: The usual rate of full fine-tuning; None: it follows from the model's width.
+        text_files: What a ``.txt`` file holds: a table, a text, or a word and its tag per line.
+        references: Names of schedules that studies of this type train beside the usual ones.
 
     A type has no state except its constructor arguments, so one object may serve many tasks.
     One whose examples are a text or a pair
@@ -97,6 +101,9 @@ class TaskType(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     version: ClassVar[int] = 1
     usual_length: ClassVar[int] = 128
+    learning_rate: ClassVar[float | None] = None
+    text_files: ClassVar[TextFiles] = "table"
+    references: ClassVar[tuple[str, ...]] = ()
 
     # -- from tables to examples -------------------------------------------------------------
 

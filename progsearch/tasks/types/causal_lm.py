@@ -80,6 +80,10 @@ class CausalLM(TaskType):
         Metric("token_accuracy", description="share of the target tokens that are most likely"),
     )
     usual_length: ClassVar[int] = 1024
+    # Alpaca (Taori et al. 2023) and TRL's SFTTrainer; methods multiply it, LoRA by ten.
+    learning_rate: ClassVar[float | None] = 2e-5
+    text_files = "text"
+    references: ClassVar[tuple[str, ...]] = ("middle",)
 
     def __init__(self, form: Form = "text") -> None:
         """Set what a row is."""

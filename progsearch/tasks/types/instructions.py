@@ -19,7 +19,7 @@ Form = Literal["text", "completion", "messages"]
 MESSAGES = "messages"
 _ALPACA = ("instruction", "output")
 _INPUT = "input"
-_TEXTS = ("text", "content", "document", "body")
+_TEXTS = ("text", "content")
 _SHARE = 0.9
 _ROWS = 1000
 

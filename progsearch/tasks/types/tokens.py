@@ -44,6 +44,7 @@ class Tokens(TaskType):
 
     name = "tokens"
     description = "one tag per word, such as named entities or parts of speech"
+    text_files = "words"
     metrics = (
         Metric("f1", description="F1 score of entities, as of seqeval"),
         Metric("precision", description="share of predicted entities that are right"),

@@ -1,0 +1,142 @@
+"""Language models in runs: the Trainer's weights, stored steps, saved models."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
+
+from progsearch.contribution import contribution_scores_many, metric_names
+from progsearch.engine.batches import epoch_batches
+from progsearch.schedule import Schedule
+from progsearch.store import Store
+from progsearch.training import TrainingRun, save_run
+from progsearch.training.callback import ProgtuningCallback
+from tests.support.language import END, byte_tokenizer, language_task, save_language_model
+from tests.support.runs import (
+    config_of,
+    finish,
+    language_split,
+    three_stages,
+    tiny_engine,
+    weights,
+)
+from tests.support.tiny import tiny_language_model
+from tests.support.trainers import ONE_EPOCH, PLAIN, InOrder
+
+
+class Rows(Dataset):
+    """The engine's rows, epoch after epoch, in its order."""
+
+    def __init__(self, split, batch_size, epochs):
+        self.split = split
+        self.rows = [
+            row
+            for epoch in range(epochs)
+            for batch in epoch_batches(split.lengths, batch_size, 0, epoch)
+            for row in batch
+        ]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+
+@pytest.mark.parametrize(
+    ("name", "tied", "accumulation"), [("llama", False, 1), ("llama", True, 2), ("qwen2", True, 1)]
+)
+def test_trainer_with_the_callback_reaches_the_engines_weights(name, tied, accumulation, tmp_path):
+    schedule, split = three_stages(3), language_split(32)
+    engine, ours = tiny_engine(
+        schedule,
+        tiny_language_model(name, tied=tied),
+        split=split,
+        batch_size=8 // accumulation,
+        gradient_accumulation=accumulation,
+    )
+    engine.advance(engine.total_steps)
+    theirs = tiny_language_model(name, tied=tied)
+    settings = ONE_EPOCH | {"per_device_train_batch_size": 8 // accumulation}
+    args = TrainingArguments(
+        output_dir=str(tmp_path), gradient_accumulation_steps=accumulation, **PLAIN, **settings
+    )
+    InOrder(
+        model=theirs,
+        args=args,
+        train_dataset=Rows(split, 8 // accumulation, epochs=3),
+        data_collator=split.batch,
+        callbacks=[ProgtuningCallback(schedule)],
+    ).train()
+    # Adam amplifies the rounding of gradients that are zero, such as those of key biases.
+    torch.testing.assert_close(weights(theirs), weights(ours), rtol=0, atol=5e-5)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return save_language_model(tmp_path / "model", tied=True), language_task(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "adapter"])
+def test_a_saved_model_is_the_trained_one(method, files, tmp_path):
+    """`save_run` compares the outputs of the saved model with those of the trained one."""
+    run = TrainingRun.from_config(config_of(files, method=method, epochs=2))
+    finish(run)
+    metrics = save_run(run, tmp_path / "out")
+    assert json.loads((tmp_path / "out/metrics.json").read_text()) == metrics
+    assert metrics["perplexity"] == pytest.approx(math.exp(metrics["loss"]))
+    if method == "adapter":
+        return
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert model.config.use_cache
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    split = run.task.validation
+    total = 0.0
+    for row in range(len(split)):
+        with torch.no_grad():
+            total += float(model(**split.batch([row])).loss) * int(split.units[row])
+    assert total / split.units.sum() == pytest.approx(metrics["loss"], abs=1e-5)
+
+
+def test_a_saved_model_stops_and_pads_with_tokens_apart(tmp_path):
+    tokenizer = byte_tokenizer(pad=END)
+    model = save_language_model(tmp_path / "model", tokenizer=tokenizer)
+    run = TrainingRun.from_config(config_of((model, language_task(tmp_path)), epochs=1))
+    finish(run)
+    save_run(run, tmp_path / "out")
+    saved = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    found = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert (found.pad_token, found.eos_token) == ("<pad>", END)
+    assert saved.generation_config.pad_token_id == found.pad_token_id
+    assert saved.generation_config.eos_token_id == found.eos_token_id
+
+
+def test_steps_that_another_run_trained_are_reused(files, tmp_path):
+    store = Store(tmp_path / "store", 2**30)
+    first = TrainingRun.from_config(config_of(files), store=store)
+    _, expected = finish(first)
+    again = TrainingRun.from_config(config_of(files), store=store)
+    records, found = finish(again)
+    assert found.metrics == expected.metrics
+    assert again.stored_steps == again.total_steps
+    assert len(records) == 3
+    # A schedule with the same beginning takes it over, with the states of its frozen prefix.
+    *begin, last = three_stages(3).stages
+    other = Schedule(3, (*begin, replace(last, trainable_blocks=())))
+    run = TrainingRun.from_config(config_of(files, other), store=store)
+    _, with_store = finish(run)
+    plain = TrainingRun.from_config(config_of(files, other))
+    assert with_store.metrics == pytest.approx(finish(plain)[1].metrics, rel=1e-5)
+    assert run.stored_steps >= run.total_steps * 2 // 3
+
+
+def test_every_contribution_metric_scores_a_language_model(files):
+    names = [name for name, _ in metric_names()]
+    model, task = files
+    scores = contribution_scores_many(model, task, names, seed=0)
+    assert all(len(values) == 3 for values in scores.values())
+    assert len({tuple(values) for values in scores.values()}) == len(names)
