@@ -241,6 +241,8 @@ class Split:
         digest.update(self.lengths.tobytes())
         if not np.array_equal(self.example_of, np.arange(len(self))):
             digest.update(self.example_of.astype(np.int64).tobytes())
+        if self.keeps_tokens and not self.per_token:
+            digest.update(b"keeps tokens")
         if self.passages is not None:
             digest.update(self.passages.fingerprint.encode())
         return digest.hexdigest()[:16]
