@@ -150,7 +150,7 @@ class Span(TaskType):
             remarks += _on_lost(task, name, split)
         return tuple(remarks)
 
-    def keep(self, output: Any) -> Tensor:
+    def keep(self, output: Any, batch: Any = None) -> Tensor:
         """The scores of each token as start and as end, shape ``(rows, width, 2)``."""
         return torch.stack([output.start_logits, output.end_logits], dim=-1).float()
 
