@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ OFFSETS = np.array([[NOWHERE, NOWHERE], [0, 3], [NOWHERE, NOWHERE], [0, 3], [4, 
 
 
 def passages(**changes):
-    given = {
+    given: dict[str, Any] = {
         "examples": Examples((["who", "why"], ["ann sings"] * 2), [(("ann", 0),), ()]),
         "offsets": OFFSETS,
         "nulls": np.array([0, 0]),

@@ -109,13 +109,14 @@ class FrozenPrefix(Shortcut):
         if known is None:
             known = self._states[split] = self._shared(split)
         target = self._current(split)
-        missing = indices if target is None else indices[~target.has(indices)]
+        missing = indices if target is None else indices[~_has(target, split, indices)]
         if not len(missing):
             return
         for source in (*reversed([s for s in known if s is not target]), None):
-            has = source.has(missing) if source else np.ones(len(missing), dtype=bool)
+            has = _has(source, split, missing) if source else np.ones(len(missing), dtype=bool)
             part, missing = missing[has], missing[~has]
-            for batch in evaluation_batches(split.lengths[part], self._device):
+            lengths = split.lengths[part] * split.n_choices
+            for batch in evaluation_batches(lengths, self._device):
                 try:
                     with self._keeping(split, part[batch], source), suppress(_Filled):
                         forward(Batch.of(split, part[batch]))
@@ -134,6 +135,7 @@ class FrozenPrefix(Shortcut):
         states = self._source(batch)
         if states is None:
             return nullcontext()
+        rows = batch.split.sequences(rows)
         if self._all_tokens(states.depth):
             hidden = states.get(rows, batch.width)
         else:
@@ -195,7 +197,7 @@ class FrozenPrefix(Shortcut):
             if states is None:
                 states = HiddenStates(self._lengths(split, self._depth), self._depth, hidden)
                 self._states[split].append(states)
-            states.put(indices, hidden)
+            states.put(split.sequences(indices), hidden)
             raise _Filled
 
         self._filling_from.append(source)
@@ -211,7 +213,8 @@ class FrozenPrefix(Shortcut):
         return depth < len(self._blocks) or head_token is None or head_token.position is None
 
     def _lengths(self, split: Split, depth: int) -> npt.NDArray[np.int64]:
-        return split.lengths if self._all_tokens(depth) else np.ones_like(split.lengths)
+        lengths = split.sequence_lengths
+        return lengths if self._all_tokens(depth) else np.ones_like(lengths)
 
     def _do_without(self, split: Split, reason: str) -> None:
         _log.info("%s, so the frozen blocks run without gradients instead", reason)
@@ -257,3 +260,9 @@ class FrozenPrefix(Shortcut):
 
     def _pass_on(self, *args: Any, **kwargs: Any) -> Any:
         return as_output(hidden_input(args, kwargs), self._tuple_size)
+
+
+def _has(states: HiddenStates, split: Split, indices: Indices) -> npt.NDArray[np.bool_]:
+    """For each of these examples, whether the states of all its sequences are stored."""
+    of_sequences = states.has(split.sequences(indices)).reshape(-1, split.n_choices)
+    return np.asarray(of_sequences.all(axis=1))

@@ -11,6 +11,7 @@ from progsearch.errors import TaskError
 from progsearch.registry import Registry
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types.base import Metric, TaskType
+from progsearch.tasks.types.choice import MultipleChoice
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.multilabel import MultiLabel
 from progsearch.tasks.types.regression import Regression
@@ -26,7 +27,7 @@ TASK_TYPES: Registry[TaskType] = Registry(
     TaskError,
     # In the order in which they are asked whether they recognise the data. Classification takes
     # all data, so it is the last.
-    (Span, MultiLabel, Regression, Classification),
+    (Span, MultipleChoice, MultiLabel, Regression, Classification),
 )
 
 
