@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from progsearch.tasks.passages import Passages
     from progsearch.tasks.tokenising import Tokens
 
-
 IGNORED = -100
 """The target of a token that the loss ignores, as in torch's cross entropy."""
 
@@ -39,7 +38,7 @@ class Split:
     """The tokenised examples of one split.
 
     Attributes:
-        lengths: Number of tokens of each row, or of its longest choice, shape (rows,), int64.
+        lengths: Number of tokens of each row, of its longest choice if it has several, int64.
         targets: What the model must predict, by the name of the model's argument: one value per
             row, shape (rows, ...), or one per token, packed like the tokens.
         per_token: Whether targets are per token.
@@ -79,7 +78,7 @@ class Split:
             ids: Token ids of all sequences, shape (sum of lengths,).
             lengths: Number of tokens of each sequence; the choices of a row follow each other.
             targets: See the class; a target per token may be `IGNORED`.
-            per_token: Whether targets are per token.
+            per_token: See the class.
             token_types: Token type of each token, same shape as ``ids``, if the model reads it.
             pad_id: The token id of padding.
             example_of: The example of each row; by default each row is its own example.
@@ -88,14 +87,13 @@ class Split:
             n_choices: Number of sequences of each row.
         """
         self._ids = torch.from_numpy(ids.astype(np.int32))
-        types = None if token_types is None else token_types.astype(np.int8)
-        self._token_types = None if types is None else torch.from_numpy(types)
+        types = token_types
+        self._token_types = None if types is None else torch.from_numpy(types.astype(np.int8))
         self._pad_id = pad_id
         self.n_choices = n_choices
         self.sequence_lengths = lengths.astype(np.int64)
-        self.lengths = self.sequence_lengths
-        if n_choices > 1:
-            self.lengths = self.lengths.reshape(-1, n_choices).max(axis=1)
+        of_rows = self.sequence_lengths.reshape(-1, n_choices)
+        self.lengths = self.sequence_lengths if n_choices == 1 else of_rows.max(axis=1)
         self._starts = np.cumsum(self.sequence_lengths) - self.sequence_lengths
         self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
         self.per_token = per_token
@@ -131,9 +129,9 @@ class Split:
         """The examples at ``indices``, padded on the right to the longest of them.
 
         Returns:
-            ``input_ids``, ``attention_mask`` and, if the model reads it, ``token_type_ids``,
-            int64, shape (indices, longest), or (indices, n_choices, longest) if there are several;
-            and the targets by name, shape (indices, ...), or (indices, longest) if per token.
+            ``input_ids``, ``attention_mask`` and, if the model reads it, ``token_type_ids``, each
+            of shape (indices, longest), with choices (indices, n_choices, longest); and the
+            targets, shape (indices, ...), or (indices, longest) if they are per token.
         """
         rows = np.asarray(indices, dtype=np.int64)
         width = int(self.lengths[rows].max(initial=0))
@@ -160,8 +158,9 @@ class Split:
         if packed.token_types is not None:
             batch["token_type_ids"] = torch.where(inside, packed.token_types[tokens].long(), 0)
         for name, values in packed.targets.items():
+            per_token = self.per_token
             batch[name] = (
-                torch.where(inside, values[tokens], IGNORED) if self.per_token else values[rows]
+                torch.where(inside, values[tokens], IGNORED) if per_token else values[rows]
             )
         return batch
 
@@ -216,8 +215,8 @@ class Split:
     @property
     def _kind(self) -> dict[str, Any]:
         """The arguments of the constructor that are the same for any rows."""
-        names = ("per_token", "keeps_tokens", "n_choices")
-        return {"pad_id": self._pad_id, **{name: getattr(self, name) for name in names}}
+        kind = {"per_token": self.per_token, "keeps_tokens": self.keeps_tokens}
+        return {**kind, "n_choices": self.n_choices, "pad_id": self._pad_id}
 
     @property
     def ids(self) -> np.ndarray:
@@ -237,8 +236,8 @@ class Split:
     def fingerprint(self) -> str:
         """A hash of all data used in batches and metrics."""
         digest = hashlib.sha256(str(self._pad_id).encode())
-        for part in (self._ids, self._token_types):
-            digest.update(b"" if part is None else part.numpy().tobytes())
+        types = b"" if self._token_types is None else self._token_types.numpy().tobytes()
+        digest.update(self._ids.numpy().tobytes() + types)
         for name, values in self.targets.items():
             usual = name == "labels" and values.dtype in (torch.int64, torch.float32)
             if self.per_token or not usual:
@@ -259,9 +258,8 @@ class Split:
         """Positions in the packed arrays of all tokens of some sequences, one after another."""
         lengths = self.sequence_lengths[sequences]
         first = np.cumsum(lengths) - lengths
-        return torch.from_numpy(
-            np.arange(lengths.sum()) + np.repeat(self._starts[sequences] - first, lengths)
-        )
+        places = np.arange(lengths.sum()) + np.repeat(self._starts[sequences] - first, lengths)
+        return torch.from_numpy(places)
 
 
 def with_token(split: Split, row: int, place: int, token: int) -> Split:
