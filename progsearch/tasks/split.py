@@ -158,10 +158,8 @@ class Split:
         if packed.token_types is not None:
             batch["token_type_ids"] = torch.where(inside, packed.token_types[tokens].long(), 0)
         for name, values in packed.targets.items():
-            per_token = self.per_token
-            batch[name] = (
-                torch.where(inside, values[tokens], IGNORED) if per_token else values[rows]
-            )
+            found = values[tokens] if self.per_token else values[rows]
+            batch[name] = torch.where(inside, found, IGNORED) if self.per_token else found
         return batch
 
     def sequences(self, rows: A) -> A:
