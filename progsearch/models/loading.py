@@ -190,6 +190,8 @@ def trained_head(ref: str) -> Head | None:
     if not is_head:
         return None
     names = tuple(name for _, name in sorted(config.id2label.items()))
+    # The number of labels in its config is not used by such a head, which has one output.
+    names = names[:1] if kind == "MultipleChoice" else names
     return Head(
         n_outputs=len(names),
         label_names=names,

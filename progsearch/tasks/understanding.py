@@ -80,9 +80,9 @@ class _Cut:
 def _cut(data: TaskData, split: Split, examples: Examples, tokenizer: Any) -> _Cut | None:
     """What was cut off, estimated on a sample of the rows of maximum length.
 
-    None if rows are not examples but windows.
+    None if rows are not examples but windows, or have several sequences.
     """
-    if len(split) != len(examples):
+    if len(split) != len(examples) or split.n_choices > 1:
         return None
     full = np.flatnonzero(split.lengths >= data.max_length)
     if not len(full):

@@ -30,6 +30,8 @@ from progsearch.models.loading import load_tokenizer
 from progsearch.schedule import Schedule
 from progsearch.store import Store
 from progsearch.tasks import load_task
+from progsearch.tasks.examples import Examples
+from progsearch.tasks.passages import Passages
 from progsearch.tasks.split import Split
 from progsearch.training import TrainingRun, describe
 from progsearch.training.assembly import assemble
@@ -330,6 +332,10 @@ def test_prefix_states_that_froze_on_the_way_follow_the_training(config):
 
 
 def test_states_and_segments_follow_all_that_a_split_holds():
+    def passages(first: int) -> Passages:
+        offsets = np.full((4, 2), first, dtype=np.int32)
+        return Passages(Examples((["who", "why"], ["ann", "bob"]), [(), ()]), offsets, np.zeros(2))
+
     given: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 8]),
         "lengths": np.array([1, 3]),
@@ -338,6 +344,8 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": np.array([0, 0, 1, 1]),
         "pad_id": 0,
         "example_of": np.array([0, 1]),
+        "keeps_tokens": False,
+        "passages": passages(0),
     }
     others: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 9]),
@@ -347,6 +355,8 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": None,
         "pad_id": 1,
         "example_of": np.array([0, 0]),
+        "keeps_tokens": True,
+        "passages": passages(1),
     }
     assert set(inspect.signature(Split).parameters) == given.keys() == others.keys()
     keys = {

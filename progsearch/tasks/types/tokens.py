@@ -228,9 +228,7 @@ class Tokens(TaskType):
         seen = (split.targets["labels"] != IGNORED).numpy()
         return super().is_constant(kept[seen].argmax(axis=-1), split)
 
-    def per_class(
-        self, kept: np.ndarray, split: Split, head: Head
-    ) -> dict[str, Mapping[str, float]]:
+    def per_class(self, kept: np.ndarray, split: Split, head: Head) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and number of true entities of each kind, or of each tag."""
         words = TaggedWords.of(split, kept.argmax(axis=-1), self._outside)
         if self._has_entities:
