@@ -194,7 +194,11 @@ def main() -> None:
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForTokenClassification.from_pretrained(
-        args.model, dtype=torch.float32, id2label=dict(enumerate(names)), label2id=label2id
+        args.model,
+        dtype=torch.float32,
+        id2label=dict(enumerate(names)),
+        label2id=label2id,
+        ignore_mismatched_sizes=True,
     )
     collator = DataCollatorForTokenClassification(tokenizer)
     train(model, tokenized(tokenizer, training, label2id, args.max_length), collator, args.steps)
