@@ -13,6 +13,7 @@ head finds nothing, saves it and evaluates it. The second half evaluates the sav
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import tempfile
 from pathlib import Path
@@ -108,12 +109,9 @@ def plain_scores(
 
 def f1_score(true: list[list[str]], predicted: list[list[str]]) -> float:
     """Micro F1 of entities; of seqeval if it is installed."""
-    try:
-        from seqeval.metrics import f1_score as by_seqeval
-
-        return float(by_seqeval(true, predicted))
-    except ImportError:
-        pass
+    if importlib.util.find_spec("seqeval") is not None:
+        metrics = importlib.import_module("seqeval.metrics")
+        return float(metrics.f1_score(true, predicted))
     both = [
         {(row, *entity) for row, tags in enumerate(sentences) for entity in entities(tags)}
         for sentences in (true, predicted)

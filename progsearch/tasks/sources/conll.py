@@ -67,7 +67,8 @@ def parse_conll(source: str, text: str) -> Table:
         if len(found) != width:
             raise TaskError(
                 f"{source}, line {number} has {counted(len(found), 'column')} and the others "
-                f"{width}: write a word and its tags into each line, and an empty line after each sentence"
+                f"{width}: write a word and its tags into each line, and an empty line after each "
+                "sentence"
             )
         if not is_open:
             sentences.append(_Sentence(number))
@@ -107,8 +108,8 @@ def _width(source: str, cells: dict[int, list[str]]) -> int:
     width = counts.most_common(1)[0][0]
     if not _FEWEST <= width <= _MOST:
         raise TaskError(
-            f"{source} has {counted(width, 'column')}: a CoNLL file has {_FEWEST} to {_MOST}, the word first "
-            "and its tag last; remove the others"
+            f"{source} has {counted(width, 'column')}: a CoNLL file has {_FEWEST} to {_MOST}, the "
+            "word first and its tag last; remove the others"
         )
     return width
 
