@@ -88,6 +88,7 @@ def assemble(
     for note in check.notes.values():
         _log.info("%s: %s", config.model, note)
     model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
+    tokenizer = task.type.adapted(tokenizer)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)
@@ -115,7 +116,7 @@ def assemble(
     return Parts(
         config=config,
         device=chosen_device,
-        tokenizer=fitted_tokenizer(task.type.tokenizer_for(tokenizer), task.splits()),
+        tokenizer=fitted_tokenizer(tokenizer, task.splits()),
         task=task,
         model=model,
         plan=plan,
