@@ -40,7 +40,9 @@ class TaskConfig(Config):
     ] = None
     train_file: Annotated[
         str | None,
-        Option("FILE", "Your own training data: CSV, TSV, JSON, Parquet or Excel.", form="path"),
+        Option(
+            "FILE", "Your own training data: CSV, TSV, JSON, CoNLL, Parquet or Excel.", form="path"
+        ),
     ] = None
     validation_file: Annotated[
         str | None,

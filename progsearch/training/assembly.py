@@ -89,7 +89,7 @@ def assemble(
     for note in check.notes.values():
         _log.info("%s: %s", config.model, note)
     model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
-    tokenizer = task.type.tokenizer_for(tokenizer)
+    tokenizer = task.type.adapted(tokenizer)
     fit_to_tokenizer(model, tokenizer)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))

@@ -4,7 +4,9 @@ import peft
 import pytest
 from transformers import (
     AutoConfig,
+    AutoModelForMultipleChoice,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     MarianConfig,
     Trainer,
     configuration_utils,
@@ -15,6 +17,7 @@ from progsearch.internals.transformers import (
     decayed_parameters,
     has_adapter,
     has_model,
+    types_with_model,
 )
 from tests.support.tiny import save_tiny, tiny_model
 
@@ -46,6 +49,12 @@ def test_an_auto_class_says_which_configs_it_knows(tmp_path):
     bert = AutoConfig.from_pretrained(save_tiny(tmp_path))
     assert has_model(AutoModelForSequenceClassification, bert)
     assert not has_model(AutoModelForSequenceClassification, MarianConfig())
+
+
+def test_an_auto_class_says_which_model_types_it_knows():
+    types = ("bert", "opt", "llama")
+    assert types_with_model(AutoModelForTokenClassification, types) == ["bert", "llama"]
+    assert types_with_model(AutoModelForMultipleChoice, types) == ["bert"]
 
 
 def test_a_model_says_whether_an_adapter_was_loaded_with_it(tmp_path):

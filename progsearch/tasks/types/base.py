@@ -173,20 +173,6 @@ class TaskType(ABC):
 
     # -- from examples to what a model takes -------------------------------------------------
 
-    def tokenizer_for(self, tokenizer: Any) -> Any:
-        """The tokenizer as `encode` uses it and as it is saved with the model.
-
-        Args:
-            tokenizer: The model's own; it is not changed.
-
-        Returns:
-            By default the tokenizer itself.
-
-        Raises:
-            TaskError: The type cannot use it.
-        """
-        return tokenizer
-
     @abstractmethod
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """Tokenise examples and attach the targets, per example or per token.
@@ -201,6 +187,23 @@ class TaskType(ABC):
             ``Split.example_of`` the example that it belongs to, if examples have several rows.
         """
 
+    def adapted(self, tokenizer: Any) -> Any:
+        """The model's tokenizer as tasks of this type use and save it; another object if not so.
+
+        Args:
+            tokenizer: With a padding token; it is not changed.
+
+        Raises:
+            TaskError: The type cannot use it.
+        """
+        return tokenizer
+
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """The number of tokens of each example if nothing is cut."""
+        texts = ([str(cell) for cell in column] for column in examples.texts)
+        encoded = tokenizer(*texts, truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
     def remarks(self, task: str, splits: Mapping[str, Split]) -> tuple[str, ...]:
         """What users should know about the tokenised data: one sentence each.
 
@@ -212,12 +215,6 @@ class TaskType(ABC):
             TaskError: Tokens cannot express the targets.
         """
         return ()
-
-    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
-        """The numbers of tokens of examples if none are cut off, shape (examples,)."""
-        texts = ([str(text) for text in column] for column in examples.texts)
-        ids = tokenizer(*texts, truncation=False, padding=False, verbose=False)["input_ids"]
-        return np.array([len(row) for row in ids])
 
     def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.

@@ -143,7 +143,7 @@ class CausalLM(TaskType):
         """See `TaskType.targets_in_words`."""
         return "tokens as targets"
 
-    def tokenizer_for(self, tokenizer: Any) -> Any:
+    def adapted(self, tokenizer: Any) -> Any:
         """With a padding token apart from the end token, as far as the vocabulary has one."""
         return with_own_padding(tokenizer)
 
@@ -155,10 +155,10 @@ class CausalLM(TaskType):
         whole = self._form == "messages"
         return split_of_pieces(pieces, tokenizer, max_length, whole=whole)
 
-    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
-        """See `TaskType.whole_lengths`."""
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """See `TaskType.lengths`."""
         whole = self._form == "messages"
-        return np.array(full_lengths(self._pieces(examples, tokenizer), tokenizer, whole=whole))
+        return full_lengths(self._pieces(examples, tokenizer), tokenizer, whole=whole)
 
     def _pieces(self, examples: Examples, tokenizer: Any) -> list[list[Piece]]:
         if self._form == "messages":

@@ -155,8 +155,8 @@ class Tokens(TaskType):
 
     # -- from examples to what a model takes -------------------------------------------------
 
-    def tokenizer_for(self, tokenizer: Any) -> Any:
-        """See `TaskType.tokenizer_for`: one that takes words."""
+    def adapted(self, tokenizer: Any) -> Any:
+        """See `TaskType.adapted`: one that takes words."""
         return tokenizer_for_words(tokenizer)
 
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
@@ -180,9 +180,12 @@ class Tokens(TaskType):
             unseen=UnseenWords(rows, rest - starts[rows], tags[rest]),
         )
 
-    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
-        """See `TaskType.whole_lengths`."""
-        return tokenise_words(examples.texts[0], tokenizer, None).tokens.lengths
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """See `TaskType.lengths`."""
+        found: list[int] = tokenise_words(
+            examples.texts[0], tokenizer, None
+        ).tokens.lengths.tolist()
+        return found
 
     def remarks(self, task: str, splits: Mapping[str, Split]) -> tuple[str, ...]:
         """How many words no model sees, and how many entities are in them."""
