@@ -346,6 +346,7 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "example_of": np.array([0, 1]),
         "keeps_tokens": False,
         "passages": passages(0),
+        "n_choices": 1,
     }
     others: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 9]),
@@ -357,6 +358,7 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "example_of": np.array([0, 0]),
         "keeps_tokens": True,
         "passages": passages(1),
+        "n_choices": 2,
     }
     assert set(inspect.signature(Split).parameters) == given.keys() == others.keys()
     keys = {
