@@ -54,6 +54,12 @@ def read_task(config: TaskConfig) -> TextTask:
             f"--positive-class is for two classes, but task {task.name} has "
             f"{task.type.targets_in_words(task.head)}: leave it out"
         )
+    for option in ("general_file", "answer_pattern"):
+        if getattr(config, option) is not None and not task.type.reads_texts:
+            raise TaskError(
+                f"--{option.replace('_', '-')} is for language models, but task {task.name} has "
+                f"{task.type.targets_in_words(task.head)}: leave it out, or give --type causal-lm"
+            )
     return _with_primary(task, config.metric)
 
 

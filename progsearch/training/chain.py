@@ -153,8 +153,9 @@ class SegmentChain:
             self._advance(end)
             trained = time.perf_counter()
             metrics, constant = self._evaluator.validation()
-            evaluated = time.perf_counter()
             at_end = end == self._engine.total_steps
+            metrics |= self._evaluator.at_end() if at_end else {}
+            evaluated = time.perf_counter()
             test_metrics = self._evaluator.test_metrics() if at_end else None
         if not math.isfinite(metrics[self._metric]):
             raise TrialFailed(f"{self._metric} is not a number at step {end}")

@@ -94,6 +94,8 @@ def save_run(
         for prefix, split in splits.items()
         for name, value in run.task.evaluate(outputs[prefix], split).items()
     }
+    # What is measured once, at the end of a run.
+    metrics = run.result().metrics | metrics
     config = _saved_config(run, metrics, understood)
     kind, validation = run.task.type, run.task.validation
     table = kind.per_class(outputs[""], validation, run.task.head)

@@ -59,6 +59,7 @@ TASK_LEFT_OUT = {
     "data_dir": "refused for files; see below",
     **dict.fromkeys(("separator", "encoding"), "decide which texts are read"),
     "drop_missing": "decides which rows are read",
+    **dict.fromkeys(("general_file", "answer_pattern"), "refused for classes"),
 }
 
 

@@ -23,7 +23,7 @@ _VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 
 
 def read_files(config: TaskConfig, *, whole_texts: bool = False) -> Source:
-    """The task in ``config.train_file``, ``validation_file`` and ``test_file``.
+    """The task in ``config.train_file`` and the other files of the config.
 
     Args:
         config: Names the files.
@@ -32,15 +32,18 @@ def read_files(config: TaskConfig, *, whole_texts: bool = False) -> Source:
     Raises:
         TaskError: A file or a column cannot be used.
     """
-    paths = (config.train_file, config.validation_file, config.test_file)
+    paths = (config.train_file, config.validation_file, config.test_file, config.general_file)
     _check_used("--separator", config.separator, DELIMITED, paths)
     _check_used("--encoding", config.encoding, TEXT, paths)
-    train, validation, test = (
-        None if not path else _read(path, config, whole_texts=whole_texts) for path in paths
+    train, validation, test, general = (
+        _read(path, config, whole_texts=whole_texts or path == config.general_file)
+        if path
+        else None
+        for path in paths
     )
     if train is None:
         raise TaskError(f"task {config.name} has no training data: name it with --train-file")
-    return Source(config.name, train, validation, test)
+    return Source(config.name, train, validation, test, general=general)
 
 
 def _read(path: str, config: TaskConfig, *, whole_texts: bool) -> Table:
