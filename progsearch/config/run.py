@@ -14,7 +14,7 @@ from progsearch.config.understood import Understood
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-TASK_FILES = ("train_file", "validation_file", "test_file")
+TASK_FILES = ("train_file", "validation_file", "test_file", "general_file")
 """The fields of `TaskConfig` that name the user's own files."""
 
 
@@ -49,6 +49,23 @@ class TaskConfig(Config):
         Option("FILE", "Validation data; without it a tenth of the training data.", form="path"),
     ] = None
     test_file: Annotated[str | None, Option("FILE", "Labelled test data.", form="path")] = None
+    general_file: Annotated[
+        str | None,
+        Option(
+            "FILE",
+            "Text outside of the task, with --type causal-lm: how much the model forgets of it is "
+            "reported.",
+            form="path",
+        ),
+    ] = None
+    answer_pattern: Annotated[
+        str | None,
+        Option(
+            "REGEX",
+            "What of a generated answer must be right, with --type causal-lm, such as "
+            "'#### (.*)': the share of right answers is reported at the end of runs.",
+        ),
+    ] = Field(default=None, min_length=1)
     separator: Annotated[
         str | None,
         Option("CHAR", "What separates cells of CSV and TSV: , ; | or tab, else recognised."),

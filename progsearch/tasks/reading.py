@@ -24,6 +24,7 @@ from progsearch.tasks.sources.own_data import read_files, read_hub_dataset, read
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import TextFiles
 from progsearch.tasks.types import SEQUENCE, type_of, types_called
+from progsearch.tasks.types.causal_lm import CausalLM
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.span import Span
 
@@ -62,6 +63,12 @@ def read_task(config: TaskConfig) -> TextTask:
             f"--doc-stride is for windows of long texts, and task {task.name} of type "
             f"{task.type.name} has none: leave it out"
         )
+    for option in ("general_file", "answer_pattern"):
+        if getattr(config, option) is not None and not isinstance(task.type, CausalLM):
+            raise TaskError(
+                f"--{option.replace('_', '-')} is for language models, but task {task.name} has "
+                f"{task.type.targets_in_words(task.head)}: leave it out, or give --type causal-lm"
+            )
     return _with_primary(task, config.metric)
 
 

@@ -16,6 +16,7 @@ from progsearch.costs import ModelCost, steps_per_epoch
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, resolve_precision
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
+from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
@@ -110,7 +111,11 @@ def assemble(
         store=store,
         # Not a method of the run: the shortcuts would keep the run in memory after its end.
         origin=lineage.origin,
-        left_out=(*check.left_out, *(() if prefix_cache else (FrozenPrefix,))),
+        left_out=(
+            *check.left_out,
+            *(() if prefix_cache else (FrozenPrefix,)),
+            *((OccurringRows,) if task.type.generates else ()),
+        ),
     )
     engine = Engine(
         model, anatomy, trainable, plan, config.training, task.train, shortcuts=shortcuts

@@ -94,6 +94,8 @@ def save_run(
         for prefix, split in splits.items()
         for name, value in run.task.evaluate(outputs[prefix], split).items()
     }
+    # What is measured once, at the end of a run.
+    metrics = run.result().metrics | metrics
     config = _saved_config(run, metrics, understood)
     table = run.task.per_class(outputs[""], run.task.validation)
     written = metrics if table is None else metrics | {PER_CLASS: table}

@@ -62,6 +62,7 @@ TASK_LEFT_OUT = {
     **dict.fromkeys(("separator", "encoding", "sheet"), "decide which texts are read"),
     "drop_missing": "decides which rows are read",
     "doc_stride": "is refused for other types than span, whose tokens show it",
+    **dict.fromkeys(("general_file", "answer_pattern"), "refused for classes"),
 }
 
 

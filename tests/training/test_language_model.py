@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,13 +10,23 @@ import torch
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
 
+from progsearch.config import TaskConfig
 from progsearch.contribution import contribution_scores_many, metric_names
 from progsearch.engine.batches import epoch_batches
+from progsearch.errors import TaskError
 from progsearch.schedule import Schedule
 from progsearch.store import Store
+from progsearch.tasks.answering import found_in
+from progsearch.tasks.reading import check_task
 from progsearch.training import TrainingRun, save_run
 from progsearch.training.callback import ProgtuningCallback
-from tests.support.language import END, byte_tokenizer, language_task, save_language_model
+from tests.support.language import (
+    END,
+    byte_tokenizer,
+    language_task,
+    save_language_model,
+    write_lines,
+)
 from tests.support.runs import (
     config_of,
     finish,
@@ -140,3 +151,77 @@ def test_every_contribution_metric_scores_a_language_model(files):
     scores = contribution_scores_many(model, task, names, seed=0)
     assert all(len(values) == 3 for values in scores.values())
     assert len({tuple(values) for values in scores.values()}) == len(names)
+
+
+def test_forgetting_is_the_loss_on_general_text_after_minus_before(files, tmp_path):
+    model, task = files
+    general = tmp_path / "general.txt"
+    general.write_text("some other text,\nof no prompt\n" * 9)
+    given = task.model_copy(update={"general_file": str(general)})
+    run = TrainingRun.from_config(config_of((model, given), epochs=2))
+    split = run.task.extra_validation["general"]
+    before = run.evaluate(split)["loss"]
+    records, result = finish(run)
+    # Not in every epoch.
+    assert "forgetting" not in records[0].metrics
+    after = run.evaluate(split)["loss"]
+    assert result.metrics["forgetting"] == pytest.approx(after - before, abs=1e-5)
+    saved = save_run(run, tmp_path / "out")
+    assert saved["general_loss"] == pytest.approx(after, abs=1e-5)
+    assert saved["forgetting"] == pytest.approx(after - before, abs=1e-5)
+    # The text of no step: the weights are those without it.
+    plain = TrainingRun.from_config(config_of(files, epochs=2))
+    expected = finish(plain)[1].metrics
+    assert {n: result.metrics[n] for n in expected} == pytest.approx(expected)
+
+
+def test_general_text_is_for_language_models(files, tmp_path):
+    _, task = files
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,label\n" + "a film,good\nno film,bad\n" * 9)
+    given = {"train_file": str(rows), "validation_file": None, "general_file": str(rows)}
+    with pytest.raises(TaskError, match="--general-file is for language models, but task"):
+        check_task(task.model_copy(update=given))
+    with pytest.raises(TaskError, match="--general-file must hold plain texts"):
+        check_task(task.model_copy(update={"general_file": task.train_file}))
+    with pytest.raises(TaskError, match="metric forgetting does not fit task"):
+        check_task(task.model_copy(update={"metric": "forgetting"}))
+
+
+def test_answers_are_generated_at_the_end(tmp_path):
+    """Untied, so that the token table would be reduced to the rows of the data."""
+    model = save_language_model(tmp_path / "model")
+    rows = [{"prompt": f"what is {i % 7}? ", "completion": "so #### it"} for i in range(64)]
+    file = write_lines(tmp_path / "rows.jsonl", rows)
+    task = TaskConfig(
+        name="rows",
+        train_file=file,
+        validation_file=file,
+        max_length=64,
+        answer_pattern=r"#### (\w+)",
+    )
+    run = TrainingRun.from_config(config_of((model, task), epochs=4))
+    records, result = finish(run)
+    assert not any("exact_match" in record.metrics for record in records[:-1])
+    assert result.metrics["exact_match"] == 1.0
+    untrained = TrainingRun.from_config(config_of((model, task), learning_rate=1e-9, epochs=1))
+    assert finish(untrained)[1].metrics["exact_match"] == 0.0
+    assert save_run(run, tmp_path / "out")["exact_match"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("(", "'\\(' is no regular expression"),
+        ("####", "no answer of the validation data matches --answer-pattern '####'"),
+    ],
+)
+def test_a_pattern_that_finds_nothing_is_refused(files, pattern, says):
+    with pytest.raises(TaskError, match=says):
+        check_task(files[1].model_copy(update={"answer_pattern": pattern}))
+
+
+def test_the_last_match_of_an_answer_counts():
+    assert found_in("#### 1 then #### 2 ", re.compile("#### (.*?) ")) == "2"
+    assert found_in("1,234 and 5", re.compile(r"[\d,]+")) == "5"
+    assert found_in("none", re.compile("#### (.*)")) is None

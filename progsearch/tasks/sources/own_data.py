@@ -28,7 +28,7 @@ _VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 def read_files(
     config: TaskConfig, named: HubTask | None = None, *, text_files: TextFiles = "table"
 ) -> Source:
-    """The task in ``config.train_file``, ``validation_file`` and ``test_file``.
+    """The task in ``config.train_file`` and the other files of the config.
 
     Args:
         config: Names the files.
@@ -38,16 +38,18 @@ def read_files(
     Raises:
         TaskError: A file or a column cannot be used.
     """
-    paths = (config.train_file, config.validation_file, config.test_file)
+    paths = (config.train_file, config.validation_file, config.test_file, config.general_file)
     _check_used("--separator", config.separator, DELIMITED, paths)
     _check_used("--encoding", config.encoding, TEXT, paths)
     _check_used("--sheet", config.sheet, EXCEL, paths)
     train, validation, test = (
-        None if not path else _read(path, config, text_files) for path in paths
+        _read(path, config, text_files) if path else None for path in paths[:3]
     )
     if train is None:
         raise TaskError(f"task {config.name} has no training data: name it with --train-file")
-    return Source(config.name, train, validation, test, type=None if named is None else named.type)
+    general = _read(config.general_file, config, "text") if config.general_file else None
+    kind = None if named is None else named.type
+    return Source(config.name, train, validation, test, type=kind, general=general)
 
 
 def _read(path: str, config: TaskConfig, text_files: TextFiles) -> Table:

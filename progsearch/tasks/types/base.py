@@ -228,6 +228,24 @@ class TaskType(ABC):
         """
         return logits(output, batch)
 
+    @property
+    def generates(self) -> bool:
+        """Whether `at_end` has the model generate text, which needs its whole vocabulary."""
+        return False
+
+    def at_end(
+        self, model: PreTrainedModel, tokenizer: Any, examples: Examples, max_length: int
+    ) -> dict[str, float]:
+        """Metrics that take too long for each epoch, of a model after its last step.
+
+        Args:
+            model: The trained model.
+            tokenizer: Its tokenizer.
+            examples: The validation examples.
+            max_length: As in `encode`.
+        """
+        return {}
+
     @contextmanager
     def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:
         """While active, a trained model is as it is saved; it is changed in place.

@@ -15,15 +15,18 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import CAUSAL, Head
 from progsearch.models.token_scores import IGNORED, TargetOutput, scores_of
+from progsearch.tasks.answering import Question, exact_match, found_in, pattern_of
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.next_tokens import (
     Piece,
+    begin_of,
     full_lengths,
+    prompt_of,
     split_of_documents,
     split_of_pieces,
     with_own_padding,
 )
-from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sampling import spread_split, spread_subset
 from progsearch.tasks.sources.missing import complete_rows
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
@@ -34,6 +37,7 @@ from progsearch.tasks.types.instructions import (
     Layout,
     conversation_pieces,
     known_layout,
+    last_answer,
     layout_of,
 )
 from progsearch.tasks.types.metrics import if_finite
@@ -43,6 +47,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _log = logging.getLogger(__name__)
+
+GENERAL = "general"
+"""The name of the split with text outside of the task."""
+
+FORGETTING, EXACT = "forgetting", "exact_match"
+AT_END = (FORGETTING, EXACT)
+"""The metrics that are measured once, at the end of a run."""
+
+_QUESTIONS = 64
 
 _VALIDATION_SHARE = 0.1
 _LANGUAGE = ("likelihood", "loss", "perplexity")
@@ -78,6 +91,17 @@ class CausalLM(TaskType):
             description="exponential of the loss",
         ),
         Metric("token_accuracy", description="share of the target tokens that are most likely"),
+        Metric(
+            EXACT,
+            description="share of generated answers in which --answer-pattern finds the right "
+            "thing; not to choose by",
+        ),
+        Metric(
+            FORGETTING,
+            higher_is_better=False,
+            worst=math.inf,
+            description="loss on --general-file after the training minus before; not to choose by",
+        ),
     )
     usual_length: ClassVar[int] = 1024
     # Alpaca (Taori et al. 2023) and TRL's SFTTrainer; methods multiply it, LoRA by ten.
@@ -85,14 +109,14 @@ class CausalLM(TaskType):
     text_files = "text"
     references: ClassVar[tuple[str, ...]] = ("middle",)
 
-    def __init__(self, form: Form = "text") -> None:
-        """Set what a row is."""
-        self._form = form
+    def __init__(self, pattern: str | None = None) -> None:
+        """Set what of a generated answer must be right, if answers are generated."""
+        self._pattern = pattern
 
     @property
     def identity(self) -> tuple[str, ...]:
         """See `TaskType.identity`."""
-        return (self._form,)
+        return () if self._pattern is None else (self._pattern,)
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Whether the columns have the names of instruction data, and the user names none."""
@@ -118,26 +142,32 @@ class CausalLM(TaskType):
         notes = [note for table in tables if table is not None for note in table.notes]
 
         def examples(table: Table) -> Examples:
-            texts = layout.examples(table)
-            return Examples(texts, [None] * len(texts[0]))
+            return _as(layout.form, layout.examples(table))
 
         train, test = examples(source.train), source.labelled_test(label)
         if source.validation is not None:
             validation = examples(source.validation)
         else:
             train, validation = _held_out(source.train.source, train, layout)
+        if config.answer_pattern is not None:
+            _check_answers(validation, config.answer_pattern)
         return TextTask(
             name=source.name,
-            type=type(self)(layout.form),
+            type=type(self)(config.answer_pattern),
             train=train,
             validation=validation,
             head=Head(0, auto_class=CAUSAL, is_new=False),
             metrics=(*_LANGUAGE, "token_accuracy"),
             text_columns=layout.prompts,
             label_column=layout.completion,
+            extra_validation=_general(source),
             test=None if test is None else examples(test),
             notes=(*notes, *dropped, *_note(source.train, layout)),
         )
+
+    def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
+        """Those that are measured in every epoch."""
+        return tuple(name for name in super().fitting_metrics(task) if name not in AT_END)
 
     def targets_in_words(self, head: Head) -> str:
         """See `TaskType.targets_in_words`."""
@@ -149,24 +179,15 @@ class CausalLM(TaskType):
 
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """See `TaskType.encode`: targets per token; a text longer than a row has several rows."""
-        if self._form == "text":
+        if _form_of(examples) == "text":
             return split_of_documents(examples.texts[0], tokenizer, max_length)
-        pieces = self._pieces(examples, tokenizer)
-        whole = self._form == "messages"
-        return split_of_pieces(pieces, tokenizer, max_length, whole=whole)
+        whole = _form_of(examples) == "messages"
+        return split_of_pieces(_pieces(examples, tokenizer), tokenizer, max_length, whole=whole)
 
     def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
         """See `TaskType.lengths`."""
-        whole = self._form == "messages"
-        return full_lengths(self._pieces(examples, tokenizer), tokenizer, whole=whole)
-
-    def _pieces(self, examples: Examples, tokenizer: Any) -> list[list[Piece]]:
-        if self._form == "messages":
-            return conversation_pieces(examples.texts[0], tokenizer)
-        if self._form == "text":
-            return [[Piece(text, True)] for text in examples.texts[0]]
-        rows = zip(*examples.texts, strict=True)
-        return [[Piece(prompt, False), Piece(answer, True)] for prompt, answer in rows]
+        whole = _form_of(examples) == "messages"
+        return full_lengths(_pieces(examples, tokenizer), tokenizer, whole=whole)
 
     def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Loss and margin of each target token; see `progsearch.models.token_scores`."""
@@ -174,6 +195,23 @@ class CausalLM(TaskType):
             assert output.scores is not None, "a model in training gives no scores"
             return output.scores
         return scores_of(output.logits, batch["labels"])
+
+    @property
+    def generates(self) -> bool:
+        """See `TaskType.generates`."""
+        return self._pattern is not None
+
+    def at_end(
+        self, model: PreTrainedModel, tokenizer: Any, examples: Examples, max_length: int
+    ) -> dict[str, float]:
+        """The exact match of answers to a fixed part of the questions."""
+        if self._pattern is None:
+            return {}
+        rows = spread_subset(len(examples), None, _QUESTIONS)
+        asked = _questions(examples.subset(rows), tokenizer)
+        asked = [question for question in asked if len(question.prompt) < max_length]
+        pattern = pattern_of(self._pattern)
+        return {EXACT: exact_match(model, tokenizer, asked, pattern)} if asked else {}
 
     @contextmanager
     def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:
@@ -199,6 +237,61 @@ class CausalLM(TaskType):
         if name == "token_accuracy":
             return float(shares.max())
         return _score(name, -np.log(np.repeat(shares, counts)), np.zeros(0))
+
+
+def _as(form: Form, texts: tuple[list[str], ...]) -> Examples:
+    """Examples of a form, which stands in the place of their answers."""
+    return Examples(texts, [form] * len(texts[0]))
+
+
+def _form_of(examples: Examples) -> Form:
+    form: Form = examples.answers[0] if len(examples) else "text"
+    return form
+
+
+def _pieces(examples: Examples, tokenizer: Any) -> list[list[Piece]]:
+    if _form_of(examples) == "messages":
+        return conversation_pieces(examples.texts[0], tokenizer)
+    if _form_of(examples) == "text":
+        return [[Piece(text, True)] for text in examples.texts[0]]
+    rows = zip(*examples.texts, strict=True)
+    return [[Piece(prompt, False), Piece(answer, True)] for prompt, answer in rows]
+
+
+def _questions(examples: Examples, tokenizer: Any) -> list[Question]:
+    pieces = _pieces(examples, tokenizer)
+    begin = [] if _form_of(examples) == "messages" else begin_of(tokenizer)
+    return [Question([*begin, *prompt_of(parts, tokenizer)], parts[-1].text) for parts in pieces]
+
+
+def _check_answers(examples: Examples, pattern: str) -> None:
+    """Refuse a pattern that no answer has."""
+    wanted = pattern_of(pattern)
+    if _form_of(examples) == "text":
+        raise TaskError(
+            "--answer-pattern is for prompts with completions or conversations, but the data "
+            "holds texts: leave it out, or give the data as prompt and completion"
+        )
+    answers = examples.texts[-1]
+    if _form_of(examples) == "messages":
+        answers = [last_answer(conversation) for conversation in answers]
+    if all(found_in(answer, wanted) is None for answer in answers):
+        raise TaskError(
+            f"no answer of the validation data matches --answer-pattern {pattern!r}: give a "
+            "pattern that finds what must be right in them, such as '#### (.*)'"
+        )
+
+
+def _general(source: Source) -> dict[str, Examples]:
+    if source.general is None:
+        return {}
+    layout = layout_of(source.general, TaskConfig(name=source.name))
+    if layout.form != "text":
+        raise TaskError(
+            f"{source.general.source} has the columns {', '.join(source.general.columns)}, but "
+            "--general-file must hold plain texts: give a .txt file, or one with a column text"
+        )
+    return {GENERAL: _as("text", layout.examples(source.general))}
 
 
 def _score(name: str, losses: np.ndarray, margins: np.ndarray) -> float:
@@ -239,7 +332,7 @@ def _held_out(source: str, examples: Examples, layout: Layout) -> tuple[Examples
         parts = [text[:place], text[place:]]
         if all(part.strip() for part in parts):
             _log.info("%s: no validation data given, so its last tenth is held out", source)
-            train, validation = (Examples(([part],), [None]) for part in parts)
+            train, validation = (_as("text", ([part],)) for part in parts)
             return train, validation
     if len(examples) < 2:
         raise TaskError(

@@ -159,6 +159,12 @@ def conversation_pieces(examples: Sequence[str], tokenizer: Any) -> list[list[Pi
     return [_pieces(json.loads(example), tokenizer) for example in examples]
 
 
+def last_answer(example: str) -> str:
+    """The last thing that the assistant says in a conversation."""
+    said = [m["content"] for m in json.loads(example) if m["role"] == "assistant"]
+    return str(said[-1])
+
+
 def _pieces(messages: list[dict[str, str]], tokenizer: Any) -> list[Piece]:
     last = max(i for i, message in enumerate(messages) if message["role"] == "assistant")
     messages = messages[: last + 1]

@@ -31,7 +31,7 @@ from tests.support.tiny import tiny_language_model
 DECODERS = ("gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2")
 # Without chunks nothing but the shape of products differs; chunks change the order of sums.
 OUTPUTS, GRADIENTS = 1e-6, 1e-5
-KEEP = CausalLM("completion").keep
+KEEP = CausalLM().keep
 DROPOUT: dict[str, tuple[str, ...]] = {"gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
 
 
