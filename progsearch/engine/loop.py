@@ -22,7 +22,9 @@ from progsearch.config import Precision, TrainingConfig
 from progsearch.determinism import Determinism
 from progsearch.engine import evaluation
 from progsearch.engine.batches import Batch, TrainingBatches, weighted
+from progsearch.engine.checkpointing import Checkpointing
 from progsearch.engine.freezer import Freezer
+from progsearch.engine.frozen_weights import FrozenWeights
 from progsearch.engine.memory import PeakMemory
 from progsearch.engine.optimizer import Optimizer
 from progsearch.engine.precision import autocast, resolve_precision
@@ -93,6 +95,10 @@ class Engine:
         self.optimizer = Optimizer(model, training, plan.total_steps)
         self.shortcuts = Shortcuts(shortcuts)
         self._freezer = Freezer(model, anatomy, trainable)
+        self._frozen = FrozenWeights(model, anatomy, training.frozen_dtype, self.precision)
+        self._checkpointing = Checkpointing(
+            model, anatomy, self.shortcuts.all, wanted=training.gradient_checkpointing
+        )
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self.precision == "fp16")
         self._loss_sum = torch.zeros((), device=self._device)
         self._determinism = Determinism(self._device)
@@ -125,6 +131,8 @@ class Engine:
         if span == self._entered:
             return
         self._entered = span
+        self._checkpointing.first = self._freezer.frozen_prefix(stage)
+        self._frozen.hold(self._split)
         self.memory.begin_stage()
         self.shortcuts.enter_stage(
             StageStart(
@@ -188,7 +196,7 @@ class Engine:
 
     def _forward(self, batch: Batch, rows: Tensor) -> Any:
         inputs = batch.split.gather(rows, batch.width)
-        with self.shortcuts.around(batch, rows, inputs):
+        with self.shortcuts.around(batch, rows, inputs), self._checkpointing.around():
             return self._model(**inputs)
 
     def _check_loss(self) -> None:
@@ -234,6 +242,8 @@ class Engine:
             per token.
         """
         cached = precision is None
+        if precision not in (None, self.precision):
+            self.release_weights()
 
         def outputs() -> Tensor:
             if cached:
@@ -258,10 +268,10 @@ class Engine:
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
         """The tensors needed to resume: the weights of ``names`` and Adam's state, if any."""
-        if self.step == self.total_steps:
-            # Nothing is trained after the end, so Adam's state is not needed.
-            return take_weights(self._model, names)
-        return take_state(self._model, self.optimizer.adamw, names)
+        weights = take_weights(self._model, names) | self._frozen.masters(names)
+        # Nothing is trained after the end, so Adam's state is not needed.
+        at_end = self.step == self.total_steps
+        return weights if at_end else weights | take_state(self._model, self.optimizer.adamw)
 
     def restore(self, step: int, chain: Sequence[dict[str, Tensor]]) -> None:
         """Load the state that another engine had after ``step``.
@@ -271,10 +281,16 @@ class Engine:
             chain: The results of `state` at this step and at the ends of earlier segments, the
                 latest first; together they hold every weight that was trained.
         """
+        self.release_weights()
         put_state(self._model, self.optimizer.adamw, chain)
         self.shortcuts.forget()
-        self._entered = None
         self.step = step
+
+    def release_weights(self) -> None:
+        """Give all weights their exact values; the next step holds frozen ones again."""
+        self._frozen.release()
+        # Recorded steps read the weights where they were.
+        self._entered = None
 
     def trained_names(self, first: int, end: int) -> frozenset[str]:
         """Names of the parameters trained between two steps."""
@@ -292,4 +308,5 @@ class Engine:
     def finish(self) -> None:
         """Restore the whole model; it cannot be trained further. May be called again."""
         self._finished = True
+        self._frozen.release()
         self.shortcuts.finish(self.decay)

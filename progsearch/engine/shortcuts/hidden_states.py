@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from progsearch.engine.batches import Indices
+from progsearch.engine.mapped import mapped
 
 _log = logging.getLogger(__name__)
 
@@ -117,10 +117,4 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
     if needed <= psutil.virtual_memory().available * _MEMORY_SHARE:
         return torch.empty(shape, dtype=like.dtype)
     _log.info("prefix cache of %.1f GiB goes to a memory-mapped file", needed / 2**30)
-    # The mapping outlives the file's name, so the file is freed with the tensor, even in a crash.
-    with tempfile.NamedTemporaryFile(prefix="progsearch-prefix-") as file:
-        file.truncate(needed)
-        flat = torch.from_file(
-            file.name, shared=True, size=rows * like.shape[-1], dtype=like.dtype
-        )
-    return flat.view(shape)
+    return mapped(shape, like.dtype)
