@@ -37,9 +37,10 @@ class PartMemory:
         weights_frozen: The same while it is frozen.
         trained: Of the parameters that are trained, which is the size of their gradient.
         kept: Of what its forward pass keeps for the backward pass if it is trained.
+        kept_lowest: The same if it is the lowest trained part.
         kept_through: The same if it is frozen and passes a gradient down.
         backward: Of what its backward pass needs beside that.
-        forward: Of what its forward pass needs without gradients.
+        forward: Of all that is there in its forward pass without gradients.
         output: Of its output.
     """
 
@@ -47,6 +48,7 @@ class PartMemory:
     weights_frozen: int
     trained: int
     kept: Bytes
+    kept_lowest: Bytes
     kept_through: Bytes
     backward: Bytes
     forward: Bytes
@@ -55,7 +57,10 @@ class PartMemory:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """From `dataclasses.asdict`."""
-        return cls(**{k: Bytes(**v) if isinstance(v, dict) else v for k, v in data.items()})
+        read: dict[str, Any] = {
+            k: Bytes(**v) if isinstance(v, dict) else v for k, v in data.items()
+        }
+        return cls(**read)
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,7 @@ class ModelMemory:
 
     def _passed(self, rows: int) -> float:
         """What a pass without gradients needs."""
-        inputs = self.parts[0].output.at(rows)
-        return max(inputs + part.forward.at(rows) for part in self.parts[1:])
+        return max(part.forward.at(rows) for part in self.parts)
 
     def _trained(self, stage: Stage) -> Iterator[tuple[PartMemory, bool]]:
         embeddings, *blocks, head = self.parts
@@ -124,6 +128,8 @@ class ModelMemory:
         """What forward and backward pass need beside weights and Adam's moments."""
         first = next((i for i, (_, trained) in enumerate(parts) if trained), len(parts))
         whole = [(part.kept if trained else part.kept_through).at(rows) for part, trained in parts]
+        if first < len(parts):
+            whole[first] = parts[first][0].kept_lowest.at(rows)
         kept = list(whole)
         for index in range(1, 1 + self.checkpointed):
             if checkpoints:

@@ -36,7 +36,8 @@ from progsearch.tasks import Split
 _FEW, _MORE = 2, 3
 # Bytes of a number that is trained.
 _FP32 = 4
-_Kind = Literal["trained", "through", "passed"]
+# All parts are trained; each is the lowest that is; they only pass a gradient down; no gradients.
+_Kind = Literal["trained", "lowest", "through", "passed"]
 
 
 def measured_rows(split: Split) -> list[int]:
@@ -87,7 +88,13 @@ def measure_memory(
     narrows = any(isinstance(s, HeadToken) and s.narrows for s in shortcuts.all)
     held = FrozenWeights(model, anatomy, training.frozen_dtype, precision)
     passes = {}
-    for kind, names in (("trained", everything), ("through", sizes.names["head"]), ("passed", ())):
+    kinds: dict[_Kind, Collection[str]] = {
+        "trained": everything,
+        "lowest": everything,
+        "through": sizes.names["head"],
+        "passed": (),
+    }
+    for kind, names in kinds.items():
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in names)
         held.hold(split)
@@ -103,6 +110,7 @@ def measure_memory(
                 weights_frozen=sizes.weights[part] - sizes.spared(part, trained=False),
                 trained=sum(_FP32 * parameters[name].numel() for name in names),
                 kept=_line(passes, "trained", "kept", part),
+                kept_lowest=_line(passes, "lowest", "kept", part),
                 kept_through=_line(passes, "through", "kept", part),
                 # Gradients of blocks are counted by themselves; those of the other two parts are
                 # as large as what is needed to compute them.
@@ -212,8 +220,8 @@ class _Pass:
 
     Attributes:
         kept: What the part leaves behind in the forward pass.
-        forward: What it needs at most in the forward pass, beside what was there before.
-        backward: The same in the backward pass.
+        forward: What is there at most during its forward pass.
+        backward: What it needs at most in the backward pass, beside what was there before.
         output: The size of its output.
     """
 
@@ -235,17 +243,18 @@ class _Pass:
         self._live = _Live(known)
         self._begun = 0
         self._set_modes()
+        outputs: list[Any] = []
         gradients = torch.set_grad_enabled(self.kind != "passed")
         with gradients, ExitStack() as stack, self._live:
             for index, name in enumerate(self.anatomy.blocks):
-                self._watch(index, self.model.get_submodule(name), stack)
+                self._watch(index, self.model.get_submodule(name), stack, outputs)
             with (
                 autocast(self.precision, rows.device),
                 self.shortcuts.around(self.batch, rows, inputs),
             ):
                 loss = self.model(**inputs).loss
             self._end_forward("head")
-            if loss.requires_grad:
+            if self.kind in ("trained", "through"):
                 self._at: Part = "head"
                 loss.backward()
                 self._end_backward("embeddings")
@@ -259,10 +268,12 @@ class _Pass:
                 if isinstance(module := dict(self.model.named_modules()).get(name), nn.Module):
                     module.eval()
 
-    def _watch(self, index: int, block: nn.Module, stack: ExitStack) -> None:
+    def _watch(self, index: int, block: nn.Module, stack: ExitStack, outputs: list[Any]) -> None:
         def before(module: nn.Module, args: Any, kwargs: Any) -> Any:
+            if self.kind == "lowest":
+                args, kwargs = tree_map(_without_gradient, (args, kwargs))
             if index:
-                return None
+                return args, kwargs
             if self.kind == "through":
                 args, kwargs = tree_map(_with_gradient, (args, kwargs))
             self._end_forward("embeddings")
@@ -273,6 +284,9 @@ class _Pass:
         def after(module: nn.Module, args: Any, output: Any) -> None:
             self._end_forward(index)
             self._note(index, hidden_output(output))
+            if self.kind == "lowest":
+                # No later block keeps it, and with it what its block has kept.
+                outputs.append(output)
 
         hooks = (
             block.register_forward_pre_hook(before, with_kwargs=True),
@@ -285,12 +299,14 @@ class _Pass:
         """Note the size of a part's output, and when the backward pass comes to it."""
         self.output[part] = _size(hidden)
         if hidden.requires_grad:
-            hidden.register_hook(lambda gradient: self._end_backward(part))
+            hidden.register_hook(  # type: ignore[no-untyped-call]
+                lambda gradient: self._end_backward(part)
+            )
 
     def _end_forward(self, part: Part) -> None:
         live = self._live
         self.kept[part] = live.now - self._begun
-        self.forward[part] = live.most - self._begun
+        self.forward[part] = live.most
         self._begun = live.most = live.now
 
     def _end_backward(self, next_part: Part) -> None:
@@ -298,6 +314,10 @@ class _Pass:
         self.backward[self._at] = live.most - self._begun
         self._begun = live.most = live.now
         self._at = next_part
+
+
+def _without_gradient(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _with_gradient(value: Any) -> Any:

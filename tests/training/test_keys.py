@@ -189,7 +189,7 @@ def test_what_gives_the_same_bits_shares_segments(config):
 
     for precision in ("fp32", "bf16"):
         plain = lineage_of(with_training(precision=precision))
-        same = [{"frozen_dtype": "fp32"}, {"gradient_checkpointing": True}]
+        same: list[dict[str, Any]] = [{"frozen_dtype": "fp32"}, {"gradient_checkpointing": True}]
         # Autocast rounds the weights of linear layers in any case.
         same += [{"frozen_dtype": "bf16"}] if precision == "bf16" else []
         for changed in same:
