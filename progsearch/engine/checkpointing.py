@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from progsearch.config import TrainingConfig
 from progsearch.engine.shortcuts.base import Shortcut
 from progsearch.engine.shortcuts.forwards import replaced
 from progsearch.engine.shortcuts.head_token import HeadToken
@@ -26,22 +27,26 @@ class Checkpointing:
     Args:
         model: The model.
         anatomy: Its parts.
+        training: Says whether blocks are checkpointed.
         shortcuts: Those of its passes.
-        wanted: Whether to checkpoint anything.
 
     Attributes:
         first: The first block that is checkpointed, as an index: those below pass no gradient.
     """
 
     def __init__(
-        self, model: nn.Module, anatomy: Anatomy, shortcuts: Iterable[Shortcut], *, wanted: bool
+        self,
+        model: nn.Module,
+        anatomy: Anatomy,
+        training: TrainingConfig,
+        shortcuts: Iterable[Shortcut],
     ) -> None:
         blocks = [model.get_submodule(name) for name in anatomy.blocks]
         # A last block that computes one token keeps little, and the backward pass starts with it.
         # It could not be run again either: what narrows it is active during the pass alone.
         if any(isinstance(s, HeadToken) and s.narrows for s in shortcuts):
             blocks = blocks[:-1]
-        self._blocks = blocks if wanted else []
+        self._blocks = blocks if training.gradient_checkpointing else []
         self.first = 0
 
     def around(self) -> AbstractContextManager[None]:

@@ -28,7 +28,7 @@ from progsearch.engine.frozen_weights import FrozenWeights
 from progsearch.engine.memory import PeakMemory
 from progsearch.engine.optimizer import Optimizer
 from progsearch.engine.precision import autocast, resolve_precision
-from progsearch.engine.shortcuts.base import Shortcut, Shortcuts, StageStart
+from progsearch.engine.shortcuts.base import Shortcut, Shortcuts
 from progsearch.engine.state import put_state, take_state, take_weights
 from progsearch.errors import TrialFailed
 from progsearch.internals.torch import seed_generator
@@ -96,9 +96,7 @@ class Engine:
         self.shortcuts = Shortcuts(shortcuts)
         self._freezer = Freezer(model, anatomy, trainable)
         self._frozen = FrozenWeights(model, anatomy, training.frozen_dtype, self.precision)
-        self._checkpointing = Checkpointing(
-            model, anatomy, self.shortcuts.all, wanted=training.gradient_checkpointing
-        )
+        self._checkpointing = Checkpointing(model, anatomy, training, self.shortcuts.all)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self.precision == "fp16")
         self._loss_sum = torch.zeros((), device=self._device)
         self._determinism = Determinism(self._device)
@@ -125,25 +123,16 @@ class Engine:
         self._check_loss()
 
     def _enter(self, span: tuple[int, int, Stage]) -> None:
-        first, end, stage = span
-        self._freezer.enter(stage, self.optimizer.adamw)
+        self._freezer.enter(span[2], self.optimizer.adamw)
         self.optimizer.take_trainable()
         if span == self._entered:
             return
         self._entered = span
-        self._checkpointing.first = self._freezer.frozen_prefix(stage)
+        start = self._freezer.start_of(span, self.step, self._plan.spans)
+        self._checkpointing.first = start.frozen_prefix
         self._frozen.hold(self._split)
         self.memory.begin_stage()
-        self.shortcuts.enter_stage(
-            StageStart(
-                first,
-                end,
-                self.step,
-                frozen_prefix=self._freezer.frozen_prefix(stage),
-                frozen_since=self._freezer.frozen_since(stage, self._plan.spans, first),
-                frozen_after=self._freezer.frozen_after_prefix(stage),
-            )
-        )
+        self.shortcuts.enter_stage(start)
         self._determinism.rehearse(self._rehearse)
 
     def _train(self, until: int) -> None:
@@ -234,8 +223,8 @@ class Engine:
             split: The examples.
             keep: Returns the part of a batch's output to keep: shape ``(rows, ...)``, or
                 ``(rows, width, ...)`` if the split's targets are per token.
-            precision: Precision of the passes; by default that of the training. If it is given,
-                no cached results are used: they were computed in the training's precision.
+            precision: Precision of the passes, which then use no cached results; by default
+                that of the training.
 
         Returns:
             Shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` if the split's targets are
@@ -268,10 +257,9 @@ class Engine:
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
         """The tensors needed to resume: the weights of ``names`` and Adam's state, if any."""
-        weights = take_weights(self._model, names) | self._frozen.masters(names)
-        # Nothing is trained after the end, so Adam's state is not needed.
-        at_end = self.step == self.total_steps
-        return weights if at_end else weights | take_state(self._model, self.optimizer.adamw)
+        goes_on = self.step < self.total_steps  # otherwise Adam's state is not needed
+        adam = take_state(self._model, self.optimizer.adamw) if goes_on else {}
+        return take_weights(self._model, names) | self._frozen.masters(names) | adam
 
     def restore(self, step: int, chain: Sequence[dict[str, Tensor]]) -> None:
         """Load the state that another engine had after ``step``.

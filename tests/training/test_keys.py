@@ -75,7 +75,7 @@ RECIPE_LEFT_OUT = {
     **dict.fromkeys(
         ("sampler", "candidates", "objectives", "seeds", "front_seeds"), "which are chosen"
     ),
-    **dict.fromkeys(("max_updated", "min_metric"), "which are chosen"),
+    **dict.fromkeys(("max_updated", "min_metric", "max_memory"), "which are chosen"),
     **dict.fromkeys(("budget", "time_limit", "max_gpu_hours", "patience"), "how many"),
     **dict.fromkeys(("scheduler",), "how far they are trained"),
     **dict.fromkeys(("parallel", "gpus_per_trial"), "threads and hardware are in the keys"),

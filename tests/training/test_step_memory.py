@@ -134,7 +134,7 @@ def test_memory_is_predicted_for_other_architectures(architecture, schedule, set
             "gpt2": ("n_embd", "n_layer", "n_positions"),
             "distilbert": ("dim", "n_layers", "x"),
         }
-        width, depth, positions = widths[architecture]
+        width, depth, _ = widths[architecture]
         overrides = {"vocab_size": 2000, width: 128, depth: BLOCKS, "use_cache": False}
         overrides |= (
             {"n_positions": 256}
