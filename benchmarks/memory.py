@@ -178,7 +178,8 @@ def main() -> None:
     settings = parser.parse_args()
     torch.set_num_threads(1)
     if settings.one or settings.predict:
-        one = predictions(settings) if settings.predict else measure(*settings.one, settings)
+        name, way = settings.one or ("", "")
+        one = predictions(settings) if settings.predict else measure(name, way, settings)
         print(json.dumps(one))
         return
     sizes = {name: getattr(settings, name) for name in ("blocks", "width", "rows", "tokens")}
