@@ -9,9 +9,12 @@ from dataclasses import replace
 from torch import nn
 from torch.optim import Optimizer
 
+from progsearch.engine.shortcuts.base import StageStart
 from progsearch.models.anatomy import Anatomy, Part
 from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
+
+Span = tuple[int, int, Stage]
 
 
 class Freezer:
@@ -66,14 +69,30 @@ class Freezer:
         for holder in self._frozen_holders:
             holder.training = False
 
+    def start_of(self, span: Span, step: int, spans: Iterable[Span]) -> StageStart:
+        """What shortcuts must know of a stage that begins, or is resumed at ``step``.
+
+        Args:
+            span: The stage as ``(first step, end step, stage)``.
+            step: The next step of the run.
+            spans: All stages of the run.
+        """
+        first, end, stage = span
+        return StageStart(
+            first,
+            end,
+            step,
+            frozen_prefix=self.frozen_prefix(stage),
+            frozen_since=self.frozen_since(stage, spans, first),
+            frozen_after=self.frozen_after_prefix(stage),
+        )
+
     def frozen_prefix(self, stage: Stage) -> int:
         """The number of leading blocks whose output depends only on the input in ``stage``."""
         trained = replace(stage, embeddings=self._trains_embeddings(stage))
         return trained.frozen_prefix(self._anatomy.n_blocks)
 
-    def frozen_since(
-        self, stage: Stage, spans: Iterable[tuple[int, int, Stage]], step: int
-    ) -> int:
+    def frozen_since(self, stage: Stage, spans: Iterable[Span], step: int) -> int:
         """The step before ``step`` from which the frozen prefix of ``stage`` has been frozen.
 
         Args:

@@ -111,6 +111,10 @@ class SegmentChain:
             self.saved_seconds -= segment.train_seconds - before.train_seconds
             put_segment(self._store, key, segment, self._state(before.step, segment.step))
 
+    def release_weights(self) -> None:
+        """See `Engine.release_weights`."""
+        self._engine.release_weights()
+
     @contextmanager
     def memory_failures(self) -> Iterator[None]:
         """While active, running out of memory raises `TrialFailed`."""

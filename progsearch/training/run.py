@@ -189,8 +189,9 @@ class TrainingRun:
     @property
     def cost(self) -> RunCost:
         """The cost of `schedule`."""
+        training = self._config.training
         return self._model_cost.of(
-            self.schedule, self._config.training.epochs, len(self.task.train), self.total_steps
+            self.schedule, training.epochs, len(self.task.train), self.total_steps, training
         )
 
     @property

@@ -55,6 +55,10 @@ RUN_LEFT_OUT = {
     "task": "changed in each of its own fields",
     "stages": "changed in each of their own fields",
 }
+TRAINING = {"precision": "bf16", "frozen_dtype": "bf16"}
+TRAINING_LEFT_OUT = {
+    "gradient_checkpointing": "gives the same bits; see tests/engine/test_checkpointing.py",
+}
 # For files only the content matters, not the path.
 TASK_LEFT_OUT = {
     "name": "what files are called; for a task of GLUE see below",
@@ -75,7 +79,7 @@ RECIPE_LEFT_OUT = {
     **dict.fromkeys(
         ("sampler", "candidates", "objectives", "seeds", "front_seeds"), "which are chosen"
     ),
-    **dict.fromkeys(("max_updated", "min_metric"), "which are chosen"),
+    **dict.fromkeys(("max_updated", "min_metric", "max_memory"), "which are chosen"),
     **dict.fromkeys(("budget", "time_limit", "max_gpu_hours", "patience"), "how many"),
     **dict.fromkeys(("scheduler",), "how far they are trained"),
     **dict.fromkeys(("parallel", "gpus_per_trial"), "threads and hardware are in the keys"),
@@ -171,7 +175,7 @@ def all_differ(keys, base):
 
 
 def test_segments_follow_every_field_of_the_training(config):
-    training = with_each_field_changed(config.training, {"precision": "bf16"})
+    training = with_each_field_changed(config.training, TRAINING, TRAINING_LEFT_OUT)
     first = lineage_of(config).key(1)
     all_differ(
         {
@@ -180,6 +184,24 @@ def test_segments_follow_every_field_of_the_training(config):
         },
         first,
     )
+
+
+def test_what_gives_the_same_bits_shares_segments(config):
+    def with_training(**changed):
+        training = config.training.model_copy(update=changed)
+        return config.model_copy(update={"training": training})
+
+    for precision in ("fp32", "bf16"):
+        plain = lineage_of(with_training(precision=precision))
+        same: list[dict[str, Any]] = [{"frozen_dtype": "fp32"}, {"gradient_checkpointing": True}]
+        # Autocast rounds the weights of linear layers in any case.
+        same += [{"frozen_dtype": "bf16"}] if precision == "bf16" else []
+        for changed in same:
+            other = lineage_of(with_training(precision=precision, **changed))
+            assert other.key(1) == plain.key(1)
+            assert other.origin(0) == plain.origin(0)
+    rounded = lineage_of(with_training(precision="fp32", frozen_dtype="bf16"))
+    assert rounded.origin(0) != lineage_of(with_training(precision="fp32")).origin(0)
 
 
 def test_segments_follow_every_field_of_the_task(config, other_tasks):
@@ -324,7 +346,7 @@ def test_prefix_states_follow_what_decides_the_weights_before_the_first_step(con
 
 
 def test_prefix_states_that_froze_on_the_way_follow_the_training(config):
-    changed = with_each_field_changed(config.training, {"precision": "bf16"})
+    changed = with_each_field_changed(config.training, TRAINING, TRAINING_LEFT_OUT)
     origins = {
         n: lineage_of(config.model_copy(update={"training": t})).origin(1)
         for n, t in changed.items()

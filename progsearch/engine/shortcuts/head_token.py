@@ -64,6 +64,11 @@ class HeadToken(Shortcut):
         last_block = model.get_submodule(anatomy.blocks[-1])
         return cls(model, anatomy, _position(model, last_block, split))
 
+    @property
+    def narrows(self) -> bool:
+        """Whether the last block computes one token only."""
+        return self._after_attention is not None
+
     def around(
         self, batch: Batch, rows: Tensor, inputs: dict[str, Tensor]
     ) -> AbstractContextManager[None]:

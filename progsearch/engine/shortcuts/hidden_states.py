@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from progsearch.engine.batches import Indices
+from progsearch.engine.mapped import mapped
 from progsearch.numerals import size
 
 _log = logging.getLogger(__name__)
@@ -135,10 +136,4 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
             f"{size(disk)} of the disk may be used)"
         )
     _log.info("prefix cache of %s goes to a memory-mapped file", size(needed))
-    # The mapping outlives the file's name, so the file is freed with the tensor, even in a crash.
-    with tempfile.NamedTemporaryFile(prefix="progsearch-prefix-") as file:
-        file.truncate(needed)
-        flat = torch.from_file(
-            file.name, shared=True, size=rows * like.shape[-1], dtype=like.dtype
-        )
-    return flat.view(shape)
+    return mapped(shape, like.dtype)
