@@ -176,6 +176,20 @@ def test_every_contribution_metric_scores_the_blocks(architecture):
     assert probe.loss() == pytest.approx(whole.loss())
 
 
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "llama", "qwen3"])
+def test_the_body_comes_from_the_files(architecture, tmp_path):
+    """Llama and its like call it otherwise for questions: transformers makes a random one."""
+    folder = save_tiny(tmp_path / "model", architecture=architecture)
+    model = load_model(str(folder), Head(2, auto_class=SPAN))
+    expected = dict(tiny_model(architecture).base_model.named_parameters())
+    found = {n: p for n, p in model.base_model.named_parameters() if n in expected}
+    assert len(found) > 20
+    assert all(torch.equal(p, expected[n]) for n, p in found.items())
+    model.save_pretrained(tmp_path / "saved")
+    plain = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "saved")
+    assert not changed(weights(model), weights(plain))
+
+
 def test_loaded_models_leave_padding_out(tmp_path):
     folder = str(save_tiny(tmp_path / "model"))
     split = tiny_span_split()
