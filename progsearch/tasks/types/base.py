@@ -63,6 +63,8 @@ class TaskType(ABC):
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
         learning_rate: The usual rate of full fine-tuning; None: it follows from the model's width.
+        counts_rows: Whether metrics are measured on the rows that a model takes, instead of on
+            examples, which may have several.
         reads_texts: Whether a ``.txt`` file is one text; otherwise it is a table.
         references: Names of schedules that studies of this type train beside the usual ones.
 
@@ -99,6 +101,7 @@ class TaskType(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     version: ClassVar[int] = 1
     learning_rate: ClassVar[float | None] = None
+    counts_rows: ClassVar[bool] = False
     reads_texts: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
 

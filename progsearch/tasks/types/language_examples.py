@@ -114,7 +114,7 @@ def note_on(table: Table, layout: Layout) -> tuple[str, ...]:
     if layout.completion is None:
         return ()
     how = f", in {layout.template}" if layout.is_alpaca else ""
-    how = how or (", each on lines of its own" if layout.template else "")
+    how = how or (", one line each" if layout.template else "")
     return (
         f"{table.source}: prompt from {' and '.join(layout.prompts)}{how}, completion from "
         f"{layout.completion}; the loss is that of completions",

@@ -194,7 +194,9 @@ def test_rows_without_a_target_are_counted_and_dropped(task, caplog):
     assert len(data.train) == 6
     assert "1 of 7 training rows of rows have no target within their tokens" in caplog.text
     assert (data.train.units > 0).all()
-    assert int(understand(data, TOKENIZER).splits["validation"].cut_rows) == 1
+    splits = understand(data, TOKENIZER).splits
+    # Of the training rows, the one that would have been cut is left out.
+    assert [splits[name].cut_rows for name in ("train", "validation")] == [0, 1]
 
 
 def test_a_file_of_only_such_rows_is_refused(task):
@@ -262,6 +264,9 @@ def test_a_file_of_text_is_one_document_of_which_a_tenth_is_held_out(tmp_path, c
     assert validation.startswith("line 4")
     assert 0.05 < len(validation) / len(train) < 0.15
     assert "its last tenth is held out" in caplog.text
+    data = load_task(config, TOKENIZER)
+    understood = understand(data, TOKENIZER).splits["validation"]
+    assert understood.rows == len(data.validation) > len(data.examples.validation) == 1
     # Without the type it is a table, as before.
     with pytest.raises(TaskError):
         read_task(config.model_copy(update={"type": None}))
