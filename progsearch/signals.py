@@ -13,6 +13,8 @@ from progsearch.errors import Interrupted
 # Sent by a closed terminal and by batch systems before the time limit, to the process group.
 TO_GROUPS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *TO_GROUPS)
+# Signals for which `Stopped` was raised and has not arrived yet.
+_under_way: list[int] = []
 # What shells and batch systems expect of a process that such a signal ended.
 _EXIT_CODES: dict[int | None, int] = {signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -41,7 +43,10 @@ def interrupted(message: str, number: int | None) -> Interrupted:
 
 @contextmanager
 def handled_by(handle: Callable[[int, Any], None]) -> Iterator[None]:
-    """While active, ``handle`` gets the signals that end a command."""
+    """While active, ``handle`` gets the signals that end a command.
+
+    That includes an earlier one that was lost, as `stopped_by_signals` explains.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
@@ -51,6 +56,8 @@ def handled_by(handle: Callable[[int, Any], None]) -> Iterator[None]:
         if kind != signal.SIGHUP or signal.getsignal(kind) != signal.SIG_IGN:
             before[kind] = signal.signal(kind, handle)
     try:
+        if _under_way:
+            handle(_under_way.pop(), None)
         yield
     finally:
         for kind, handler in before.items():
@@ -59,13 +66,23 @@ def handled_by(handle: Callable[[int, Any], None]) -> Iterator[None]:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """While active, a signal raises `Stopped` wherever the process is."""
+    """While active, a signal raises `Stopped` wherever the process is.
+
+    Python drops exceptions in a few places, such as in its own work after a fork. Then `Stopped`
+    is raised at the end, unless signals are handled in another way before.
+    """
 
     def handle(number: int, frame: Any) -> None:
+        _under_way.append(number)
         raise Stopped(number)
 
-    with handled_by(handle):
-        yield
+    try:
+        with handled_by(handle):
+            yield
+            if _under_way:
+                raise Stopped(_under_way[0])
+    finally:
+        _under_way.clear()
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import psutil
 import ray
 
 from progsearch.config import Recipe
@@ -24,6 +26,10 @@ _DRIVER_ENVIRONMENT = {
     # Ctrl-C is handled by `Halt`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
+
+
+# How long Ray's processes may take to end by themselves.
+_END_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         reason = f"a trial is trained on one GPU; give at most 1, got {recipe.gpus_per_trial:g}"
         raise ConfigError("--gpus-per-trial", [("", reason)])
     mine = not ray.is_initialized()
+    before = set(psutil.Process().children(recursive=True))
     # If Ray has started already, Tune must pass it to the workers.
     joined = {} if mine else STAY_IN_FOLDER
     with (
@@ -65,16 +72,42 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         no_environment_for_trials(),
         signals_left_alone(),
     ):
-        if mine:
-            start_ray(recipe)
         try:
+            if mine:
+                start_ray(recipe)
             fit = _fit(recipe)
             # Workers start side by side only if Tune may have as many trials pending.
             with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(fit.parallel)}):
                 yield fit
         finally:
             if mine:
-                ray.shutdown()
+                _end_ray(before)
+
+
+def _end_ray(before: set[psutil.Process]) -> None:
+    """End Ray and all its processes.
+
+    If it was still starting, its daemons may be gone while those that they have just started live
+    on for some time.
+
+    Args:
+        before: The processes below this one before Ray was started.
+    """
+    below = psutil.Process().children(recursive=True)
+    started = [process for process in below if process not in before and _is_rays(process)]
+    ray.shutdown()
+    for process in psutil.wait_procs(started, timeout=_END_SECONDS)[1]:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _is_rays(process: psutil.Process) -> bool:
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    # Ray's Python processes give themselves names such as ray::DashboardAgent.
+    return line.startswith("ray::") or str(Path(ray.__file__).parent) in line
 
 
 def with_memory_for(found: Machines, recipe: Recipe, problem: Problem) -> Machines:

@@ -9,7 +9,7 @@ import pytest
 
 from progsearch.driver.work import interruptible
 from progsearch.errors import Interrupted
-from progsearch.signals import Stopped, finishing
+from progsearch.signals import Stopped, finishing, stopped_by_signals
 from progsearch.workers.halt import GpuClock, Halt, signals_kept_from_children
 
 
@@ -128,3 +128,34 @@ def test_gpu_hours_count_running_and_ended_trials(monkeypatch):
     assert halt.ending is None
     now[0] += 1
     assert halt.ending == "GPU hours"
+
+
+class _Loses:
+    """Python drops what is raised while an object is removed, as it does after a fork."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+
+def _lose_a_signal():
+    _Loses()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_lost_signal_ends_the_work_when_its_part_ends():
+    with pytest.raises(Stopped) as stop, stopped_by_signals():
+        _lose_a_signal()
+    assert stop.value.number == signal.SIGTERM
+    with stopped_by_signals():
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_lost_signal_ends_the_search_before_its_first_trial():
+    halt = Halt(None)
+    with stopped_by_signals():
+        _lose_a_signal()
+        with halt.on_signals():
+            assert halt.ending == "interrupted"
+    assert halt.signal == signal.SIGTERM
