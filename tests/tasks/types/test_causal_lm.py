@@ -12,6 +12,7 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.models.token_scores import IGNORED, scores_of
+from progsearch.space.space import Space
 from progsearch.tasks import load_task, load_task_for
 from progsearch.tasks.next_tokens import begin_of, with_own_padding
 from progsearch.tasks.reading import check_task, read_task
@@ -318,6 +319,14 @@ def outputs(loss):
     kept = np.zeros((int(split.lengths.sum()), 2), dtype=np.float32)
     kept[:, 0] = loss
     return kept, split
+
+
+def test_learning_rates_are_those_of_instruction_tuning():
+    """2e-5, and about ten times as much for LoRA."""
+    assert CausalLM.learning_rate == 2e-5
+    space = Space.load("windows", ["full", "lora"]).at(CausalLM.learning_rate)
+    assert space.learning_rates("full", 1.0) == (5e-6, 1e-5, 2e-5, 4e-5)
+    assert space.learning_rates("lora", 1.0) == (5e-5, 1e-4, 2e-4, 4e-4)
 
 
 def test_a_tie_is_no_right_answer():
