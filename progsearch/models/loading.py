@@ -201,6 +201,19 @@ def trained_head(ref: str) -> Head | None:
     )
 
 
+def ties_tables(ref: str) -> bool:
+    """Whether the head of a language model has the token table as its weight.
+
+    Raises:
+        ModelError: The model's config cannot be loaded.
+    """
+    from transformers import AutoConfig
+
+    with reading(ref, "config") as path:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config()
+    return bool(config.tie_word_embeddings)
+
+
 @functools.lru_cache
 def default_learning_rate(ref: str) -> float:
     """A learning rate for full fine-tuning of a model, from its hidden size.

@@ -48,7 +48,7 @@ def understand(data: TaskData, tokenizer: Any) -> Understood:
         parts["test"] = (data.test, source.test)
     splits = {
         name: UnderstoodSplit(
-            rows=len(examples),
+            rows=len(split) if data.type.counts_rows else len(examples),
             answers=data.type.answers(split, data.head),
             unknown=unknown_share([split], tokenizer),
             cut=None if cut is None else cut.share,
@@ -85,13 +85,13 @@ def _cut(
 
     None if rows are not examples but windows, or have several sequences.
     """
-    if len(split) != len(examples) or split.n_choices > 1:
+    if len(np.unique(split.example_of)) != len(split) or split.n_choices > 1:
         return None
     full = np.flatnonzero(split.lengths >= limit)
     if not len(full):
         return _Cut()
     sample = full[np.linspace(0, len(full) - 1, min(len(full), _SAMPLE)).astype(int)]
-    whole = kind.lengths(examples.subset(sample), tokenizer)
+    whole = kind.lengths(examples.subset(split.example_of[sample]), tokenizer)
     lost = np.array(whole) - np.asarray(split.lengths[sample])
     cut = max(0.0, float(lost.mean())) * len(full)
     return _Cut(

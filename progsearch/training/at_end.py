@@ -10,7 +10,8 @@ from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, autocast
 from progsearch.models.loading import model_fingerprint
 from progsearch.tasks import TaskData
-from progsearch.tasks.types.causal_lm import FORGETTING, GENERAL
+from progsearch.tasks.types.causal_lm import FORGETTING
+from progsearch.tasks.types.language_examples import GENERAL
 from progsearch.training.segments import ENVIRONMENT
 
 

@@ -59,7 +59,12 @@ class Rows(Dataset):
 
 
 @pytest.mark.parametrize(
-    ("name", "tied", "accumulation"), [("llama", False, 1), ("llama", True, 2), ("qwen2", True, 1)]
+    ("name", "tied", "accumulation"),
+    [
+        ("llama", True, 2),
+        pytest.param("llama", False, 1, marks=pytest.mark.slow),
+        pytest.param("qwen2", True, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_trainer_with_the_callback_reaches_the_engines_weights(name, tied, accumulation, tmp_path):
     schedule, split = three_stages(3), language_split(32)
@@ -92,7 +97,9 @@ def files(tmp_path):
     return save_language_model(tmp_path / "model", tied=True), language_task(tmp_path)
 
 
-@pytest.mark.parametrize("method", ["full", "lora", "adapter"])
+@pytest.mark.parametrize(
+    "method", ["full", pytest.param("lora", marks=pytest.mark.slow), "adapter"]
+)
 def test_a_saved_model_is_the_trained_one(method, files, tmp_path):
     """`save_run` compares the outputs of the saved model with those of the trained one."""
     run = TrainingRun.from_config(config_of(files, method=method, epochs=2))
@@ -126,6 +133,7 @@ def test_a_saved_model_stops_and_pads_with_tokens_apart(tmp_path):
     assert saved.generation_config.eos_token_id == found.eos_token_id
 
 
+@pytest.mark.slow
 def test_steps_that_another_run_trained_are_reused(files, tmp_path):
     store = Store(tmp_path / "store", 2**30)
     first = TrainingRun.from_config(config_of(files), store=store)
@@ -188,10 +196,13 @@ def test_general_text_is_for_language_models(files, tmp_path):
         check_task(task.model_copy(update={"metric": "forgetting"}))
 
 
+@pytest.mark.slow
 def test_answers_are_generated_at_the_end(tmp_path):
     """Untied, so that the token table would be reduced to the rows of the data."""
     model = save_language_model(tmp_path / "model")
-    rows = [{"prompt": f"what is {i % 7}? ", "completion": "so #### it"} for i in range(64)]
+    # Longer than the 20 tokens that transformers generates by default.
+    answer = "so we say that it is #### it"
+    rows = [{"prompt": f"what is {i % 7}? ", "completion": answer} for i in range(64)]
     file = write_lines(tmp_path / "rows.jsonl", rows)
     task = TaskConfig(
         name="rows",

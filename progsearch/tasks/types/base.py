@@ -66,6 +66,8 @@ class TaskType(ABC):
         usual_length: The number of tokens that examples are cut to if the user gives none.
         learning_rate: The usual rate of full fine-tuning; None: it follows from the model's width.
         text_files: What a ``.txt`` file holds: a table, a text, or a word and its tag per line.
+        counts_rows: Whether metrics are measured on the rows that a model takes, instead of on
+            examples, which may have several.
         references: Names of schedules that studies of this type train beside the usual ones.
 
     A type has no state except its constructor arguments, so one object may serve many tasks.
@@ -103,6 +105,7 @@ class TaskType(ABC):
     usual_length: ClassVar[int] = 128
     learning_rate: ClassVar[float | None] = None
     text_files: ClassVar[TextFiles] = "table"
+    counts_rows: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
 
     # -- from tables to examples -------------------------------------------------------------

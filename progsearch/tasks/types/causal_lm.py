@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,33 +11,32 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from progsearch.config import TaskConfig
-from progsearch.errors import TaskError
 from progsearch.models.head import CAUSAL, Head
 from progsearch.models.token_scores import IGNORED, TargetOutput, scores_of
-from progsearch.tasks.answering import Question, exact_match, found_in, pattern_of
+from progsearch.tasks.answering import exact_match, pattern_of
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.next_tokens import (
-    Piece,
-    begin_of,
     full_lengths,
-    prompt_of,
     split_of_documents,
     split_of_pieces,
     with_own_padding,
 )
-from progsearch.tasks.sampling import spread_split, spread_subset
+from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.sources.missing import complete_rows
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric, TaskType
-from progsearch.tasks.types.instructions import (
-    Form,
-    Layout,
-    conversation_pieces,
-    known_layout,
-    last_answer,
-    layout_of,
+from progsearch.tasks.types.instructions import known_layout, layout_of
+from progsearch.tasks.types.language_examples import (
+    as_form,
+    check_answers,
+    form_of,
+    general_text,
+    held_out,
+    note_on,
+    pieces_of,
+    questions_of,
 )
 from progsearch.tasks.types.metrics import if_finite
 
@@ -46,10 +44,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-_log = logging.getLogger(__name__)
-
-GENERAL = "general"
-"""The name of the split with text outside of the task."""
 
 FORGETTING, EXACT = "forgetting", "exact_match"
 AT_END = (FORGETTING, EXACT)
@@ -57,7 +51,6 @@ AT_END = (FORGETTING, EXACT)
 
 _QUESTIONS = 64
 
-_VALIDATION_SHARE = 0.1
 _LANGUAGE = ("likelihood", "loss", "perplexity")
 
 
@@ -107,6 +100,7 @@ class CausalLM(TaskType):
     # Alpaca (Taori et al. 2023) and TRL's SFTTrainer; methods multiply it, LoRA by ten.
     learning_rate: ClassVar[float | None] = 2e-5
     text_files = "text"
+    counts_rows: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("middle",)
 
     def __init__(self, pattern: str | None = None) -> None:
@@ -142,15 +136,15 @@ class CausalLM(TaskType):
         notes = [note for table in tables if table is not None for note in table.notes]
 
         def examples(table: Table) -> Examples:
-            return _as(layout.form, layout.examples(table))
+            return as_form(layout.form, layout.examples(table))
 
         train, test = examples(source.train), source.labelled_test(label)
         if source.validation is not None:
             validation = examples(source.validation)
         else:
-            train, validation = _held_out(source.train.source, train, layout)
+            train, validation = held_out(source.train.source, train, layout)
         if config.answer_pattern is not None:
-            _check_answers(validation, config.answer_pattern)
+            check_answers(validation, config.answer_pattern)
         return TextTask(
             name=source.name,
             type=type(self)(config.answer_pattern),
@@ -160,9 +154,9 @@ class CausalLM(TaskType):
             metrics=(*_LANGUAGE, "token_accuracy"),
             text_columns=layout.prompts,
             label_column=layout.completion,
-            extra_validation=_general(source),
+            extra_validation=general_text(source),
             test=None if test is None else examples(test),
-            notes=(*notes, *dropped, *_note(source.train, layout)),
+            notes=(*notes, *dropped, *note_on(source.train, layout)),
         )
 
     def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
@@ -179,15 +173,15 @@ class CausalLM(TaskType):
 
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """See `TaskType.encode`: targets per token; a text longer than a row has several rows."""
-        if _form_of(examples) == "text":
+        if form_of(examples) == "text":
             return split_of_documents(examples.texts[0], tokenizer, max_length)
-        whole = _form_of(examples) == "messages"
-        return split_of_pieces(_pieces(examples, tokenizer), tokenizer, max_length, whole=whole)
+        whole = form_of(examples) == "messages"
+        return split_of_pieces(pieces_of(examples, tokenizer), tokenizer, max_length, whole=whole)
 
     def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
         """See `TaskType.lengths`."""
-        whole = _form_of(examples) == "messages"
-        return full_lengths(_pieces(examples, tokenizer), tokenizer, whole=whole)
+        whole = form_of(examples) == "messages"
+        return full_lengths(pieces_of(examples, tokenizer), tokenizer, whole=whole)
 
     def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Loss and margin of each target token; see `progsearch.models.token_scores`."""
@@ -208,7 +202,7 @@ class CausalLM(TaskType):
         if self._pattern is None:
             return {}
         rows = spread_subset(len(examples), None, _QUESTIONS)
-        asked = _questions(examples.subset(rows), tokenizer)
+        asked = questions_of(examples.subset(rows), tokenizer)
         asked = [question for question in asked if len(question.prompt) < max_length]
         pattern = pattern_of(self._pattern)
         return {EXACT: exact_match(model, tokenizer, asked, pattern)} if asked else {}
@@ -239,61 +233,6 @@ class CausalLM(TaskType):
         return _score(name, -np.log(np.repeat(shares, counts)), np.zeros(0))
 
 
-def _as(form: Form, texts: tuple[list[str], ...]) -> Examples:
-    """Examples of a form, which stands in the place of their answers."""
-    return Examples(texts, [form] * len(texts[0]))
-
-
-def _form_of(examples: Examples) -> Form:
-    form: Form = examples.answers[0] if len(examples) else "text"
-    return form
-
-
-def _pieces(examples: Examples, tokenizer: Any) -> list[list[Piece]]:
-    if _form_of(examples) == "messages":
-        return conversation_pieces(examples.texts[0], tokenizer)
-    if _form_of(examples) == "text":
-        return [[Piece(text, True)] for text in examples.texts[0]]
-    rows = zip(*examples.texts, strict=True)
-    return [[Piece(prompt, False), Piece(answer, True)] for prompt, answer in rows]
-
-
-def _questions(examples: Examples, tokenizer: Any) -> list[Question]:
-    pieces = _pieces(examples, tokenizer)
-    begin = [] if _form_of(examples) == "messages" else begin_of(tokenizer)
-    return [Question([*begin, *prompt_of(parts, tokenizer)], parts[-1].text) for parts in pieces]
-
-
-def _check_answers(examples: Examples, pattern: str) -> None:
-    """Refuse a pattern that no answer has."""
-    wanted = pattern_of(pattern)
-    if _form_of(examples) == "text":
-        raise TaskError(
-            "--answer-pattern is for prompts with completions or conversations, but the data "
-            "holds texts: leave it out, or give the data as prompt and completion"
-        )
-    answers = examples.texts[-1]
-    if _form_of(examples) == "messages":
-        answers = [last_answer(conversation) for conversation in answers]
-    if all(found_in(answer, wanted) is None for answer in answers):
-        raise TaskError(
-            f"no answer of the validation data matches --answer-pattern {pattern!r}: give a "
-            "pattern that finds what must be right in them, such as '#### (.*)'"
-        )
-
-
-def _general(source: Source) -> dict[str, Examples]:
-    if source.general is None:
-        return {}
-    layout = layout_of(source.general, TaskConfig(name=source.name))
-    if layout.form != "text":
-        raise TaskError(
-            f"{source.general.source} has the columns {', '.join(source.general.columns)}, but "
-            "--general-file must hold plain texts: give a .txt file, or one with a column text"
-        )
-    return {GENERAL: _as("text", layout.examples(source.general))}
-
-
 def _score(name: str, losses: np.ndarray, margins: np.ndarray) -> float:
     if name == "token_accuracy":
         return float((margins > 0).mean())
@@ -308,42 +247,3 @@ def _score(name: str, losses: np.ndarray, margins: np.ndarray) -> float:
 
 def _as_it_is(table: Table) -> Table:
     return replace(table, missing_words=frozenset())
-
-
-def _note(table: Table, layout: Layout) -> tuple[str, ...]:
-    """How prompts are made, if that does not follow from the columns."""
-    if layout.form == "messages":
-        return (f"{table.source}: conversations in the chat template of the model's tokenizer",)
-    if layout.completion is None:
-        return ()
-    how = f", in {layout.template}" if layout.is_alpaca else ""
-    how = how or (", each on lines of its own" if layout.template else "")
-    return (
-        f"{table.source}: prompt from {' and '.join(layout.prompts)}{how}, completion from "
-        f"{layout.completion}; the loss is that of completions",
-    )
-
-
-def _held_out(source: str, examples: Examples, layout: Layout) -> tuple[Examples, Examples]:
-    """Training and validation examples; a single text is cut at a line break."""
-    if len(examples) == 1 and layout.form == "text":
-        text = examples.texts[0][0]
-        place = text.rfind("\n", 0, round(len(text) * (1 - _VALIDATION_SHARE)) + 1) + 1
-        parts = [text[:place], text[place:]]
-        if all(part.strip() for part in parts):
-            _log.info("%s: no validation data given, so its last tenth is held out", source)
-            train, validation = (_as("text", ([part],)) for part in parts)
-            return train, validation
-    if len(examples) < 2:
-        raise TaskError(
-            f"{source} has only one row, too few to hold out validation data: give more rows, or "
-            "--validation-file"
-        )
-    validation_rows, train_rows = spread_split(len(examples), None, _VALIDATION_SHARE)
-    _log.info(
-        "%s: no validation data given, so %d of %d training rows are held out for it",
-        source,
-        len(validation_rows),
-        len(examples),
-    )
-    return examples.subset(train_rows), examples.subset(validation_rows)

@@ -12,6 +12,7 @@ from progsearch.config import TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.loading import load_model, load_tokenizer
 from progsearch.models.token_scores import IGNORED, scores_of
+from progsearch.space.space import Space
 from progsearch.tasks import load_task, load_task_for
 from progsearch.tasks.next_tokens import begin_of, with_own_padding
 from progsearch.tasks.reading import check_task, read_task
@@ -194,7 +195,9 @@ def test_rows_without_a_target_are_counted_and_dropped(task, caplog):
     assert len(data.train) == 6
     assert "1 of 7 training rows of rows have no target within their tokens" in caplog.text
     assert (data.train.units > 0).all()
-    assert int(understand(data, TOKENIZER).splits["validation"].cut_rows) == 1
+    splits = understand(data, TOKENIZER).splits
+    # Of the training rows, the one that would have been cut is left out.
+    assert [splits[name].cut_rows for name in ("train", "validation")] == [0, 1]
 
 
 def test_a_file_of_only_such_rows_is_refused(task):
@@ -262,6 +265,9 @@ def test_a_file_of_text_is_one_document_of_which_a_tenth_is_held_out(tmp_path, c
     assert validation.startswith("line 4")
     assert 0.05 < len(validation) / len(train) < 0.15
     assert "its last tenth is held out" in caplog.text
+    data = load_task(config, TOKENIZER)
+    understood = understand(data, TOKENIZER).splits["validation"]
+    assert understood.rows == len(data.validation) > len(data.examples.validation) == 1
     # Without the type it is a table, as before.
     with pytest.raises(TaskError):
         read_task(config.model_copy(update={"type": None}))
@@ -313,6 +319,14 @@ def outputs(loss):
     kept = np.zeros((int(split.lengths.sum()), 2), dtype=np.float32)
     kept[:, 0] = loss
     return kept, split
+
+
+def test_learning_rates_are_those_of_instruction_tuning():
+    """2e-5, and about ten times as much for LoRA."""
+    assert CausalLM.learning_rate == 2e-5
+    space = Space.load("windows", ["full", "lora"]).at(CausalLM.learning_rate)
+    assert space.learning_rates("full", 1.0) == (5e-6, 1e-5, 2e-5, 4e-5)
+    assert space.learning_rates("lora", 1.0) == (5e-5, 1e-4, 2e-4, 4e-4)
 
 
 def test_a_tie_is_no_right_answer():
