@@ -9,7 +9,6 @@ from dataclasses import replace
 from torch import nn
 from torch.optim import Optimizer
 
-from progsearch.engine.shortcuts.base import StageStart
 from progsearch.models.anatomy import Anatomy, Part
 from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
@@ -68,24 +67,6 @@ class Freezer:
         # blocks (BioGPT, Starcoder2), or skip blocks at random. Only their flag decides that.
         for holder in self._frozen_holders:
             holder.training = False
-
-    def start_of(self, span: Span, step: int, spans: Iterable[Span]) -> StageStart:
-        """What shortcuts must know of a stage that begins, or is resumed at ``step``.
-
-        Args:
-            span: The stage as ``(first step, end step, stage)``.
-            step: The next step of the run.
-            spans: All stages of the run.
-        """
-        first, end, stage = span
-        return StageStart(
-            first,
-            end,
-            step,
-            frozen_prefix=self.frozen_prefix(stage),
-            frozen_since=self.frozen_since(stage, spans, first),
-            frozen_after=self.frozen_after_prefix(stage),
-        )
 
     def frozen_prefix(self, stage: Stage) -> int:
         """The number of leading blocks whose output depends only on the input in ``stage``."""

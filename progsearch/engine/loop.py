@@ -28,7 +28,7 @@ from progsearch.engine.frozen_weights import FrozenWeights
 from progsearch.engine.memory import PeakMemory
 from progsearch.engine.optimizer import Optimizer
 from progsearch.engine.precision import autocast, resolve_precision
-from progsearch.engine.shortcuts.base import Shortcut, Shortcuts
+from progsearch.engine.shortcuts.base import Shortcut, Shortcuts, StageStart
 from progsearch.engine.state import put_state, take_state, take_weights
 from progsearch.errors import TrialFailed
 from progsearch.internals.torch import seed_generator
@@ -132,7 +132,7 @@ class Engine:
         if span == self._entered:
             return
         self._entered = span
-        start = self._freezer.start_of(span, self.step, self._plan.spans)
+        start = StageStart.of(self._freezer, span, self.step, self._plan.spans)
         self._checkpointing.first = start.frozen_prefix
         self._frozen.hold(self._split)
         self.memory.begin_stage()

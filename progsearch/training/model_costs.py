@@ -20,7 +20,7 @@ from progsearch.models.loading import load_model, load_tokenizer, model_fingerpr
 from progsearch.models.trainable import TrainableParameters
 from progsearch.tasks import TaskData, load_task_for
 from progsearch.training.shortcut_check import checked_shortcuts
-from progsearch.training.step_memory import measure_memory, measured_rows
+from progsearch.training.step_memory import measure_memory, measured_rows, most_rows
 from progsearch.version import COSTS_VERSION, MEMORY_VERSION, libraries
 
 _EXAMPLES = 4
@@ -88,6 +88,7 @@ def _memory(
         *data.head.identity,
         data.train.lengths[measured_rows(data.train)].tolist(),
         len(occurring),
+        most_rows(data.splits()),
         method.identity,
         device.type,
         precision,

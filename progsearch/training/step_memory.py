@@ -40,6 +40,11 @@ def measured_rows(split: Split) -> list[int]:
     return [int(order[0]), *[int(others)] * (_MORE - 1)]
 
 
+def most_rows(splits: Sequence[Split]) -> int:
+    """The examples of the largest split."""
+    return max(map(len, splits))
+
+
 def measure_memory(
     model: PreTrainedModel,
     anatomy: Anatomy,
@@ -117,7 +122,7 @@ def measure_memory(
         ),
         reduced_table=sum(size_of(parameters[table.name]) for table in tables),
         checkpointed=anatomy.n_blocks - narrows,
-        pass_rows=len(evaluation_batches(np.full(2**16, width), device)[0]),
+        pass_rows=len(evaluation_batches(np.full(most_rows(splits), width), device)[0]),
     )
 
 

@@ -98,8 +98,20 @@ def check(architecture, schedule, method, *, sizes=sized, split=None, **training
     assert ours == pytest.approx(real, rel=0.1)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("architecture", ["bert", "llama"])
+@pytest.mark.parametrize(
+    ("architecture", "schedule"),
+    [
+        ("bert", "full"),
+        ("bert", "middle"),
+        ("bert", "head"),
+        ("llama", "middle"),
+        *(pytest.param("llama", name, marks=pytest.mark.slow) for name in ("full", "top", "head")),
+        *(
+            pytest.param(name, "embeddings and top", marks=pytest.mark.slow)
+            for name in ("bert", "llama")
+        ),
+    ],
+)
 def test_memory_is_predicted_for_every_kind_of_schedule(architecture, schedule):
     check(architecture, schedule, "full")
 
@@ -109,13 +121,18 @@ def test_memory_is_predicted_for_every_kind_of_schedule(architecture, schedule):
     [
         ("full", {"precision": "fp32"}),
         ("full", {"gradient_checkpointing": True}),
-        ("full", {"gradient_accumulation": 2}),
-        ("full", {"frozen_dtype": "fp32"}),
-        ("full", {"frozen_dtype": "bf16", "precision": "fp32"}),
-        ("full", {"batch_size": 2}),
-        ("lora", {}),
-        ("lora", {"gradient_checkpointing": True}),
         ("adapter", {}),
+        ("lora", {}),
+        *(
+            pytest.param(method, settings, marks=pytest.mark.slow)
+            for method, settings in [
+                ("full", {"gradient_accumulation": 2}),
+                ("full", {"frozen_dtype": "fp32"}),
+                ("full", {"frozen_dtype": "bf16", "precision": "fp32"}),
+                ("full", {"batch_size": 2}),
+                ("lora", {"gradient_checkpointing": True}),
+            ]
+        ),
     ],
 )
 def test_memory_is_predicted_for_every_way_to_train(method, settings):
