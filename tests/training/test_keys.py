@@ -33,6 +33,7 @@ from progsearch.tasks import load_task
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.passages import Passages
 from progsearch.tasks.split import Split
+from progsearch.tasks.unseen import UnseenWords
 from progsearch.training import TrainingRun, describe
 from progsearch.training.assembly import assemble
 from progsearch.training.segments import ENVIRONMENT
@@ -369,6 +370,7 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "example_of": np.array([0, 1]),
         "keeps_tokens": False,
         "passages": passages(0),
+        "unseen": None,
         "n_choices": 1,
     }
     others: dict[str, Any] = {
@@ -381,6 +383,7 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "example_of": np.array([0, 0]),
         "keeps_tokens": True,
         "passages": passages(1),
+        "unseen": UnseenWords(np.array([0]), np.array([1]), np.array([0])),
         "n_choices": 2,
     }
     assert set(inspect.signature(Split).parameters) == given.keys() == others.keys()

@@ -47,7 +47,7 @@ def mattering(model):
 
 @pytest.mark.parametrize("architecture", ["bert", "llama", "qwen3"])
 def test_trainer_with_the_callback_reaches_the_engines_weights(architecture, tmp_path, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="progsearch")
     settings: dict[str, Any] = NO_DROPOUT if architecture == "bert" else {}
     schedule, ours = three_stages(3), span_model(architecture, **settings)
     leave_out_padding(ours)
