@@ -31,12 +31,15 @@ from progsearch.strategy.source import (
     Assignment,
     Decision,
     Ended,
+    Failed,
+    Lost,
     Message,
     Progress,
     Stopped,
     TrialSource,
 )
 from progsearch.study.folder import StudyFolder
+from progsearch.study.trial import LOST
 from progsearch.study.view import Ending
 from progsearch.workers.cluster import Machines
 from progsearch.workers.halt import Halt
@@ -182,12 +185,12 @@ class _Adapter:
                 self._source.ended(active.assignment, message)
         # Otherwise Tune interrupted it; the source handles that in `close`.
 
-    def died(self, trial_id: str, reason: str) -> None:
-        """A worker is gone; at a halt all of them are, which is not a failure."""
+    def died(self, trial_id: str, how: Lost | Failed) -> None:
+        """A worker is gone; at a halt all of them are, which says nothing."""
         active = self._release(trial_id)
         if self._halt.ending is None:
             with self._asking():
-                self._source.died(active.assignment, reason)
+                self._source.ended(active.assignment, how)
 
     def _release(self, trial_id: str) -> _Active:
         if self._halt.gpus is not None:
@@ -256,7 +259,7 @@ class _WorkerWatch(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's worker is gone."""
-        self._adapter.died(trial.trial_id, _death_in_words(trial))
+        self._adapter.died(trial.trial_id, _death_of(trial))
 
 
 class _NoReport(ProgressReporter):  # type: ignore[misc]
@@ -269,16 +272,16 @@ class _NoReport(ProgressReporter):  # type: ignore[misc]
         """Nothing: the view shows all there is."""
 
 
-def _death_in_words(trial: Trial) -> str:
+def _death_of(trial: Trial) -> Lost | Failed:
     memory = memory_at_kill(trial)
     if memory is not None:
-        return (
+        return Failed(
             f"out of memory: Ray killed its worker at {memory}; train fewer at once (--parallel) "
-            "or with a smaller --batch-size"
+            "or with a smaller --batch-size",
+            memory=True,
         )
     reason = death_of(trial)
-    text = "the worker process died"
-    return text if reason is None else f"{text}: {reason}"
+    return Lost(LOST if reason is None else f"{LOST}: {reason}")
 
 
 def _trial_name(trial: Trial) -> str:

@@ -18,6 +18,7 @@ from progsearch.strategy.source import (
     Decision,
     Ended,
     Failed,
+    Lost,
     Stopped,
     TrialSource,
 )
@@ -54,9 +55,6 @@ class Script(TrialSource):
 
     def ended(self, assignment, how):
         self.told.append((assignment.number, how))
-
-    def died(self, assignment, reason):
-        self.told.append((assignment.number, reason))
 
 
 class Tune:
@@ -163,8 +161,8 @@ def test_a_dead_worker_is_told_with_what_is_known(monkeypatch):
     tune.loses("a", monkeypatch)
     tune.loses("b", monkeypatch, "no memory")
     assert source.told == [
-        (0, "the worker process died"),
-        (1, "the worker process died: no memory"),
+        (0, Lost("the worker process died")),
+        (1, Lost("the worker process died: no memory")),
     ]
 
 
@@ -173,9 +171,9 @@ def test_a_worker_that_was_killed_for_memory_says_so(monkeypatch):
     tune = Tune(source)
     tune.suggest("a")
     tune.loses("a", monkeypatch, "the last line of Ray's text", memory="7.5GB of 8GB")
-    ((number, reason),) = source.told
-    assert number == 0
-    assert reason.startswith("out of memory: Ray killed its worker at 7.5GB of 8GB; ")
+    ((number, how),) = source.told
+    assert (number, how.memory) == (0, True)
+    assert how.reason.startswith("out of memory: Ray killed its worker at 7.5GB of 8GB; ")
 
 
 def test_a_worker_that_dies_at_a_halt_is_no_failure(monkeypatch):
