@@ -61,11 +61,9 @@ def confirm(
         goal = ConfirmGoal(tuple(wanted), len(trials), len(jobs))
         if jobs:
             check_inputs(folder.recipe)
-            message = (
-                "interrupted; what is done is saved, continue with "
-                f"`{_command(folder, seeds, picks, margin)}`"
-            )
-            kept = _train(folder, jobs, kept, goal, message, view)
+            command = _command(folder, seeds, picks, margin)
+            saved = f"what is done is saved, continue with `{command}`"
+            kept = _train(folder, jobs, kept, goal, saved, view)
         else:
             view.started(folder, goal)
             view.finished("budget")
@@ -77,14 +75,14 @@ def _train(
     jobs: Sequence[tuple[Trial, int]],
     kept: ConfirmedRuns,
     goal: ConfirmGoal,
-    resume_message: str,
+    saved: str,
     view: View,
 ) -> ConfirmedRuns:
     """Train what is missing; returns all results."""
     # The limits of a search are not those of its confirmation.
     recipe = folder.recipe.model_copy(update={"max_gpu_hours": None})
     methods = list(dict.fromkeys(trial.run.method for trial, _ in jobs))
-    end = interruptible(resume_message, folder.path)
+    end = interruptible(f"interrupted; {saved}", folder.path)
     with end, ready(recipe, methods, (), view) as found:
         if found.problem.fingerprint != folder.info.fingerprint:
             raise StudyError(
@@ -99,7 +97,7 @@ def _train(
             folder,
             found.machines,
             halt=Halt(None),
-            resume_message=resume_message,
+            saved=saved,
             view=view,
         )
     return source.kept

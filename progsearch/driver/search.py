@@ -154,7 +154,7 @@ def _run(
         folder,
         found.machines,
         halt=halt,
-        resume_message=_resume_message(folder),
+        saved=_saved(folder),
         view=view,
     )
 
@@ -172,4 +172,8 @@ def _checked(folder: StudyFolder) -> StudyFolder:
 
 
 def _resume_message(folder: StudyFolder) -> str:
-    return f"interrupted; everything is saved, continue with `{folder.resume_line}`"
+    return f"interrupted; {_saved(folder)}"
+
+
+def _saved(folder: StudyFolder) -> str:
+    return f"everything is saved, continue with `{folder.resume_line}`"

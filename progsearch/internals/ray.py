@@ -68,6 +68,25 @@ def unanswered(address: str, seconds: float) -> str | None:
     return silent
 
 
+Place = tuple[str, int] | str
+"""A host and a port, or the path of a socket."""
+
+
+def listening_places() -> list[tuple[str, Place]]:
+    """Where the daemons that this process is connected to listen, each with its name for users.
+
+    None without Ray, and through Ray's client.
+    """
+    node = worker._global_node
+    if node is None:
+        return []
+    host, _, port = node.gcs_address.rpartition(":")
+    return [
+        ("Ray's control service (GCS)", (host.strip("[]"), int(port))),
+        ("Ray's daemon (raylet)", str(node.raylet_socket_name)),
+    ]
+
+
 @contextmanager
 def no_environment_for_trials() -> Iterator[None]:
     """While active, Tune takes the processes that Ray started ahead.

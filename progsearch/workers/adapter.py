@@ -7,7 +7,7 @@ the source and checks the halt and the GPU clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +44,7 @@ from progsearch.study.view import Ending
 from progsearch.workers.cluster import Machines
 from progsearch.workers.halt import Halt
 from progsearch.workers.loggers import loggers_of
+from progsearch.workers.watch import Watch
 from progsearch.workers.worker import TrialWorker, WorkerSettings
 
 
@@ -67,31 +68,61 @@ def run_source(
 
     Returns:
         Why it ended.
+
+    Raises:
+        RayLost: Ray is gone. Once it is back, this may be called again with the same source.
+        Stuck: Nothing moves any more.
     """
-    adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt)
-    with halt.on_signals(), every_death_is_of_one_worker(), adapter.errors_of_source():
-        tune.run(
-            TrialWorker,
-            name=name,
-            storage_path=str(folder.ray),
-            search_alg=_Searcher(adapter),
-            scheduler=_Scheduler(adapter),
-            num_samples=-1,
-            resources_per_trial=tune.PlacementGroupFactory(
-                [{"CPU": 1, "GPU": fit.gpus_per_trial}]
-            ),
-            reuse_actors=True,
-            stop=halt,
-            callbacks=[_WorkerWatch(adapter, halt), *loggers_of(folder, note)],
-            raise_on_failed_trial=False,
-            progress_reporter=_NoReport(),
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-            verbose=0,
-        )
+    watch = Watch()
+    adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt, watch)
+    loggers = loggers_of(folder, note)
+    try:
+        with (
+            halt.on_signals(),
+            every_death_is_of_one_worker(),
+            adapter.errors_of_source(),
+            watch.active(),
+        ):
+            _tune(adapter, name, folder, fit, halt, loggers)
+    except (KeyboardInterrupt, Exception):
+        # An error may come from Ray's end before the watch has found that.
+        if watch.look() is None:
+            raise
+    finally:
+        watch.stop()
+    if watch.trouble is not None:
+        adapter.all_lost(watch.trouble)
+        raise watch.trouble
     ending = halt.ending or adapter.ending
     assert ending is not None, "Tune ends after the last trial or at a halt"
     return ending
+
+
+def _tune(
+    adapter: _Adapter,
+    name: str,
+    folder: StudyFolder,
+    fit: Machines,
+    halt: Halt,
+    loggers: Sequence[Callback],
+) -> None:
+    tune.run(
+        TrialWorker,
+        name=name,
+        storage_path=str(folder.ray),
+        search_alg=_Searcher(adapter),
+        scheduler=_Scheduler(adapter),
+        num_samples=-1,
+        resources_per_trial=tune.PlacementGroupFactory([{"CPU": 1, "GPU": fit.gpus_per_trial}]),
+        reuse_actors=True,
+        stop=halt,
+        callbacks=[_WorkerWatch(adapter, halt), *loggers],
+        raise_on_failed_trial=False,
+        progress_reporter=_NoReport(),
+        trial_name_creator=_trial_name,
+        trial_dirname_creator=_trial_name,
+        verbose=0,
+    )
 
 
 @dataclass
@@ -111,19 +142,26 @@ class _Adapter:
         parallel: Number of runs at once. No more are handed out, so that each is chosen with
             all available results.
         halt: Asked before a run is handed out.
+        watch: Told what runs and reports.
 
     Attributes:
         ending: Why the source hands out no more runs; None while it does.
     """
 
     def __init__(
-        self, source: TrialSource, settings: WorkerSettings, parallel: int, halt: Halt
+        self,
+        source: TrialSource,
+        settings: WorkerSettings,
+        parallel: int,
+        halt: Halt,
+        watch: Watch,
     ) -> None:
         self.ending: Ending | None = None
         self._source = source
         self._settings = settings
         self._parallel = parallel
         self._halt = halt
+        self._watch = watch
         self._active: dict[str, _Active] = {}
         self._error: Exception | None = None
 
@@ -143,14 +181,15 @@ class _Adapter:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         try:
-            yield
+            with self._watch.waiting():
+                yield
         except Exception as error:
             self._error = error
             raise
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The config of the next trial; None while it must wait, ``FINISHED`` at the end."""
-        if self._halt.ending is not None:
+        if self._halt.ending is not None or self._watch.trouble is not None:
             return str(Searcher.FINISHED)
         if len(self._active) >= self._parallel:
             return None
@@ -162,6 +201,7 @@ class _Adapter:
             self.ending = found.ending
             return str(Searcher.FINISHED)
         self._active[trial_id] = _Active(found)
+        self._watch.began(trial_id)
         if self._halt.gpus is not None:
             self._halt.gpus.start(trial_id)
         return {"assignment": found, "settings": self._settings}
@@ -170,6 +210,7 @@ class _Adapter:
         """A worker sent a message; the last one of a run goes to `completed` only."""
         assert isinstance(message, Progress), "Tune does not ask about a trial's last message"
         active = self._active[trial_id]
+        self._watch.reported(trial_id)
         with self._asking():
             decision = self._source.report(active.assignment, message)
         active.stopped = decision is Decision.STOP
@@ -177,6 +218,8 @@ class _Adapter:
 
     def completed(self, trial_id: str, message: Message | None) -> None:
         """A trial is over, for Tune; ``message`` is the last that its worker sent."""
+        if message is not None:
+            self._watch.reported(trial_id)
         active = self._release(trial_id)
         with self._asking():
             if active.stopped:
@@ -186,15 +229,29 @@ class _Adapter:
         # Otherwise Tune interrupted it; the source handles that in `close`.
 
     def died(self, trial_id: str, how: Lost | Failed) -> None:
-        """A worker is gone; at a halt all of them are, which says nothing."""
+        """A worker is gone; at a halt all of them are, which says nothing.
+
+        If Ray is gone, too, `all_lost` follows.
+        """
+        if self._watch.look() is not None:
+            return
         active = self._release(trial_id)
         if self._halt.ending is None:
             with self._asking():
                 self._source.ended(active.assignment, how)
 
+    def all_lost(self, trouble: Exception) -> None:
+        """All workers are gone."""
+        for trial_id in list(self._active):
+            active = self._release(trial_id)
+            if self._halt.ending is None:
+                with self._asking():
+                    self._source.ended(active.assignment, Lost(f"{LOST}: {trouble}"))
+
     def _release(self, trial_id: str) -> _Active:
         if self._halt.gpus is not None:
             self._halt.gpus.stop(trial_id)
+        self._watch.ended(trial_id)
         return self._active.pop(trial_id)
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
 import ray
 
 from progsearch.config import Recipe
-from progsearch.errors import ConfigError
-from progsearch.internals.ray import no_environment_for_trials, signals_left_alone
+from progsearch.errors import ConfigError, MachineFailed, StudyError
+from progsearch.internals.ray import (
+    no_environment_for_trials,
+    signals_left_alone,
+    take_back_sigterm,
+)
 from progsearch.strategy.problem import Problem
 from progsearch.workers.processors import workers_that_fit
 from progsearch.workers.starting import STAY_IN_FOLDER, environment, start_ray
+from progsearch.workers.watch import anyone_gone
 
 _DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -30,6 +38,9 @@ _DRIVER_ENVIRONMENT = {
 
 # How long Ray's processes may take to end by themselves.
 _END_SECONDS = 2
+# How long leaving Ray may take once it is gone.
+_SHUTDOWN_SECONDS = 30
+_SECONDS_BETWEEN_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,14 @@ class Machines:
     Attributes:
         parallel: The number of parallel trials.
         gpus_per_trial: The number of GPUs per trial; a fraction if several share one.
+        start_again: Starts Ray again after it was lost, or waits for the cluster and connects
+            again; None if somebody else has connected this process to Ray. It raises
+            `MachineFailed` if that fails.
     """
 
     parallel: int
     gpus_per_trial: float
+    start_again: Callable[[], None] | None = field(default=None, compare=False)
 
 
 def starts_here(recipe: Recipe) -> bool:
@@ -76,6 +91,8 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
             if mine:
                 start_ray(recipe)
             fit = _fit(recipe)
+            if mine:
+                fit = replace(fit, start_again=partial(_start_again, recipe, before))
             # Workers start side by side only if Tune may have as many trials pending.
             with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(fit.parallel)}):
                 yield fit
@@ -95,10 +112,48 @@ def _end_ray(before: set[psutil.Process]) -> None:
     """
     below = psutil.Process().children(recursive=True)
     started = [process for process in below if process not in before and _is_rays(process)]
-    ray.shutdown()
+    _shut_down()
     for process in psutil.wait_procs(started, timeout=_END_SECONDS)[1]:
         with suppress(psutil.Error):
             process.kill()
+
+
+def _shut_down() -> None:
+    """End or leave Ray; if it is gone, that may never return.
+
+    Raises:
+        MachineFailed: It did not return in time.
+    """
+    if not anyone_gone():
+        ray.shutdown()
+        return
+    thread = threading.Thread(target=ray.shutdown, name="ray-shutdown", daemon=True)
+    thread.start()
+    thread.join(_SHUTDOWN_SECONDS)
+    take_back_sigterm()
+    if thread.is_alive():
+        raise MachineFailed(
+            f"Ray is gone, and this process could not leave it in {_SHUTDOWN_SECONDS} s"
+        )
+
+
+def _start_again(recipe: Recipe, before: set[psutil.Process]) -> None:
+    """See `Machines.start_again`.
+
+    Args:
+        recipe: Says how Ray was started.
+        before: As in `_end_ray`.
+    """
+    _end_ray(before)
+    deadline = time.monotonic() + recipe.reconnect
+    while True:
+        try:
+            start_ray(recipe)
+            return
+        except (ConfigError, StudyError) as error:
+            if recipe.address is None or time.monotonic() >= deadline:
+                raise MachineFailed(str(error)) from error
+            time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def _is_rays(process: psutil.Process) -> bool:

@@ -31,7 +31,7 @@ def run(tmp_path, monkeypatch):
             create_study(recipe(), tmp_path),
             Machines(1, 0.0),
             halt=Halt(None),
-            resume_message="interrupted",
+            saved="all is saved",
             view=View(),
         )
 
