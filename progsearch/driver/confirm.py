@@ -7,6 +7,7 @@ from pathlib import Path
 
 from progsearch.driver.possible import check_machine
 from progsearch.driver.prepared import check_inputs
+from progsearch.driver.search import train_lost_references
 from progsearch.driver.work import interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
 from progsearch.strategy.confirmation import (
@@ -47,6 +48,7 @@ def confirm(
         check_machine(folder.recipe)
     with folder.locked("confirmation"), study_log() as log:
         log.write_to(folder.log)
+        train_lost_references(folder, view)
         trials = to_confirm(folder.trials(), folder.recipe.limits, picks)
         if not trials:
             raise StudyError(

@@ -79,6 +79,7 @@ class StudySource(TrialSource):
         draws: The source of points.
         view: Told what happens.
         earlier: Another study, whose best points are sampled first.
+        only_references: Whether nothing is searched.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class StudySource(TrialSource):
         *,
         view: View,
         earlier: Earlier | None = None,
+        only_references: bool = False,
     ) -> None:
         recipe, trials = folder.recipe, folder.trials()
         self._folder = folder
@@ -110,6 +112,7 @@ class StudySource(TrialSource):
                 draws.put_first(point)
         # Patience starts again with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
+        self._only_references = only_references
         self._is_exhausted = False
 
     # -- the contract ------------------------------------------------------------------------
@@ -123,6 +126,8 @@ class StudySource(TrialSource):
         if start is not None and self._running and start.is_alone:
             return WAIT
         start = start or self._reference(trials)
+        if start is None and self._only_references:
+            return WAIT if self._running else Ended("budget")
         if start is None and not any(r.is_reference for r in self._running.values()):
             start = self._repeated(trials, self._repeats.due(trials))
         if start is None and self._repeats.leave_room(trials):
@@ -180,7 +185,12 @@ class StudySource(TrialSource):
         """The oldest trial that was interrupted and not run again yet."""
         # What this session stops trying waits for the next one.
         missing = [t for t in missing_references(trials) if t.number < self._first]
-        interrupted = next(iter([*to_retry(trials), *missing]), None)
+        waiting = [
+            trial
+            for trial in [*to_retry(trials), *missing]
+            if trial.is_baseline or not self._only_references
+        ]
+        interrupted = next(iter(waiting), None)
         if interrupted is None:
             return None
         is_new = interrupted.params and interrupted.repeats is None

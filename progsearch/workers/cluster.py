@@ -132,9 +132,7 @@ def _shut_down() -> None:
     thread.join(_SHUTDOWN_SECONDS)
     take_back_sigterm()
     if thread.is_alive():
-        raise MachineFailed(
-            f"Ray is gone, and this process could not leave it in {_SHUTDOWN_SECONDS} s"
-        )
+        raise MachineFailed(f"this process could not leave it in {_SHUTDOWN_SECONDS} s")
 
 
 def _start_again(recipe: Recipe, before: set[psutil.Process]) -> None:

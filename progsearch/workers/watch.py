@@ -132,8 +132,8 @@ class Watch:
 
     def _watch(self) -> None:
         while not self._over.wait(_SECONDS_BETWEEN):
-            # Again and again, since what is being saved is not interrupted and Python drops exceptions
-            # in some places.
+            # Again and again: Python drops exceptions in some places, and what is being saved is
+            # not interrupted.
             if self.look() is not None:
                 signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
 

@@ -24,6 +24,7 @@ from progsearch.strategy.source import (
 )
 from progsearch.workers import adapter
 from progsearch.workers.halt import GpuClock, Halt
+from progsearch.workers.watch import RayLost, Watch
 from progsearch.workers.worker import WorkerSettings
 from tests.support.fakes import finished, progress
 
@@ -62,7 +63,8 @@ class Tune:
 
     def __init__(self, source, parallel=2, halt=None):
         self.halt = halt or Halt(None)
-        self.adapter = adapter._Adapter(source, SETTINGS, parallel, self.halt)
+        self.ray = Watch()
+        self.adapter = adapter._Adapter(source, SETTINGS, parallel, self.halt, self.ray)
         self.searcher = adapter._Searcher(self.adapter)
         self.scheduler = adapter._Scheduler(self.adapter)
         self.watch = adapter._WorkerWatch(self.adapter, self.halt)
@@ -174,6 +176,20 @@ def test_a_worker_that_was_killed_for_memory_says_so(monkeypatch):
     ((number, how),) = source.told
     assert (number, how.memory) == (0, True)
     assert how.reason.startswith("out of memory: Ray killed its worker at 7.5GB of 8GB; ")
+
+
+def test_runs_that_are_lost_with_ray_are_told_at_once(monkeypatch):
+    source = Script(assignment(0), assignment(1), assignment(2))
+    tune = Tune(source)
+    tune.suggest("a")
+    tune.suggest("b")
+    tune.ray.trouble = RayLost("the raylet does not answer any more")
+    tune.loses("a", monkeypatch, "Owner's node has crashed.")
+    assert tune.suggest("c") == Searcher.FINISHED
+    assert source.told == []
+    tune.adapter.all_lost(tune.ray.trouble)
+    lost = Lost("the worker process died: the raylet does not answer any more")
+    assert source.told == [(0, lost), (1, lost)]
 
 
 def test_a_worker_that_dies_at_a_halt_is_no_failure(monkeypatch):
