@@ -139,7 +139,7 @@ def _run(
     while True:
         name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
         try:
-            return run_source(source, name, folder, found, halt, view.note)
+            return run_source(source, name, folder, found, halt, view.note, saved)
         except Stuck as stuck:
             raise MachineFailed(f"{stuck}; {saved}") from stuck
         except RayLost as lost:

@@ -44,6 +44,7 @@ from progsearch.study.view import Ending
 from progsearch.workers.cluster import Machines
 from progsearch.workers.halt import Halt
 from progsearch.workers.loggers import loggers_of
+from progsearch.workers.starting import start_control_service_again_here
 from progsearch.workers.watch import Watch
 from progsearch.workers.worker import TrialWorker, WorkerSettings
 
@@ -55,6 +56,7 @@ def run_source(
     fit: Machines,
     halt: Halt,
     note: Callable[[str], None],
+    saved: str,
 ) -> Ending:
     """Train what ``source`` hands out until it has no more, or until the halt.
 
@@ -65,6 +67,7 @@ def run_source(
         fit: The machines, and the resources of each run.
         halt: Heeds Ctrl-C meanwhile.
         note: Shows a sentence to the user.
+        saved: Says what is saved and how to continue, if this process must be ended.
 
     Returns:
         Why it ended.
@@ -73,7 +76,11 @@ def run_source(
         RayLost: Ray is gone. Once it is back, this may be called again with the same source.
         Stuck: Nothing moves any more.
     """
-    watch = Watch()
+    watch = Watch(
+        start_control_service_again_here,
+        patience=0.0 if folder.recipe.address is None else folder.recipe.reconnect,
+        saved=saved,
+    )
     adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt, watch)
     loggers = loggers_of(folder, note)
     try:

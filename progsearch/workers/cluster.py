@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
 import psutil
 import ray
@@ -16,6 +18,7 @@ import ray
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, MachineFailed, StudyError
 from progsearch.internals.ray import (
+    control_service_folder,
     no_environment_for_trials,
     signals_left_alone,
     take_back_sigterm,
@@ -41,6 +44,7 @@ _END_SECONDS = 2
 # How long leaving Ray may take once it is gone.
 _SHUTDOWN_SECONDS = 30
 _SECONDS_BETWEEN_TRIES = 5
+_SECONDS_OF_GRACE = 120
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,10 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
     before = set(psutil.Process().children(recursive=True))
     # If Ray has started already, Tune must pass it to the workers.
     joined = {} if mine else STAY_IN_FOLDER
+    if recipe.address is not None:
+        # Ray ends this process if the cluster does not answer for so long, by default a minute.
+        seconds = int(recipe.reconnect + _SECONDS_OF_GRACE)
+        joined = joined | {"RAY_gcs_rpc_server_reconnect_timeout_s": str(seconds)}
     with (
         environment(_DRIVER_ENVIRONMENT | joined),
         no_environment_for_trials(),
@@ -101,8 +109,8 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
                 _end_ray(before)
 
 
-def _end_ray(before: set[psutil.Process]) -> None:
-    """End Ray and all its processes.
+def _end_ray(before: set[psutil.Process]) -> bool:
+    """End Ray and all its processes, and say whether this process could leave it.
 
     If it was still starting, its daemons may be gone while those that they have just started live
     on for some time.
@@ -112,27 +120,29 @@ def _end_ray(before: set[psutil.Process]) -> None:
     """
     below = psutil.Process().children(recursive=True)
     started = [process for process in below if process not in before and _is_rays(process)]
-    _shut_down()
+    folder = control_service_folder()
+    has_left = _shut_down()
+    if folder is not None:
+        rmtree(folder, ignore_errors=True)
     for process in psutil.wait_procs(started, timeout=_END_SECONDS)[1]:
         with suppress(psutil.Error):
             process.kill()
+    return has_left
 
 
-def _shut_down() -> None:
-    """End or leave Ray; if it is gone, that may never return.
-
-    Raises:
-        MachineFailed: It did not return in time.
-    """
+def _shut_down() -> bool:
+    """End or leave Ray, and say whether that was possible; if it is gone, it may not be."""
     if not anyone_gone():
         ray.shutdown()
-        return
+        return True
     thread = threading.Thread(target=ray.shutdown, name="ray-shutdown", daemon=True)
     thread.start()
     thread.join(_SHUTDOWN_SECONDS)
     take_back_sigterm()
     if thread.is_alive():
-        raise MachineFailed(f"this process could not leave it in {_SHUTDOWN_SECONDS} s")
+        # Otherwise the end of this process would wait for it as well.
+        atexit.unregister(ray.shutdown)
+    return not thread.is_alive()
 
 
 def _start_again(recipe: Recipe, before: set[psutil.Process]) -> None:
@@ -142,7 +152,8 @@ def _start_again(recipe: Recipe, before: set[psutil.Process]) -> None:
         recipe: Says how Ray was started.
         before: As in `_end_ray`.
     """
-    _end_ray(before)
+    if not _end_ray(before):
+        raise MachineFailed(f"this process could not leave Ray in {_SHUTDOWN_SECONDS} s")
     deadline = time.monotonic() + recipe.reconnect
     while True:
         try:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from progsearch.internals.ray import Place, listening_places
+from progsearch.errors import MachineFailed
+from progsearch.internals.ray import CONTROL_SERVICE, Place, listening_places
 from progsearch.numerals import duration
 
 # Ray's daemons are asked this often, and are gone if they do not answer for so long.
 _SECONDS_BETWEEN, _SECONDS_TO_ANSWER = 2.0, 10.0
+# The main thread is expected to leave Ray in this time, once it is interrupted.
+_SECONDS_TO_HEAR = 30.0
+# How often the control service is started again before all of Ray is.
+_MOST_REVIVES = 3
 # Nothing moves if no run reports for so many times the longest time that one took to do so.
 _TIMES_SLOWEST, _LEAST_SECONDS = 20, 600.0
 # Without a handler it does nothing, so that one that comes late does no harm.
 _SIGNAL = signal.SIGURG
+
+_log = logging.getLogger(__name__)
 
 
 class RayLost(Exception):
@@ -31,15 +41,31 @@ class Stuck(Exception):
 class Watch:
     """Watches, from a thread, whether Ray lives and whether runs report.
 
+    Args:
+        revive: Starts Ray's control service again without a loss; says whether it could.
+        patience: For how many seconds a cluster's control service is waited for. Meanwhile Ray
+            tries to connect again, and runs go on.
+        saved: Says what is saved and how to continue, if this process must end here.
+
     Attributes:
         trouble: What is wrong; None while all is well.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        revive: Callable[[], bool] = lambda: False,
+        *,
+        patience: float = 0.0,
+        saved: str = "",
+    ) -> None:
         self.trouble: RayLost | Stuck | None = None
         self._over = threading.Event()
         self._is_saving = False
-        self._lock = threading.Lock()
+        self._lock, self._looking = threading.Lock(), threading.Lock()
+        self._revive, self._revives = revive, _MOST_REVIVES
+        self._patience = patience
+        self._gone_since: float | None = None
+        self._saved = saved
         self._since: dict[str, float] = {}
         self._slowest: float | None = None
         self._latest = time.monotonic()
@@ -71,13 +97,31 @@ class Watch:
 
     def look(self) -> RayLost | Stuck | None:
         """Find out whether something is wrong now; also sets `trouble`."""
-        if self.trouble is None:
-            gone = anyone_gone(self._places)
-            if gone is not None:
-                self.trouble = RayLost(f"{gone} does not answer any more")
-            elif (silence := self._silence()) is not None:
-                self.trouble = Stuck(silence)
-        return self.trouble
+        with self._looking:
+            if self.trouble is None:
+                gone = anyone_gone(self._places)
+                if gone == CONTROL_SERVICE and self._revives:
+                    self._revives -= 1
+                    if self._revive():
+                        _log.warning("%s did not answer any more and was started again", gone)
+                        gone = None
+                if gone is not None and not self._waits(gone):
+                    self.trouble = RayLost(f"{gone} does not answer any more")
+                elif gone is None:
+                    self._gone_since = None
+                    silence = self._silence()
+                    self.trouble = None if silence is None else Stuck(silence)
+            return self.trouble
+
+    def _waits(self, gone: str) -> bool:
+        """Whether a cluster's control service may still come back."""
+        if gone != CONTROL_SERVICE or not self._patience:
+            return False
+        now = time.monotonic()
+        if self._gone_since is None:
+            self._gone_since = now
+            _log.warning("%s does not answer; waiting for it", gone)
+        return now - self._gone_since < self._patience
 
     def _silence(self) -> str | None:
         """Says that nothing moves; None if something does, or before it is known how long is long.
@@ -131,11 +175,25 @@ class Watch:
             raise KeyboardInterrupt
 
     def _watch(self) -> None:
+        found = 0.0
         while not self._over.wait(_SECONDS_BETWEEN):
+            if self.look() is None:
+                continue
+            if not found or self._is_saving:
+                found = time.monotonic()
             # Again and again: Python drops exceptions in some places, and what is being saved is
             # not interrupted.
-            if self.look() is not None:
-                signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
+            signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
+            if time.monotonic() - found > _SECONDS_TO_HEAR:
+                self._end_here()
+
+    def _end_here(self) -> None:
+        """End this process, whose main thread waits inside Ray for a service that is gone.
+
+        Ray would do the same a little later, without a word of what is saved.
+        """
+        print(f"error: {self.trouble}; {self._saved}", file=sys.stderr, flush=True)
+        os._exit(MachineFailed.exit_code)
 
 
 def anyone_gone(places: Sequence[tuple[str, Place]] | None = None) -> str | None:

@@ -191,12 +191,21 @@ def test_a_dead_worker_costs_nothing(tmp_path, begin):
     assert "worker" in folder.log.read_text()
 
 
-@pytest.mark.parametrize("daemon", ["raylet/raylet", "gcs_server"])
-def test_ray_is_started_again_after_its_death(tmp_path, begin, daemon):
-    recipe = tiny_recipe(tmp_path / "tiny", rows=8_000, budget=1)
-    running = begin(recipe)
+def test_the_death_of_rays_control_service_costs_nothing(tmp_path, begin):
+    running = begin(tiny_recipe(tmp_path / "tiny", rows=8_000, budget=1))
     running.wait_for("run_started", 1)
-    killed = running.kill(daemon)
+    running.kill("gcs_server")
+    code, _ = running.end()
+    assert (code, running.words[-1]) == (0, ["finished", "budget"])
+    folder = open_study("tiny", tmp_path / "studies")
+    assert states(folder) == [TrialState.COMPLETE] * 6
+    assert "(GCS) did not answer any more and was started again" in folder.log.read_text()
+
+
+def test_ray_is_started_again_after_its_death(tmp_path, begin):
+    running = begin(tiny_recipe(tmp_path / "tiny", rows=8_000, budget=1))
+    running.wait_for("run_started", 1)
+    killed = running.kill("raylet/raylet")
     running.wait_for("run_ended")
     assert time.monotonic() - killed < 20
     code, _ = running.end()
