@@ -191,6 +191,14 @@ class Recipe(Config):
         float | None, Option("F", "A share of a GPU, at most 1 (default 1).")
     ] = Field(default=None, ge=0)
     address: Annotated[str | None, Option("ADDRESS", "A running Ray cluster to use.")] = None
+    reconnect: Annotated[
+        float,
+        Option(
+            "10m|90s",
+            "How long to wait for a cluster that does not answer any more (default 10m).",
+            form="duration",
+        ),
+    ] = Field(default=600.0, ge=0, allow_inf_nan=False, description="seconds")
     storage: Annotated[
         StorageUrl | None,
         Option(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from progsearch.engine.loop import Engine
-from progsearch.errors import TrialFailed
+from progsearch.errors import OutOfMemory, TrialFailed
 from progsearch.schedule.plan import Lineage
 from progsearch.store import Store
 from progsearch.training.evaluator import Evaluator
@@ -117,13 +117,13 @@ class SegmentChain:
 
     @contextmanager
     def memory_failures(self) -> Iterator[None]:
-        """While active, running out of memory raises `TrialFailed`."""
+        """While active, running out of memory raises `OutOfMemory`."""
         try:
             yield
         except torch.OutOfMemoryError as error:
-            raise TrialFailed(f"out of GPU memory at step {self._engine.step}: {error}") from error
+            raise OutOfMemory(f"out of GPU memory at step {self._engine.step}: {error}") from error
         except MemoryError as error:
-            raise TrialFailed(f"out of memory at step {self._engine.step}") from error
+            raise OutOfMemory(f"out of memory at step {self._engine.step}") from error
 
     def _reuse(self, key: str) -> Segment | None:
         segment = get_segment(self._store, key) if self._store else None
