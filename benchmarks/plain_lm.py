@@ -2,8 +2,8 @@
 
 The first half uses nothing of progsearch. It is written from the documentation of transformers:
 labels of the prompt and of padding are -100, the model shifts the labels itself, and the loss of
-a data set is the mean over its target tokens (the guides on causal language modeling and on the
-perplexity of fixed-length models). It trains a small Llama from nothing for a few steps, with a
+a data set is the mean over its target tokens (task guide "causal language modeling", and
+"perplexity of fixed-length models"). It trains a small Llama from nothing for a few steps, with a
 tokenizer that it makes from the data, and saves both. The second half evaluates the saved weights
 as `progsearch train` does, with all shortcuts:
 

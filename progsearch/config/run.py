@@ -13,6 +13,7 @@ from progsearch.config.option import Option
 from progsearch.config.understood import Understood
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+FrozenDtype = Literal["auto", "fp32", "bf16"]
 
 TASK_FILES = ("train_file", "validation_file", "test_file", "general_file")
 """The fields of `TaskConfig` that name the user's own files."""
@@ -40,7 +41,9 @@ class TaskConfig(Config):
     ] = None
     train_file: Annotated[
         str | None,
-        Option("FILE", "Your own training data: CSV, TSV, JSON, Parquet or Excel.", form="path"),
+        Option(
+            "FILE", "Your own training data: CSV, TSV, JSON, CoNLL, Parquet or Excel.", form="path"
+        ),
     ] = None
     validation_file: Annotated[
         str | None,
@@ -75,6 +78,9 @@ class TaskConfig(Config):
             "Encoding of text files that are neither UTF-8 nor marked, such as windows-1252.",
         ),
     ] = Field(default=None, min_length=1)
+    sheet: Annotated[str | None, Option("NAME", "The sheet of Excel files that have several.")] = (
+        Field(default=None, min_length=1)
+    )
     drop_missing: Annotated[
         bool, Option("", "Leave out rows without text or label (default: they are refused).")
     ] = False
@@ -103,9 +109,18 @@ class TaskConfig(Config):
     max_train_samples: Annotated[
         int | None, Option("N", "Train on a fixed subset of N examples.")
     ] = Field(default=None, ge=1)
-    max_length: Annotated[int, Option("N", "Tokens kept of an example (default {default}).")] = (
-        Field(default=128, ge=4)
-    )
+    max_length: Annotated[
+        int | None,
+        Option("N", "Tokens kept of an example (default: 128, or 384 with --type span)."),
+    ] = Field(default=None, ge=4)
+    doc_stride: Annotated[
+        int | None,
+        Option(
+            "N",
+            "Tokens that two windows of a long text share, with --type span (default: 128, at "
+            "most a third of --max-length).",
+        ),
+    ] = Field(default=None, ge=0)
 
 
 class TrainingConfig(Config):
@@ -134,6 +149,30 @@ class TrainingConfig(Config):
         int, Option("N", "Of all random choices (default {default}).", after="precision")
     ] = Field(default=0, ge=0, le=2**31)
     precision: Annotated[Precision, Option("{choices}", "Default {default}.")] = "auto"
+    frozen_dtype: Annotated[
+        FrozenDtype,
+        Option(
+            "{choices}",
+            "How the weights of frozen linear layers are held: auto changes no number; bf16 "
+            "rounds them also where passes compute in fp32 (default {default}).",
+        ),
+    ] = "auto"
+    gradient_checkpointing: Annotated[
+        bool,
+        Option(
+            "",
+            "Compute what trained blocks need for the backward pass again instead of keeping it: "
+            "less memory, more time, the same numbers (default: no).",
+        ),
+    ] = False
+
+    def decisive(self) -> dict[str, Any]:
+        """The fields that decide the weights of a run; part of the keys of stored work."""
+        left_out = {"gradient_checkpointing"}
+        # The other two choices give the same bits.
+        if self.frozen_dtype != "bf16":
+            left_out.add("frozen_dtype")
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 class StageConfig(Config):
@@ -186,8 +225,9 @@ class RunConfig(Config):
 
 def run_identity(run: RunConfig) -> str:
     """Equal for configs that train the same, whatever else stands in their files."""
-    fields = {"model", "task", "method", "training", "stages"}
-    return content_key(run.model_dump(mode="json", include=fields))
+    fields = {"model", "task", "method", "stages"}
+    training = {"training": run.training.decisive()}
+    return content_key(run.model_dump(mode="json", include=fields) | training)
 
 
 def with_seed(run: RunConfig, seed: int) -> RunConfig:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SEQUENCE = "AutoModelForSequenceClassification"
+TOKENS = "AutoModelForTokenClassification"
 CAUSAL = "AutoModelForCausalLM"
 
 

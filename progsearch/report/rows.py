@@ -1,4 +1,4 @@
-"""The front and the baselines as rows of a table, for the page, the terminal and the dashboard."""
+"""The front and the references as rows of a table: for page, terminal and dashboard."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Row:
     """One trial, or the constant answer.
 
     Attributes:
-        name: The name of a baseline, or the trial's number.
+        name: The name of a reference, or the trial's number.
         tags: The rules of `pick` that choose it, and whether it is collapsed.
         on_front: Whether it is on the front.
-        baseline: Whether it is a baseline.
+        baseline: Whether it is a reference.
         cells: Column title to text; every row has the same columns.
     """
 
@@ -45,7 +45,7 @@ def rules(report: StudyReport) -> tuple[str, ...]:
 
 
 def rows(report: StudyReport) -> list[Row]:
-    """The front, best metric first, then the baselines that are not on it.
+    """The front, best metric first, then the references that are not on it.
 
     If nothing was learned or not the whole front beats it, the last row is the constant answer.
     """
@@ -91,6 +91,15 @@ def metric_in_words(trial: Trial) -> str:
     return f"{trial.values[0]:.4f}{error}"
 
 
+def memory_of(report: StudyReport, trial: Trial) -> int | None:
+    """The predicted peak memory of a trial in bytes; None if it is not known.
+
+    In a study of an earlier version it is measured, if it is an objective.
+    """
+    measured = trial.peak_memory if "peak_memory" in report.objectives else None
+    return trial.costs.peak_memory or measured or None
+
+
 def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     run = trial.run
     cells = {report.metric.replace("_", " "): metric_in_words(trial)}
@@ -99,10 +108,10 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     if report.full is not None:
         cells["to full"] = _to_full(report, trial, report.full)
     cells["updated"] = percent(trial.updated_parameters)
+    if any(memory_of(report, t) for t in report.usable):
+        cells["memory"] = size(memory_of(report, trial) or 0)
     cells["FLOPs"] = count(trial.costs.flops)
     cells["time"] = duration(trial.seconds)
-    if "peak_memory" in report.objectives:
-        cells["memory"] = size(trial.peak_memory)
     cells["learning rate"] = learning_rate(run.training.learning_rate)
     if any(t.run.method.name != "full" for t in report.usable):
         cells["method"] = run.method.name

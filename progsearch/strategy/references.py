@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from progsearch.config import Recipe
 from progsearch.errors import ScheduleError
+from progsearch.numerals import size
 from progsearch.schedule import Schedule
 from progsearch.space.settings import Choice
 from progsearch.space.space import Space
@@ -46,11 +48,18 @@ class References:
 
     Attributes:
         all: The references.
-        left_out: A sentence for each that does not fit the model.
+        left_out: A sentence for each that does not fit the model or the memory.
+        least_memory: The least predicted peak memory of all, in bytes, of those left out too.
     """
 
     all: tuple[Reference, ...]
     left_out: tuple[str, ...] = ()
+    least_memory: int = 0
+
+    @property
+    def memory(self) -> dict[str, int | None]:
+        """The predicted peak memory of each in bytes, by name."""
+        return {r.name: r.at(r.rates[0]).costs.peak_memory for r in self.all}
 
     @property
     def rates(self) -> dict[str, tuple[float, ...]]:
@@ -85,12 +94,13 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
         schedules[MIDDLE] = lambda: Schedule.middle(n_blocks)
     found: dict[str, Reference] = {}
     left_out = []
+    least = sys.maxsize
     for name, schedule in schedules.items():
         try:
             made = _reference(name, rates, default, recipe, problem, schedule())
         except ScheduleError:
             left_out.append(
-                f"the baseline {name} is left out: the model has only {n_blocks} blocks"
+                f"the reference {name} is left out: the model has only {n_blocks} blocks"
             )
             continue
         if not made.at(rates[0]).costs.updated_parameters:
@@ -98,10 +108,18 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
                 f"the baseline {name} is left out: {default.method.name} trains nothing in it"
             )
             continue
+        memory = made.at(rates[0]).costs.peak_memory
+        least = min(least, memory or 0)
+        if not recipe.limits.fits(made.at(rates[0]).costs):
+            left_out.append(
+                f"the baseline {name} is left out: its predicted peak memory is "
+                f"{size(memory or 0)}, above --max-memory"
+            )
+            continue
         # With one epoch, progtuning-1 is full fine-tuning under another name.
         if made.at(rates[0]).key not in {other.at(rates[0]).key for other in found.values()}:
             found[name] = made
-    return References(tuple(found.values()), tuple(left_out))
+    return References(tuple(found.values()), tuple(left_out), least if found or left_out else 0)
 
 
 def _reference(

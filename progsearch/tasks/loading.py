@@ -90,6 +90,10 @@ class TaskData:
         """Whether all predictions are the same; see `TaskType.is_constant`."""
         return self.type.is_constant(kept, split)
 
+    def per_class(self, kept: np.ndarray, split: Split) -> dict[str, dict[str, float]] | None:
+        """Several scores of each class by its name, if any; see `TaskType.per_class`."""
+        return self.type.per_class(kept, split, self.head)
+
     def prepare(self) -> None:
         """Load what the metrics need; see `TaskType.prepare`."""
         self.type.prepare(self.metrics)
@@ -159,7 +163,7 @@ def load_task(
         encode = task.type.encode
         return {name: encode(part, tokenizer, max_length) for name, part in examples.items()}
 
-    max_length = min(config.max_length, tokenizer.model_max_length)
+    max_length = min(config.max_length or task.type.usual_length, tokenizer.model_max_length)
     splits = encoded(max_length)
     limits = None if room is None else room(longest_of(splits))
     check_tokens_given(task.name, splits, examples, tokenizer)
@@ -170,6 +174,7 @@ def load_task(
             max_length, splits = length, encoded(length)
         splits = fitted(task.name, splits, tokenizer, limits)
     _check_targets(splits, task.name)
+    task = replace(task, notes=(*task.notes, *task.type.remarks(task.name, splits)))
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     data = [task.metrics, task.head.label_names, parts, *task.head.identity]

@@ -66,6 +66,7 @@ def understand(data: TaskData, tokenizer: Any) -> Understood:
         label=source.label_column,
         splits=splits,
         notes=source.notes,
+        max_length=data.max_length,
     )
 
 
@@ -82,9 +83,9 @@ def _cut(
 ) -> _Cut | None:
     """What was cut off, estimated on a sample of the rows of maximum length.
 
-    None if rows are not examples but windows.
+    None if rows are not examples but windows, or have several sequences.
     """
-    if len(np.unique(split.example_of)) != len(split):
+    if len(np.unique(split.example_of)) != len(split) or split.n_choices > 1:
         return None
     full = np.flatnonzero(split.lengths >= limit)
     if not len(full):

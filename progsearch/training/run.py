@@ -162,7 +162,7 @@ class TrainingRun:
 
         Returns:
             In the order of the split: shape ``(rows, ...)``, or ``(tokens, ...)`` without
-            padding if targets are per token.
+            padding if `Split.keeps_tokens`.
         """
         return self._evaluator.outputs(split, precision)
 
@@ -189,8 +189,9 @@ class TrainingRun:
     @property
     def cost(self) -> RunCost:
         """The cost of `schedule`."""
+        training = self._config.training
         return self._model_cost.of(
-            self.schedule, self._config.training.epochs, len(self.task.train), self.total_steps
+            self.schedule, training.epochs, len(self.task.train), self.total_steps, training
         )
 
     @property
@@ -213,6 +214,7 @@ class TrainingRun:
             metrics=last.metrics,
             spent=self.spent(),
             test_metrics=last.test_metrics if self._evaluator.tests else None,
+            per_class=last.per_class,
             chosen=None
             if trained == self._config
             else Chosen(self.schedule.to_dicts(), plain(trained), self.cost.to_dict()),

@@ -97,8 +97,7 @@ def save_run(
     # What is measured once, at the end of a run.
     metrics = run.result().metrics | metrics
     config = _saved_config(run, metrics, understood)
-    kind, validation = run.task.type, run.task.validation
-    table = kind.per_class(outputs[""], validation, run.task.head)
+    table = run.task.per_class(outputs[""], run.task.validation)
     written = metrics if table is None else metrics | {PER_CLASS: table}
     _write(run, config, Path(folder), written, outputs[""])
     return metrics

@@ -71,7 +71,10 @@ def inspect_problem(
             scoring = f", scoring blocks by {', '.join(metrics)}" if metrics else ""
             tell(f"computing costs{scoring}")
             return Problem(
-                costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
+                costs={
+                    m.cost_key: describe(recipe.model, recipe.task, m, recipe.training)
+                    for m in methods
+                },
                 contributions=contribution_scores_many(
                     recipe.model, recipe.task, metrics, seed=recipe.training.seed
                 ),

@@ -56,8 +56,21 @@ def test_references_that_do_not_fit_are_left_out_and_said_so():
     assert list(found.rates) == ["full", "last-quarter", "head-only"]
     assert schedules(found)["last-quarter"] == Schedule.last_blocks(2, 1)
     assert found.left_out == tuple(
-        f"the baseline progtuning-{n} is left out: the model has only 2 blocks" for n in (3, 4)
+        f"the reference progtuning-{n} is left out: the model has only 2 blocks" for n in (3, 4)
     )
+
+
+def test_references_above_the_memory_are_left_out_and_said_so():
+    # Each of the 8 parts takes 50 bytes, and 350 more while it is trained.
+    given = recipe(max_memory=400 + 3 * 350)
+    space = Space.load("quick")
+    found = make_references(space, given, problem(space, 6))
+    assert list(found.rates) == ["last-quarter", "head-only"]
+    assert found.left_out == tuple(
+        f"the baseline {name} is left out: its predicted peak memory is 3 KiB, above --max-memory"
+        for name in ("full", "progtuning-3")
+    )
+    assert found.least_memory == 400 + 350
 
 
 def rates_of(space, methods=None, **given):

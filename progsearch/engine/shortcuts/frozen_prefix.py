@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from progsearch.engine.batches import Batch, Indices, evaluation_batches
 from progsearch.engine.shortcuts.base import Shortcut, StageStart
 from progsearch.engine.shortcuts.forwards import replaced
 from progsearch.engine.shortcuts.head_token import HeadToken
-from progsearch.engine.shortcuts.hidden_states import HiddenStates, excess
+from progsearch.engine.shortcuts.hidden_states import HiddenStates, NoRoom
 from progsearch.models.anatomy import Anatomy
 from progsearch.models.blocks import as_output, hidden_input, hidden_output, tuple_size
 from progsearch.store import Store
@@ -74,8 +74,9 @@ class FrozenPrefix(Shortcut):
         # The cached states of each split, shallowest first. There are two while a deeper cache is
         # being filled: its passes start from the old one.
         self._states: WeakKeyDictionary[Split, list[HiddenStates]] = WeakKeyDictionary()
-        # The splits whose states after the present prefix are too large to be kept.
-        self._too_large: WeakSet[Split] = WeakSet()
+        # The depths at which the states of a split have no room: the frozen blocks run each time,
+        # without gradients.
+        self._without_room: WeakKeyDictionary[Split, set[int]] = WeakKeyDictionary()
         # While a cache is being filled: the states that its passes start from.
         self._filling_from: list[HiddenStates | None] = []
         # The length of the tuple that the blocks return; None if they return only the states.
@@ -102,22 +103,25 @@ class FrozenPrefix(Shortcut):
     @torch.no_grad()
     def prepare(self, split: Split, indices: Indices, forward: Callable[[Batch], Any]) -> None:
         """Compute the missing states of these examples; does nothing if nothing is frozen."""
-        if self._depth == 0 or split in self._too_large:
+        if self._depth == 0 or self._depth in self._without_room.get(split, ()):
             return
         known = self._states.get(split)
         if known is None:
             known = self._states[split] = self._shared(split)
         target = self._current(split)
-        missing = indices if target is None else indices[~target.has(indices)]
+        missing = indices if target is None else indices[~_has(target, split, indices)]
         if not len(missing):
             return
         for source in (*reversed([s for s in known if s is not target]), None):
-            has = source.has(missing) if source else np.ones(len(missing), dtype=bool)
+            has = _has(source, split, missing) if source else np.ones(len(missing), dtype=bool)
             part, missing = missing[has], missing[~has]
-            for batch in evaluation_batches(split.lengths[part], self._device):
-                with self._keeping(split, part[batch], source), suppress(_Filled):
-                    forward(Batch.of(split, part[batch]))
-                if split in self._too_large:
+            lengths = split.lengths[part] * split.n_choices
+            for batch in evaluation_batches(lengths, self._device):
+                try:
+                    with self._keeping(split, part[batch], source), suppress(_Filled):
+                        forward(Batch.of(split, part[batch]))
+                except NoRoom as error:
+                    self._do_without(split, str(error))
                     return
         filled = known[-1]
         if filled.complete:
@@ -131,6 +135,7 @@ class FrozenPrefix(Shortcut):
         states = self._source(batch)
         if states is None:
             return nullcontext()
+        rows = batch.split.sequences(rows)
         if self._all_tokens(states.depth):
             hidden = states.get(rows, batch.width)
         else:
@@ -161,8 +166,6 @@ class FrozenPrefix(Shortcut):
         if depth < self._depth:
             # A block was unfrozen: the output of the blocks after it may change.
             self._states.clear()
-        if depth != self._depth:
-            self._too_large.clear()
         self._depth = depth
 
     def _current(self, split: Split) -> HiddenStates | None:
@@ -192,9 +195,9 @@ class FrozenPrefix(Shortcut):
                 hidden = self._head_token.of(hidden)
             states = self._current(split)
             if states is None:
-                states = self._allocated(split, hidden)
-            if states is not None:
-                states.put(indices, hidden)
+                states = HiddenStates(self._lengths(split, self._depth), self._depth, hidden)
+                self._states[split].append(states)
+            states.put(split.sequences(indices), hidden)
             raise _Filled
 
         self._filling_from.append(source)
@@ -204,26 +207,20 @@ class FrozenPrefix(Shortcut):
         finally:
             self._filling_from.pop()
 
-    def _allocated(self, split: Split, like: Tensor) -> HiddenStates | None:
-        """Room for the states of a split; None if there is too little."""
-        lengths = self._lengths(split, self._depth)
-        reason = excess(lengths, like)
-        if reason is not None:
-            # Frozen blocks on frozen embeddings record no graph, so they cost a forward pass only.
-            _log.info("no prefix cache: %s; the frozen blocks run without gradients", reason)
-            self._too_large.add(split)
-            return None
-        states = HiddenStates(lengths, self._depth, like)
-        self._states[split].append(states)
-        return states
-
     def _all_tokens(self, depth: int) -> bool:
         """Whether the states of all tokens are needed after ``depth`` blocks, not just one."""
         head_token = self._head_token
         return depth < len(self._blocks) or head_token is None or head_token.position is None
 
     def _lengths(self, split: Split, depth: int) -> npt.NDArray[np.int64]:
-        return split.lengths if self._all_tokens(depth) else np.ones_like(split.lengths)
+        lengths = split.sequence_lengths
+        return lengths if self._all_tokens(depth) else np.ones_like(lengths)
+
+    def _do_without(self, split: Split, reason: str) -> None:
+        _log.info("%s, so the frozen blocks run without gradients instead", reason)
+        self._without_room.setdefault(split, set()).add(self._depth)
+        # Those of fewer blocks are not read any more.
+        self._states.pop(split)
 
     # -- states shared with other runs -------------------------------------------------------
 
@@ -244,7 +241,8 @@ class FrozenPrefix(Shortcut):
             if description is not None and tensors is not None:
                 self._tuple_size = description["tuple_size"]
                 lengths = self._lengths(split, depth)
-                return [HiddenStates.loaded(lengths, depth, tensors["states"], self._device)]
+                with suppress(NoRoom):
+                    return [HiddenStates.loaded(lengths, depth, tensors["states"], self._device)]
         return []
 
     def _share(self, split: Split, states: HiddenStates) -> None:
@@ -262,3 +260,9 @@ class FrozenPrefix(Shortcut):
 
     def _pass_on(self, *args: Any, **kwargs: Any) -> Any:
         return as_output(hidden_input(args, kwargs), self._tuple_size)
+
+
+def _has(states: HiddenStates, split: Split, indices: Indices) -> npt.NDArray[np.bool_]:
+    """For each of these examples, whether the states of all its sequences are stored."""
+    of_sequences = states.has(split.sequences(indices)).reshape(-1, split.n_choices)
+    return np.asarray(of_sequences.all(axis=1))

@@ -13,13 +13,19 @@ import torch
 from torch import Tensor
 
 from progsearch.engine.batches import Indices
+from progsearch.engine.mapped import mapped
+from progsearch.numerals import size
 
 _log = logging.getLogger(__name__)
 
-# The share of free memory that states may take; larger ones go to a memory-mapped file.
+# The share of free memory that states may take; larger ones go to a memory-mapped file, which may
+# take this share of the free disk.
 _MEMORY_SHARE = 0.25
-# The share of the free disk that such a file may take.
 _DISK_SHARE = 0.25
+
+
+class NoRoom(Exception):
+    """Neither memory nor disk has room for the states; the message says how much they need."""
 
 
 class HiddenStates:
@@ -30,6 +36,9 @@ class HiddenStates:
         depth: Number of blocks before the states.
         like: A tensor with their dtype and hidden size, on the model's device. If they do not fit
             there, they are kept in host memory or in a memory-mapped file.
+
+    Raises:
+        NoRoom: They fit nowhere.
 
     Attributes:
         depth: Number of blocks before the states.
@@ -110,44 +119,21 @@ class HiddenStates:
         return torch.where(real, self._starts[rows, None] + position, padding)
 
 
-def excess(lengths: npt.NDArray[np.int64], like: Tensor) -> str | None:
-    """Why the states of all examples cannot be kept, if they cannot; arguments as `HiddenStates`.
-
-    Their size is known before any is computed.
-    """
-    needed = (int(lengths.sum()) + 2) * like.shape[-1] * like.element_size()
-    if _fits_on_device(needed, like.device) or _fits_in_memory(needed):
-        return None
-    limit = shutil.disk_usage(tempfile.gettempdir()).free * _DISK_SHARE
-    if needed <= limit:
-        return None
-    return (
-        f"the states of {len(lengths)} rows take {needed / 2**30:.1f} GiB, and a quarter of the "
-        f"free disk of {tempfile.gettempdir()} is {limit / 2**30:.1f} GiB"
-    )
-
-
 def _allocate(rows: int, like: Tensor) -> Tensor:
     shape = (rows, like.shape[-1])
     needed = rows * like.shape[-1] * like.element_size()
-    if _fits_on_device(needed, like.device):
-        return torch.empty(shape, dtype=like.dtype, device=like.device)
-    if _fits_in_memory(needed):
+    if like.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(like.device)
+        if needed <= free * _MEMORY_SHARE:
+            return torch.empty(shape, dtype=like.dtype, device=like.device)
+    memory = int(psutil.virtual_memory().available * _MEMORY_SHARE)
+    if needed <= memory:
         return torch.empty(shape, dtype=like.dtype)
-    _log.info("prefix cache of %.1f GiB goes to a memory-mapped file", needed / 2**30)
-    # The mapping outlives the file's name, so the file is freed with the tensor, even in a crash.
-    with tempfile.NamedTemporaryFile(prefix="progsearch-prefix-") as file:
-        file.truncate(needed)
-        flat = torch.from_file(
-            file.name, shared=True, size=rows * like.shape[-1], dtype=like.dtype
+    disk = int(shutil.disk_usage(tempfile.gettempdir()).free * _DISK_SHARE)
+    if needed > disk:
+        raise NoRoom(
+            f"prefix cache of {size(needed)} has no room ({size(memory)} of memory and "
+            f"{size(disk)} of the disk may be used)"
         )
-    return flat.view(shape)
-
-
-def _fits_on_device(needed: int, device: torch.device) -> bool:
-    """Whether states fit into the memory of a GPU."""
-    return device.type == "cuda" and needed <= torch.cuda.mem_get_info(device)[0] * _MEMORY_SHARE
-
-
-def _fits_in_memory(needed: int) -> bool:
-    return bool(needed <= psutil.virtual_memory().available * _MEMORY_SHARE)
+    _log.info("prefix cache of %s goes to a memory-mapped file", size(needed))
+    return mapped(shape, like.dtype)

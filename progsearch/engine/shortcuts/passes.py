@@ -198,7 +198,7 @@ class Passes:
         # Copies, since the next recorded step writes to the same memory.
         kept = self._keep(output, self._inputs(batch)).detach().clone()
         lengths = self._sample.lengths[batch.indices]
-        if not self._sample.per_token:
+        if not self._sample.keeps_tokens:
             return list(kept)
         return [row[:length] for row, length in zip(kept, lengths, strict=True)]
 

@@ -14,6 +14,7 @@ from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import TextFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,10 +63,11 @@ class TaskType(ABC):
         metrics: All task metrics that tasks of this type can have.
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
+        usual_length: The number of tokens that examples are cut to if the user gives none.
         learning_rate: The usual rate of full fine-tuning; None: it follows from the model's width.
+        text_files: What a ``.txt`` file holds: a table, a text, or a word and its tag per line.
         counts_rows: Whether metrics are measured on the rows that a model takes, instead of on
             examples, which may have several.
-        reads_texts: Whether a ``.txt`` file is one text; otherwise it is a table.
         references: Names of schedules that studies of this type train beside the usual ones.
 
     A type has no state except its constructor arguments, so one object may serve many tasks.
@@ -100,9 +102,10 @@ class TaskType(ABC):
     description: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     version: ClassVar[int] = 1
+    usual_length: ClassVar[int] = 128
     learning_rate: ClassVar[float | None] = None
+    text_files: ClassVar[TextFiles] = "table"
     counts_rows: ClassVar[bool] = False
-    reads_texts: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
 
     # -- from tables to examples -------------------------------------------------------------
@@ -192,6 +195,9 @@ class TaskType(ABC):
 
         Args:
             tokenizer: With a padding token; it is not changed.
+
+        Raises:
+            TaskError: The type cannot use it.
         """
         return tokenizer
 
@@ -201,6 +207,18 @@ class TaskType(ABC):
         encoded = tokenizer(*texts, truncation=False, padding=False, verbose=False)
         return [len(ids) for ids in encoded["input_ids"]]
 
+    def remarks(self, task: str, splits: Mapping[str, Split]) -> tuple[str, ...]:
+        """What users should know about the tokenised data: one sentence each.
+
+        Args:
+            task: The task's name.
+            splits: The results of `encode` by name, as they fit the model.
+
+        Raises:
+            TaskError: Tokens cannot express the targets.
+        """
+        return ()
+
     def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.
 
@@ -209,7 +227,7 @@ class TaskType(ABC):
             batch: The batch with its targets, as `Split.batch` gives it.
 
         Returns:
-            Shape ``(rows, ...)``; ``(rows, width, ...)`` if targets are per token.
+            Shape ``(rows, ...)``; ``(rows, width, ...)`` if `Split.keeps_tokens`.
         """
         return logits(output, batch)
 
@@ -250,7 +268,7 @@ class TaskType(ABC):
         Args:
             names: Names of the task metrics.
             kept: The results of `keep` for all rows, in the split's order: shape ``(rows, ...)``,
-                or ``(tokens, ...)`` without padding if targets are per token.
+                or ``(tokens, ...)`` without padding if `Split.keeps_tokens`.
             split: The rows with their targets.
 
         Returns:
@@ -274,7 +292,7 @@ class TaskType(ABC):
 
     def per_class(
         self, kept: np.ndarray, split: Split, head: Head
-    ) -> dict[str, Mapping[str, float]] | None:
+    ) -> dict[str, dict[str, float]] | None:
         """Several scores of each class by its name; None if the type has no such table.
 
         Args:

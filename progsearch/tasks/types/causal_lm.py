@@ -99,8 +99,8 @@ class CausalLM(TaskType):
     usual_length: ClassVar[int] = 1024
     # Alpaca (Taori et al. 2023) and TRL's SFTTrainer; methods multiply it, LoRA by ten.
     learning_rate: ClassVar[float | None] = 2e-5
+    text_files = "text"
     counts_rows: ClassVar[bool] = True
-    reads_texts: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("middle",)
 
     def __init__(self, pattern: str | None = None) -> None:
