@@ -14,7 +14,7 @@ from progsearch.words import RecipeOption
 
 # Scores depend on the model, the training data and the seed.
 _USED = {"model", "seed"}
-_UNUSED = {"test_file", "task_metric"}
+_UNUSED = {"test_file", "task_metric", "general_file", "answer_pattern"}
 
 
 def _decides_scores(option: RecipeOption) -> bool:

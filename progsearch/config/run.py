@@ -111,7 +111,7 @@ class TaskConfig(Config):
     ] = Field(default=None, ge=1)
     max_length: Annotated[
         int | None,
-        Option("N", "Tokens kept of an example (default: 128, or 384 with --type span)."),
+        Option("N", "Tokens kept of an example (default: 128; span 384, causal-lm 1024)."),
     ] = Field(default=None, ge=4)
     doc_stride: Annotated[
         int | None,

@@ -61,7 +61,6 @@ class Engine:
         step: Optimizer steps made so far.
         total_steps: Optimizer steps of the whole run.
         steps_per_epoch: Optimizer steps per epoch.
-        device: The model's device.
         memory: Peak memory so far.
         precision: The configured precision, resolved for this device.
         optimizer: AdamW and its learning rate.
@@ -86,7 +85,7 @@ class Engine:
         self._plan = plan
         self._training = training
         self._split = split
-        self.device = self._device = next(model.parameters()).device
+        self._device = next(model.parameters()).device
         self._data = TrainingBatches(split, training, self._device)
         self.step = 0
         self.total_steps = plan.total_steps

@@ -46,7 +46,7 @@ class AtEnd:
     def __call__(self) -> dict[str, float]:
         """The metrics of the engine's model by their names; mostly there are none."""
         task = self._task
-        with autocast(self._engine.precision, self._engine.device):
+        with autocast(self._engine.precision, self._model.device):
             found = task.type.at_end(
                 self._model, self._tokenizer, task.examples.validation, task.max_length
             )
@@ -62,7 +62,7 @@ class AtEnd:
             model_fingerprint(config.model),
             self._general.fingerprint(),
             self._engine.precision,
-            arithmetic(self._engine.device),
+            arithmetic(self._model.device),
         )
         path = cache_dir("general") / f"{key}.json"
         known = read_json(path)

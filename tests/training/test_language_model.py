@@ -201,7 +201,7 @@ def test_answers_are_generated_at_the_end(tmp_path):
     """Untied, so that the token table would be reduced to the rows of the data."""
     model = save_language_model(tmp_path / "model")
     # Longer than the 20 tokens that transformers generates by default.
-    answer = "so we say that it is #### it"
+    answer = "abcdefghijklmnopqrst=>uv"
     rows = [{"prompt": f"what is {i % 7}? ", "completion": answer} for i in range(64)]
     file = write_lines(tmp_path / "rows.jsonl", rows)
     task = TaskConfig(
@@ -209,7 +209,7 @@ def test_answers_are_generated_at_the_end(tmp_path):
         train_file=file,
         validation_file=file,
         max_length=64,
-        answer_pattern=r"#### (\w+)",
+        answer_pattern=r"=>(\w+)",
     )
     run = TrainingRun.from_config(config_of((model, task), epochs=4))
     records, result = finish(run)
