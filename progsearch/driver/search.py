@@ -84,13 +84,13 @@ def resume(
                     "its trials could not be compared; bring them back or begin a new study"
                 )
             if "peak_memory" in recipe.objectives:
-                _check_memory(folder)
+                check_memory(folder)
             references = make_references(space, recipe, found.problem)
             _run(folder, space, references, earlier, found, halt, view)
     return _checked(folder)
 
 
-def _check_memory(folder: StudyFolder) -> None:
+def check_memory(folder: StudyFolder) -> None:
     """Refuse a study whose memory was measured: that of new trials is predicted.
 
     Raises:
