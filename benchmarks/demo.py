@@ -3,9 +3,10 @@
     python benchmarks/demo.py [--study FOLDER]
 
 Writes what the command prints at a width of 80 columns to ``results/demo.txt``, what the picture
-shows of its report to ``results/demo.json``, the picture to ``docs/front.svg``, and the main lines
-into the README. It takes a few minutes on two idle cores. With ``--study`` nothing is trained:
-what a finished search of that command found is printed again, as this version does it.
+shows of its report to ``results/demo.json``, the picture to ``docs/front.svg``, the main lines
+into the README, and how long it took into README and first steps. It takes a few minutes on two
+idle cores. With ``--study`` nothing is trained: what a finished search of that command found is
+printed again, as this version does it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 README = ROOT / "README.md"
 COMMAND = ["progsearch", "run", "--task", "bbc-headlines", "--budget", "8"]
+# How long the command took, in the README and the first steps.
+TIMED = (README, ROOT / "docs" / "first-steps.md")
+MINUTES = re.compile(r"about \d+ minutes? on two idle cores")
 BLOCK = re.compile(r"(<!-- output: demo -->\n```text\n).*?(```\n)", re.DOTALL)
 # Of the report what the picture shows; all of it is many times as long.
 KEPT = ("study", "task", "model", "metric", "split", "objectives")
@@ -58,6 +62,8 @@ def main() -> None:
     RESULTS.joinpath("demo.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     ROOT.joinpath("docs", "front.svg").write_text(Picture(report).svg(), encoding="utf-8")
     README.write_text(filled(README.read_text(encoding="utf-8"), printed), encoding="utf-8")
+    for page in TIMED:
+        page.write_text(timed(page.read_text(encoding="utf-8"), report), encoding="utf-8")
 
 
 def short(report: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +71,16 @@ def short(report: dict[str, Any]) -> dict[str, Any]:
     kept = {"version": __version__} | {key: report[key] for key in KEPT}
     lists = {key: [_short(trial) for trial in report[key]] for key in ("baselines", "front")}
     trials = [_short(trial) for trial in report["trials"] if trial["state"] == "COMPLETE"]
-    return kept | lists | {"trials": trials}
+    return kept | lists | {"trials": trials, "seconds": report["timings"]["seconds"]}
+
+
+def timed(page: str, report: dict[str, Any]) -> str:
+    """The page with how long the command took; earlier result files do not say it."""
+    if "seconds" not in report:
+        return page
+    minutes = max(1, round(report["seconds"] / 60))
+    words = f"about {minutes} minute{'' if minutes == 1 else 's'} on two idle cores"
+    return MINUTES.sub(words, page)
 
 
 def _short(trial: dict[str, Any]) -> dict[str, Any]:

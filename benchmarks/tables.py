@@ -1,10 +1,10 @@
-"""Fills the tables of README and docs from the result files.
+"""Fills the tables and measured figures of README and docs from the result files.
 
     python benchmarks/tables.py [--check]
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- /table -->``; what is between them is
-replaced. With ``--check`` nothing is written, and files that are out of date end it with exit
-code 1.
+A table stands between ``<!-- table: NAME -->`` and ``<!-- /table -->``, a figure in a sentence
+between ``<!-- figure: NAME -->`` and ``<!-- /figure -->``; what is between them is replaced. With
+``--check`` nothing is written, and files that are out of date end it with exit code 1.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from progsearch.report.formatting import in_words
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+FIGURE = re.compile(r"(<!-- figure: (\S+) -->).*?(<!-- /figure -->)", re.DOTALL)
 FULL, PAPER = "full", "progtuning-3"
 N_BLOCKS = 6  # of all-MiniLM-L6, the model of all results
 NAMES = {
@@ -265,6 +266,48 @@ def contributions() -> str:
     return table(head, [(f"`{name}`", *(f"{s:.2g}" for s in scores[name])) for name in metrics])
 
 
+def shared_steps() -> str:
+    """The share of steps that fixed runs of bbc-headlines reuse."""
+    steps = {}
+    for found in results("study"):
+        if "hardware" in found["settings"] and found["settings"]["task"] == "bbc-headlines":
+            steps = {run["way"]: run["steps"] for run in found["runs"]}
+    return percent(1 - steps["everything"] / steps["plain"])
+
+
+def optimizer_share() -> str:
+    """The share of the workers' time that no cache saves."""
+    work = results("study_profile")["work"]
+    return percent((work["optimizer"] + work["clipping"]) / sum(work.values()))
+
+
+def saved_steps(without: str) -> str:
+    """The share of steps that a search saves against one without some part, in both tables."""
+    found = [
+        100
+        * (1 - results(f"search-{task}")["strategies"][without]["progsearch_over_this"]["median"])
+        for task in ("bbc-headlines", "sst2")
+    ]
+    return f"{min(found):.0f} to {max(found):.0f} %"
+
+
+def trials_on_sst2() -> str:
+    """After how many whole trials a search on SST-2 has the front of random search."""
+    ratio = results("search-sst2")["strategies"]["progsearch"]["steps_ratio_to_random"]
+    return f"{50 * ratio['median']:.0f}"
+
+
+def gain_on_another_seed() -> str:
+    """How much of the gains in hypervolume stays on a seed that was not searched on."""
+    strategies = results("search-bbc-headlines")["strategies"]
+    gains = []
+    for name in ("random", "optuna-tpe", "nsga2", "mo-asha, 1/2 go on", "mo-asha, 1/3 go on"):
+        found = strategies[name]
+        seen, other = found["hypervolume_after_50_trials"], found["the_same_on_another_seed"]
+        gains.append(other["progsearch_has_more"]["mean"] / seen["progsearch_has_more"]["mean"])
+    return f"{100 * min(gains):.0f} to {100 * max(gains):.0f} %"
+
+
 def table(head: Row, rows: Iterable[Row]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
@@ -292,15 +335,27 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
+FIGURES: dict[str, Callable[[], str]] = {
+    "mrpc-constant": lambda: f"{results('mrpc-search-amx')['majority']:.3f}",
+    "shared-steps": shared_steps,
+    "optimizer-share": optimizer_share,
+    "saved-by-reuse": lambda: saved_steps("without reuse"),
+    "saved-by-stopping": lambda: saved_steps("without stopping"),
+    "trials-on-sst2": trials_on_sst2,
+    "gain-on-another-seed": gain_on_another_seed,
+}
+
+
 def files() -> list[Path]:
-    """The files that may hold tables."""
+    """The files that may hold tables and figures."""
     pages = sorted((ROOT / "docs").glob("*.md"))
     return [ROOT / "README.md", *pages, ROOT / "benchmarks" / "HISTORY.md"]
 
 
 def filled(text: str) -> str:
-    """The text with its tables as the result files have them."""
-    return BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", text)
+    """The text with its tables and figures as the result files have them."""
+    text = BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", text)
+    return FIGURE.sub(lambda found: f"{found[1]}{FIGURES[found[2]]()}{found[3]}", text)
 
 
 def main() -> int:

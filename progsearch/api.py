@@ -16,12 +16,14 @@ from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 from progsearch.study.view import View
 from progsearch.words import check_count, margin_of, recipe_with, search_words
 from progsearch.words_help import help_with_words, signature_with_words
+from progsearch.words_python import naming_arguments
 
 if TYPE_CHECKING:
     from progsearch.driver.prepared import Prepared
     from progsearch.results import Study
 
 
+@naming_arguments()
 @without_widget_advice()
 def search(
     recipe: Recipe | str | Path | None = None,
@@ -33,7 +35,7 @@ def search(
 ) -> Study:
     """Search for schedules for a model and a task.
 
-    Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
+    Trains the references (full fine-tuning, the paper's schedules, the last quarter of the
     blocks, the head alone) and then schedules sampled from the search space, as many at once as
     there are cores or GPUs, until they amount to ``budget`` whole trials. Everything is kept in a
     study folder.
@@ -123,6 +125,7 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     return Prepared(recipe, space, earlier, Path(studies_dir))
 
 
+@naming_arguments()
 @without_widget_advice()
 def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
     """A study to read: its tables, figures and schedules. It may be running.
@@ -146,6 +149,7 @@ def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
     return Study(open_study(_folder(name, "name"), _folder(studies_dir), read_only=True))
 
 
+@naming_arguments()
 @without_widget_advice()
 def resume(
     study: str | Path | Study,
@@ -186,6 +190,7 @@ def resume(
         return Study(driver.resume(place, studies_dir=studies, budget=budget, view=watched))
 
 
+@naming_arguments()
 @without_widget_advice()
 def confirm(
     study: str | Path | Study,
@@ -198,7 +203,7 @@ def confirm(
     progress: bool = True,
     view: View | None = None,
 ) -> Study:
-    """Train a study's front and baselines again on new seeds.
+    """Train a study's front and references again on new seeds.
 
     Finished runs are kept and not trained again. More seeds are added to the existing ones, and
     a stopped call resumes. Failed runs are tried again.
@@ -207,7 +212,7 @@ def confirm(
     Args:
         study: A study, its name or its folder.
         seeds: Number of seeds; the first is the one after those of the study's own trials.
-        picks: Rules, trial numbers and names of baselines, as `Study.pick` takes
+        picks: Rules, trial numbers and names of references, as `Study.pick` takes
             them: only what they choose is trained, with full fine-tuning and the paper's
             schedule of 3 stages to compare with.
         margin: How much lower the task's metric may be than with full fine-tuning (0.01 or
@@ -233,7 +238,7 @@ def confirm(
         check_count(parallel, "parallel")
     drop = margin_of(margin, "margin")
     if not isinstance(picks, str | int | Sequence):
-        wanted = "a rule, a trial's number, a baseline's name or a list of them"
+        wanted = "a rule, a trial's number, a reference's name or a list of them"
         raise ConfigError("picks", [("", f"must be {wanted}, got {_shown(picks)}")])
     chosen = [picks] if isinstance(picks, str | int) else picks
     place, studies = _place(study), _folder(studies_dir)

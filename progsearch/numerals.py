@@ -72,7 +72,9 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Bytes as ``1.4 GiB``, ``820 MiB`` or ``12 KiB``."""
+    """Bytes as ``1.4 GiB``, ``820 MiB``, ``12 KiB`` or ``300 bytes``."""
+    if 0 <= n_bytes < 2**10:
+        return f"{n_bytes:.0f} bytes"
     if n_bytes >= 2**30:
         return f"{n_bytes / 2**30:.1f} GiB"
-    return f"{n_bytes / 2**10:.0f} KiB" if 0 < n_bytes < 2**20 else f"{n_bytes / 2**20:.0f} MiB"
+    return f"{n_bytes / 2**10:.0f} KiB" if 0 <= n_bytes < 2**20 else f"{n_bytes / 2**20:.0f} MiB"

@@ -11,11 +11,16 @@ import tomllib
 import pytest
 import typer
 import yaml
+from transformers import Trainer, TrainingArguments
 
 from progsearch.cli import app
-from progsearch.config import RunConfig
+from progsearch.config import RunConfig, TaskConfig
 from progsearch.config.recipe import Recipe
+from progsearch.schedule.files import write_config
 from tests.support.markdown import PAGES, README, ROOT, blocks, commands, inline_code
+from tests.support.runs import config_of, tiny_split
+from tests.support.tiny import save_tiny, tiny_model
+from tests.support.trainers import ONE_EPOCH, Ordered
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -98,6 +103,27 @@ def test_python_compiles_and_its_imports_exist(page, code):
         assert all(importlib.util.find_spec(module) for module in modules), ast.unparse(node)
 
 
+def test_python_of_schedules_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = save_tiny(tmp_path / "bert-base-uncased")
+    task = TaskConfig(name="own", train_file="train.csv")
+    write_config(config_of((str(model), task), method="lora"), "best.yaml")
+    prepared, by_hand = blocks(ROOT / "docs" / "schedules.md", "python")
+
+    found = {}
+    exec(prepared, found)
+    assert any("lora" in name for name, _ in found["model"].named_parameters())
+
+    exec(by_hand, found)
+    assert capsys.readouterr().out.splitlines()[-1] == "(4, 5, 6, 7, 8, 9, 10, 11)"
+    twelve = tiny_model("bert", num_hidden_layers=12)
+    batches = Ordered(tiny_split(), batch_size=8, seed=0, epochs=3)
+    arguments = TrainingArguments(output_dir="out", **ONE_EPOCH)
+    trainer = Trainer(twelve, arguments, lambda items: items[0], batches)
+    trainer.add_callback(found["callback"])
+    assert trainer.train().global_step == len(batches)
+
+
 @pytest.mark.parametrize(("page", "text"), of_language("yaml"))
 def test_yaml_is_a_recipe_a_space_or_a_config(page, text, tmp_path):
     found = yaml.safe_load(text)
@@ -139,6 +165,17 @@ def test_the_readme_shows_what_the_demo_printed_and_found(monkeypatch):
     assert demo.filled(text, (demo.RESULTS / "demo.txt").read_text(encoding="utf-8")) == text
     found = json.loads((demo.RESULTS / "demo.json").read_text(encoding="utf-8"))
     assert (ROOT / "docs" / "front.svg").read_text("utf-8") == demo.Picture(found).svg()
+
+
+def test_the_time_of_the_demo_is_that_of_its_result_file(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    demo = importlib.import_module("demo")
+    found = json.loads((demo.RESULTS / "demo.json").read_text(encoding="utf-8"))
+    for page in demo.TIMED:
+        text = page.read_text(encoding="utf-8")
+        assert demo.MINUTES.search(text) and demo.timed(text, found) == text
+    text = "It takes about 3 minutes on two idle cores."
+    assert demo.timed(text, {"seconds": 250.0}) == text.replace("3", "4")
 
 
 def test_the_readme_is_short():

@@ -10,6 +10,7 @@ from progsearch import api, confirm, load_study, resume, search
 from progsearch.config import Recipe, TaskConfig, TrainingConfig, plain, write_yaml
 from progsearch.errors import ConfigError, ProgsearchError, TaskError
 from progsearch.words import recipe_options
+from progsearch.words_python import in_python
 
 
 @pytest.fixture
@@ -136,3 +137,32 @@ def test_notebooks_show_a_mistake_as_a_sentence():
     assert ProgsearchError("no").__class__._render_traceback_(ProgsearchError("no")) == [
         "ProgsearchError: no"
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "in_words_of_python"),
+    [
+        ("name it with --train-file", "name it with train_file"),
+        ("give --type multilabel, or correct", "give type='multilabel', or correct"),
+        ("--type of the data", "type of the data"),
+        ("with --text-columns and --label-column.", "with text_columns and label_column."),
+        ("give --separator ';' or", "give separator=';' or"),
+        ("set --max-length 512 or", "set max_length=512 or"),
+        ("try --task bbc-headlines", "try task='bbc-headlines'"),
+        ("leave them out with --drop-missing", "leave them out with drop_missing=True"),
+        ("so --no-reuse trains", "so reuse=False trains"),
+        ("continue with `progsearch resume x --budget 9`", None),
+        ("an em--dash", None),
+    ],
+)
+def test_messages_name_arguments(said, in_words_of_python):
+    assert in_python(said) == (in_words_of_python or said)
+
+
+def test_errors_of_a_search_name_arguments(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,a,b\ngood day,0,1\nbad day,1,0\n")
+    with pytest.raises(TaskError, match="it may be a or b: name it with label_column"):
+        search(train_file=tmp_path / "rows.csv", studies_dir=tmp_path)
+    with pytest.raises(ConfigError, match=r"parallel: .* processors for it here") as caught:
+        search(task="bbc-headlines", parallel=4096, studies_dir=tmp_path)
+    assert "--" not in str(caught.value)

@@ -41,7 +41,7 @@ def confirm(
     json: options.Json = False,
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
-    """Train the front and the baselines of a study again on new seeds.
+    """Train the front and the references of a study again on new seeds.
 
     Prints means with intervals and, for each schedule, whether it is non-inferior to full
     fine-tuning at a margin. Ctrl-C keeps what is done. The same command continues, and with
@@ -64,7 +64,7 @@ def confirm(
 
         # Mistakes are reported before the slow imports of Ray and torch.
         open_study(study, studies_dir, read_only=True).check_writable(CONFIRMED, *REPORT_FILES)
-        from progsearch.api import confirm as confirm_study
+        from progsearch.driver.confirm import confirm as confirm_study
 
         folder = confirm_study(
             study,
@@ -74,7 +74,7 @@ def confirm(
             parallel=parallel,
             studies_dir=studies_dir,
             view=view,
-        ).folder
+        )
     with finishing("interrupted at the end; everything is saved and the report is written"):
         report = write_report(folder)
         if json:

@@ -40,6 +40,7 @@ def export(
         progsearch export reviews --pick 7 --out seven.yaml
     """
     from progsearch.report.data import study_report
+    from progsearch.report.loss import loss_of
     from progsearch.results import Pick
     from progsearch.schedule.files import write_config
     from progsearch.show.results import trial_line
@@ -53,3 +54,5 @@ def export(
     trial = report.pick(pick)
     write_config(Pick(trial, report).config, out)
     say(f"{out}: {trial_line(report, trial)}")
+    if loss := loss_of(report, trial):
+        say(loss)

@@ -29,7 +29,24 @@ GROUPS = (
 """The groups of options, in the order of the help; the panels of typer's options."""
 
 
-class Command(TyperCommand):
+class _Plain:
+    """What a command and a group of commands write alike; before typer's class in the bases."""
+
+    help: str | None
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write all of it; called by typer."""
+        formatter.width = _width()
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write what it does."""
+        for paragraph in (self.help or "").strip().split("\n\n"):
+            words = " ".join(paragraph.split())
+            formatter.write(f"\n{wrapped(words, formatter.width, first='  ', indent='  ')}\n")
+
+
+class Command(_Plain, TyperCommand):
     """A command; its docstring may end with ``Examples:``, one indented line each."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -37,15 +54,6 @@ class Command(TyperCommand):
         text, _, examples = (self.help or "").partition(_EXAMPLES)
         self.help = text.strip()
         self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write all of it; called by typer."""
-        formatter.width = _width()
-        super().format_help(ctx, formatter)
-
-    def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Write what the command does."""
-        _write_text(formatter, self.help or "")
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and the options, in groups."""
@@ -59,17 +67,8 @@ class Command(TyperCommand):
             formatter.write(f"{_example(example, formatter.width)}\n")
 
 
-class Group(TyperGroup):
+class Group(_Plain, TyperGroup):
     """The command line as a whole: its commands in groups."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write all of it; called by typer."""
-        formatter.width = _width()
-        super().format_help(ctx, formatter)
-
-    def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Write what it is for."""
-        _write_text(formatter, self.help or "")
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands, then the options."""
@@ -88,12 +87,6 @@ class Group(TyperGroup):
 
 def _width() -> int:
     return max(20, min(shutil.get_terminal_size().columns, _WIDEST))
-
-
-def _write_text(formatter: Any, text: str) -> None:
-    for paragraph in text.strip().split("\n\n"):
-        words = " ".join(paragraph.split())
-        formatter.write(f"\n{wrapped(words, formatter.width, first='  ', indent='  ')}\n")
 
 
 def _write_options(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:

@@ -53,9 +53,9 @@ def ls(
 
             rows = task_names()
         case Kind.TYPES:
-            from progsearch.tasks.types import TASK_TYPES
+            from progsearch.tasks.types import described_types
 
-            rows = TASK_TYPES.described()
+            rows = described_types()
         case Kind.SPACES:
             rows = _spaces()
         case Kind.TASK_METRICS:
@@ -72,6 +72,8 @@ def ls(
             rows = _models()
         case Kind.STUDIES:
             rows = list(_studies(studies_dir))
+            if not rows:
+                typer.echo(f"there is no study in {studies_dir}", err=True)
     say_pairs(list(rows))
 
 
@@ -85,13 +87,14 @@ def _spaces() -> list[tuple[str, str]]:
 def _task_metrics() -> list[tuple[str, str]]:
     from progsearch.tasks.types import TASK_TYPES
 
-    found: dict[str, tuple[str, list[str]]] = {}
+    # Types may call different metrics by one name, such as f1.
+    found: dict[tuple[str, str], list[str]] = {}
     for kind in TASK_TYPES.names():
         for metric in TASK_TYPES.get(kind).metrics:
-            found.setdefault(metric.name, (metric.description, []))[1].append(kind)
+            found.setdefault((metric.name, metric.description), []).append(kind)
     return [
         (name, "; ".join(filter(None, (about, f"for {', '.join(kinds)}"))))
-        for name, (about, kinds) in found.items()
+        for (name, about), kinds in found.items()
     ]
 
 
@@ -109,7 +112,7 @@ def _models() -> list[tuple[str, str]]:
             rows.append((alias, str(error)))
     return [
         *rows,
-        ("FOLDER", "a sequence-classification or base model in the Hugging Face format"),
+        ("FOLDER", "a model in the Hugging Face format, with or without a head"),
         ("OWNER/NAME", "the same from the hub"),
     ]
 

@@ -38,7 +38,7 @@ Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or i
 PICKS = (
     "knee (the front's bend), best (highest task metric), cheapest@DROP (the cheapest at most "
     "DROP below full fine-tuning, such as 0.01, 1% or 1pt), a trial's number (7 or '#7') or "
-    "a baseline's name"
+    "a reference's name"
 )
 
 

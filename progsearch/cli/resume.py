@@ -42,8 +42,8 @@ def resume(
 
         # Mistakes are reported before the slow imports of Ray and torch.
         open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
-        from progsearch.api import resume as resume_search
+        from progsearch.driver.search import resume as resume_search
 
-        return resume_search(study, studies_dir=studies_dir, budget=budget, view=view).folder
+        return resume_search(study, studies_dir=studies_dir, budget=budget, view=view)
 
     watched_search(start, studies_dir, quiet=quiet, json=json)

@@ -39,7 +39,7 @@ def run(
 ) -> None:
     """Search for the best schedules for a task.
 
-    Trains the baselines (full fine-tuning, the paper's schedules, the last quarter of the
+    Trains the references (full fine-tuning, the paper's schedules, the last quarter of the
     blocks, the head alone), then searched schedules as long as the budget lasts. Ctrl-C stops
     and keeps everything; `progsearch resume` continues.
 

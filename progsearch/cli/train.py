@@ -74,6 +74,7 @@ def train(
     from progsearch.config import plain
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.model_card import write_model_card
+    from progsearch.show.results import print_classes
     from progsearch.show.training import training_view
     from progsearch.training import check_files, per_class_scores, save_run
     from progsearch.training.upload import upload
@@ -104,8 +105,8 @@ def train(
         )
     else:
         say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
-        for line in _table(per_class):
-            say(line)
+        if per_class:
+            print_classes(per_class, "each class on the validation data")
         if not config.method.merges:
             say(
                 "its adapters are lost on AutoModel; load it with "
@@ -141,7 +142,8 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
 
     from progsearch.numerals import counted, percent, size
     from progsearch.report.formatting import in_words
-    from progsearch.training.saved_results import edited
+    from progsearch.report.loss import loss_in_file
+    from progsearch.training.saved_results import edited, known_of_search
 
     schedule, stored, total = run.schedule, run.stored_steps, run.total_steps
     lines = [
@@ -150,6 +152,8 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
         f"fine-tuning's parameter updates: {in_words(schedule.to_dicts(), schedule.n_blocks)}",
         f"predicted peak memory of the training: {size(run.cost.peak_memory or 0)}",
     ]
+    if loss := loss_in_file(known_of_search(config)):
+        lines.append(loss)
     if edited(config):
         lines.append("the file was edited after its export, so the results in it are left out")
     if stored == total:
@@ -179,19 +183,6 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
     raise ConfigError(
         _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
     )
-
-
-def _table(per_class: dict[str, dict[str, float]]) -> list[str]:
-    """The scores of each class as lines of columns; none if there are no classes."""
-    if not per_class:
-        return []
-    columns = list(next(iter(per_class.values())))
-    width = max(map(len, per_class))
-    lines = [" " * width + "".join(f"  {name:>9}" for name in columns)]
-    for name, scores in per_class.items():
-        cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in scores.values())
-        lines.append(f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells))
-    return lines
 
 
 def _check_hub(repository: str | None, *, private: bool) -> None:

@@ -138,8 +138,8 @@ def _named(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _named_by_task(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    from progsearch.tasks.sources.catalogue import DEMO, GLUE, canonical_name, unknown_task
-    from progsearch.tasks.types import TASK_TYPES
+    from progsearch.tasks.sources.catalogue import canonical_name, task_names, unknown_task
+    from progsearch.tasks.types import types_called
 
     for field in TASK_FILES:
         path = task.get(field)
@@ -154,13 +154,12 @@ def _named_by_task(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
         isinstance(name, str)
         and not any(task.get(field) for field in TASK_FILES)
         and "/" not in name
+        and canonical_name(name) not in dict(task_names())
     ):
-        known = canonical_name(name)
-        if known != DEMO and known not in GLUE:
-            yield "task.name", str(unknown_task(name))
+        yield "task.name", str(unknown_task(name))
     kind = task.get("type")
     if isinstance(kind, str):
         try:
-            TASK_TYPES.get(kind)
+            types_called(kind)
         except TaskError as error:
             yield "task.type", str(error)

@@ -78,7 +78,7 @@ class Recipe(Config):
         int,
         Option(
             "N",
-            "Searched trials, baselines not counted; one that is stopped early counts as the "
+            "Searched trials, references not counted; one that is stopped early counts as the "
             "part of it that was trained (default {default}).",
             group="Search",
         ),
@@ -191,6 +191,14 @@ class Recipe(Config):
         float | None, Option("F", "A share of a GPU, at most 1 (default 1).")
     ] = Field(default=None, ge=0)
     address: Annotated[str | None, Option("ADDRESS", "A running Ray cluster to use.")] = None
+    reconnect: Annotated[
+        float,
+        Option(
+            "10m|90s",
+            "How long to wait for a cluster that does not answer any more (default 10m).",
+            form="duration",
+        ),
+    ] = Field(default=600.0, ge=0, allow_inf_nan=False, description="seconds")
     storage: Annotated[
         StorageUrl | None,
         Option(

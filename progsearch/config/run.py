@@ -15,7 +15,7 @@ from progsearch.config.understood import Understood
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 FrozenDtype = Literal["auto", "fp32", "bf16"]
 
-TASK_FILES = ("train_file", "validation_file", "test_file")
+TASK_FILES = ("train_file", "validation_file", "test_file", "general_file")
 """The fields of `TaskConfig` that name the user's own files."""
 
 
@@ -41,13 +41,32 @@ class TaskConfig(Config):
     ] = None
     train_file: Annotated[
         str | None,
-        Option("FILE", "Your own training data: CSV, TSV, JSON, Parquet or Excel.", form="path"),
+        Option(
+            "FILE", "Your own training data: CSV, TSV, JSON, CoNLL, Parquet or Excel.", form="path"
+        ),
     ] = None
     validation_file: Annotated[
         str | None,
         Option("FILE", "Validation data; without it a tenth of the training data.", form="path"),
     ] = None
     test_file: Annotated[str | None, Option("FILE", "Labelled test data.", form="path")] = None
+    general_file: Annotated[
+        str | None,
+        Option(
+            "FILE",
+            "Text outside of the task, with --type causal-lm: how much the model forgets of it is "
+            "reported.",
+            form="path",
+        ),
+    ] = None
+    answer_pattern: Annotated[
+        str | None,
+        Option(
+            "REGEX",
+            "What of a generated answer must be right, with --type causal-lm, such as "
+            "'#### (.*)': the share of right answers is reported at the end of runs.",
+        ),
+    ] = Field(default=None, min_length=1)
     separator: Annotated[
         str | None,
         Option("CHAR", "What separates cells of CSV and TSV: , ; | or tab, else recognised."),
@@ -59,6 +78,9 @@ class TaskConfig(Config):
             "Encoding of text files that are neither UTF-8 nor marked, such as windows-1252.",
         ),
     ] = Field(default=None, min_length=1)
+    sheet: Annotated[str | None, Option("NAME", "The sheet of Excel files that have several.")] = (
+        Field(default=None, min_length=1)
+    )
     drop_missing: Annotated[
         bool, Option("", "Leave out rows without text or label (default: they are refused).")
     ] = False
@@ -87,9 +109,18 @@ class TaskConfig(Config):
     max_train_samples: Annotated[
         int | None, Option("N", "Train on a fixed subset of N examples.")
     ] = Field(default=None, ge=1)
-    max_length: Annotated[int, Option("N", "Tokens kept of an example (default {default}).")] = (
-        Field(default=128, ge=4)
-    )
+    max_length: Annotated[
+        int | None,
+        Option("N", "Tokens kept of an example (default: 128, or 384 with --type span)."),
+    ] = Field(default=None, ge=4)
+    doc_stride: Annotated[
+        int | None,
+        Option(
+            "N",
+            "Tokens that two windows of a long text share, with --type span (default: 128, at "
+            "most a third of --max-length).",
+        ),
+    ] = Field(default=None, ge=0)
 
 
 class TrainingConfig(Config):

@@ -84,6 +84,8 @@ class Understood(Config):
         splits: The splits by name, the training data first.
         notes: How the data was read, if there were several ways: one sentence each.
         doubts: Warnings about possible problems, one sentence each.
+        max_length: The number of tokens that examples were cut to; None in files of earlier
+            versions.
     """
 
     type: str
@@ -92,6 +94,7 @@ class Understood(Config):
     splits: dict[str, UnderstoodSplit] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    max_length: int | None = None
 
     @property
     def columns(self) -> str:

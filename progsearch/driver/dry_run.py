@@ -7,19 +7,23 @@ a few steps of full fine-tuning are timed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
 
+from progsearch.cache import cache_dir
 from progsearch.config import Recipe, Understood, plain
+from progsearch.driver.disk import Sizes, run_bytes, shared_bytes
 from progsearch.driver.possible import check_found
 from progsearch.driver.prepared import Prepared
 from progsearch.driver.search import with_learning_rate
 from progsearch.errors import ProgsearchError, ScheduleError, TrialFailed
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
+from progsearch.store import default_budget
 from progsearch.strategy.candidates import Candidate, candidate
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.references import References, make_references
@@ -29,10 +33,11 @@ from progsearch.study.progress import tuning_work
 from progsearch.workers.inspect_problem import inspect_problem
 from progsearch.workers.processors import allowed_processors, gpus_here, workers_that_fit
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 # Optimizer steps that are timed, and points of the space whose cost is averaged.
 _STEPS, _POINTS = 4, 50
-# Weights and the two moments of Adam, in fp32.
-_BYTES_PER_PARAMETER = 12
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class Expected:
 
     Attributes:
         seconds: From its first to its last trial, if nothing is reused or stopped early.
-        bytes: What it stores for reuse at most.
+        bytes: What it stores for reuse, at most ``most_bytes``.
+        most_bytes: What the cache may hold; then the least recently used work is removed.
         seconds_per_step: Of full fine-tuning, as timed here.
         steps_timed: How many steps were timed.
         parallel: The number of trials at once.
@@ -63,6 +69,7 @@ class Expected:
 
     seconds: float
     bytes: int
+    most_bytes: int
     seconds_per_step: float
     steps_timed: int
     parallel: int
@@ -144,38 +151,60 @@ def _expected(
     timed = _timed(full, recipe)
     if timed is None:
         return None
-    per_step, per_evaluation = timed
     steps = full.segments[-1][0]
 
     def seconds(run: Candidate) -> float:
         evaluations = recipe.training.epochs + len(run.segments) - 1
-        train = per_step * steps * run.costs.flops / full.costs.flops
-        return train + evaluations * per_evaluation
+        train = timed.per_step * steps * run.costs.flops / full.costs.flops
+        return train + evaluations * timed.per_evaluation
+
+    def stored(run: Candidate) -> float:
+        return run_bytes(run, problem, timed.sizes)
+
+    def whole_search(of: Callable[[Candidate], float]) -> float:
+        """The sum over all runs of what ``of`` gives for one."""
+        tuned = [(reference.at(reference.rates[0]), reference) for reference in references.all]
+        work = sum(tuning_work(len(found.rates), recipe) * of(run) for run, found in tuned)
+        each = float(np.mean([of(run) for run in points]))
+        again = max(0, recipe.front_seeds - recipe.seeds) * of(full)
+        return recipe.seeds * (work + recipe.budget * each) + again
 
     points = _points(recipe, space, problem) or [full]
-    each = float(np.mean([seconds(run) for run in points]))
-    work = sum(
-        tuning_work(len(reference.rates), recipe) * seconds(reference.at(reference.rates[0]))
-        for reference in references.all
-    )
-    again = max(0, recipe.front_seeds - recipe.seeds) * seconds(full)
-    total = recipe.seeds * (work + recipe.budget * each) + again
     parallel = _parallel(recipe, problem)
-    kept = sum(len(run.segments) for run in points) / len(points) * (recipe.budget + 4)
+    first = [reference.at(reference.rates[0]) for reference in references.all]
+    kept = whole_search(stored) + shared_bytes([*first, *points], problem, timed.sizes)
+    most = _most_bytes(recipe)
     return Expected(
-        seconds=total / parallel,
-        bytes=int(kept * recipe.seeds * problem.parameters * _BYTES_PER_PARAMETER)
-        if recipe.reuse
-        else 0,
-        seconds_per_step=per_step,
+        seconds=whole_search(seconds) / parallel,
+        bytes=min(int(kept), most),
+        most_bytes=most,
+        seconds_per_step=timed.per_step,
         steps_timed=min(_STEPS, steps),
         parallel=parallel,
         share=float(np.mean([run.costs.flops for run in points])) / full.costs.flops,
     )
 
 
-def _timed(full: Candidate, recipe: Recipe) -> tuple[float, float] | None:
-    """Seconds of a step of full fine-tuning and of an evaluation."""
+def _most_bytes(recipe: Recipe) -> int:
+    """What the cache may hold of reusable work."""
+    if not recipe.reuse:
+        return 0
+    if recipe.reuse_budget is not None:
+        return int(recipe.reuse_budget * 2**30)
+    return default_budget(cache_dir("reuse"))
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """Seconds of a step of full fine-tuning and of an evaluation, and what decides the disk."""
+
+    per_step: float
+    per_evaluation: float
+    sizes: Sizes
+
+
+def _timed(full: Candidate, recipe: Recipe) -> _Timed | None:
+    """What a few steps of full fine-tuning show; None if they cannot be trained."""
     import torch
 
     from progsearch.training import TrainingRun
@@ -194,9 +223,26 @@ def _timed(full: Candidate, recipe: Recipe) -> tuple[float, float] | None:
             for _ in run.records():
                 pass
             timings = run.spent().timings
-            return timings.train / run.total_steps, timings.evaluate
+            sizes = _sizes(run.model, recipe)
+            return _Timed(timings.train / run.total_steps, timings.evaluate, sizes)
     except TrialFailed:
         return None
+
+
+def _sizes(model: PreTrainedModel, recipe: Recipe) -> Sizes:
+    """The rows of the token embedding that stay idle, and the size of a block's outputs."""
+    from progsearch.tasks.loading import load_task_for
+
+    splits = load_task_for(recipe.model, recipe.task).splits()
+    embedding = model.get_input_embeddings()
+    rows, width = embedding.weight.shape
+    idle = 0
+    # If the steps left rows out, a search does, too; its data has more tokens.
+    if rows < embedding.num_embeddings:
+        occurring = np.unique(np.concatenate([split.token_ids() for split in splits]))
+        idle = (embedding.num_embeddings - len(occurring)) * width
+    tokens = sum(int(split.lengths.sum()) for split in splits)
+    return Sizes(idle, tokens * width * 4)
 
 
 def _points(recipe: Recipe, space: Space, problem: Problem) -> list[Candidate]:

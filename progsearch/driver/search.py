@@ -18,6 +18,7 @@ from progsearch.strategy.study_source import StudySource
 from progsearch.strategy.warm_start import Earlier
 from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder, create_study, open_study
+from progsearch.study.front import references_of, usable
 from progsearch.study.info import ModelSize, StudyInfo
 from progsearch.study.progress import interrupt_running, left
 from progsearch.study.storage import reminder
@@ -69,25 +70,45 @@ def resume(
         if left(folder).is_nothing:
             view.finished("budget")
             return _checked(folder)
-        recipe, info, source = folder.recipe, folder.info, f"study {folder.name}"
-        check_inputs(recipe)
-        # The study's copy, even if the original file was changed.
-        space = Space(parse(SpaceConfig, info.space, source))
-        earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)
-        with (
-            interruptible(_resume_message(folder), folder.path),
-            ready(recipe, space.methods(), space.metrics(), view) as found,
-        ):
-            if found.problem.fingerprint != info.fingerprint:
-                raise StudyError(
-                    f"the model or the data of study {folder.name} changed since it began, so "
-                    "its trials could not be compared; bring them back or begin a new study"
-                )
-            if "peak_memory" in recipe.objectives:
-                check_memory(folder)
-            references = make_references(space, recipe, found.problem)
-            _run(folder, space, references, earlier, found, halt, view)
+        _continue(folder, halt, view)
     return _checked(folder)
+
+
+def train_lost_references(folder: StudyFolder, view: View) -> None:
+    """Train the references that have no result because a search lost their workers.
+
+    Args:
+        folder: The study, which this process has locked.
+        view: Told what happens.
+    """
+    trials = folder.trials()
+    lost = {trial.name for trial in trials if trial.is_baseline and trial.is_lost}
+    if lost - set(references_of(usable(trials))):
+        _continue(folder, Halt(None), view, only_references=True)
+
+
+def _continue(
+    folder: StudyFolder, halt: Halt, view: View, *, only_references: bool = False
+) -> None:
+    """Prepare an existing study as it was when it began, and run what is left."""
+    recipe, info, source = folder.recipe, folder.info, f"study {folder.name}"
+    check_inputs(recipe)
+    # The study's copy, even if the original file was changed.
+    space = Space(parse(SpaceConfig, info.space, source))
+    earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)
+    with (
+        interruptible(_resume_message(folder), folder.path),
+        ready(recipe, space.methods(), space.metrics(), view) as found,
+    ):
+        if found.problem.fingerprint != info.fingerprint:
+            raise StudyError(
+                f"the model or the data of study {folder.name} changed since it began, so "
+                "its trials could not be compared; bring them back or begin a new study"
+            )
+        if "peak_memory" in recipe.objectives:
+            check_memory(folder)
+        references = make_references(space, recipe, found.problem)
+        _run(folder, space, references, earlier, found, halt, view, only_references)
 
 
 def check_memory(folder: StudyFolder) -> None:
@@ -117,7 +138,7 @@ def _plan(recipe: Recipe, space: Space, problem: Problem, references: References
     rates = sorted({rate for tried in references.rates.values() for rate in tried})
     return (
         f"{problem.n_blocks} blocks, {problem.parameters:,} parameters; space {recipe.space} with "
-        f"{counted(len(space.config.dimensions), 'dimension')}; baselines at "
+        f"{counted(len(space.config.dimensions), 'dimension')}; references at "
         + learning_rates(rates)
     )
 
@@ -147,6 +168,7 @@ def _run(
     found: Ready,
     halt: Halt,
     view: View,
+    only_references: bool = False,
 ) -> None:
     """Run trials until the budget, the space, the time or the user's patience is exhausted."""
     recipe = folder.recipe
@@ -163,6 +185,7 @@ def _run(
         Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), known),
         view=view,
         earlier=earlier,
+        only_references=only_references,
     )
     run_to_end(
         source,
@@ -170,7 +193,7 @@ def _run(
         folder,
         found.machines,
         halt=halt,
-        resume_message=_resume_message(folder),
+        saved=_saved(folder),
         view=view,
     )
 
@@ -188,4 +211,8 @@ def _checked(folder: StudyFolder) -> StudyFolder:
 
 
 def _resume_message(folder: StudyFolder) -> str:
-    return f"interrupted; everything is saved, continue with `{folder.resume_line}`"
+    return f"interrupted; {_saved(folder)}"
+
+
+def _saved(folder: StudyFolder) -> str:
+    return f"everything is saved, continue with `{folder.resume_line}`"

@@ -14,13 +14,14 @@ from progsearch.config import Precision
 from progsearch.engine.batches import Batch, Indices, evaluation_batches
 from progsearch.engine.precision import autocast
 from progsearch.tasks import Split
+from progsearch.tasks.types.base import Keep
 
 
 @torch.no_grad()
 def outputs(
     split: Split,
     forward: Callable[[Batch, Tensor], Any],
-    keep: Callable[[Any], Tensor],
+    keep: Keep,
     *,
     device: torch.device,
     precision: Precision,
@@ -31,26 +32,29 @@ def outputs(
     Args:
         split: The examples.
         forward: Runs the forward pass of a batch, given its example indices on the device.
-        keep: Returns the part of an output to keep, reduced on the device: shape ``(rows, ...)``,
-            or ``(rows, width, ...)`` if the split's targets are per token.
+        keep: Returns the part of an output to keep, given the output and the batch with its
+            targets, reduced on the device: shape ``(rows, ...)``, or ``(rows, width, ...)`` if
+            `Split.keeps_tokens`.
         device: The model's device.
         precision: Precision of the passes.
         cached: Whether cached results of earlier passes may replace a part of these.
 
     Returns:
         In the split's order; shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` without
-        padding if the split's targets are per token.
+        padding if `Split.keeps_tokens`.
     """
-    batches = evaluation_batches(split.lengths, device)
+    batches = evaluation_batches(split.lengths * split.n_choices, device)
     kept: list[Tensor] = []
     # One context for all batches: autocast then casts the trained weights only once.
     with autocast(precision, device):
         for indices in batches:
             rows = torch.from_numpy(indices).to(device, non_blocking=True)
-            found = keep(forward(Batch.of(split, indices, cached=cached), rows))
-            packed = _without_padding(found, split.lengths[indices]) if split.per_token else found
-            kept.append(packed)
-    return in_split_order(kept, batches, split.lengths, per_token=split.per_token)
+            batch = Batch.of(split, indices, cached=cached)
+            found = keep(forward(batch, rows), split.gather(rows, batch.width))
+            if split.keeps_tokens:
+                found = _without_padding(found, split.lengths[indices])
+            kept.append(found)
+    return in_split_order(kept, batches, split.lengths, per_token=split.keeps_tokens)
 
 
 def in_split_order(

@@ -37,7 +37,7 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
-from progsearch.tasks.types.base import logits
+from progsearch.tasks.types.base import Keep, logits
 
 # Steps between two checks of the loss: on a GPU each check waits for the device.
 _LOSS_CHECK = 32
@@ -61,6 +61,7 @@ class Engine:
         step: Optimizer steps made so far.
         total_steps: Optimizer steps of the whole run.
         steps_per_epoch: Optimizer steps per epoch.
+        device: The model's device.
         memory: Peak memory so far.
         precision: The configured precision, resolved for this device.
         optimizer: AdamW and its learning rate.
@@ -85,7 +86,7 @@ class Engine:
         self._plan = plan
         self._training = training
         self._split = split
-        self._device = next(model.parameters()).device
+        self.device = self._device = next(model.parameters()).device
         self._data = TrainingBatches(split, training, self._device)
         self.step = 0
         self.total_steps = plan.total_steps
@@ -101,6 +102,7 @@ class Engine:
         self._loss_sum = torch.zeros((), device=self._device)
         self._determinism = Determinism(self._device)
         self._entered: tuple[int, int, Stage] | None = None
+        self._trains = True
         self._finished = False
 
     # -- training, from the whole to a step --------------------------------------------------
@@ -125,6 +127,8 @@ class Engine:
     def _enter(self, span: tuple[int, int, Stage]) -> None:
         self._freezer.enter(span[2], self.optimizer.adamw)
         self.optimizer.take_trainable()
+        # LoRA trains nothing in a language model's own head.
+        self._trains = bool(self._trainable.names(span[2]))
         if span == self._entered:
             return
         self._entered = span
@@ -133,16 +137,24 @@ class Engine:
         self._frozen.hold(self._split)
         self.memory.begin_stage()
         self.shortcuts.enter_stage(start)
-        self._determinism.rehearse(self._rehearse)
+        if self._trains:
+            self._determinism.rehearse(self._rehearse)
 
     def _train(self, until: int) -> None:
         while self.step < until:
             epoch, position = divmod(self.step, self.steps_per_epoch)
             steps = self._data.steps_of(epoch)[position : position + until - self.step]
-            indices = np.concatenate([batch.indices for batches in steps for batch in batches])
-            self.shortcuts.prepare(self._split, indices, self._pass_outside_step)
+            if self._trains:
+                indices = np.concatenate([batch.indices for batches in steps for batch in batches])
+                self.shortcuts.prepare(self._split, indices, self._pass_outside_step)
             for batches in steps:
-                self._make_step(batches)
+                if self._trains:
+                    self._make_step(batches)
+                self.step += 1
+                if self.step % _LOSS_CHECK == 0:
+                    self._check_loss()
+                if self.on_step is not None:
+                    self.on_step(self.step)
 
     def _make_step(self, batches: list[Batch]) -> None:
         rows = [torch.from_numpy(batch.indices) for batch in batches]
@@ -155,11 +167,6 @@ class Engine:
             shortcut()
         else:
             self._update(batches, [r.to(self._device, non_blocking=True) for r in rows])
-        self.step += 1
-        if self.step % _LOSS_CHECK == 0:
-            self._check_loss()
-        if self.on_step is not None:
-            self.on_step(self.step)
 
     def _update(self, batches: list[Batch], rows: list[Tensor]) -> None:
         """The device's work of one step; nothing here waits for the device."""
@@ -213,7 +220,7 @@ class Engine:
     def predict(
         self,
         split: Split,
-        keep: Callable[[Any], Tensor] = logits,
+        keep: Keep = logits,
         *,
         precision: Precision | None = None,
     ) -> Tensor:
@@ -221,14 +228,13 @@ class Engine:
 
         Args:
             split: The examples.
-            keep: Returns the part of a batch's output to keep: shape ``(rows, ...)``, or
-                ``(rows, width, ...)`` if the split's targets are per token.
+            keep: Returns the part of a batch's output to keep, see `TaskType.keep`: shape
+                ``(rows, ...)``, or ``(rows, width, ...)`` if `Split.keeps_tokens`.
             precision: Precision of the passes, which then use no cached results; by default
                 that of the training.
 
         Returns:
-            Shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` if the split's targets are
-            per token.
+            Shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` if `Split.keeps_tokens`.
         """
         cached = precision is None
         if precision not in (None, self.precision):

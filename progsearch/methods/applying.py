@@ -8,6 +8,7 @@ from torch import nn
 from progsearch.config import MethodSettings
 from progsearch.methods.base import Method
 from progsearch.models.anatomy import Anatomy
+from progsearch.models.language_head import language_head
 from progsearch.models.trainable import TrainableParameters
 
 
@@ -35,10 +36,23 @@ def apply_method(
         method.prepare(model, anatomy)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(
-            anatomy.part_of(name) == "head"
-            or method.trains(name, parameter, added=parameter not in original)
+            trains(method, model, anatomy, name, parameter, added=parameter not in original)
         )
     return TrainableParameters.of(model, anatomy)
+
+
+def trains(
+    method: Method,
+    model: nn.Module,
+    anatomy: Anatomy,
+    name: str,
+    parameter: nn.Parameter,
+    *,
+    added: bool,
+) -> bool:
+    """Whether a method trains a parameter of ``model``: all of a new head, else what it says."""
+    is_new = anatomy.part_of(name) == "head" and language_head(model) is None
+    return is_new or method.trains(name, parameter, added=added)
 
 
 def merge_method(model: nn.Module, method: MethodSettings) -> nn.Module:

@@ -23,8 +23,8 @@ class Method(MethodSettings, ABC):
 
     Its fields are its settings; `progsearch.config.method.MethodSettings` explains how they are
     named, and the class attributes. A method changes neither the names of the model's modules nor
-    the model's outputs before the first step. All parameters of the head are always trained,
-    because it is new for the task.
+    the model's outputs before the first step. All parameters of a head that is new for the task
+    are always trained. The head of a language model is pre-trained, so the method decides.
 
     Example:
         >>> from typing import ClassVar
@@ -46,7 +46,7 @@ class Method(MethodSettings, ABC):
 
     @abstractmethod
     def trains(self, name: str, parameter: nn.Parameter, added: bool) -> bool:
-        """Whether the method trains this parameter of the embeddings or a block.
+        """Whether the method trains this parameter of the embeddings, a block or a trained head.
 
         Args:
             name: Its name in the model.

@@ -9,7 +9,7 @@ from torch import nn
 
 from progsearch.config import METHODS, MethodSettings, RunConfig, method_of
 from progsearch.errors import MethodError, ModelError, ScheduleError
-from progsearch.methods.applying import apply_method, usable
+from progsearch.methods.applying import apply_method, trains, usable
 from progsearch.methods.base import Method
 from progsearch.models.anatomy import Anatomy, find_anatomy
 from progsearch.schedule.files import given_config, known_blocks
@@ -128,10 +128,7 @@ def _trained_by(method: Method, model: nn.Module, anatomy: Anatomy) -> list[str]
         for name, parameter in model.named_parameters()
         # Peft keeps an unused copy of a head that it trains.
         if ".original_module." not in name
-        and (
-            anatomy.part_of(name) == "head"
-            or method.trains(name, parameter, added=parameter in added)
-        )
+        and trains(method, model, anatomy, name, parameter, added=parameter in added)
     ]
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 SEQUENCE = "AutoModelForSequenceClassification"
+TOKENS = "AutoModelForTokenClassification"
+CAUSAL = "AutoModelForCausalLM"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Head:
     """The head of a model for one task.
 
     Attributes:
-        n_outputs: Number of outputs per example or token: the classes, or 1 for a number.
+        n_outputs: Number of outputs per example or token: the classes, or 1 for a number; 0 for
+            the model's own vocabulary.
         label_names: Names of the classes by index; empty if there are none.
         auto_class: The class of transformers that loads the model.
         problem_type: The name of the loss in transformers; None for the model's own loss.

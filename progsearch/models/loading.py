@@ -134,6 +134,8 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
     import torch
     import transformers
 
+    from progsearch.models.span_loss import SPAN, leave_out_padding
+
     with reading(ref, "model") as path, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, remark = load_checked(path, head)
@@ -145,6 +147,8 @@ def _pristine_model(ref: str, head: Head, seed: int, pad_token_id: int | None) -
             from progsearch.models.output import from_unit
 
             from_unit(model, head.unit)
+    if head.auto_class == SPAN:
+        leave_out_padding(model)
     if pad_token_id is not None:
         model.config.get_text_config().pad_token_id = pad_token_id
     # Training generates no text, so caching keys and values would only cost memory.
@@ -186,6 +190,8 @@ def trained_head(ref: str) -> Head | None:
     if not is_head:
         return None
     names = tuple(name for _, name in sorted(config.id2label.items()))
+    # The number of labels in its config is not used by such a head, which has one output.
+    names = names[:1] if kind == "MultipleChoice" else names
     return Head(
         n_outputs=len(names),
         label_names=names,
@@ -195,13 +201,26 @@ def trained_head(ref: str) -> Head | None:
     )
 
 
+def ties_tables(ref: str) -> bool:
+    """Whether the head of a language model has the token table as its weight.
+
+    Raises:
+        ModelError: The model's config cannot be loaded.
+    """
+    from transformers import AutoConfig
+
+    with reading(ref, "config") as path:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config()
+    return bool(config.tie_word_embeddings)
+
+
 @functools.lru_cache
 def default_learning_rate(ref: str) -> float:
     """A learning rate for full fine-tuning of a model, from its hidden size.
 
     2e-4 at a hidden size of 384, inversely proportional to its square, at most 5e-4, rounded to
     one digit: 5e-5 for BERT-base and 3e-5 for BERT-large, which Devlin et al. (arXiv 1810.04805,
-    A.3) found best for these two. A starting point for baselines; the search varies the learning
+    A.3) found best for these two. A starting point for references; the search varies the learning
     rate.
 
     Raises:

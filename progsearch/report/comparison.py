@@ -9,6 +9,7 @@ from progsearch.report.statistics import Difference, difference, holm, summary, 
 from progsearch.study.collapse import is_constant_answer
 from progsearch.study.confirmed_runs import ConfirmedRuns
 from progsearch.study.front import references_of
+from progsearch.study.results import mean_scores
 from progsearch.study.trial import FULL, PAPER, Trial
 
 
@@ -150,6 +151,7 @@ class _Runs:
             test_values=self.test_values,
             test=summary(list(self.test_values.values())) if self.test_values else None,
             test_to_full=self.over(full, test=True),
+            per_class=mean_scores(run.per_class for run in self.good.values()),
         )
 
     def _mean(self, objective: str) -> float:

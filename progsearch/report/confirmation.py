@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from progsearch.report.statistics import ALPHA, CONFIDENCE, POWER, Difference, Summary, Verdict
+from progsearch.study.results import ClassScores
 from progsearch.study.trial import Trial
 
 Values = Mapping[int, float]
@@ -33,6 +34,7 @@ class ConfirmedSchedule:
         test_values: The metric on test data, by seed.
         test: Mean and spread of ``test_values``; None if the task has no labelled test data.
         test_to_full: Like ``to_full``, on test data.
+        per_class: The mean scores of each class on validation data; None if no run has them.
     """
 
     trial: Trial
@@ -49,10 +51,11 @@ class ConfirmedSchedule:
     test_values: Values
     test: Summary | None
     test_to_full: Difference | None
+    per_class: ClassScores | None = None
 
     @property
     def name(self) -> str | None:
-        """The name of a baseline; None for a searched trial."""
+        """The name of a reference; None for a searched trial."""
         return self.trial.name
 
     @property
@@ -61,7 +64,7 @@ class ConfirmedSchedule:
         return self.trial.updated_parameters
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data; only baselines have a ``name``."""
+        """As JSON-able data; only references have a ``name``."""
         return {
             "number": self.trial.number,
             **({} if self.name is None else {"name": self.name}),
@@ -84,6 +87,7 @@ class ConfirmedSchedule:
                 **_summary_dict(self.test),
                 "difference_to_full": _difference_dict(self.test_to_full),
             },
+            "per_class": self.per_class,
             "failed": [{"seed": seed, "reason": why} for seed, why in self.failed.items()],
         }
 

@@ -24,6 +24,7 @@ from progsearch.report.html_maps import Maps
 from progsearch.report.html_trials import trials_table
 from progsearch.report.indistinct import indistinct
 from progsearch.report.payback_rows import ABOUT, MEASURED
+from progsearch.report.per_class import by_class
 from progsearch.version import __version__
 
 _ABOUT_FRONT = {
@@ -119,12 +120,13 @@ def _results(report: StudyReport, maps: Maps) -> list[str]:
     return [
         _section(
             "Front",
-            "Diamonds are the baselines that every study tunes, at their best learning rate; the "
+            "Diamonds are the references that every study tunes, at their best learning rate; the "
             "dashed line is full fine-tuning. Bars are standard errors. "
             + _ABOUT_FRONT[len(report.objectives)],
             _grid(drawn, 420) + html_parts.front_table(report, maps),
         ),
         *([_confirmed(report, report.confirmed, maps)] if report.confirmed else []),
+        *_classes(report),
         _section(
             "Schedules",
             "What is trained when. From left to right: the share of the training in per cent. "
@@ -147,6 +149,15 @@ def _confirmed(report: StudyReport, confirmed: Confirmed, maps: Maps) -> str:
         f'<p class="about">{_with_code(confirmed.note)}</p></details>',
         "confirmed",
     )
+
+
+def _classes(report: StudyReport) -> list[str]:
+    """The scores of each class with the schedule that `export` picks, on new seeds if possible."""
+    found = by_class(report, confirmed=True) or by_class(report)
+    if found is None:
+        return []
+    about = f"{found.about[0].upper()}{found.about[1:]}."
+    return [_section("Each class", about, html_parts.class_table(found))]
 
 
 def _trials(report: StudyReport, maps: Maps) -> str:

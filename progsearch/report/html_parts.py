@@ -14,6 +14,7 @@ from progsearch.report.formatting import value_in_words
 from progsearch.report.html_maps import Maps
 from progsearch.report.html_terms import heading, table, tags
 from progsearch.report.payback_rows import payback_rows
+from progsearch.report.per_class import ByClass, class_rows
 from progsearch.report.rows import Row, name_of, rows
 
 
@@ -38,7 +39,7 @@ def alert(report: StudyReport) -> str:
 
 
 def front_table(report: StudyReport, maps: Maps) -> str:
-    """The front and the baselines."""
+    """The front and the references."""
     all_rows = rows(report)
     titles = list(all_rows[0].cells)
     # The last column is text; the others are numbers.
@@ -49,10 +50,10 @@ def front_table(report: StudyReport, maps: Maps) -> str:
     if beaten:
         beaten = (
             f'<tr class="group"><th colspan="{len(titles) + 1}" scope="rowgroup">'
-            f"Baselines not on the front</th></tr>{beaten}"
+            f"References not on the front</th></tr>{beaten}"
         )
     head = heading("trial") + "".join(map(heading, titles, kinds))
-    return table(head, front + beaten, "The front and the baselines")
+    return table(head, front + beaten, "The front and the references")
 
 
 def confirmed_table(report: StudyReport, confirmed: Confirmed, maps: Maps) -> str:
@@ -70,6 +71,16 @@ def confirmed_table(report: StudyReport, confirmed: Confirmed, maps: Maps) -> st
     )
     head = heading("schedule") + "".join(map(heading, titles, kinds))
     return table(head, body, "Schedules on new seeds")
+
+
+def class_table(found: ByClass) -> str:
+    """The scores of each class with one schedule."""
+    shown = class_rows(found.scores, found.full)
+    titles = list(shown[0].cells)
+    kinds = ["number"] * len(titles)
+    body = "".join(_row(row, kinds, {}) for row in shown)
+    head = heading("class") + "".join(map(heading, titles, kinds))
+    return table(head, body, "Scores of each class")
 
 
 def payback_table(report: StudyReport, maps: Maps) -> str:

@@ -63,7 +63,8 @@ def _data(report: StudyReport) -> list[tuple[str, str]]:
     if first is not None and (answers := first.answers.in_words(first.rows)):
         items.append(("Classes" if first.answers.classes else "Labels", answers))
     if first is not None and first.cut:
-        items.append(("Tokens cut off", f"{percent(first.cut)}, at {task.max_length} tokens"))
+        length = understood.max_length or task.max_length
+        items.append(("Tokens cut off", f"{percent(first.cut)}, at {length} tokens"))
     return items
 
 

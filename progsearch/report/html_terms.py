@@ -17,6 +17,8 @@ TERMS = {
     "collapsed": "All predictions are the same, so the metric is that of a constant answer.",
     "constant answer": "The metric of always answering the most frequent class, or the mean.",
     "constant prediction": "The metric of always answering the most frequent class, or the mean.",
+    "f1": "The harmonic mean of precision and recall.",
+    "f1 of full": "The F1 score with full fine-tuning.",
     "flops": "Floating point operations of the training: the forward and backward passes. Known "
     "before training.",
     "front": "The trials that no other trial beats in all objectives together.",
@@ -34,7 +36,9 @@ TERMS = {
     "by Holm's method for the number of schedules tested.",
     "paid back in flops": "After how many trainings the saved FLOPs equal those of the search.",
     "paid back in time": "After how many trainings the saved time equals that of the search.",
+    "precision": "Of the rows that got the class, the share for which that is right.",
     "rate": "The peak learning rate of the training.",
+    "recall": "Of the rows of the class, the share that got it.",
     "reference": "A schedule that every study trains and tunes like a trial: full fine-tuning, "
     "the paper's schedules, the last quarter of the blocks, the head alone.",
     "schedule": "What each stage trains: numbers are blocks (0 is next to the embeddings), emb "
@@ -43,6 +47,7 @@ TERMS = {
     "steps reused": "Optimizer steps that an earlier trial had already made and stored.",
     "stopped early": "Trials that were no longer likely to reach the front. Their metrics are of "
     "unfinished training.",
+    "support": "The number of rows of the class.",
     "time": "Seconds of training and evaluation.",
     "to full": "The difference of the metric to full fine-tuning at its best learning rate, in "
     "percentage points (pt).",

@@ -16,7 +16,7 @@ from progsearch.report.html_maps import Maps, picked
 from progsearch.report.html_terms import TERMS, tags
 from progsearch.report.rows import memory_of, metric_in_words
 from progsearch.schedule.short import in_short
-from progsearch.study.trial import Trial
+from progsearch.study.trial import RUN_AGAIN, Trial
 
 _KINDS = {
     "front": "on the front",
@@ -162,11 +162,12 @@ def _note(report: StudyReport, trial: Trial) -> str:
     if trial.continues is not None:
         notes.append(f"continues #{trial.continues}")
     if trial.retry_of is not None:
-        notes.append(f"runs #{trial.retry_of} again")
+        tries = f" (try {trial.tries})" if trial.tries > 1 else ""
+        notes.append(f"runs #{trial.retry_of} again{tries}")
     if trial.is_stopped:
         notes.append(stopped.in_short(report, trial))
-    elif trial.is_failed:
-        # The whole reason is in the list of failed trials.
+    elif trial.is_failed or trial.outcome == RUN_AGAIN:
+        # The whole reason of a failed one is in the list of failed trials.
         notes.append(shorten(trial.reason or "no reason was recorded", 90, placeholder=" ..."))
     if remark := collapsed.in_short(report, trial):
         notes.append(remark)

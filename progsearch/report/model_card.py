@@ -28,6 +28,7 @@ _PIPELINES = {
     "AutoModelForTokenClassification": "token-classification",
     "AutoModelForMultipleChoice": "multiple-choice",
     "AutoModelForQuestionAnswering": "question-answering",
+    "AutoModelForCausalLM": "text-generation",
 }
 # The hub's names of metrics, where they differ from ours.
 _HUB_METRICS = {
@@ -35,6 +36,7 @@ _HUB_METRICS = {
     "spearman": "spearmanr",
     "f1_macro": "f1",
     "f1_micro": "f1",
+    "token_accuracy": "accuracy",
 }
 
 
@@ -238,10 +240,12 @@ def _training(config: RunConfig) -> str:
         f"{percent(training.warmup_ratio)} warm-up",
         "examples per step": training.batch_size * training.gradient_accumulation,
         "weight decay": f"{training.weight_decay:g} (AdamW)",
-        "longest text": f"{config.task.max_length} tokens",
         "precision": training.precision,
     }
     understood = config.understood
+    longest = config.task.max_length or (understood and understood.max_length)
+    if longest:
+        settings["longest text"] = f"{longest} tokens"
     if understood is not None:
         settings |= {
             f"{name} data": str(split).replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""The front and the baselines as rows of a table, for the page, the terminal and the dashboard."""
+"""The front and the references as rows of a table: for page, terminal and dashboard."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Row:
     """One trial, or the constant answer.
 
     Attributes:
-        name: The name of a baseline, or the trial's number.
+        name: The name of a reference, or the trial's number.
         tags: The rules of `pick` that choose it, and whether it is collapsed.
         on_front: Whether it is on the front.
-        baseline: Whether it is a baseline.
+        baseline: Whether it is a reference.
         cells: Column title to text; every row has the same columns.
     """
 
@@ -45,7 +45,7 @@ def rules(report: StudyReport) -> tuple[str, ...]:
 
 
 def rows(report: StudyReport) -> list[Row]:
-    """The front, best metric first, then the baselines that are not on it.
+    """The front, best metric first, then the references that are not on it.
 
     If nothing was learned or not the whole front beats it, the last row is the constant answer.
     """

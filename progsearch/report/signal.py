@@ -80,7 +80,7 @@ def _sentence(
     error: float,
     rows: int,
 ) -> str:
-    kind = "baseline" if best.is_baseline else "trial"
+    kind = "reference" if best.is_baseline else "trial"
     rate = learning_rate(best.run.training.learning_rate)
     every = [
         trial

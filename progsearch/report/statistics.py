@@ -71,12 +71,13 @@ class Difference:
         mean: Mean difference.
         interval: 95 % t interval of the mean difference; None for a single difference, or if all
             are the same.
+        standard_error: Of the mean difference; None if there is no interval.
     """
 
     n: int
     mean: float
     interval: Interval | None
-    _standard_error: float | None = None
+    standard_error: float | None = None
 
     def p_non_inferior(self, margin: float) -> float | None:
         """One-sided paired t-test of the hypothesis that the difference is at most -margin.
@@ -88,9 +89,9 @@ class Difference:
             The p-value, small if the difference is clearly above -margin. None if the differences
             show no spread.
         """
-        if self._standard_error is None:
+        if self.standard_error is None:
             return None
-        t = (self.mean + margin) / self._standard_error
+        t = (self.mean + margin) / self.standard_error
         return float(stdtr(self.n - 1, -t))
 
     def seeds_to_tell(self, margin: float, n_tests: int) -> int | None:
@@ -110,10 +111,10 @@ class Difference:
         Returns:
             At least 2; None if there is no spread, or if 1,000 seeds are not enough.
         """
-        if self._standard_error is None:
+        if self.standard_error is None:
             return None
         n = np.arange(2, _MOST_SEEDS + 1)
-        sd = self._standard_error * self.n**0.5
+        sd = self.standard_error * self.n**0.5
         largest_sd = sd * ((self.n - 1) / chdtri(self.n - 1, _SURE_OF_SPREAD)) ** 0.5
         shift = margin / largest_sd * n**0.5
         power = 1 - nctdtr(n - 1, shift, stdtrit(n - 1, 1 - ALPHA / n_tests))

@@ -13,6 +13,7 @@ from progsearch.numerals import percent
 from progsearch.paths import check_writable_file
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words
+from progsearch.report.loss import loss_of
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import write_config
 from progsearch.study.export import config_of
@@ -32,6 +33,8 @@ class Pick:
         standard_error: The standard error of that estimate; None without one.
         seeds: Number of seeds that the trial was trained with.
         updated_parameters: Updated parameters as a fraction of full fine-tuning's.
+        per_class: The mean scores of each class over its runs; None if the task type has none.
+        loss: A sentence if it is worse than full fine-tuning by more than noise; else None.
     """
 
     def __init__(self, trial: Trial, report: StudyReport) -> None:
@@ -43,6 +46,8 @@ class Pick:
         self.standard_error = None if trial.estimate is None else trial.estimate.error
         self.seeds = trial.n_seeds
         self.updated_parameters = trial.updated_parameters
+        self.per_class = trial.per_class
+        self.loss = loss_of(report, trial)
         self._metric_name = report.metric.replace("_", " ")
         self._words = in_words(trial.stages, report.n_blocks)
         self._nothing_learned = report.nothing_learned
@@ -85,9 +90,9 @@ class Pick:
         )
 
     def __repr__(self) -> str:
-        return f"<Pick {self.label}: {self.result} ({self._words})>"
+        loss = f"; {self.loss}" if self.loss else ""
+        return f"<Pick {self.label}: {self.result} ({self._words}){loss}>"
 
     def _repr_html_(self) -> str:
-        return (
-            f"<p><b>{escape(self.label)}</b>: {escape(self.result)}<br>{escape(self._words)}</p>"
-        )
+        lines = [f"<b>{escape(self.label)}</b>: {escape(self.result)}", escape(self._words)]
+        return f"<p>{'<br>'.join([*lines, *([escape(self.loss)] if self.loss else [])])}</p>"

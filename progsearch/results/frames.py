@@ -89,7 +89,7 @@ def state_of(trial: Trial) -> str:
     if trial.is_stopped:
         return "stopped early"
     if trial.is_interrupted:
-        return "interrupted"
+        return trial.outcome
     return "failed" if trial.is_failed else "running"
 
 

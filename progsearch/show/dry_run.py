@@ -37,7 +37,7 @@ def _lines(found: DryRun) -> Iterator[str]:
         yield f"  {note}"
     for name, split in data.splits.items():
         yield f"  {name} ({data.type}): {split}"
-    yield f"  lengths: {found.lengths} (--max-length {recipe.task.max_length})"
+    yield f"  lengths: {found.lengths} (--max-length {data.max_length})"
     yield f"model: {recipe.model}, {problem.n_blocks} blocks, {problem.parameters:,} parameters"
     constant = (
         "" if problem.majority is None else f"; a constant answer has {problem.majority:.4f}"
@@ -45,7 +45,7 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield f"metric: {problem.metric}{constant}"
     names = found.space.config.dimensions
     yield f"space: {recipe.space}, {counted(len(names), 'dimension')}: {', '.join(names)}"
-    yield f"baselines, trained first: {len(found.references.all)}"
+    yield f"references, trained first: {len(found.references.all)}"
     for name, rates in found.references.rates.items():
         memory = found.references.memory[name]
         needs = f", predicted peak memory {size(memory)}" if memory else ""
@@ -70,7 +70,10 @@ def _expected_lines(expected: Expected | None) -> Iterator[str]:
         f"fine-tuning of {expected.seconds_per_step:.2g} s each and from the FLOPs of the "
         f"schedules, of which a searched one has {whole_percent(expected.share)} on average"
     )
-    yield (
-        f"expected disk: up to {size(expected.bytes)} of reusable work in the cache, within "
-        "--reuse-budget, and a few MiB for the study"
-    )
+    work = "no reusable work"
+    if expected.most_bytes:
+        work = (
+            f"about {size(expected.bytes)} of reusable work in the cache, which removes what was "
+            f"not used for longest at {size(expected.most_bytes)} (--reuse-budget)"
+        )
+    yield f"expected disk: {work}, and a few MiB for the study"

@@ -121,6 +121,7 @@ class LiveView(LineView):
         super().__init__(where)
         self._running: dict[tuple[int, int | None], _Running] = {}
         self._message = ""
+        self._share = 0.0
         self._since = time.monotonic()
         # Its usual picture needs more than ASCII.
         dots = where.encoding.startswith("utf")
@@ -185,13 +186,15 @@ class LiveView(LineView):
         seconds = time.monotonic() - self._since
         # What began since the total was counted may take more than was left.
         total = max(tally.total, done)
-        words = [f"{tally.done_of_total} {tally.unit}", duration(seconds)]
+        words = [tally.progress, duration(seconds)]
         if tally.done > tally.before:
             left = seconds / (done - tally.before) * (total - done)
             words.append(f"about {duration(min(left, tally.seconds_allowed - seconds))} left")
         text = " · ".join([*words, *tally.remarks])
         width = min(_BAR, self.console.width - 1)
-        bar = ProgressBar(total=total, completed=done, width=width)
+        # The work may grow, but a bar does not move back.
+        self._share = max(self._share, done / total if total else 0.0)
+        bar = ProgressBar(total=total, completed=self._share * total, width=width)
         line = Table.grid(padding=(0, 1, 0, 0))
         if width + 2 + len(text) > self.console.width:
             line.add_row(bar)

@@ -11,9 +11,17 @@ from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.indistinct import indistinct
 from progsearch.report.payback_rows import ABOUT
+from progsearch.report.per_class import by_class
 from progsearch.show.output import console, say, say_command
-from progsearch.show.tables import confirmed_table, front_table, payback_table
+from progsearch.show.tables import (
+    MOST_CLASSES,
+    class_table,
+    confirmed_table,
+    front_table,
+    payback_table,
+)
 from progsearch.study.folder import StudyFolder, command_line
+from progsearch.study.results import ClassScores
 from progsearch.study.trial import Trial
 
 NOISE = (
@@ -72,11 +80,22 @@ def print_confirmed(report: StudyReport, folder: StudyFolder) -> None:
         console().print(confirmed_table(report, report.confirmed))
         say("")
         print_rows(report)
+        if found := by_class(report, confirmed=True):
+            print_classes(found.scores, found.about, found.full)
         for trial, reason in report.confirmed.failed:
             say(f"{trial.label}: no run has a result: {reason}")
         say(report.confirmed.note)
         say(str(report.payback))
     say_command("report", str(folder.path / "report.html"))
+
+
+def print_classes(scores: ClassScores, about: str, full: ClassScores | None = None) -> None:
+    """Print the scores of each class, or of the worst of many."""
+    if len(scores) > MOST_CLASSES:
+        about += f"; the {MOST_CLASSES} of {len(scores)} with the lowest F1"
+    say(f"{about}:\n")
+    console().print(class_table(scores, full))
+    say("")
 
 
 def name_of(trial: Trial) -> str:
@@ -93,8 +112,12 @@ def trial_line(report: StudyReport, trial: Trial) -> str:
         name += f" (#{trial.repeats} again, seed {trial.run.training.seed})"
     if trial.continues is not None:
         name += f" (on from #{trial.continues})"
+    if trial.tries > 1:
+        name += f" (try {trial.tries})"
     if trial.is_failed:
         return f"{name} failed: {trial.reason or 'no reason given'}"
+    if trial.is_interrupted:
+        return f"{name} is run again: {trial.reason}"
     words = f"({in_words(trial.stages, report.n_blocks)})"
     if remark := collapsed.in_short(report, trial):
         words += f"; {remark}"

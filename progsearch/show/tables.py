@@ -9,8 +9,10 @@ from progsearch.report.confirmation import Confirmed
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.payback_rows import payback_rows
+from progsearch.report.per_class import CLASS_COLUMNS, class_rows
 from progsearch.report.rows import SCHEDULE, Row, rows
 from progsearch.show.sheet import Sheet
+from progsearch.study.results import ClassScores
 
 if TYPE_CHECKING:
     from progsearch.engine.shortcuts.check import Finding
@@ -33,6 +35,9 @@ _OBJECTIVES = {
     "seconds": "time",
     "peak_memory": "memory",
 }
+MOST_CLASSES = 20
+"""The most classes in a table of the terminal; the report and the JSON have all."""
+
 _PAYBACK = ("updated", "time", "paid back in time", "FLOPs", "paid back in FLOPs", "memory")
 
 
@@ -89,6 +94,22 @@ def confirmed_table(report: StudyReport, confirmed: Confirmed) -> Sheet:
         for row in others:
             sheet.row(row.name, row.cells, dim=True)
     return sheet
+
+
+def class_table(scores: ClassScores, full: ClassScores | None = None) -> Sheet:
+    """The scores of each class; of many classes only those with the lowest F1."""
+    sheet = Sheet("class", CLASS_COLUMNS, 1)
+    for name in _lowest(scores):
+        (row,) = class_rows({name: scores[name]}, full)
+        sheet.row(row.name, row.cells)
+    return sheet
+
+
+def _lowest(scores: ClassScores) -> list[str]:
+    """The names of all classes, or of the `MOST_CLASSES` with the lowest F1 in its order."""
+    if len(scores) <= MOST_CLASSES:
+        return list(scores)
+    return sorted(scores, key=lambda name: scores[name].get("f1", 0))[:MOST_CLASSES]
 
 
 def shortcuts_table(findings: Sequence[Finding]) -> Sheet:

@@ -14,11 +14,11 @@ from progsearch.numerals import counted, whole_percent
 from progsearch.report.confirmation import seeds_in_words
 from progsearch.report.counts import counts
 from progsearch.report.data import study_report
-from progsearch.report.formatting import in_words, whole_trials
+from progsearch.report.formatting import in_words, spent_in_words, whole_trials
 from progsearch.show.results import name_of, trial_line
 from progsearch.show.tables import front_table
 from progsearch.study.folder import StudyFolder
-from progsearch.study.progress import Work, work_of
+from progsearch.study.progress import Work, untuned, work_of
 from progsearch.study.results import Record
 from progsearch.study.trial import STOPPED_EARLY
 from progsearch.study.view import ConfirmGoal, Run, SearchGoal
@@ -40,7 +40,7 @@ class Tally(ABC):
         unit: What is counted.
         tells_ending: Whether the reason of its end is worth a line.
         metric: Name of the task's metric.
-        total: The whole work.
+        total: The whole work; that of a search is an estimate, which may grow.
         done: The part that is done, without active runs.
         before: What was done before this command began.
         n_failed: Runs without a result.
@@ -63,6 +63,11 @@ class Tally(ABC):
     def done_of_total(self) -> str:
         """Such as ``5.33 of 7``."""
         return f"{whole_trials(self.done)} of {whole_trials(self.total)}"
+
+    @property
+    def progress(self) -> str:
+        """The same with its unit."""
+        return f"{self.done_of_total} {self.unit}"
 
     @property
     @abstractmethod
@@ -101,7 +106,11 @@ class Tally(ABC):
 
 
 class SearchTally(Tally):
-    """Counts a search in whole trials, including the baselines."""
+    """Counts a search in whole trials.
+
+    Its work includes the references, of which some may need more learning rates than planned. So
+    what is shown as a number is the budget, which does not change; references cost none of it.
+    """
 
     unit = "whole trials"
 
@@ -115,13 +124,28 @@ class SearchTally(Tally):
         )
 
     @property
+    def done_of_total(self) -> str:
+        """The spent part of the budget."""
+        budget = self._report.recipe.budget
+        return f"{whole_trials(min(self._report.spent, budget))} of {whole_trials(budget)}"
+
+    @property
+    def progress(self) -> str:
+        """The spent part of the budget, and whether references are tuned before."""
+        report = self._report
+        text = f"{spent_in_words(report.spent, report.recipe.budget)} of the budget"
+        resting = [trial for trial in report.trials if not trial.is_running]
+        tuning = untuned(resting, report.recipe, report.info)
+        return f"tuning the references, {text}" if tuning else text
+
+    @property
     def opening(self) -> str:
         """What will be trained, and the folder of the results."""
         goal = self._goal
         again = f" and {counted(goal.n_repeats, 'more run')} of them" if goal.n_repeats else ""
         unit = "whole trial" if goal.budget == 1 else self.unit
         return (
-            f"study {self._report.study}: {counted(goal.n_baselines, 'baseline')}{again}, then a "
+            f"study {self._report.study}: {counted(goal.n_baselines, 'reference')}{again}, then a "
             f"budget of {whole_trials(goal.budget)} {unit}; {self._folder.path}"
         )
 

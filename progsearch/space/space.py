@@ -237,7 +237,7 @@ class Space:
         return values
 
     def default(self, training: TrainingConfig) -> Choice:
-        """What the baselines share: full fine-tuning, if it is in the space, and what is fixed."""
+        """What references share: full fine-tuning, if it is in the space, and what is fixed."""
         methods = self.possible("method") or [DEFAULT_METHOD]
         fixed = {name: v for name, v in self.config.fixed.items() if name not in SCHEDULE}
         method = DEFAULT_METHOD if DEFAULT_METHOD in methods else methods[0]

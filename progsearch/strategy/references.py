@@ -16,6 +16,8 @@ from progsearch.strategy.candidates import Candidate, candidate
 from progsearch.strategy.problem import Problem
 from progsearch.study.trial import FULL, PAPER
 
+MIDDLE = "middle"
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -69,7 +71,8 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
     """The references of a study.
 
     Full fine-tuning; the paper's schedule of 3 stages and of one stage an epoch; the last
-    quarter of the blocks with the head; the head alone. Each is trained at every learning rate
+    quarter of the blocks with the head; the head alone; for language models the blocks in the
+    middle. Each is trained at every learning rate
     that the space has for its method, so that it is tuned like the searched schedules.
 
     Args:
@@ -87,6 +90,8 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
         "last-quarter": lambda: Schedule.last_blocks(n_blocks, max(1, n_blocks // 4)),
         "head-only": lambda: Schedule.last_blocks(n_blocks, 0),
     }
+    if MIDDLE in problem.references:
+        schedules[MIDDLE] = lambda: Schedule.middle(n_blocks)
     found: dict[str, Reference] = {}
     left_out = []
     least = sys.maxsize
@@ -95,7 +100,12 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
             made = _reference(name, rates, default, recipe, problem, schedule())
         except ScheduleError:
             left_out.append(
-                f"the baseline {name} is left out: the model has only {n_blocks} blocks"
+                f"the reference {name} is left out: the model has only {n_blocks} blocks"
+            )
+            continue
+        if not made.at(rates[0]).costs.updated_parameters:
+            left_out.append(
+                f"the baseline {name} is left out: {default.method.name} trains nothing in it"
             )
             continue
         memory = made.at(rates[0]).costs.peak_memory

@@ -10,7 +10,7 @@ from pydantic import Field, field_serializer
 from progsearch.cache import read_json, write_json
 from progsearch.config import Config, parse, plain
 from progsearch.errors import StudyError
-from progsearch.study.results import Timings
+from progsearch.study.results import ClassScores, Timings
 
 DEFAULT_MARGIN = 0.01
 """The default margin: how much a schedule may lose compared with full fine-tuning."""
@@ -27,6 +27,8 @@ class ConfirmedRun(Config):
         seed: The seed of this run.
         metrics: The task's metrics on validation data; None if the run failed.
         test_metrics: The same on test data, if the task has labelled test data.
+        per_class: The scores of each class on validation data, if the task type has any; None for
+            runs of versions that did not keep them.
         timings: As in `Trial`.
         steps_trained: As in `Trial`.
         peak_memory: As in `Trial`.
@@ -39,6 +41,7 @@ class ConfirmedRun(Config):
     seed: int
     metrics: dict[str, float] | None = None
     test_metrics: dict[str, float] | None = None
+    per_class: ClassScores | None = None
     timings: Timings = Timings()
     steps_trained: int = 0
     peak_memory: int = 0

@@ -145,7 +145,7 @@ def _named(trials: Sequence[Trial], how: str) -> Trial:
     else:
         raise StudyError(
             f"{how!r} picks no trial; give knee, best, cheapest@DROP (such as cheapest@0.01 or "
-            "cheapest@1pt), a trial's number (7 or '#7') or a baseline "
+            "cheapest@1pt), a trial's number (7 or '#7') or a reference "
             f"({', '.join(names) or 'none here'})"
         )
     if not trial.is_usable:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from statistics import mean
 from typing import Any
+
+ClassScores = Mapping[str, Mapping[str, int | float]]
+"""Scores of each class: its name to the names of scores to their values; counts are whole."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class Outcome:
         spent: The resources that it used.
         test_metrics: The task's metrics on its test data, if the run evaluated them.
         seeds: The metrics of each run, if this is the mean of several.
+        per_class: The scores of each class on validation data, if the task type has any.
         chosen: What was trained, if blocks were chosen during training; replaces the planned
             attributes ``schedule``, ``run`` and ``costs`` of the trial.
     """
@@ -114,6 +119,7 @@ class Outcome:
     spent: Spent
     test_metrics: dict[str, float] | None = None
     seeds: tuple[dict[str, float], ...] | None = None
+    per_class: ClassScores | None = None
     chosen: Chosen | None = None
 
 
@@ -130,3 +136,14 @@ class Chosen:
     schedule: list[dict[str, Any]]
     run: dict[str, Any]
     costs: dict[str, Any]
+
+
+def mean_scores(runs: Iterable[ClassScores | None]) -> ClassScores | None:
+    """The mean of the scores of each class over the runs that have them; None if none has."""
+    found = [scores for scores in runs if scores]
+    if not found:
+        return None
+    return {
+        name: {score: mean(one[name][score] for one in found) for score in scores}
+        for name, scores in found[0].items()
+    }

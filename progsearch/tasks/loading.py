@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,9 +78,9 @@ class TaskData:
         """The name of the task's primary metric; higher is better."""
         return self.metrics[0]
 
-    def keep(self, output: Any) -> Tensor:
+    def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output to keep; see `TaskType.keep`."""
-        return self.type.keep(output)
+        return self.type.keep(output, batch)
 
     def evaluate(self, kept: np.ndarray, split: Split) -> dict[str, float]:
         """All metrics of the task, the primary one first; see `TaskType.evaluate`."""
@@ -89,6 +89,10 @@ class TaskData:
     def is_constant(self, kept: np.ndarray, split: Split) -> bool:
         """Whether all predictions are the same; see `TaskType.is_constant`."""
         return self.type.is_constant(kept, split)
+
+    def per_class(self, kept: np.ndarray, split: Split) -> dict[str, dict[str, float]] | None:
+        """Several scores of each class by its name, if any; see `TaskType.per_class`."""
+        return self.type.per_class(kept, split, self.head)
 
     def prepare(self) -> None:
         """Load what the metrics need; see `TaskType.prepare`."""
@@ -150,6 +154,7 @@ def load_task(
     output: OutputKind | None = "affine" if room is None else room(0).output
     keeps_head = trained is not None and is_kept(task.head, trained)
     task = task.type.for_model(task, output, keeps_head=keeps_head)
+    tokenizer = task.type.adapted(tokenizer)
     examples = {"train": task.train, "validation": task.validation, **task.extra_validation}
     if task.test:
         examples["test"] = task.test
@@ -158,7 +163,7 @@ def load_task(
         encode = task.type.encode
         return {name: encode(part, tokenizer, max_length) for name, part in examples.items()}
 
-    max_length = min(config.max_length, tokenizer.model_max_length)
+    max_length = min(config.max_length or task.type.usual_length, tokenizer.model_max_length)
     splits = encoded(max_length)
     limits = None if room is None else room(longest_of(splits))
     check_tokens_given(task.name, splits, examples, tokenizer)
@@ -168,6 +173,8 @@ def load_task(
         if length is not None:
             max_length, splits = length, encoded(length)
         splits = fitted(task.name, splits, tokenizer, limits)
+    _check_targets(splits, task.name)
+    task = replace(task, notes=(*task.notes, *task.type.remarks(task.name, splits)))
     splits["train"] = _with_targets(splits["train"], task.name)
     parts = [(name, split.fingerprint()) for name, split in splits.items()]
     data = [task.metrics, task.head.label_names, parts, *task.head.identity]
@@ -195,19 +202,24 @@ def _type_identity(kind: TaskType) -> tuple[Any, ...]:
     return kind.name, kind.version, *kind.identity
 
 
-def _with_targets(split: Split, name: str) -> Split:
-    """The rows that count in the loss: a batch without such rows has no mean loss.
+def _check_targets(splits: Mapping[str, Split], name: str) -> None:
+    """Refuse data of which nothing can be learned or measured.
 
     Raises:
-        TaskError: There are none.
+        TaskError: The training or the validation data has no row with a target.
     """
+    for part, what in (("train", "training"), ("validation", "validation")):
+        if not splits[part].units.any():
+            raise TaskError(
+                f"no {what} row of {name} has a target within its tokens; raise --max-length"
+            )
+
+
+def _with_targets(split: Split, name: str) -> Split:
+    """The rows that count in the loss: a batch without such rows has no mean loss."""
     counted = np.flatnonzero(split.units)
     if len(counted) == len(split):
         return split
-    if not len(counted):
-        raise TaskError(
-            f"no training row of {name} has a target within its tokens; raise --max-length"
-        )
     _logger.warning(
         "%d of %d training rows of %s have no target within their tokens and are left out",
         len(split) - len(counted),

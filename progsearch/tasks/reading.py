@@ -15,18 +15,22 @@ from progsearch.tasks.sources.bbc_headlines import read_bbc_headlines
 from progsearch.tasks.sources.catalogue import (
     DEMO,
     GLUE,
+    HUB_TASKS,
     canonical_name,
     unknown_task,
 )
 from progsearch.tasks.sources.glue import read_glue
-from progsearch.tasks.sources.own_data import read_files, read_hub_dataset
+from progsearch.tasks.sources.own_data import read_files, read_hub_dataset, read_hub_task
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.types import TASK_TYPES, type_of
+from progsearch.tasks.sources.tables import TextFiles
+from progsearch.tasks.types import SEQUENCE, type_of, types_called
+from progsearch.tasks.types.causal_lm import CausalLM
 from progsearch.tasks.types.classification import Classification
+from progsearch.tasks.types.span import Span
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = ("separator", "encoding")
+_FORMAT = ("separator", "encoding", "sheet")
 _COLUMNS = (*_FORMAT, "drop_missing", "text_columns", "label_column")
 
 
@@ -47,13 +51,24 @@ def read_task(config: TaskConfig) -> TextTask:
     """
     _check_metric_name(config)
     # The number of examples and their maximum length do not affect reading.
-    source = config.model_copy(update={"max_train_samples": None, "max_length": 128})
+    source = config.model_copy(update={"max_train_samples": None, "max_length": None})
     task = _read(source, file_times(config))
     if config.positive_class is not None and not isinstance(task.type, Classification):
         raise TaskError(
             f"--positive-class is for two classes, but task {task.name} has "
             f"{task.type.targets_in_words(task.head)}: leave it out"
         )
+    if config.doc_stride is not None and not isinstance(task.type, Span):
+        raise TaskError(
+            f"--doc-stride is for windows of long texts, and task {task.name} of type "
+            f"{task.type.name} has none: leave it out"
+        )
+    for option in ("general_file", "answer_pattern"):
+        if getattr(config, option) is not None and not isinstance(task.type, CausalLM):
+            raise TaskError(
+                f"--{option.replace('_', '-')} is for language models, but task {task.name} has "
+                f"{task.type.targets_in_words(task.head)}: leave it out, or give --type causal-lm"
+            )
     return _with_primary(task, config.metric)
 
 
@@ -67,7 +82,10 @@ def file_times(config: TaskConfig) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=1)
 def _read(config: TaskConfig, times: tuple[int, ...]) -> TextTask:
     source = _source(config)
-    return type_of(source, config).read(source, config)
+    kind = type_of(source, config)
+    # The name of several types says no more than their own recognition.
+    known = config.model_copy(update={"type": None}) if config.type == SEQUENCE else config
+    return kind.read(source, known)
 
 
 def _source(config: TaskConfig) -> Source:
@@ -80,11 +98,21 @@ def _source(config: TaskConfig) -> Source:
         return read_glue(GLUE[name], config.data_dir)
     if any(getattr(config, field) for field in TASK_FILES):
         _refuse(config, name, ("data_dir",))
-        return read_files(config)
+        return read_files(config, HUB_TASKS.get(name), text_files=_text_files(config))
+    if name in HUB_TASKS:
+        _refuse(config, name, ("data_dir", *_FORMAT))
+        return read_hub_task(HUB_TASKS[name])
     if "/" in name:
         _refuse(config, name, ("data_dir", *_FORMAT))
         return read_hub_dataset(config)
     raise unknown_task(name)
+
+
+def _text_files(config: TaskConfig) -> TextFiles:
+    """What ``.txt`` files hold, by the type that the user or the task's name gives."""
+    named = HUB_TASKS.get(config.name)
+    kind = config.type or (None if named is None else named.type)
+    return types_called(kind)[0].text_files if kind else "table"
 
 
 def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:
@@ -97,7 +125,7 @@ def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:
 
 
 def _check_metric_name(config: TaskConfig) -> None:
-    kinds = [TASK_TYPES.get(config.type)] if config.type else TASK_TYPES
+    kinds = types_called(config.type)
     known = dict.fromkeys(metric.name for kind in kinds for metric in kind.metrics)
     if config.metric is not None and config.metric not in known:
         raise TaskError(

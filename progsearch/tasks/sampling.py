@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from progsearch.errors import TaskError
+
+if TYPE_CHECKING:
+    from progsearch.tasks.examples import Examples
+
+_log = logging.getLogger(__name__)
+
+_VALIDATION_SHARE = 0.1
 # The subset belongs to the task: it is the same for every run, whatever the run's seed.
 _SEED = 20_250_619
 
@@ -52,3 +63,34 @@ def spread_split(n_examples: int, strata: np.ndarray | None, *shares: float) -> 
     order = spread_order(n_examples, strata)
     sizes = [max(1, round(share * n_examples)) for share in shares]
     return [np.sort(part) for part in np.split(order, np.cumsum(sizes))]
+
+
+def hold_out(
+    source: str, training: Examples, strata: np.ndarray | None
+) -> tuple[Examples, Examples]:
+    """Hold out a tenth of the training examples for validation.
+
+    Args:
+        source: Where they are from, for messages.
+        training: The examples.
+        strata: The class of each, if there are classes.
+
+    Returns:
+        The other examples, and those held out.
+
+    Raises:
+        TaskError: There is only one.
+    """
+    if len(training) < 2:
+        raise TaskError(
+            f"{source} has only one row, too few to hold out validation data: give more rows, "
+            "or --validation-file"
+        )
+    validation, train = spread_split(len(training), strata, _VALIDATION_SHARE)
+    _log.info(
+        "%s: no validation data given, so %d of %d training rows are held out for it",
+        source,
+        len(validation),
+        len(training),
+    )
+    return training.subset(train), training.subset(validation)

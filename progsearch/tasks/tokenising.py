@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -49,24 +49,41 @@ def tokenise(texts: Sequence[list[str]], tokenizer: Any, max_length: int) -> Tok
     if tokenizer.pad_token_id is None:
         raise ValueError("the tokenizer needs a padding token")
     max_length = min(max_length, tokenizer.model_max_length)
-    key = _key(texts, tokenizer_identity(tokenizer), max_length)
-    table = _mapped(texts, tokenizer, max_length, key)
-    types = "token_type_ids"
-    return Tokens(
-        _flat(table["input_ids"]),
-        np.diff(_offsets(table["input_ids"])).astype(np.int64),
-        _flat(table[types]) if types in table.column_names else None,
-    )
+    key = key_of_tokens(texts, tokenizer, max_length)
+    columns = {f"text{i}": column for i, column in enumerate(texts)}
+    encode = functools.partial(_encode, tokenizer=tokenizer, max_length=max_length)
+    return tokens_of(cached_table(columns, encode, key))
 
 
-def _key(texts: Sequence[list[str]], tokenizer_hash: str, max_length: int) -> str:
-    digest = hashlib.sha256(f"{TOKENS_VERSION} {tokenizer_hash} {max_length}".encode())
-    for column in texts:
+def key_of_tokens(columns: Sequence[list[Any]], tokenizer: Any, *settings: Any) -> str:
+    """A key of what a tokenizer gives for these columns with these settings."""
+    parts = " ".join(map(str, (TOKENS_VERSION, tokenizer_identity(tokenizer), *settings)))
+    digest = hashlib.sha256(parts.encode())
+    for column in columns:
         digest.update(json.dumps(column).encode())
     return digest.hexdigest()[:32]
 
 
-def _mapped(texts: Sequence[list[str]], tokenizer: Any, max_length: int, key: str) -> pa.Table:
+def tokens_of(table: pa.Table) -> Tokens:
+    """The tokens in the columns that tokenizers give."""
+    types = "token_type_ids"
+    return Tokens(
+        flat(table["input_ids"]),
+        np.diff(_offsets(table["input_ids"])).astype(np.int64),
+        flat(table[types]) if types in table.column_names else None,
+    )
+
+
+def cached_table(
+    columns: Mapping[str, list[Any]], encode: Callable[[Any], dict[str, Any]], key: str
+) -> pa.Table:
+    """The result of ``encode`` for all rows, or what the cache has under ``key``.
+
+    Args:
+        columns: The columns by name; none of them is in the result.
+        encode: Given a part of the rows as such a dictionary, the columns made from them.
+        key: A key of all that determines the result.
+    """
     folder = cache_dir("tokenised")
     file = folder / f"{key}.arrow"
     with suppress(OSError, pa.ArrowException):
@@ -74,10 +91,9 @@ def _mapped(texts: Sequence[list[str]], tokenizer: Any, max_length: int, key: st
         return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
     import datasets
 
-    columns = {f"text{i}": column for i, column in enumerate(texts)}
     encoded = functools.partial(
-        datasets.Dataset.from_dict(columns).map,
-        functools.partial(_encode, tokenizer=tokenizer, max_length=max_length),
+        datasets.Dataset.from_dict(dict(columns)).map,
+        encode,
         batched=True,
         remove_columns=list(columns),
         new_fingerprint=key,
@@ -106,7 +122,7 @@ def _encode(batch: Any, tokenizer: Any, max_length: int) -> dict[str, list[list[
     return dict(encoded)
 
 
-def _flat(column: Any) -> np.ndarray:
+def flat(column: Any) -> np.ndarray:
     """The values of a column of lists, concatenated."""
     return np.asarray(column.combine_chunks().flatten().to_numpy(zero_copy_only=False))
 

@@ -17,10 +17,12 @@ from progsearch.engine.frozen_weights import rounds
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, resolve_precision
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
+from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.language_head import fit_to_tokenizer
 from progsearch.models.loading import (
     inspect_weights,
     load_model,
@@ -90,6 +92,8 @@ def assemble(
     for note in check.notes.values():
         _log.info("%s: %s", config.model, note)
     model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
+    tokenizer = task.type.adapted(tokenizer)
+    fit_to_tokenizer(model, tokenizer)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)
@@ -105,6 +109,8 @@ def assemble(
         # A recording cannot read the state of the random generator, from which a block is run
         # again.
         left_out.append(RecordedSteps)
+    if task.type.generates:
+        left_out.append(OccurringRows)
     shortcuts = usual_shortcuts(
         model,
         anatomy,

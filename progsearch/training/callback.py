@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from progsearch.config import RunConfig
@@ -16,6 +17,7 @@ from progsearch.engine.freezer import Freezer
 from progsearch.errors import ProgsearchError, ScheduleError
 from progsearch.methods.fitting import check_blocks, check_method, restrict
 from progsearch.models.anatomy import find_anatomy
+from progsearch.models.span_loss import answers_questions, base_of, leave_out_padding
 from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.files import blocks_of_model, given_config, known_blocks
@@ -46,7 +48,8 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
     The data is the Trainer's own. A search trains numbers standardised: to train as it did, give
     labels minus their mean and divided by their standard deviation over the training rows, and
     multiply and add the same to what the model predicts. For several labels per row, give 0 and 1
-    as floats, and a model with ``problem_type="multi_label_classification"``.
+    as floats, and a model with ``problem_type="multi_label_classification"``. While a model for
+    question answering is trained, padding is left out of its loss, as in a search.
 
     Args:
         schedule: A file that `progsearch export` wrote, or only the stages; they must fit the
@@ -77,7 +80,7 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         self._required: list[nn.Parameter] = []
         self._spans: list[tuple[int, int, Stage]] = []
         self._freezer: Freezer | None = None
-        self._hook: Any = None
+        self._hooks: list[RemovableHandle] = []
 
     def on_init_end(
         self,
@@ -137,7 +140,13 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
         self._freezer = Freezer(model, anatomy, trainable)
         # The Trainer calls `model.train()` before each step, which turns on the dropout of frozen
         # parts again.
-        self._hook = model.register_forward_pre_hook(self._freeze_modes)
+        self._hooks = [model.register_forward_pre_hook(self._freeze_modes)]
+        base = base_of(model)
+        if answers_questions(base):
+            self._hooks.append(leave_out_padding(base))
+            _log.info(
+                "padding is left out of the loss of %s, as in progsearch", type(base).__name__
+            )
         _active[model] = weakref.ref(self)
 
     def on_step_begin(
@@ -191,7 +200,8 @@ class ProgtuningCallback(TrainerCallback):  # type: ignore[misc]
 
     def _end(self) -> None:
         """End a training, also an interrupted one."""
-        self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
         _unfreeze(self._required)
         self._freezer, self._state, self._required = None, None, []
 

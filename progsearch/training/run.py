@@ -16,6 +16,7 @@ from progsearch.store import Store
 from progsearch.study.results import Chosen, Outcome, Record, Spent, Timings
 from progsearch.tasks import Split
 from progsearch.training.assembly import Parts, assemble
+from progsearch.training.at_end import AtEnd
 from progsearch.training.chain import SegmentChain
 from progsearch.training.evaluator import Evaluator
 
@@ -54,7 +55,8 @@ class TrainingRun:
         self._engine = parts.engine
         self._blocks = parts.blocks
         self._model_cost = parts.cost
-        self._evaluator = Evaluator(parts.engine, parts.task, test=test)
+        at_end = AtEnd(parts.engine, parts.model, parts.tokenizer, parts.task, parts.config)
+        self._evaluator = Evaluator(parts.engine, parts.task, at_end, test=test)
         self._chain = SegmentChain(
             parts.engine, parts.lineage, self._evaluator, parts.task.metric, store
         )
@@ -160,7 +162,7 @@ class TrainingRun:
 
         Returns:
             In the order of the split: shape ``(rows, ...)``, or ``(tokens, ...)`` without
-            padding if targets are per token.
+            padding if `Split.keeps_tokens`.
         """
         return self._evaluator.outputs(split, precision)
 
@@ -212,6 +214,7 @@ class TrainingRun:
             metrics=last.metrics,
             spent=self.spent(),
             test_metrics=last.test_metrics if self._evaluator.tests else None,
+            per_class=last.per_class,
             chosen=None
             if trained == self._config
             else Chosen(self.schedule.to_dicts(), plain(trained), self.cost.to_dict()),

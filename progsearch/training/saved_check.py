@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from progsearch.errors import NothingUsable
+from progsearch.models.language_head import language_head
 from progsearch.models.references import quiet_transformers
 from progsearch.tasks import Split, TaskData
 
@@ -17,6 +19,8 @@ from progsearch.tasks import Split, TaskData
 # and far below the difference of a model that computes another function.
 _TOLERANCE = 1e-3
 _ROWS = 32
+# The logits of a batch of a language model: 512 MiB in fp32.
+_LOGITS = 2**27
 
 
 def check_saved(
@@ -85,19 +89,41 @@ def _outputs(
     split: Split,
 ) -> np.ndarray:
     kept = []
-    for start in range(0, len(split), _ROWS):
-        rows = [split.batch([row]) for row in range(start, min(start + _ROWS, len(split)))]
+    for start in range(0, len(split), _n_rows(model, split)):
+        numbers = range(start, min(start + _n_rows(model, split), len(split)))
+        rows = [split.batch([row]) for row in numbers]
         features = {
-            name: [row[name][0].tolist() for row in rows]
+            name: [sequence for row in rows for sequence in row[name].flatten(0, -2).tolist()]
             for name in ("input_ids", "token_type_ids")
             if name in rows[0]
         }
+        if split.n_choices > 1:
+            lengths = split.sequence_lengths[start * split.n_choices :]
+            for name, sequences in features.items():
+                features[name] = [s[:n] for s, n in zip(sequences, lengths, strict=False)]
         batch = tokenizer.pad(features, return_attention_mask=True, return_tensors="pt").to(
             model.device
         )
-        output = task.keep(model(**batch))
-        kept.append(output[batch["attention_mask"].bool()] if split.per_token else output)
+        targets = {name: row.to(model.device) for name, row in split.batch(numbers).items()}
+        output = task.keep(model(**_in_rows(batch, split)), targets)
+        kept.append(output[batch["attention_mask"].bool()] if split.keeps_tokens else output)
     return torch.cat(kept).cpu().numpy()
+
+
+def _n_rows(model: PreTrainedModel, split: Split) -> int:
+    """The rows of a batch: few enough for the logits of a whole vocabulary, if there are such."""
+    if language_head(model) is None:
+        return _ROWS
+    of_row = int(split.lengths.max()) * int(model.config.get_text_config().vocab_size)
+    return max(1, min(_ROWS, _LOGITS // of_row))
+
+
+def _in_rows(batch: Mapping[str, Tensor], split: Split) -> dict[str, Tensor]:
+    """A batch of sequences in the shape of a batch of the split."""
+    if split.n_choices == 1:
+        return dict(batch)
+    shape = (-1, split.n_choices)
+    return {name: values.reshape(*shape, values.shape[-1]) for name, values in batch.items()}
 
 
 def _differing_rows(found: np.ndarray, outputs: np.ndarray, split: Split) -> int:
@@ -105,6 +131,6 @@ def _differing_rows(found: np.ndarray, outputs: np.ndarray, split: Split) -> int
     allowed = _TOLERANCE * max(1.0, float(np.abs(outputs).max(initial=0)))
     close = np.isclose(found, outputs, rtol=0, atol=allowed, equal_nan=True)
     close = close.reshape(len(close), -1).all(axis=1)
-    if split.per_token:
+    if split.keeps_tokens:
         return len(np.unique(np.repeat(np.arange(len(split)), split.lengths)[~close]))
     return int((~close).sum())

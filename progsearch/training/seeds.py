@@ -9,7 +9,7 @@ from progsearch.config import RunConfig
 from progsearch.costs import RunCost
 from progsearch.errors import TrialFailed
 from progsearch.schedule import Schedule
-from progsearch.study.results import Outcome, Record, Spent, Timings
+from progsearch.study.results import Outcome, Record, Spent, Timings, mean_scores
 from progsearch.training.run import TrainingRun
 
 
@@ -90,6 +90,7 @@ class SeedMean:
             metrics=_means(seeds),
             spent=self.spent(),
             seeds=seeds,
+            per_class=mean_scores(result.per_class for result in results),
             chosen=results[0].chosen,
         )
 
@@ -98,7 +99,7 @@ def _with_seed_named(run: TrainingRun) -> Iterator[Record]:
     try:
         yield from run.records()
     except TrialFailed as error:
-        raise TrialFailed(f"with seed {run.config.training.seed}: {error}") from error
+        raise type(error)(f"with seed {run.config.training.seed}: {error}") from error
 
 
 def _means(metrics: Sequence[dict[str, float]]) -> dict[str, float]:

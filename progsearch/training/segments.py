@@ -37,6 +37,8 @@ class Segment:
         test_metrics: The metrics on test data; only at the end of a run that evaluates them.
         constant: Whether all predictions on validation data are the same at its end; None in
             segments that earlier versions stored, which are made again.
+        per_class: The scores of each class on validation data at the end of a run; None if the
+            task type has none, and in segments that earlier versions stored.
     """
 
     parent: str | None
@@ -47,6 +49,7 @@ class Segment:
     peak_memory: int
     test_metrics: dict[str, float] | None = None
     constant: bool | None = None
+    per_class: dict[str, dict[str, float]] | None = None
 
 
 def get_segment(store: Store, key: str) -> Segment | None:

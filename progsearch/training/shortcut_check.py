@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.config import MethodConfig, TaskConfig, method_of
@@ -22,7 +20,7 @@ from progsearch.tasks import Split, load_task_for
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.fit import check_tokens_given
 from progsearch.tasks.tokenising import tokenise
-from progsearch.tasks.types.base import logits
+from progsearch.tasks.types.base import Keep, TaskType, logits
 from progsearch.training.segments import ENVIRONMENT
 from progsearch.version import CHECK_VERSION
 
@@ -77,7 +75,7 @@ def selfcheck(model: str, task: TaskConfig | None) -> Check:
     """
     tokenizer = load_tokenizer(model)
     if task is None:
-        tokens = tokenise([list(_SENTENCES)], tokenizer, TaskConfig(name="sentences").max_length)
+        tokens = tokenise([list(_SENTENCES)], tokenizer, TaskType.usual_length)
         labels = np.arange(len(_SENTENCES)) % 2
         head, keep = Head(2), logits
         split = Split.of(tokens, {"labels": labels}, pad_id=tokenizer.pad_token_id)
@@ -94,7 +92,7 @@ def _compare(
     model: str,
     head: Head,
     split: Split,
-    keep: Callable[[Any], Tensor],
+    keep: Keep,
     method: MethodConfig,
     device: torch.device,
     *,

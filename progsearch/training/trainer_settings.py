@@ -17,6 +17,7 @@ from transformers import TrainerState, TrainingArguments
 from progsearch.config import RunConfig
 from progsearch.engine.precision import resolve_precision
 from progsearch.errors import ConfigError
+from progsearch.models.span_loss import base_of
 from progsearch.schedule.files import given_config
 
 # The engine's optimizer and learning rate schedule.
@@ -33,6 +34,8 @@ _UNSET: dict[str, Any] = {
     "optim_args": None,
 }
 _CALL = "training_arguments()"
+_OF_TOKENS = "ForTokenClassification"
+_USING_NO_COUNT = ("ForSequenceClassification", _OF_TOKENS)
 
 
 def training_arguments(
@@ -157,6 +160,13 @@ def differences(
             "the loss of a step is the sum over its micro-batches in the Trainer and their mean "
             "in the file (set model.accepts_loss_kwargs = False before you make the Trainer)"
         )
+    elif args.gradient_accumulation_steps > 1 and type(base_of(model)).__name__.endswith(
+        _OF_TOKENS
+    ):
+        found.append(
+            "the loss of a step is the mean of its micro-batches' means in the Trainer and the "
+            "mean over all of its words in the file (make micro-batches as large as the step)"
+        )
     if config.contribution is not None and config.contribution.rescore:
         found.append(
             "contribution.rescore is true in the file and the Trainer trains the blocks that "
@@ -252,12 +262,11 @@ def _adds_losses(model: nn.Module) -> bool:
     """Whether the Trainer adds up the losses of a step's micro-batches.
 
     It takes a model that accepts the number of examples for one that divides by it. Those for
-    sequence classification accept it and do not use it.
+    sequence and token classification accept it and do not use it.
     """
-    get_base = getattr(model, "get_base_model", None)
-    base = model if get_base is None else get_base()
+    base = base_of(model)
     accepts = getattr(base, "accepts_loss_kwargs", True)
-    return bool(accepts) and type(base).__name__.endswith("ForSequenceClassification")
+    return bool(accepts) and type(base).__name__.endswith(_USING_NO_COUNT)
 
 
 def _precision(args: TrainingArguments) -> str:

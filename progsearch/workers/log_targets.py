@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from progsearch.config import LogTarget
 from progsearch.errors import ConfigError
+from progsearch.extras import install_line
 
 _MODULES: dict[LogTarget, str] = {
     "tensorboard": "tensorboardX",
@@ -23,7 +24,7 @@ def check_log_targets(targets: Sequence[LogTarget]) -> None:
         ConfigError: A package is missing, or it knows no account.
     """
     problems = [
-        f"{target} is not installed; install it with pip install 'progsearch[{target}]'"
+        f"{target} is not installed: run {install_line(target)}"
         for target in targets
         if not _is_installed(_MODULES[target])
     ]

@@ -50,7 +50,7 @@ def test_what_was_not_used_for_longest_is_removed_first_and_whole(progsearch, ro
     assert progsearch("cache", "--limit", "2.2KB").stdout.splitlines()[0] == "2 KiB freed"
     assert [name for name in held(root) if "old" in name or "arrow" in name] == []
     assert "reuse/new.json" in held(root)
-    assert progsearch("cache", "--limit", "2.2KB").stdout.splitlines()[0] == "0 MiB freed"
+    assert progsearch("cache", "--limit", "2.2KB").stdout.splitlines()[0] == "0 bytes freed"
 
 
 def test_clearing_keeps_models_and_locks_unless_asked(progsearch, root):

@@ -31,11 +31,11 @@ def test_all_that_a_search_would_do_is_said_and_nothing_is_saved(progsearch, arg
         "model: ",
         "metric: accuracy; a constant answer has 0.7500",
         "space: quick, 4 dimensions: n_stages, ",
-        "baselines, trained first: ",
+        "references, trained first: ",
         "full at learning rate 1e-3",
         "a budget of 3 whole trials of 2 epochs each",
         "expected time: about ",
-        "expected disk: up to ",
+        "expected disk: about ",
     ):
         assert any(part in line for line in lines), part
     assert not (tmp_path / "studies").exists()
@@ -46,7 +46,12 @@ def test_all_that_a_search_would_do_is_said_and_nothing_is_saved(progsearch, arg
     assert data["lengths"]["longest"] >= data["lengths"]["median"] > 0
     expected = data["expected"]
     assert 0 < expected["share"] <= 1 and expected["seconds"] > 0
+    assert 0 < expected["bytes"] < expected["most_bytes"]
     assert not (tmp_path / "studies").exists()
+
+    data = json.loads(progsearch(*arguments, "--json", "--reuse-budget", 1e-6).stdout)
+    assert data["expected"]["bytes"] == data["expected"]["most_bytes"] == 1073
+    assert "expected disk: no reusable work" in progsearch(*arguments, "--no-reuse").stdout
 
 
 def test_it_refuses_what_a_search_refuses(refused, arguments):

@@ -68,10 +68,10 @@ def test_a_line_for_each_finished_trial(fake, folder):
     view.finished("budget")
     assert printed(view).splitlines() == [
         "starting Ray",
-        "study fake: 1 baseline, then a budget of 1 whole trial; studies/fake",
-        "1 of 6  #0 last-quarter at 1e-4: accuracy 0.7500, updated parameters 8.5 % "
+        "study fake: 1 reference, then a budget of 1 whole trial; studies/fake",
+        "0 of 2  #0 last-quarter at 1e-4: accuracy 0.7500, updated parameters 8.5 % "
         "(block 5 · embeddings never)",
-        "2 of 6  #1 failed: loss is [not] a number at step 7",
+        "1 of 2  #1 failed: loss is [not] a number at step 7",
         "the budget is spent",
     ]
 
@@ -118,8 +118,8 @@ def test_the_live_view_shows_front_running_trials_and_failures(fake, folder):
     finally:
         view.stop()
     text = shown(view)
-    # Four baselines, a failure, and a third of a trial that was stopped after an epoch.
-    lines = text[text.rindex("5.33 of 6 whole trials") :].splitlines()
+    # A failure, and a third of a trial that was stopped after an epoch; references are free.
+    lines = text[text.rindex("1.33 of 2 whole trials of the budget") :].splitlines()
     assert "left" in lines[0] and lines[0].rstrip().endswith("1 stopped early · 1 failed")
     (row,) = [line.split() for line in lines if line.lstrip().startswith("#6 ")]
     assert row[:5] == ["#6", "33", "%", "1", "0.7100"]
@@ -166,20 +166,28 @@ def test_only_a_terminal_gets_the_live_view(monkeypatch):
         assert type(view) is LiveView
 
 
-def test_the_whole_grows_with_what_was_not_foreseen_and_never_is_passed(fake, folder):
-    view = LineView(screen())
-    view.started(folder, SearchGoal(4, 4, 2))
-    fake.baselines()
-    fake.complete(Schedule.full(6), 0.79, name="full", repeats=0)
-    fake.stop(0.7)
-    fake.stop(0.7)
-    fake.complete(Schedule.full(6), 0.8)
-    fake.complete(Schedule.full(6), 0.81)
-    for trial in fake.trials:
-        view.run_ended(Run(trial))
-    shares = [line.split("  ")[0].split(" of ") for line in printed(view).splitlines()[1:]]
-    assert all(float(done) <= float(total) for done, total in shares)
-    assert shares[-1] == ["7.67", "7.67"], "a repeat of a reference counts, too"
+def test_what_was_not_foreseen_changes_no_total_and_moves_no_bar_back(fake, folder):
+    view = LiveView(screen())
+    try:
+        view.started(folder, SearchGoal(4, 4, 2))
+        assert "tuning the references, 0 of 2 whole trials of the budget" in shown(view)
+        fake.baselines()
+        # A reference gets another learning rate, and a repeat.
+        fake.stop(0.7, name="full")
+        fake.complete(Schedule.full(6), 0.79, name="full", repeats=0)
+        fake.stop(0.7)
+        fake.stop(0.7)
+        fake.complete(Schedule.full(6), 0.8)
+        fake.complete(Schedule.full(6), 0.81)
+        bars = []
+        for trial in fake.trials:
+            view.run_ended(Run(trial))
+            bars.append(bar(view).completed / bar(view).total)
+    finally:
+        view.stop()
+    assert bars == sorted(bars) and bars[-1] == 1
+    lines = [line for line in printed(view).splitlines() if " of 2  #" in line]
+    assert [line.split(" of ")[0] for line in lines] == ["2"] * len(fake.trials)
 
 
 def test_a_reference_that_waits_is_not_called_stopped(fake, folder):

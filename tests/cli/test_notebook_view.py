@@ -48,11 +48,11 @@ def test_a_search_is_drawn_in_one_output(shown, tmp_path):
         run = Run(Trial(fake.study.trials[-1]))
         view.run_started(run)
         view.run_ended(run)
-        assert "5 of 6" in shown[-1] and "#4" in shown[-1]
+        assert "1 of 2" in shown[-1] and "#4" in shown[-1]
         view.finished("budget")
     text = shown[-1]
     assert "train: 240 rows [of 1,000]" in text and "the budget is spent" in text
-    assert "starting Ray" not in text and "5 of 6" not in text
+    assert "starting Ray" not in text and "1 of 2" not in text
 
 
 def test_progress_can_be_off_and_needs_a_notebook(shown, monkeypatch, capsys):

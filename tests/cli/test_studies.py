@@ -176,7 +176,8 @@ def test_export_of_a_trial_without_result(progsearch):
 def test_ls_studies(progsearch):
     outcome = progsearch("ls", "studies")
     assert outcome.stdout.startswith("fake  3 of 3 whole trials of the budget spent, ")
-    assert progsearch("ls", "studies", "--studies-dir", "elsewhere").stdout == ""
+    none = progsearch("ls", "studies", "--studies-dir", "elsewhere")
+    assert (none.stdout, none.stderr) == ("", "there is no study in elsewhere\n")
 
 
 def test_the_dashboard_serves_the_study(progsearch, study, monkeypatch):
@@ -217,7 +218,7 @@ def test_the_front_in_ascii(study):
 
 @pytest.fixture
 def noise():
-    """A study in which no baseline beats the constant answer beyond noise."""
+    """A study in which no reference beats the constant answer beyond noise."""
     fake = FakeStudy(rows=400)
     for number, name in enumerate(("full", "progtuning-3", "last-quarter", "head-only")):
         fake.complete(Schedule.last_blocks(6, 6 - number), 0.69 + number / 100, name=name)
@@ -231,7 +232,7 @@ def test_a_study_that_learned_nothing_says_so_first(progsearch, noise):
     report = progsearch("report", "noise")
     assert report.code == 0
     sentence, page = report.stdout.splitlines()
-    assert sentence.startswith("nothing was learned: no baseline beats the constant answer")
+    assert sentence.startswith("nothing was learned: no reference beats the constant answer")
     assert page == f"report: {noise.path}/report.html"
     lines = progsearch("status", "noise").stdout.splitlines()
     assert lines[0] == sentence
@@ -252,7 +253,7 @@ def test_export_of_what_learned_nothing_has_to_be_meant(progsearch, refused, noi
 
 @pytest.mark.parametrize("json_wanted", [False, True])
 def test_a_search_that_learned_nothing_ends_with_its_results(noise, capsys, json_wanted):
-    with pytest.raises(NothingUsable, match="nothing was learned: no baseline beats"):
+    with pytest.raises(NothingUsable, match="nothing was learned: no reference beats"):
         watched_search(lambda view: noise, Path("studies"), quiet=True, json=json_wanted)
     printed = capsys.readouterr().out
     assert (noise.path / "report.html").is_file()
@@ -264,9 +265,20 @@ def test_a_search_that_learned_nothing_ends_with_its_results(noise, capsys, json
         assert "knee" not in printed
 
 
+def test_ls_shows_the_type_of_each_task_and_the_name_of_several(progsearch):
+    lines = progsearch("ls", "tasks").stdout.splitlines()
+    types = {line.split()[0]: line.split()[1].rstrip(";") for line in lines}
+    assert (types["conll2003"], types["mrpc"]) == ("tokens", "classification")
+    names = [line.split()[0] for line in progsearch("ls", "types").stdout.splitlines()]
+    assert {"tokens", "sequence", "regression"} <= set(names)
+
+
 def test_ls_tells_task_metrics_from_contribution_metrics(progsearch):
     tasks = progsearch("ls", "task-metrics").stdout
     assert "accuracy" in tasks and "for classification" in tasks
+    # One name may be that of different metrics.
+    f1 = [line for line in tasks.splitlines() if line.startswith("f1 ")]
+    assert [line.rpartition(" ")[2] for line in f1] == ["tokens", "classification"]
     blocks = progsearch("ls", "contribution-metrics").stdout
     assert "fisher" in blocks and "accuracy" not in blocks
     assert progsearch("ls", "metrics").stdout == blocks

@@ -118,6 +118,7 @@ def test_the_model_card_is_the_hubs(progsearch, config):
     assert data.tags == ["progsearch", "progressive-fine-tuning", "full"]
     assert data.base_model is None
     metrics = json.loads(Path("out/metrics.json").read_text())
+    assert metrics.pop("per_class")["0"]["support"] == 2
     assert {r.metric_name: r.metric_value for r in data.eval_results} == metrics
     for result in data.eval_results:
         assert (result.dataset_name, result.dataset_split) == ("mine", "validation")

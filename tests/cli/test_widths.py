@@ -129,7 +129,7 @@ def test_the_live_view_fits(fake, width):
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
     assert all(len(line) <= width for line in text.splitlines())
     assert "…" not in text
-    assert "7 of 7 whole trials" in text
+    assert "3 of 3 whole trials" in text
     assert text.count("progtuning-3 at 1e-4") == 1
 
 

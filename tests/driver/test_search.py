@@ -183,7 +183,7 @@ def test_a_search_that_learned_nothing_returns_its_study(tiny, tmp_path):
     given = tiny_recipe(tiny, budget=1, training={"learning_rate": 0.5})
     folder = search(given, studies_dir=tmp_path).folder
     report = study_report(folder.study)
-    assert report.nothing_learned.startswith("nothing was learned: no baseline beats")
+    assert report.nothing_learned.startswith("nothing was learned: no reference beats")
     full = next(trial for trial in report.trials if trial.name == "full")
     assert full.records[-1].constant
     assert report.to_dict()["trials"][full.number]["collapsed"]["learning_rate"] == 0.5

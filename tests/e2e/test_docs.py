@@ -3,8 +3,16 @@
 import csv
 import itertools
 import random
+import secrets
 import shlex
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +102,47 @@ def test_commands_run(page, progsearch):
             done = run(name, *options, *TINY.get(name, ()))
             (folder / "train.csv").write_text(own)
             assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """The address of a Ray cluster of this machine alone, which needs a token."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # The paths of Ray's sockets must be short.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        ray = str(Path(sys.executable).with_name("ray"))
+        options = ["--head", "--block", "--num-cpus=2", "--include-dashboard=false"]
+        place = [f"--port={port}", f"--temp-dir={folder}", "--node-ip-address=127.0.0.1"]
+        head = subprocess.Popen(
+            [ray, "start", *options, *place],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert head.stdout is not None
+        for line in head.stdout:
+            if "Ray runtime started" in line:
+                break
+        yield f"127.0.0.1:{port}"
+        head.send_signal(signal.SIGTERM)
+        head.wait(60)
+
+
+def test_the_command_for_clusters_runs_on_one(progsearch, cluster):
+    folder, run = progsearch
+    (script,) = blocks(ROOT / "docs" / "cluster.md", "sh")
+    script = as_here(
+        script.replace("ADDRESS", cluster, 1).replace("postgresql://user@host/db", "")
+    )
+    ((_, *words),) = commands(script)
+    tiny = ("--model", "bert-base-uncased", "--space", "quick", "--epochs", 1, "--budget", 1)
+    few = ("--front-seeds", 1, "--learning-rate", 1e-2, "--study", "far")
+    done = run(*words, "sqlite:///history.db", *tiny, *few)
+    assert done.returncode in (0, 1), done.stderr
+    assert (folder / "history.db").is_file()
+    assert "1 of 1 whole trial of the budget" in run("status", "far").stdout

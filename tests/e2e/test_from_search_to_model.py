@@ -29,9 +29,9 @@ def test_a_search_ends_with_front_report_and_export_line(home, searched):
     lines = searched.stdout.splitlines()
     assert any("accuracy" in line and "updated" in line for line in lines)
     assert f"report: {home}/studies/words/report.html" in lines
-    finished = [line for line in searched.stderr.splitlines() if " of 7  " in line]
+    finished = [line for line in searched.stderr.splitlines() if " of 2  " in line]
     assert len(finished) == 7
-    assert "5 baselines, then a budget of 2 whole trials" in searched.stderr
+    assert "5 references, then a budget of 2 whole trials" in searched.stderr
     (told,) = [line for line in searched.stderr.splitlines() if line.startswith("train (")]
     assert told.startswith("train (classification): 64 rows; 0 (")
     study = home / "studies" / "words"
@@ -84,7 +84,8 @@ def test_a_trained_model_loads_and_reaches_what_was_printed(home, progsearch, ex
     # The search has trained it, so nothing is trained again.
     assert output["steps"] == {"trained": 0, "reused": 16}
     folder = home / "my-model"
-    assert printed == json.loads((folder / "metrics.json").read_text())
+    written = json.loads((folder / "metrics.json").read_text())
+    assert written == printed | {"per_class": output["per_class"]}
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()

@@ -42,7 +42,7 @@ def test_pure_noise_ends_with_nothing_was_learned(home, progsearch):
     done = progsearch("run", "noise.yaml", *ELSEWHERE)
     assert done.returncode == 1, done.stderr
     sentence = done.stderr.splitlines()[-1].removeprefix("Error: ")
-    assert sentence.startswith("nothing was learned: no baseline beats the constant answer (acc")
+    assert sentence.startswith("nothing was learned: no reference beats the constant answer (acc")
     assert "each with 100 validation rows" in sentence
     for advice in ("learning rates", "more epochs", "cleaner data", "another model"):
         assert advice in sentence
@@ -86,4 +86,4 @@ def test_rates_that_are_all_too_high_are_named_where_none_is_found(home, progsea
     write(home, "no-rate", [0.3, 0.5], labels="noise")
     done = progsearch("run", "no-rate.yaml", *ELSEWHERE)
     assert done.returncode == 1, done.stderr
-    assert "runs of baselines collapsed; try other learning rates" in done.stderr
+    assert "runs of references collapsed; try other learning rates" in done.stderr

@@ -44,7 +44,7 @@ def test_predictions_are_in_the_order_of_the_split():
 def test_what_is_kept_is_chosen_by_the_caller():
     engine, _ = tiny_engine(Schedule.full(4), four_block_bert())
     split = tiny_split(seed=5)
-    classes = engine.predict(split, lambda output: output.logits.argmax(-1))
+    classes = engine.predict(split, lambda output, batch: output.logits.argmax(-1))
     assert torch.equal(classes, engine.predict(split).argmax(-1))
 
 

@@ -93,7 +93,7 @@ def test_the_table_has_the_front_and_the_baselines(html):
     text = plain(html)
     for trial in report.front:
         assert re.search(rf'<td class="name">{trial.label}(<span|</td>)', text)
-    assert "Baselines not on the front" in text
+    assert "References not on the front" in text
 
 
 def test_failures_are_listed_with_their_reasons_escaped(html):

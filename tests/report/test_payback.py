@@ -169,7 +169,7 @@ def test_what_saves_nothing_never_pays():
             "updated": "0 %",
             "FLOPs": "0 %",
             "time": "0.0 s (0 %)",
-            "memory": "0 MiB",
+            "memory": "0 bytes",
             "paid back in FLOPs": "never",
             "paid back in time": "never",
         }
@@ -262,7 +262,7 @@ def test_all_places_tell_it(fake, capsys, tmp_path):
     printed = capsys.readouterr().out
     assert told in printed
     row = next(line for line in printed.splitlines() if "after" in line and "head-only" in line)
-    told_of_head = "head-only 99.3 % 66.7 % 3 min 20 s (62.5 %) 0 MiB after 3 after 3"
+    told_of_head = "head-only 99.3 % 66.7 % 3 min 20 s (62.5 %) 0 bytes after 3 after 3"
     assert " ".join(row.split()) == told_of_head
     own = plain_page(report)
     assert told[1:] in own

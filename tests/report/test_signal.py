@@ -31,9 +31,9 @@ def said(fake):
 def test_no_reference_beats_the_constant_answer():
     fake = study_of(0.684, 0.72, 0.70, 0.65, learning_rate=5e-5)
     assert said(fake) == (
-        "nothing was learned: no baseline beats the constant answer (accuracy 0.6840) by two "
+        "nothing was learned: no reference beats the constant answer (accuracy 0.6840) by two "
         "standard errors (0.0232 each with 400 validation rows): the best, progtuning-3 at "
-        "learning rate 5e-5, has 0.7200; 1 of 4 runs of baselines collapsed; try other "
+        "learning rate 5e-5, has 0.7200; 1 of 4 runs of references collapsed; try other "
         "learning rates, more epochs, more or cleaner data, or another model"
     )
 
@@ -55,7 +55,7 @@ def test_something_was_learned_or_it_is_not_known(metrics, rows):
 def test_references_that_failed_are_not_waited_for():
     fake = study_of(0.684, 0.68, 0.68)
     fake.fail("out of memory", name="head-only")
-    assert "1 of 4 runs of baselines collapsed" in said(fake)
+    assert "1 of 4 runs of references collapsed" in said(fake)
 
 
 def test_searched_trials_count_but_not_a_lucky_one_of_many():
@@ -146,7 +146,7 @@ def test_data_and_page_say_it_at_the_top():
     report = study_report(study_of(0.684, 0.72, 0.70, 0.65).study)
     assert report.to_dict()["nothing_learned"] == status(report)["nothing_learned"]
     html = page(report)
-    assert '<p class="alert">Nothing was learned: no baseline beats' in html
+    assert '<p class="alert">Nothing was learned: no reference beats' in html
     assert html.index('class="alert"') < html.index('<dl class="facts">')
     for absent in ("progsearch export", "Knee of the front", "Best metric", ">knee<", ">best<"):
         assert absent not in html

@@ -8,12 +8,13 @@ from progsearch.study.results import Timings
 from progsearch.study.trial import numbered
 
 
-def confirmed_run(trial, seed, accuracy, test=None):
+def confirmed_run(trial, seed, accuracy, test=None, per_class=None):
     return ConfirmedRun(
         trial=trial,
         seed=seed,
         metrics={"accuracy": accuracy, "f1": accuracy + 0.05},
         test_metrics=None if test is None else {"accuracy": test, "f1": test + 0.05},
+        per_class=per_class,
         timings=Timings(setup=1.0, train=90.0 + seed, evaluate=10.0),
         steps_trained=345,
         peak_memory=10**9 + seed,

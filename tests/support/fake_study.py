@@ -139,6 +139,7 @@ class FakeStudy:
         continues=None,
         repeats=None,
         constant_from=None,
+        per_class=None,
     ):
         plan = self._plan(schedule, learning_rate, scores)
         cost = plan.costs
@@ -152,6 +153,7 @@ class FakeStudy:
                 peak_memory=1_400_000_000,
             ),
             seeds=seeds,
+            per_class=per_class,
         )
         records = [
             record(

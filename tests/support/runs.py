@@ -13,6 +13,7 @@ from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.plan import SegmentPlan
 from progsearch.tasks import Split
+from progsearch.tasks.split import IGNORED
 from tests.support.tiny import tiny_model
 
 VOCABULARY = 64
@@ -26,6 +27,39 @@ def tiny_split(n_examples=24, seed=0, n_labels=2, pad_id=0):
     ids = generator.integers(5, VOCABULARY, size=lengths.sum())
     labels = generator.integers(0, n_labels, size=n_examples)
     return Split(ids, lengths, {"labels": labels}, pad_id=pad_id)
+
+
+def tiny_span_split(n_examples=24, seed=0, pad_id=0):
+    """Windows of which each has a first and a last token as targets, some of them the first."""
+    of_rows = tiny_split(n_examples, seed, pad_id=pad_id)
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(0, of_rows.lengths)
+    ends = np.minimum(starts + generator.integers(0, 3, n_examples), of_rows.lengths - 1)
+    targets = {"start_positions": starts, "end_positions": ends}
+    return Split(of_rows.ids, of_rows.lengths, targets, pad_id=pad_id, keeps_tokens=True)
+
+
+def tagged_split(n_examples=24, seed=0, n_tags=3, pad_id=0):
+    """A target for about half of the tokens, another number of them in each row."""
+    plain = tiny_split(n_examples, seed, pad_id=pad_id)
+    generator = np.random.default_rng(seed + 1000)
+    tags = generator.integers(0, n_tags, size=plain.lengths.sum())
+    tags[generator.random(len(tags)) < 0.5] = IGNORED
+    # No row is without any.
+    tags[np.cumsum(plain.lengths) - 1] = generator.integers(0, n_tags, size=n_examples)
+    return Split(plain.ids, plain.lengths, {"labels": tags}, per_token=True, pad_id=pad_id)
+
+
+def language_split(n_examples=24, seed=0, pad_id=0):
+    """Rows of a language model: the last tokens of each are targets, at least one."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(4, 12, size=n_examples)
+    ids = generator.integers(5, VOCABULARY, size=lengths.sum())
+    prompts = generator.integers(1, lengths)
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    labels = np.where(place < np.repeat(prompts, lengths), IGNORED, ids)
+    return Split(ids, lengths, {"labels": labels}, per_token=True, pad_id=pad_id)
 
 
 def tiny_engine(
@@ -119,3 +153,12 @@ def finish(run):
     records = list(run.records())
     run.finish()
     return records, run.result()
+
+
+def tiny_choice_split(n_examples=24, seed=0, pad_id=0, n_choices=3):
+    """Rows of several sequences of different lengths, of which one is right."""
+    sequences = tiny_split(n_examples * n_choices, seed, pad_id=pad_id)
+    labels = np.random.default_rng(seed).integers(0, n_choices, size=n_examples)
+    targets = {"labels": labels}
+    lengths = sequences.sequence_lengths
+    return Split(sequences.ids, lengths, targets, pad_id=pad_id, n_choices=n_choices)

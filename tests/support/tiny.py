@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedModel,
+)
 
 HIDDEN = 32
 VOCABULARY = 64
@@ -103,12 +106,29 @@ _CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def tiny_model(name: str, n_labels: int = 2, seed: int = 0, **overrides: Any) -> PreTrainedModel:
-    """A random model of 3 blocks, hidden size 32; ``overrides`` go into its config."""
+    """A random model of 3 blocks, hidden size 32; ``overrides`` go into its config.
+
+    One of them, ``auto_class``, is the class that makes the model instead.
+    """
+    auto_class = overrides.pop("auto_class", "AutoModelForSequenceClassification")
     config_class, fields = _CONFIGS[name]
     config = getattr(transformers, config_class)(**{**fields, "num_labels": n_labels, **overrides})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return AutoModelForSequenceClassification.from_config(config).eval()
+        model: PreTrainedModel = getattr(transformers, auto_class).from_config(config)
+        return model.eval()
+
+
+def tiny_language_model(
+    name: str, *, tied: bool = False, seed: int = 0, **overrides: Any
+) -> PreTrainedModel:
+    """A random language model of 3 blocks; ``tied``: its head has the token table as weight."""
+    config_class, fields = _CONFIGS[name]
+    given = {**fields, "tie_word_embeddings": tied, **overrides}
+    config = getattr(transformers, config_class)(**given)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(config).eval()
 
 
 def save_tiny(

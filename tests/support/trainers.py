@@ -1,5 +1,7 @@
 """Trainers of transformers on the batches of an engine."""
 
+from typing import Any
+
 import torch
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
@@ -8,7 +10,7 @@ from progsearch.engine.batches import epoch_batches
 from progsearch.training.callback import ProgtuningCallback
 from tests.support.runs import tiny_split
 
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+NO_DROPOUT: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 class Ordered(Dataset):
@@ -46,11 +48,14 @@ ONE_EPOCH = {
 PLAIN = {"learning_rate": 1e-2, "weight_decay": 0.01, "warmup_steps": 0.1, "max_grad_norm": 1.0}
 
 
-def trainer_for(model, schedule, folder, epochs=3, batch_size=8, args=None, **arguments):
+def trainer_for(
+    model, schedule, folder, epochs=3, batch_size=8, args=None, split=None, **arguments
+):
+    split = tiny_split() if split is None else split
     return InOrder(
         model=model,
         args=args or TrainingArguments(output_dir=str(folder), **PLAIN, **ONE_EPOCH, **arguments),
-        train_dataset=Ordered(tiny_split(), batch_size, seed=0, epochs=epochs),
+        train_dataset=Ordered(split, batch_size, seed=0, epochs=epochs),
         data_collator=lambda items: items[0],
         callbacks=[ProgtuningCallback(schedule)],
     )

@@ -232,7 +232,8 @@ def test_labels_that_other_programs_write_with_a_point_are_the_same_classes(tmp_
         ((*(f"{i},5" for i in range(20)),), "'0,5' in column 'label' is not a number: wr", None),
         (("1", "2", "5", "1,5", "2,5"), "decimals with points", "1"),
         (("<c++>", "<c++><python>"), "several tags", None),
-        (("#a", "#a #b"), "several tags .'#a #b'", None),
+        (("#a", "#a #b"), "several tags .'#a #b'.: give --type multilabel", "#a"),
+        (("price", "price  size", "size"), "with blanks between them .'price  size'", "price"),
     ],
 )
 def test_labels_that_are_probably_not_what_they_seem(labels, message, kind, read, texts, some):
@@ -253,6 +254,41 @@ def test_names_of_classes_with_signs_are_classes(labels, read, texts, some):
     task = read("train.csv", table(text=texts(), label=some(*labels)))
     assert set(task.head.label_names) == set(labels)
     assert not task.notes
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (("price size", "size price", "film"), True),
+        (("a b", "b c", "a c", "c b"), True),
+        (("not spam", "spam"), False),
+        (("world news", "local news", "sport"), False),
+    ],
+)
+def test_names_that_may_be_several_labels_are_said(labels, said, read, texts, some):
+    content = table(text=texts(), label=some(*labels))
+    notes = read("train.csv", content).notes
+    assert ["with blanks between them" in note for note in notes] == [True] * said
+    assert not read("train.csv", content, type="classification").notes
+
+
+def test_blanks_separate_labels_only_if_nothing_else_does(read, texts, some):
+    content = table(text=texts(), label=some("new york, paris", "paris", "rome", "rome, paris"))
+    task = read("train.csv", content, type="multilabel")
+    assert task.head.label_names == ("new york", "paris", "rome")
+
+
+def test_lists_that_are_asked_for_as_classes_are_said(read, texts, some):
+    content = table(text=texts(), label=some("['a', 'b']", "['a']", "['b']"))
+    task = read("train.csv", content, type="classification")
+    assert task.head.label_names == ("['a', 'b']", "['a']", "['b']")
+    assert any("each different list in column label is read as one class" in n for n in task.notes)
+    with pytest.raises(TaskError, match="lists or dictionaries.*use --type multilabel"):
+        read(
+            "train.jsonl",
+            lines(text=texts(), label=some(["a", "b"], ["a"])),
+            type="classification",
+        )
 
 
 @pytest.mark.parametrize(

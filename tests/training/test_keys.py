@@ -30,7 +30,10 @@ from progsearch.models.loading import load_tokenizer
 from progsearch.schedule import Schedule
 from progsearch.store import Store
 from progsearch.tasks import load_task
+from progsearch.tasks.examples import Examples
+from progsearch.tasks.passages import Passages
 from progsearch.tasks.split import Split
+from progsearch.tasks.unseen import UnseenWords
 from progsearch.training import TrainingRun, describe
 from progsearch.training.assembly import assemble
 from progsearch.training.segments import ENVIRONMENT
@@ -61,15 +64,17 @@ TRAINING_LEFT_OUT = {
 TASK_LEFT_OUT = {
     "name": "what files are called; for a task of GLUE see below",
     "data_dir": "refused for files; see below",
-    **dict.fromkeys(("separator", "encoding"), "decide which texts are read"),
+    **dict.fromkeys(("separator", "encoding", "sheet"), "decide which texts are read"),
     "drop_missing": "decides which rows are read",
+    "doc_stride": "is refused for other types than span, whose tokens show it",
+    **dict.fromkeys(("general_file", "answer_pattern"), "refused for classes"),
 }
 
 
 # Recipe fields that decide which configs are run, but not the result of a run.
 RECIPE_LEFT_OUT = {
     "understood": "says what the data holds, for people",
-    **dict.fromkeys(("study", "storage", "address"), "where it is kept and run"),
+    **dict.fromkeys(("study", "storage", "address", "reconnect"), "where it is kept and run"),
     "log_to": "where it is watched",
     **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),
     **dict.fromkeys(
@@ -351,6 +356,10 @@ def test_prefix_states_that_froze_on_the_way_follow_the_training(config):
 
 
 def test_states_and_segments_follow_all_that_a_split_holds():
+    def passages(first: int) -> Passages:
+        offsets = np.full((4, 2), first, dtype=np.int32)
+        return Passages(Examples((["who", "why"], ["ann", "bob"]), [(), ()]), offsets, np.zeros(2))
+
     given: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 8]),
         "lengths": np.array([1, 3]),
@@ -359,6 +368,10 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": np.array([0, 0, 1, 1]),
         "pad_id": 0,
         "example_of": np.array([0, 1]),
+        "keeps_tokens": False,
+        "passages": passages(0),
+        "unseen": None,
+        "n_choices": 1,
     }
     others: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 9]),
@@ -368,6 +381,10 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": None,
         "pad_id": 1,
         "example_of": np.array([0, 0]),
+        "keeps_tokens": True,
+        "passages": passages(1),
+        "unseen": UnseenWords(np.array([0]), np.array([1]), np.array([0])),
+        "n_choices": 2,
     }
     assert set(inspect.signature(Split).parameters) == given.keys() == others.keys()
     keys = {

@@ -54,6 +54,7 @@ def trained(model, task, **settings):
 def test_a_saved_model_is_a_multi_label_classifier(kind, task, tmp_path):
     model = save_tiny(tmp_path / "model", WORDS, kind, pad_token_id=0, num_labels=3)
     run = trained(model, task)
+    measured = run.result().per_class
     metrics = save_run(run, tmp_path / "out")
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     assert saved.config.problem_type == "multi_label_classification"
@@ -77,6 +78,8 @@ def test_a_saved_model_is_a_multi_label_classifier(kind, task, tmp_path):
         assert metrics["f1_micro"] > run.task.majority() + 0.1
     written = json.loads((tmp_path / "out/metrics.json").read_text())
     table = per_class_scores(tmp_path / "out")
+    # The same numbers are kept with the result of the run.
+    assert measured == table
     assert written == metrics | {"per_class": table}
     assert [scores["support"] for scores in table.values()] == truth.sum(axis=0).tolist()
     recall = (predicted & truth).sum(axis=0) / truth.sum(axis=0)

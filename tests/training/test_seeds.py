@@ -4,6 +4,7 @@ import torch
 from progsearch.config import with_seed
 from progsearch.errors import TrialFailed
 from progsearch.training import SeedMean, Store, TrainingRun
+from progsearch.training.evaluator import Validated
 from progsearch.training.seeds import _means
 from tests.support.runs import DEVICE, changed, config_of, finish, weights
 
@@ -81,6 +82,6 @@ def test_a_mean_is_constant_if_the_predictions_of_a_run_are(files):
         return list(SeedMean(runs).records())[-1]
 
     good, other, collapsed = runs_of(files, (3, 3, 3), learning_rate=1e-2)
-    collapsed._evaluator.validation = lambda: ({"accuracy": 0.5, "f1": 0.0}, True)
+    collapsed._evaluator.validation = lambda: Validated({"accuracy": 0.5, "f1": 0.0}, True)
     assert not last(good).constant
     assert last(other, collapsed).constant

@@ -8,12 +8,10 @@ plain passes, and shortcuts that change them are disabled.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from progsearch.engine.batches import Batch
@@ -23,6 +21,7 @@ from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.passes import Passes, difference, largest, row_difference
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
+from progsearch.engine.shortcuts.target_tokens import TargetTokens, applies
 from progsearch.engine.shortcuts.unread_embeddings import UnreadEmbeddings
 from progsearch.engine.shortcuts.usual import can_record
 from progsearch.errors import ModelError
@@ -31,16 +30,17 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.numerals import whole_percent
 from progsearch.schedule import Stage
 from progsearch.tasks import Split
-from progsearch.tasks.types.base import logits
+from progsearch.tasks.types.base import Keep, logits
 
 CHECKED: tuple[type[Shortcut], ...] = (
     HeadToken,
     FrozenPrefix,
     UnreadEmbeddings,
     OccurringRows,
+    TargetTokens,
     RecordedSteps,
 )
-"""The compared shortcuts; recorded steps only where they are used, on a GPU."""
+"""The compared shortcuts, as far as they are used: recorded steps only on a GPU."""
 
 # The largest allowed differences of outputs and of gradients, relative to the largest value.
 _OUTPUTS, _GRADIENTS = 1e-5, 1e-4
@@ -119,7 +119,7 @@ def check_shortcuts(
     anatomy: Anatomy,
     trainable: TrainableParameters,
     split: Split,
-    keep: Callable[[Any], Tensor] = logits,
+    keep: Keep = logits,
     *,
     each: bool = False,
 ) -> Check:
@@ -156,7 +156,11 @@ def check_shortcuts(
             f"{whole_percent(comparison.padding)} of the largest), so results would depend on "
             "which texts share a batch; choose a model that ignores such padding"
         )
-    kinds = [k for k in CHECKED if k is not RecordedSteps or can_record(model, "fp32")]
+    unused = [
+        *([] if can_record(model, "fp32") else [RecordedSteps]),
+        *([] if applies(model, split) else [TargetTokens]),
+    ]
+    kinds = [kind for kind in CHECKED if kind not in unused]
     findings = None if each else comparison.together(kinds)
     check = Check(comparison.padding, findings or comparison.each(kinds))
     used = [shortcut for shortcut in kinds if shortcut not in check.left_out]
@@ -217,7 +221,8 @@ class _Comparison:
         else:
             unread = self._compared(UnreadEmbeddings, FrozenPrefix)
             token = self._compared(HeadToken, FrozenPrefix)
-        alone = [self._compared(kind) for kind in (OccurringRows, RecordedSteps) if kind in kinds]
+        others = (OccurringRows, TargetTokens, RecordedSteps)
+        alone = [self._compared(kind) for kind in others if kind in kinds]
         return token, prefix, unread, *alone
 
     def _compared(self, *kinds: type[Shortcut]) -> Finding:

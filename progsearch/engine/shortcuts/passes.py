@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 from progsearch.tasks import Split
 from progsearch.tasks.split import joined
+from progsearch.tasks.types.base import Keep
 
 # Gradients are compared relative to the largest of their parameter, or to this share of the
 # largest of all if that is more: some are zero up to rounding, such as those of key biases.
@@ -68,7 +69,7 @@ class Passes:
         anatomy: Anatomy,
         trainable: TrainableParameters,
         split: Split,
-        keep: Callable[[Any], Tensor],
+        keep: Keep,
     ) -> None:
         self._model = model
         self._anatomy = anatomy
@@ -195,9 +196,9 @@ class Passes:
 
     def _rows(self, output: Any, batch: Batch) -> list[Tensor]:
         # Copies, since the next recorded step writes to the same memory.
-        kept = self._keep(output).detach().clone()
+        kept = self._keep(output, self._inputs(batch)).detach().clone()
         lengths = self._sample.lengths[batch.indices]
-        if not self._sample.per_token:
+        if not self._sample.keeps_tokens:
             return list(kept)
         return [row[:length] for row, length in zip(kept, lengths, strict=True)]
 

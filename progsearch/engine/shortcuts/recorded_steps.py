@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from progsearch.engine.batches import Batch
 from progsearch.engine.shortcuts.base import Shortcut, StageStart, Update
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
+from progsearch.engine.shortcuts.target_tokens import n_places
 from progsearch.models.architectures import architecture_of
 
 _log = logging.getLogger(__name__)
@@ -93,6 +94,9 @@ class RecordedSteps(Shortcut):
         kinds = [self._kind(batch) for batch in batches]
         if None in kinds:
             return None
+        if len(batches) > 1 and batches[0].split.per_token:
+            # The weight of each batch in the loss of the step is part of a recording.
+            return None
         key = tuple(kinds)
         if key not in self._recorded and self._usable and len(self._recorded) < _MOST_GRAPHS:
             self._record(key, rows, partial(update, batches))
@@ -107,7 +111,8 @@ class RecordedSteps(Shortcut):
             return None
         if self._prefix is not None and not self._prefix.on_device(batch):
             return None
-        return len(batch.indices), batch.width
+        shape = len(batch.indices), batch.width
+        return (*shape, n_places(batch)) if batch.split.per_token else shape
 
     def _record(
         self, key: Hashable, rows: list[Tensor], step: Callable[[list[Tensor]], None]

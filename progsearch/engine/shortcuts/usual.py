@@ -13,6 +13,7 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows, keep_occurring_rows
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps, recordable
+from progsearch.engine.shortcuts.target_tokens import TargetTokens
 from progsearch.engine.shortcuts.unread_embeddings import UnreadEmbeddings
 from progsearch.models.anatomy import Anatomy
 from progsearch.store import Store
@@ -64,6 +65,9 @@ def usual_shortcuts(
         shortcuts.append(prefix)
         if takes(UnreadEmbeddings):
             shortcuts.append(UnreadEmbeddings(model, anatomy, prefix))
+    if takes(TargetTokens):
+        targets = TargetTokens.found(model, splits[0])
+        shortcuts += [] if targets is None else [targets]
     if takes(RecordedSteps) and can_record(model, precision):
         shortcuts.append(RecordedSteps(next(model.parameters()).device, prefix))
     return shortcuts

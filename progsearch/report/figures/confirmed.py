@@ -75,10 +75,10 @@ class _Drawing:
         front.sort(key=self.point)
         lines = [*self._full_lines(), *self._step_line(front)]
         searched = [s for s in schedules if s.name is None]
-        baselines = [s for s in schedules if s.name is not None]
+        references = [s for s in schedules if s.name is not None]
         self._marks(searched, "searched", FRONT, {"size": 10})
-        self._marks(baselines, "baselines", BASELINE, {"size": 11, "symbol": "diamond"})
-        self._labels([*baselines, *searched], lines, widths, height)
+        self._marks(references, "references", BASELINE, {"size": 11, "symbol": "diamond"})
+        self._labels([*references, *searched], lines, widths, height)
         self.figure.update_xaxes(self.axis, range=self.x_range)
         title = f"{self.report.metric.replace('_', ' ')}, mean over seeds"
         self.figure.update_yaxes(title_text=title, range=self.y_range)

@@ -39,7 +39,7 @@ def front_figure(
     widths: Sequence[float] = (900,),
     height: float = 430,
 ) -> go.Figure:
-    """The metric of every trial against its cost, with the front and the baselines marked.
+    """The metric of every trial against its cost, with the front and the references marked.
 
     With two objectives the front is a step line: the best metric at each cost.
 
@@ -89,9 +89,9 @@ class _Panel:
     def draw(self, widths: Sequence[float], height: float) -> None:
         """Draw the panel; its expected widths and its height are in pixels."""
         trials, front = self.report.usable, self.report.front
-        # At other learning rates than its best one a baseline is a trial like all others.
-        baselines = [trial for trial in self.report.baselines if trial.is_usable]
-        named_or_front = {trial.number for trial in [*baselines, *front]}
+        # At other learning rates than its best one a reference is a trial like all others.
+        references = [trial for trial in self.report.baselines if trial.is_usable]
+        named_or_front = {trial.number for trial in [*references, *front]}
         others = [trial for trial in trials if trial.number not in named_or_front]
         self._full_line()
         self._marks(others, "trials", mode="markers", marker={"size": 7, "color": TRIAL})
@@ -104,9 +104,9 @@ class _Panel:
             error_y=_errors(sorted(front, key=self.point), FRONT),
         )
         diamond = {"size": 11, "color": BASELINE, "symbol": "diamond"}
-        errors = _errors(baselines, BASELINE)
-        self._marks(baselines, "baselines", mode="markers", marker=diamond, error_y=errors)
-        self._labels([*baselines, *_front_by_interest(self.report)], others, widths, height)
+        errors = _errors(references, BASELINE)
+        self._marks(references, "references", mode="markers", marker=diamond, error_y=errors)
+        self._labels([*references, *_front_by_interest(self.report)], others, widths, height)
         self.figure.update_xaxes(self.axis, range=self.x_range, col=self.column)
         self.figure.update_yaxes(range=self.y_range, col=self.column)
 

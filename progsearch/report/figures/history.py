@@ -40,7 +40,7 @@ def history_figure(report: StudyReport) -> go.Figure:
     groups = {
         "trials": (TRIAL, [trial for trial in searched if trial.number not in on_front]),
         "front": (FRONT, [trial for trial in searched if trial.number in on_front]),
-        "baselines": (BASELINE, [trial for trial in trials if trial.is_baseline]),
+        "references": (BASELINE, [trial for trial in trials if trial.is_baseline]),
     }
     for name, (colour, shown) in groups.items():
         points = [(trial.number, trial.values[0], hover(report, trial)) for trial in shown]

@@ -17,7 +17,7 @@ _COLUMNS = 4
 
 
 def schedule_map(report: StudyReport) -> go.Figure:
-    """One map per trial of the front and per baseline: time to the right, the head at the top."""
+    """One map per trial of the front and per reference: time to the right, the head at the top."""
     on_front = {trial.number for trial in report.front}
     rest = [t for t in report.baselines if t.is_usable and t.number not in on_front]
     trials = [*report.front, *rest]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from progsearch.errors import TaskError
+from progsearch.extras import install_line
 from progsearch.tasks.sampling import spread_split
 from progsearch.tasks.sources.catalogue import DEMO
 from progsearch.tasks.sources.source import Source
@@ -69,6 +70,5 @@ def _data_folder() -> Path:
         if folder.is_dir():
             return folder
     raise TaskError(
-        f"the data of {DEMO} is not installed: run pip install 'progsearch[demo]', or choose "
-        "another task"
+        f"the data of {DEMO} is not installed: run {install_line('demo')}, or choose another task"
     )

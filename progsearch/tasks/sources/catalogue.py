@@ -10,7 +10,17 @@ from progsearch.errors import TaskError
 
 DEMO = "bbc-headlines"
 GLUE_ON_HUB = "nyu-mll/glue"
-ALIASES = {"sst-2": "sst2", "sts-b": "stsb"}
+ALIASES = {
+    "sst-2": "sst2",
+    "sts-b": "stsb",
+    "squad2": "squad_v2",
+    "squad-v2": "squad_v2",
+    "conll-2003": "conll2003",
+    "wnut_17": "wnut17",
+    "wnut-17": "wnut17",
+}
+# Where the hub keeps data sets as Parquet files whose own form is a program.
+_CONVERTED = "refs/convert/parquet"
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,11 @@ class GlueTask:
     header: tuple[str, ...] = ()
     validation: tuple[str, str] = ("dev", "validation")
     extra_validation: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The task type."""
+        return "classification" if self.labels else "regression"
 
 
 _PAIR = ("sentence1", "sentence2")
@@ -141,10 +156,89 @@ GLUE = {
 }
 
 
+@dataclass(frozen=True)
+class HubTask:
+    """A task of another kind than GLUE's whose data is on the hub.
+
+    Attributes:
+        name: The name on the command line.
+        type: The task type.
+        description: One line for `progsearch ls tasks`.
+        dataset: The name of the data set on the hub.
+        subset: Its configuration.
+        revision: Its branch, if it is not the main one.
+        text_columns: Its text columns, if the type does not know them by their names.
+        label_column: Its label column, likewise.
+    """
+
+    name: str
+    type: str
+    description: str
+    dataset: str
+    subset: str | None = None
+    revision: str | None = None
+    text_columns: tuple[str, ...] | None = None
+    label_column: str | None = None
+
+
+HUB_TASKS = {
+    task.name: task
+    for task in (
+        HubTask(
+            "squad",
+            "span",
+            "SQuAD 1.1: the answer to a question in a passage, 87,599 training questions",
+            "rajpurkar/squad",
+        ),
+        HubTask(
+            "squad_v2",
+            "span",
+            "SQuAD 2.0: the answer, or that there is none, 130,319 training questions",
+            "rajpurkar/squad_v2",
+        ),
+        HubTask(
+            "conll2003",
+            "tokens",
+            "CoNLL-2003: persons, places, organisations and others, 14,041 training sentences",
+            "lhoestq/conll2003",
+            text_columns=("tokens",),
+            label_column="ner_tags",
+        ),
+        HubTask(
+            "wnut17",
+            "tokens",
+            "WNUT-17: rare entities in tweets, 3,394 training sentences",
+            "leondz/wnut_17",
+            revision=_CONVERTED,
+            text_columns=("tokens",),
+            label_column="ner_tags",
+        ),
+        HubTask(
+            "swag",
+            "multiple-choice",
+            "SWAG: which of four sentences follows? 73,546 training rows",
+            "allenai/swag",
+            "regular",
+        ),
+        HubTask(
+            "gsm8k",
+            "causal-lm",
+            "GSM8K: school problems with worked solutions, 7,473 training rows",
+            "openai/gsm8k",
+            "main",
+        ),
+    )
+}
+
+
 def task_names() -> list[tuple[str, str]]:
-    """Name and one-line description of every built-in task, the demo first."""
-    demo = (DEMO, "demo: topic of a BBC headline, 5 topics, 2,096 rows; needs no download")
-    return [demo, *((task.name, task.description) for task in GLUE.values())]
+    """Name of every built-in task, the demo first; its type and a one-line description."""
+    demo = (
+        DEMO,
+        "classification; demo: topic of a BBC headline, 5 topics, 2,096 rows; needs no download",
+    )
+    glue = [(task.name, f"{task.type}; {task.description}") for task in GLUE.values()]
+    return [demo, *glue, *((t.name, f"{t.type}; {t.description}") for t in HUB_TASKS.values())]
 
 
 def hub_dataset(task: TaskConfig) -> str | None:
@@ -152,6 +246,8 @@ def hub_dataset(task: TaskConfig) -> str | None:
     if task.train_file is not None or task.data_dir is not None:
         return None
     name = canonical_name(task.name)
+    if name in HUB_TASKS:
+        return HUB_TASKS[name].dataset
     if name in GLUE:
         return GLUE_ON_HUB
     return name if "/" in name else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 MISSING_WORDS = frozenset(
@@ -14,6 +15,9 @@ MISSING_WORDS = frozenset(
 ``none`` and ``na`` are not among them: people use them as names of classes.
 """
 
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WITH_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -49,3 +53,15 @@ def number(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return result if math.isfinite(result) else None
+
+
+def has_decimal_commas(values: Sequence[str]) -> bool:
+    """Whether the filled cells of a column are numbers, some of them with decimal commas."""
+    filled = [value.strip() for value in values if value.strip()]
+    # Most columns show at their first value that they hold no such numbers.
+    return any("," in value for value in filled) and all(
+        _DECIMAL_COMMA.fullmatch(value)
+        or _WHOLE.fullmatch(value)
+        or _WITH_THOUSANDS.fullmatch(value)
+        for value in filled
+    )

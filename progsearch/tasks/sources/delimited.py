@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from progsearch.errors import TaskError
-from progsearch.tasks.sources.cells import MISSING_WORDS
+from progsearch.importing import collector_paused
+from progsearch.tasks.sources.cells import MISSING_WORDS, has_decimal_commas
 from progsearch.tasks.sources.table import Table
 
 SEPARATORS = {",": "comma", ";": "semicolon", "|": "vertical bar", "\t": "tab"}
@@ -22,11 +23,9 @@ _Cell = TypeVar("_Cell")
 
 # Excel's first line for itself.
 _SAID = re.compile(r'"?sep=(.)"?(?=[\r\n])', re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_FIRST_LINE = re.compile(r"[^\n]*\S[^\n]*")
 _RULE = re.compile(r":?[-=]{3,}:?")
 _JSON = re.compile(r'\s*\[?\s*\{\s*"[^"]*"\s*:')
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_WITH_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ def parse_unquoted(text: str) -> list[list[str]]:
 
 
 def _separator_of(source: str, text: str, usual: str) -> str:
-    header = next((line for line in io.StringIO(text) if line.strip()), "")
+    first = _FIRST_LINE.search(text)
+    header = "" if first is None else first[0]
     possible = [separator for separator in SEPARATORS if separator in header]
     if len(possible) < 2:
         return possible[0] if possible else usual
@@ -161,11 +161,13 @@ def _read(source: str, text: str, separator: str, quoting: _Quoting) -> _Parsed:
     lines: list[int] = []
     line = 1
     try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(line)
-            line = reader.line_num + 1
+        # Made in a row, hundreds of thousands of lists would be searched for rings repeatedly.
+        with collector_paused():
+            for row in reader:
+                if row:
+                    rows.append(row)
+                    lines.append(line)
+                line = reader.line_num + 1
     except csv.Error as error:
         if "unexpected end" in str(error):
             reason = "begins a quoted text that does not end"
@@ -247,14 +249,16 @@ def _by_column(source: str, parsed: _Parsed, separator: str, notes: list[str]) -
     n_empty = filled.count(False)
     if n_empty:  # what Excel writes for rows that once had values
         notes.append(f"{source}: {n_empty} rows without any value are left out")
-    rows = [row for row, has_value in zip(parsed.rows, filled, strict=True) if has_value]
-    lines = [line for line, has_value in zip(parsed.lines, filled, strict=True) if has_value]
-    cells = [list(column) for column in zip(*rows[1:], strict=False)][:width]
-    cells = cells or [[] for _ in range(width)]
+    rows, lines = parsed.rows, parsed.lines
+    if n_empty:
+        rows = [row for row, has_value in zip(rows, filled, strict=True) if has_value]
+        lines = [line for line, has_value in zip(lines, filled, strict=True) if has_value]
+    body = rows[1:]
+    cells = [[row[place] for row in body] for place in range(width)]
     columns = named_columns(source, rows[0], cells)
     if separator == ";":
         for name, values in columns.items():
-            if _has_decimal_commas(values):
+            if has_decimal_commas(values):
                 points = str.maketrans({".": "", ",": "."})
                 columns[name] = [value.translate(points) for value in values]
                 notes.append(f"{source}: decimal commas in column {name} are read as points")
@@ -286,14 +290,3 @@ def named_columns(
 def nameless(place: int) -> str:
     """What a column without a name is called; the place is counted from 1."""
     return f"column {place}"
-
-
-def _has_decimal_commas(values: Sequence[str]) -> bool:
-    filled = [value.strip() for value in values if value.strip()]
-    # Most columns show at their first value that they hold no such numbers.
-    return any("," in value for value in filled) and all(
-        _DECIMAL_COMMA.fullmatch(value)
-        or _WHOLE.fullmatch(value)
-        or _WITH_THOUSANDS.fullmatch(value)
-        for value in filled
-    )

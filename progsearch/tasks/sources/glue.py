@@ -48,7 +48,7 @@ def read_glue(task: GlueTask, data_dir: str | None) -> Source:
         train=train,
         validation=validation,
         extra_validation=dict(zip(names, extra, strict=True)),
-        type="classification" if task.labels else "regression",
+        type=task.type,
         text_columns=texts,
         label_column=label,
         metrics=task.metrics,

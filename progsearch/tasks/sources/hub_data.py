@@ -13,13 +13,16 @@ from progsearch.tasks.sources.cells import decoded
 from progsearch.tasks.sources.tables import Table
 
 
-def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Table]:
+def load_from_hub(
+    name: str, subset: str | None, instead: str, *, revision: str | None = None
+) -> dict[str, Table]:
     """Load every split of a data set; class indices become class names.
 
     Args:
         name: ``owner/name`` on the hub, or a local folder.
         subset: The configuration of the data set.
         instead: What the user can do if it cannot be loaded, for the error message.
+        revision: The branch of the data set, if it is not the main one.
 
     Raises:
         TaskError: The data set cannot be loaded, or the hub cannot be reached and it is not
@@ -30,7 +33,8 @@ def load_from_hub(name: str, subset: str | None, instead: str) -> dict[str, Tabl
 
     try:
         with quiet_datasets():
-            splits = datasets.load_dataset(name, subset)
+            branch = {} if revision is None else {"revision": revision}
+            splits = datasets.load_dataset(name, subset, **branch)
     # The library raises many kinds of errors, and a data set's own script may raise any.
     except Exception as error:
         if without_hub:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from progsearch.errors import TaskError
+from progsearch.tasks.sources.squad_json import articles_in, rows_in, squad_table
 from progsearch.tasks.sources.table import Table
 
 _SHOWN = 5
 
 
 def parse_json(source: str, text: str) -> Table:
-    """The table in JSON Lines, in an array of objects or in an object of columns.
+    """The table in JSON Lines, in an array of objects, in an object of columns or as in SQuAD.
 
     Objects in objects become columns with dotted names: ``{"review": {"text": ...}}`` becomes
     ``review.text``. Lists stay lists.
@@ -28,6 +29,10 @@ def parse_json(source: str, text: str) -> Table:
     # Most files hold no such escape, and checking each object takes as long as reading it.
     may_break = "\\ud" in text.lower()
     whole = _whole(source, text)
+    articles = articles_in(whole)
+    if articles is not None:
+        return squad_table(source, articles)
+    whole = rows_in(whole) or whole
     if isinstance(whole, dict):
         columns = _by_column(source, _checked(source, "line 1", whole, may_break))
         return Table(source, columns)

@@ -11,12 +11,25 @@ from progsearch.errors import TaskError
 from progsearch.registry import Registry
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types.base import Metric, TaskType
+from progsearch.tasks.types.causal_lm import CausalLM
+from progsearch.tasks.types.choice import MultipleChoice
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.multilabel import MultiLabel
 from progsearch.tasks.types.regression import Regression
+from progsearch.tasks.types.span import Span
 from progsearch.tasks.types.texts import TextType
+from progsearch.tasks.types.tokens import Tokens
 
-__all__ = ["TASK_TYPES", "Metric", "TaskType", "TextType", "type_of"]
+__all__ = [
+    "SEQUENCE",
+    "TASK_TYPES",
+    "Metric",
+    "TaskType",
+    "TextType",
+    "described_types",
+    "type_of",
+    "types_called",
+]
 
 TASK_TYPES: Registry[TaskType] = Registry(
     "task type",
@@ -25,8 +38,30 @@ TASK_TYPES: Registry[TaskType] = Registry(
     TaskError,
     # In the order in which they are asked whether they recognise the data. Classification takes
     # all data, so it is the last.
-    (MultiLabel, Regression, Classification),
+    (Span, MultipleChoice, Tokens, CausalLM, MultiLabel, Regression, Classification),
 )
+
+SEQUENCE = "sequence"
+"""The name of the types with one answer per text, of which one is recognised from the data."""
+
+_OF_SEQUENCES = (MultiLabel, Regression, Classification)
+
+
+def types_called(name: str | None) -> list[type[TaskType]]:
+    """The types that a name stands for; all that can be used if there is none.
+
+    Raises:
+        TaskError: There is no such type.
+    """
+    if name is None:
+        return list(TASK_TYPES)
+    return list(_OF_SEQUENCES) if name == SEQUENCE else [TASK_TYPES.get(name)]
+
+
+def described_types() -> list[tuple[str, str]]:
+    """Name and description of each type, and of the name that stands for several."""
+    names = ", ".join(sorted(kind.name for kind in _OF_SEQUENCES))
+    return [*TASK_TYPES.described(), (SEQUENCE, f"as recognised from the data: {names}")]
 
 
 def type_of(source: Source, config: TaskConfig) -> TaskType:
@@ -38,7 +73,10 @@ def type_of(source: Source, config: TaskConfig) -> TaskType:
         TaskError: There is no such type, or the data cannot be used.
     """
     name = config.type or source.type
-    if name is not None:
+    if name is not None and name != SEQUENCE:
         return TASK_TYPES.get(name)()
-    types = (TASK_TYPES.get(known)() for known in TASK_TYPES.built_in)
+    known = (
+        _OF_SEQUENCES if name else [TASK_TYPES.get(built_in) for built_in in TASK_TYPES.built_in]
+    )
+    types = (kind() for kind in known)
     return next(found for found in types if found.recognises(source, config))

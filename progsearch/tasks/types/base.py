@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,6 +14,7 @@ from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import TextFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,8 +44,12 @@ class Metric:
     description: str = ""
 
 
-def logits(output: Any) -> Tensor:
-    """The logits of a model's output, in fp32."""
+Keep = Callable[[Any, "Mapping[str, Tensor]"], "Tensor"]
+"""Gives the part of a model's output to keep, as `TaskType.keep` does."""
+
+
+def logits(output: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    """The logits of a model's output, in fp32; the form of `TaskType.keep`."""
     found: Tensor = output.logits.float()
     return found
 
@@ -58,6 +63,12 @@ class TaskType(ABC):
         metrics: All task metrics that tasks of this type can have.
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
+        usual_length: The number of tokens that examples are cut to if the user gives none.
+        learning_rate: The usual rate of full fine-tuning; None: it follows from the model's width.
+        text_files: What a ``.txt`` file holds: a table, a text, or a word and its tag per line.
+        counts_rows: Whether metrics are measured on the rows that a model takes, instead of on
+            examples, which may have several.
+        references: Names of schedules that studies of this type train beside the usual ones.
 
     A type has no state except its constructor arguments, so one object may serve many tasks.
     One whose examples are a text or a pair
@@ -91,6 +102,11 @@ class TaskType(ABC):
     description: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     version: ClassVar[int] = 1
+    usual_length: ClassVar[int] = 128
+    learning_rate: ClassVar[float | None] = None
+    text_files: ClassVar[TextFiles] = "table"
+    counts_rows: ClassVar[bool] = False
+    references: ClassVar[tuple[str, ...]] = ()
 
     # -- from tables to examples -------------------------------------------------------------
 
@@ -174,16 +190,64 @@ class TaskType(ABC):
             ``Split.example_of`` the example that it belongs to, if examples have several rows.
         """
 
-    def keep(self, output: Any) -> Tensor:
+    def adapted(self, tokenizer: Any) -> Any:
+        """The model's tokenizer as tasks of this type use and save it; another object if not so.
+
+        Args:
+            tokenizer: With a padding token; it is not changed.
+
+        Raises:
+            TaskError: The type cannot use it.
+        """
+        return tokenizer
+
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """The number of tokens of each example if nothing is cut."""
+        texts = ([str(cell) for cell in column] for column in examples.texts)
+        encoded = tokenizer(*texts, truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
+    def remarks(self, task: str, splits: Mapping[str, Split]) -> tuple[str, ...]:
+        """What users should know about the tokenised data: one sentence each.
+
+        Args:
+            task: The task's name.
+            splits: The results of `encode` by name, as they fit the model.
+
+        Raises:
+            TaskError: Tokens cannot express the targets.
+        """
+        return ()
+
+    def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.
 
         Args:
             output: The model's output for a batch of ``rows`` padded to ``width``.
+            batch: The batch with its targets, as `Split.batch` gives it.
 
         Returns:
-            Shape ``(rows, ...)``; ``(rows, width, ...)`` if targets are per token.
+            Shape ``(rows, ...)``; ``(rows, width, ...)`` if `Split.keeps_tokens`.
         """
-        return logits(output)
+        return logits(output, batch)
+
+    @property
+    def generates(self) -> bool:
+        """Whether `at_end` has the model generate text, which needs its whole vocabulary."""
+        return False
+
+    def at_end(
+        self, model: PreTrainedModel, tokenizer: Any, examples: Examples, max_length: int
+    ) -> dict[str, float]:
+        """Metrics that take too long for each epoch, of a model after its last step.
+
+        Args:
+            model: The trained model.
+            tokenizer: Its tokenizer.
+            examples: The validation examples.
+            max_length: As in `encode`.
+        """
+        return {}
 
     @contextmanager
     def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:
@@ -204,7 +268,7 @@ class TaskType(ABC):
         Args:
             names: Names of the task metrics.
             kept: The results of `keep` for all rows, in the split's order: shape ``(rows, ...)``,
-                or ``(tokens, ...)`` without padding if targets are per token.
+                or ``(tokens, ...)`` without padding if `Split.keeps_tokens`.
             split: The rows with their targets.
 
         Returns:
@@ -228,7 +292,7 @@ class TaskType(ABC):
 
     def per_class(
         self, kept: np.ndarray, split: Split, head: Head
-    ) -> dict[str, Mapping[str, float]] | None:
+    ) -> dict[str, dict[str, float]] | None:
         """Several scores of each class by its name; None if the type has no such table.
 
         Args:

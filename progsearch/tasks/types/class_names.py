@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import number
@@ -13,10 +13,15 @@ from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.decimals import number_meant
 
 SEPARATORS = (",", ";", "|", "/")
+"""What may be between several labels in one text."""
+
+BLANK = " "
+"""Any blanks, if none of the `SEPARATORS` is between labels."""
+
 _TAGS = re.compile(r"\s*(<[^<>]+>\s*){2,}|\s*(#\w+[\s,]*){2,}")
 
 
-def check_names(table: Table, column: str, names: Collection[str]) -> None:
+def check_names(table: Table, column: str, names: Set[str]) -> None:
     """Refuse names of classes that are probably not what they seem to be.
 
     Args:
@@ -39,10 +44,11 @@ def check_names(table: Table, column: str, names: Collection[str]) -> None:
         )
     tagged = next(filter(_TAGS.fullmatch, sorted(names)), None)
     if tagged is not None:
+        separated = any(char in tagged.strip() for char in (*SEPARATORS, BLANK))
+        cure = "give --type multilabel" if separated else 'write lists, such as ["price", "size"]'
         raise TaskError(
             f"{table.source} has labels in column {column!r} that are several tags ({tagged!r}): "
-            'write them as lists, such as ["price", "quality"], or give --type classification if '
-            "they are names of classes"
+            f"{cure}, or give --type classification if they are names of classes"
         )
     are_numbers = all(number(name) is not None or number_meant(name) for name in names)
     decimal_commas = are_numbers and all("," in name for name in names)
@@ -55,6 +61,44 @@ def check_names(table: Table, column: str, names: Collection[str]) -> None:
             f"{separator!r} between them ({example!r}): {decimals}give --type multilabel, or "
             "--type classification if they are names of classes"
         )
+    spaced = _several_words(names)
+    if spaced is not None:
+        raise TaskError(
+            f"{table.source} has labels in column {column!r} that are several labels with blanks "
+            f"between them ({spaced!r}): give --type multilabel, or --type classification if they "
+            "are names of classes"
+        )
+
+
+def _several_words(names: Set[str]) -> str | None:
+    """A name such as ``price quality``, if most names of several words consist of other names.
+
+    Names of classes have words in common, too (``very good`` and ``very bad``), so a common word
+    is not enough.
+    """
+    several = [name for name in sorted(names) if len(name.split()) > 1]
+    lists = [name for name in several if names >= set(name.split())]
+    return lists[0] if lists and 2 * len(lists) > len(several) else None
+
+
+def note_on_words(table: Table, column: str, names: Collection[str]) -> str | None:
+    """A sentence if names of classes may be labels with blanks between them; None if not.
+
+    They may be if one set of words occurs in two orders, or if fewer words than names make all
+    names, and each word of a name of several occurs in others, too.
+    """
+    words = [tuple(name.split()) for name in names]
+    several = [found for found in words if len(found) > 1]
+    counts = Counter(word for found in words for word in set(found))
+    turned = len({tuple(sorted(found)) for found in several}) < len(several)
+    common = len(counts) < len(words) and all(counts[w] > 1 for found in several for w in found)
+    if not several or not (turned or common):
+        return None
+    example = " ".join(min(several))
+    return (
+        f"{table.source}: labels such as {example!r} in column {column} are read as one class "
+        "each; --type multilabel reads several labels with blanks between them"
+    )
 
 
 def _spelling(name: str) -> str:

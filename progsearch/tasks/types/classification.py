@@ -16,9 +16,10 @@ from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric
-from progsearch.tasks.types.label_sets import are_single, without_lists
+from progsearch.tasks.types.class_names import note_on_words
+from progsearch.tasks.types.label_sets import are_single, holds_sets, without_lists
 from progsearch.tasks.types.labels import LabelReader, learn_classes
-from progsearch.tasks.types.metrics import if_finite, import_libraries, score
+from progsearch.tasks.types.metrics import class_scores, if_finite, import_libraries, score
 from progsearch.tasks.types.positive import positive_class
 from progsearch.tasks.types.texts import TextType, columns_of
 
@@ -60,6 +61,8 @@ class Classification(TextType):
         if not source.is_official:
             source = _with_single_labels(source, config)
         task = super().read(source, config)
+        if not source.is_official and (note := _note_on_several(source, config, task)):
+            task = replace(task, notes=(*task.notes, note))
         if config.positive_class is None and (source.is_official or task.head.n_outputs != 2):
             return task
         positive = positive_class(task.head.label_names, config.positive_class)
@@ -116,6 +119,12 @@ class Classification(TextType):
         """Whether all rows get the same class."""
         return super().is_constant(kept.argmax(axis=-1), split)
 
+    def per_class(self, kept: np.ndarray, split: Split, head: Head) -> dict[str, dict[str, float]]:
+        """See `class_scores`."""
+        labels, classes = split.targets["labels"].numpy(), np.arange(head.n_outputs)
+        predicted = kept.argmax(axis=-1)[:, None] == classes
+        return class_scores(head.label_names, predicted, labels[:, None] == classes)
+
     def answers(self, split: Split, head: Head) -> Answers:
         """See `TaskType.answers`."""
         counts = np.bincount(split.targets["labels"].numpy(), minlength=head.n_outputs)
@@ -156,4 +165,18 @@ def _with_single_labels(source: Source, config: TaskConfig) -> Source:
         train=replace(train, notes=(*train.notes, note)),
         validation=source.validation and without_lists(source.validation, label),
         test=source.test and without_lists(source.test, label),
+    )
+
+
+def _note_on_several(source: Source, config: TaskConfig, task: TextTask) -> str | None:
+    """That a row may have several labels, if names of classes look so."""
+    table, label = source.train, columns_of(source, config)[1]
+    if config.type is None:
+        names = () if label in table.classes else task.head.label_names
+        return note_on_words(table, label, names)
+    if not holds_sets(table, label):
+        return None
+    return (
+        f"{table.source}: each different list in column {label} is read as one class; "
+        "--type multilabel reads the labels in them"
     )

@@ -14,7 +14,7 @@ import numpy as np
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.class_names import SEPARATORS, separator_in
+from progsearch.tasks.types.class_names import BLANK, SEPARATORS, separator_in
 from progsearch.tasks.types.labels import LabelReader, class_name
 
 _YES = ("1", "1.0", "true", "yes")
@@ -122,7 +122,7 @@ def without_lists(table: Table, column: str) -> Table:
     names = []
     for row, cell in enumerate(table.column(column)):
         name = None if table.is_missing(cell) else _only_name(cell)
-        if name is None and isinstance(_parsed(cell), (list, dict)):
+        if name is None and isinstance(parsed(cell), (list, dict)):
             raise TaskError(
                 f"{table.source}, {table.places([row])} has not one label in column {column!r}, "
                 "but each row of the training data has: give --type multilabel, or correct it"
@@ -132,22 +132,27 @@ def without_lists(table: Table, column: str) -> Table:
 
 
 def _only_name(cell: Any) -> str | None:
-    found = _parsed(cell)
+    found = parsed(cell)
     return _name(found[0]) if isinstance(found, list) and len(found) == 1 else None
 
 
 def _is_set(cell: Any) -> bool:
-    return _parsed(cell) is not None
+    return parsed(cell) is not None
 
 
 def _separator_of(table: Table, column: str) -> str | None:
-    """What is between labels that the user says to be several, such as ``price,quality``."""
+    """What is between labels that the user says to be several, such as ``price,quality``.
+
+    Blanks are only if no label has one of the `SEPARATORS`.
+    """
     cells = {
         cell
         for cell in table.column(column)
-        if isinstance(cell, str) and not table.is_missing(cell) and _parsed(cell) is None
+        if isinstance(cell, str) and not table.is_missing(cell) and parsed(cell) is None
     }
     between = [separator for separator in SEPARATORS if any(separator in cell for cell in cells)]
+    if not between and any(len(cell.split()) > 1 for cell in cells):
+        return BLANK
     return separator_in(cells) or (between[0] if len(between) == 1 else None)
 
 
@@ -204,9 +209,10 @@ def _cells(table: Table, column: str, separator: str | None) -> list[Any]:
                 f"{table.source}, {table.places([row])} has no labels in column {column!r}: "
                 "write [] for a row that has none of them, or remove the row"
             )
-        cell = _parsed(value)
+        cell = parsed(value)
         if cell is None and separator is not None and isinstance(value, str):
-            cell = [part.strip() for part in value.split(separator) if part.strip()]
+            parts = value.split() if separator == BLANK else value.split(separator)
+            cell = [part.strip() for part in parts if part.strip()]
         if cell is None:
             raise _unreadable(table, column, row, value)
         cells.append(cell)
@@ -217,7 +223,7 @@ def _cells(table: Table, column: str, separator: str | None) -> list[Any]:
     return cells
 
 
-def _parsed(value: Any) -> list[Any] | dict[Any, Any] | None:
+def parsed(value: Any) -> list[Any] | dict[Any, Any] | None:
     """The list or dictionary in a cell, perhaps written as JSON or Python does; None if none."""
     if isinstance(value, (list, dict)):
         return value

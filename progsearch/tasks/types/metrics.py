@@ -23,6 +23,29 @@ def import_libraries(names: Sequence[str]) -> None:
         score(name, np.array([0, 1]), np.array([0, 1]))
 
 
+def class_scores(
+    names: Sequence[str], predicted: np.ndarray, true: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and number of true rows of each class; 0 if one is not defined.
+
+    Args:
+        names: The names of the classes.
+        predicted: Whether a class is predicted, shape ``(rows, classes)``.
+        true: Whether it is true, in the same shape.
+    """
+    right, found, support = ((predicted & true).sum(0), predicted.sum(0), true.sum(0))
+    columns = {
+        "precision": right / np.maximum(found, 1),
+        "recall": right / np.maximum(support, 1),
+        "f1": 2 * right / np.maximum(found + support, 1),
+        "support": support,
+    }
+    return {
+        name: {score: column[index].item() for score, column in columns.items()}
+        for index, name in enumerate(names)
+    }
+
+
 def score(name: str, predictions: np.ndarray, labels: np.ndarray, *, positive: int = 1) -> float:
     """One task metric of predicted classes or values, from scikit-learn or scipy.
 

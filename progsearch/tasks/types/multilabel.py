@@ -21,7 +21,7 @@ from progsearch.tasks.types.kinds import normalised
 from progsearch.tasks.types.label_column import LABEL_NAMES
 from progsearch.tasks.types.label_sets import are_single, holds_sets, is_yes, joined, learn_sets
 from progsearch.tasks.types.labels import LabelReader
-from progsearch.tasks.types.metrics import if_finite, import_libraries, score
+from progsearch.tasks.types.metrics import class_scores, if_finite, import_libraries, score
 from progsearch.tasks.types.texts import TextType, columns_of
 
 
@@ -96,20 +96,10 @@ class MultiLabel(TextType):
         """Whether all rows get the same labels."""
         return super().is_constant(kept > 0, split)
 
-    def per_class(
-        self, kept: np.ndarray, split: Split, head: Head
-    ) -> dict[str, Mapping[str, float]]:
-        """Precision, recall, F1 and number of true rows of each label."""
-        from sklearn.metrics import precision_recall_fscore_support
-
+    def per_class(self, kept: np.ndarray, split: Split, head: Head) -> dict[str, dict[str, float]]:
+        """See `class_scores`."""
         labels = split.targets["labels"].numpy() > 0
-        columns = precision_recall_fscore_support(labels, kept > 0, zero_division=0.0)
-        scores = ("precision", "recall", "f1", "support")
-        rows = (dict(zip(scores, row, strict=True)) for row in zip(*columns, strict=True))
-        return {
-            name: {score: value.item() for score, value in row.items()}
-            for name, row in zip(head.label_names, rows, strict=True)
-        }
+        return class_scores(head.label_names, kept > 0, labels)
 
     def answers(self, split: Split, head: Head) -> Answers:
         """See `TaskType.answers`."""

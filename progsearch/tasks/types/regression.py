@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -152,9 +152,9 @@ class Regression(TextType):
         with in_unit(model, self._unit):
             yield type(self)(self._unit, of_outputs=self._unit)
 
-    def keep(self, output: Any) -> Tensor:
+    def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The standardised predictions, shape ``(rows, 1)``."""
-        predicted = super().keep(output)
+        predicted = super().keep(output, batch)
         if self._of_outputs == _AS_IT_IS:
             return predicted
         return (predicted - self._of_outputs.mean) / self._of_outputs.spread

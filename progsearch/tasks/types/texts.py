@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from progsearch.config import TaskConfig
-from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
-from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sampling import hold_out
 from progsearch.tasks.sources.missing import complete_rows
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.tables import Table
@@ -26,8 +25,6 @@ from progsearch.tasks.types.labels import LabelReader
 from progsearch.tasks.types.text_columns import Columns
 
 _log = logging.getLogger(__name__)
-
-_VALIDATION_SHARE = 0.1
 
 
 class TextType(TaskType):
@@ -72,7 +69,8 @@ class TextType(TaskType):
         if source.validation is not None:
             validating = examples(source.validation)
         else:
-            training, validating = self._hold_out(source.train.source, training)
+            strata = self.strata(training.answers)
+            training, validating = hold_out(source.train.source, training, strata)
         return TextTask(
             name=source.name,
             type=self,
@@ -91,22 +89,6 @@ class TextType(TaskType):
         """The source's metrics, unless the user takes its data as another type than it is of."""
         known = [metric.name for metric in self.metrics]
         return tuple(name for name in source.metrics or () if name in known)
-
-    def _hold_out(self, source: str, training: Examples) -> tuple[Examples, Examples]:
-        if len(training) < 2:
-            raise TaskError(
-                f"{source} has only one row, too few to hold out validation data: give more rows, "
-                "or --validation-file"
-            )
-        strata = self.strata(training.answers)
-        validation, train = spread_split(len(training), strata, _VALIDATION_SHARE)
-        _log.info(
-            "%s: no validation data given, so %d of %d training rows are held out for it",
-            source,
-            len(validation),
-            len(training),
-        )
-        return training.subset(train), training.subset(validation)
 
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """See `TaskType.encode`: one row and one target per example."""

@@ -15,6 +15,7 @@ from progsearch.engine.shortcuts.check import CHECKED, check_shortcuts
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
+from progsearch.engine.shortcuts.target_tokens import TargetTokens
 from progsearch.errors import MetricError, ModelError
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
@@ -229,7 +230,8 @@ def test_shortcuts_that_are_right_alone_and_wrong_together_are_all_left_out(monk
     together = checking._Comparison.together
     monkeypatch.setattr(checking._Comparison, "together", lambda self, kinds: None)
     found = checked(tiny_model("bert"))
-    assert found.left_out == tuple(k for k in CHECKED if k is not RecordedSteps or ON_GPU)
+    used = (k for k in CHECKED if k is not TargetTokens)
+    assert found.left_out == tuple(k for k in used if k is not RecordedSteps or ON_GPU)
     assert "in combination with other shortcuts" in found.notes["HeadToken"]
     monkeypatch.setattr(checking._Comparison, "together", together)
     assert not checked(tiny_model("bert"), each=True).left_out
@@ -300,4 +302,5 @@ def test_recorded_steps_that_keep_what_they_were_recorded_with_are_left_out(with
 @pytest.mark.skipif(ON_GPU, reason="needs a machine without a GPU")
 def test_without_a_gpu_no_steps_are_recorded():
     names = {finding.shortcut for finding in checked(tiny_model("bert"), each=True).findings}
-    assert names == {kind.__name__ for kind in CHECKED if kind is not RecordedSteps}
+    unused = (RecordedSteps, TargetTokens)
+    assert names == {kind.__name__ for kind in CHECKED if kind not in unused}

@@ -16,7 +16,7 @@ def drawn(objectives=("metric", "updated_parameters"), n_seeds=5):
 def test_every_schedule_has_its_mean_and_its_interval():
     confirmed, _, traces = drawn()
     points = {}
-    for name in ("searched", "baselines"):
+    for name in ("searched", "references"):
         trace = traces[name]
         for x, y, up, down in zip(
             trace.x, trace.y, trace.error_y.array, trace.error_y.arrayminus, strict=True

@@ -28,7 +28,7 @@ def test_every_trial_with_a_result_is_drawn():
     figure = front_figure(report)
     drawn = {
         point
-        for name in ("trials", "front", "baselines")
+        for name in ("trials", "front", "references")
         for trace in traces(figure, name)
         for point in zip(trace.x, trace.y, strict=True)
     }
@@ -45,7 +45,7 @@ def test_baselines_are_labelled_and_full_fine_tuning_has_its_line():
 
 
 def test_the_pointer_shows_the_schedule():
-    (baselines,) = traces(front_figure(study_report(fake_study())), "baselines")
+    (baselines,) = traces(front_figure(study_report(fake_study())), "references")
     assert baselines.hovertext[1] == (
         "<b>progtuning-3</b><br>accuracy 0.8015<br>updated parameters 84.4 %<br>352.1T FLOPs<br>"
         "4 min 47 s<br>learning rate 1e-4<br>blocks 0–5 → 2–5 at 33 % → 4–5 at 67 %<br>"

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+from typing import Any
 
 import pandas
 import pyarrow as pa
@@ -185,9 +186,15 @@ def test_a_sheet_of_excel(tmp_path):
     assert table.has_header
     with pandas.ExcelWriter(tmp_path / "b.xlsx") as book:
         frame.to_excel(book, sheet_name="one")
-        frame.to_excel(book, sheet_name="two")
-    with pytest.raises(TaskError, match=r"several sheets \(one, two\): save the one"):
+        pandas.DataFrame({"a": [1]}).to_excel(book, sheet_name="two", index=False)
+        pandas.DataFrame().to_excel(book, sheet_name="empty", index=False)
+    with pytest.raises(TaskError, match=r"several sheets \(one, two\): .* with --sheet"):
         read_table(tmp_path / "b.xlsx")
+    assert read_table(tmp_path / "b.xlsx", sheet="two").columns == {"a": [1]}
+    with pytest.raises(TaskError, match="has no sheet 'three', only one, two, empty: correct --s"):
+        read_table(tmp_path / "b.xlsx", sheet="three")
+    with pytest.raises(TaskError, match="has no rows"):
+        read_table(tmp_path / "b.xlsx", sheet="empty")
     pandas.DataFrame().to_excel(tmp_path / "c.xlsx", index=False)
     with pytest.raises(TaskError, match="has no rows"):
         read_table(tmp_path / "c.xlsx")
@@ -195,7 +202,7 @@ def test_a_sheet_of_excel(tmp_path):
 
 def test_excel_needs_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
-    with pytest.raises(TaskError, match=r"pip install 'progsearch\[excel\]', or save the sheet"):
+    with pytest.raises(TaskError, match=r"pip install .*\[excel\]', or save the sheet"):
         read_table(write(tmp_path, "a.xlsx", "PK"))
 
 
@@ -234,7 +241,8 @@ def test_what_pandas_writes_is_read_the_same(tmp_path, rows, form):
             "decimal": pandas.array([row[2] for row in rows], dtype="Float64"),
         }
     )
-    path, options, expected = tmp_path / f"a.{form}", {}, rows
+    options: dict[str, Any] = {}
+    path, expected = tmp_path / f"a.{form}", rows
     match form:
         case "jsonl" | "json":
             frame.to_json(path, orient="records", lines=form == "jsonl", double_precision=15)

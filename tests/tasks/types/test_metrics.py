@@ -7,7 +7,9 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
 
+from progsearch.models.head import Head
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.regression import Regression
@@ -38,6 +40,19 @@ def test_classification_metrics_by_hand():
     assert found["matthews_correlation"] == pytest.approx(
         (2 * 1 - 1 * 1) / math.sqrt(3 * 3 * 2 * 2)
     )
+
+
+def test_the_scores_of_each_class_are_scikit_learns():
+    draw = np.random.default_rng(0)
+    labels, logits = draw.integers(0, 3, 50), draw.normal(size=(50, 4)).astype(np.float32)
+    labels[labels == 2] = 1
+    found = Classification(None).per_class(logits, split_of(labels), Head(4, tuple("abcd")))
+    expected = precision_recall_fscore_support(
+        labels, logits.argmax(axis=1), labels=range(4), zero_division=0.0
+    )
+    assert list(found) == list("abcd")
+    for name, column in zip(("precision", "recall", "f1", "support"), expected, strict=True):
+        assert [scores[name] for scores in found.values()] == pytest.approx(column.tolist())
 
 
 @pytest.mark.parametrize("shape", [(4, 1), (4,)])

@@ -44,7 +44,7 @@ def test_its_model_has_the_head_that_it_asks_for_and_learns(toy):
     model = load_model(ref, data.head)
     batch = data.train.batch(range(8))
     before = model(**batch)
-    assert data.keep(before).shape == (8, batch["input_ids"].shape[1], 3)
+    assert data.keep(before, batch).shape == (8, batch["input_ids"].shape[1], 3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     before.loss.backward()
     optimizer.step()
