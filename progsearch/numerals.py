@@ -30,12 +30,18 @@ def fraction_of(given: Any) -> Any:
 
 
 def bytes_of(given: Any) -> Any:
-    """Bytes for a text such as ``16GiB`` or ``800 MB``; everything else is returned."""
-    match = _SIZE.fullmatch(given.strip().lower()) if isinstance(given, str) else None
-    if match is None:
+    """Bytes for a text such as ``16GiB`` or ``800 MB``; what is no text is returned as it is.
+
+    Raises:
+        ValueError: The text is no size.
+    """
+    if not isinstance(given, str):
         return given
+    match = _SIZE.fullmatch(given.strip().lower())
+    if match is None:
+        raise ValueError("write it like 16GiB or 800MiB")
     base = 1024 if match[3] else 1000
-    return int(float(match[1]) * base ** (" kmgt".index(match[2] or " ")))
+    return int(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 
 def counted(number: int, what: str) -> str:

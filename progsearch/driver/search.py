@@ -106,12 +106,12 @@ def _continue(
                 "its trials could not be compared; bring them back or begin a new study"
             )
         if "peak_memory" in recipe.objectives:
-            _check_memory(folder)
+            check_memory(folder)
         references = make_references(space, recipe, found.problem)
         _run(folder, space, references, earlier, found, halt, view, only_references)
 
 
-def _check_memory(folder: StudyFolder) -> None:
+def check_memory(folder: StudyFolder) -> None:
     """Refuse a study whose memory was measured: that of new trials is predicted.
 
     Raises:
