@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgt])(i)?)?b?")
 _PERCENT = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)) ?%")
 
 
@@ -26,6 +27,15 @@ def fraction_of(given: Any) -> Any:
     match = _PERCENT.fullmatch(given.strip()) if isinstance(given, str) else None
     # Rounded, so that 7 % is 0.07.
     return given if match is None else round(float(match[1]) / 100, 12)
+
+
+def bytes_of(given: Any) -> Any:
+    """Bytes for a text such as ``16GiB`` or ``800 MB``; everything else is returned."""
+    match = _SIZE.fullmatch(given.strip().lower()) if isinstance(given, str) else None
+    if match is None:
+        return given
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** (" kmgt".index(match[2] or " ")))
 
 
 def counted(number: int, what: str) -> str:

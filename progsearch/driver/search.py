@@ -105,8 +105,24 @@ def _continue(
                 f"the model or the data of study {folder.name} changed since it began, so "
                 "its trials could not be compared; bring them back or begin a new study"
             )
+        if "peak_memory" in recipe.objectives:
+            _check_memory(folder)
         references = make_references(space, recipe, found.problem)
         _run(folder, space, references, earlier, found, halt, view, only_references)
+
+
+def _check_memory(folder: StudyFolder) -> None:
+    """Refuse a study whose memory was measured: that of new trials is predicted.
+
+    Raises:
+        StudyError: It is such a study.
+    """
+    if any(trial.is_complete and trial.costs.peak_memory is None for trial in folder.trials()):
+        raise StudyError(
+            f"the peak memory of the trials of study {folder.name} was measured by an earlier "
+            "version, and that of new ones is predicted, so they could not be compared; begin a "
+            "new study"
+        )
 
 
 def with_learning_rate(recipe: Recipe, learning_rate: float) -> Recipe:

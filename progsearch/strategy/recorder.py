@@ -171,7 +171,8 @@ class Recorder:
             "updated_parameters": costs.updated_parameters,
             "flops": costs.flops,
             "seconds": outcome.spent.timings.run,
-            "peak_memory": float(outcome.spent.peak_memory),
+            # What is measured holds the process's libraries on a CPU, and caches.
+            "peak_memory": float(costs.peak_memory or outcome.spent.peak_memory),
         }
         return [found[objective] for objective in self._recipe.objectives]
 
@@ -190,8 +191,8 @@ class Recorder:
             self._folder.keep(running.number, {"reason": reason, **kept})
         violations = {}
         if values is not None:
-            updated = self._folder.trial(running.number).updated_parameters
-            violations = self._recipe.limits.violations(values[0], updated)
+            costs = self._folder.trial(running.number).costs
+            violations = self._recipe.limits.violations(values[0], costs)
         set_constraints(self._folder.study, running.number, violations)
         self._folder.study.tell(running.number, values, state)
         trial = self._folder.trial(running.number)

@@ -15,6 +15,9 @@ from progsearch.study.trial import INTERRUPTED, Plan, Trial
 # The attributes of a trial's plan.
 _PLAN = ("name", "schedule", "key", "run", "costs", "segments", "segment_flops")
 
+# MySQL holds attributes of at most 64 KiB.
+_MOST_CLASSES = 300
+
 
 @dataclass(frozen=True)
 class Sampled:
@@ -99,7 +102,7 @@ def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
         found["seeds"] = list(outcome.seeds)
     if outcome.test_metrics is not None:
         found["test_metrics"] = outcome.test_metrics
-    if outcome.per_class is not None:
+    if outcome.per_class is not None and len(outcome.per_class) <= _MOST_CLASSES:
         found["per_class"] = outcome.per_class
     if outcome.chosen is not None:
         chosen = outcome.chosen

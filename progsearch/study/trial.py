@@ -321,7 +321,7 @@ class Trial:
 
     @property
     def peak_memory(self) -> int:
-        """Peak memory in bytes; 0 if it is not known."""
+        """Measured peak memory in bytes; 0 if it is not known."""
         return int(self._attributes.get("peak_memory", 0))
 
     @property
@@ -342,7 +342,7 @@ class Trial:
 
     def keeps_to(self, limits: Limits) -> bool:
         """Whether a trial with values is within all limits."""
-        return limits.allow(self.values[0], self.updated_parameters)
+        return limits.allow(self.values[0], self.costs)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; only references have a ``name``."""

@@ -111,6 +111,10 @@ class SegmentChain:
             self.saved_seconds -= segment.train_seconds - before.train_seconds
             put_segment(self._store, key, segment, self._state(before.step, segment.step))
 
+    def release_weights(self) -> None:
+        """See `Engine.release_weights`."""
+        self._engine.release_weights()
+
     @contextmanager
     def memory_failures(self) -> Iterator[None]:
         """While active, running out of memory raises `OutOfMemory`."""
@@ -153,15 +157,16 @@ class SegmentChain:
             self._advance(end)
             trained = time.perf_counter()
             found = self._evaluator.validation()
-            evaluated = time.perf_counter()
             at_end = end == self._engine.total_steps
+            metrics = found.metrics | (self._evaluator.at_end() if at_end else {})
+            evaluated = time.perf_counter()
             test_metrics = self._evaluator.test_metrics() if at_end else None
-        if not math.isfinite(found.metrics[self._metric]):
+        if not math.isfinite(metrics[self._metric]):
             raise TrialFailed(f"{self._metric} is not a number at step {end}")
         return Segment(
             parent=parent,
             step=end,
-            metrics=found.metrics,
+            metrics=metrics,
             train_seconds=before.train_seconds + trained - started,
             evaluate_seconds=before.evaluate_seconds + evaluated - trained,
             peak_memory=max(before.peak_memory, self._engine.memory.peak),

@@ -214,6 +214,26 @@ def test_schedules_over_the_limit_are_never_trained(tmp_path):
     assert max(updated) <= 0.5
 
 
+def test_schedules_above_the_memory_are_never_trained(tmp_path):
+    most = 400 + 4 * 350
+    folder, source = start(tmp_path, space="progtuning", budget=12, max_memory=most)
+    run_all(source)
+    memory = [trial.costs.peak_memory for trial in folder.trials()]
+    assert len(searched(folder)) == 12
+    assert max(memory) <= most
+    assert "full" not in names(folder)
+
+
+def test_the_memory_is_an_objective_that_is_known_before(tmp_path):
+    objectives = ("metric", "peak_memory")
+    folder, source = start(tmp_path, space="progtuning", budget=4, objectives=objectives)
+    run_all(source)
+    for trial in folder.trials():
+        assert trial.values[1] == trial.costs.peak_memory > 400
+        # What was measured is kept, too.
+        assert trial.peak_memory == 1000
+
+
 # -- sessions --------------------------------------------------------------------------------
 
 
