@@ -25,11 +25,11 @@ def run(tmp_path, monkeypatch):
     numbers = count()
 
     def run(*errors, start_again=None):
-        errors = list(errors)
+        left = list(errors)
 
         def fail(*arguments):
-            if errors:
-                raise errors.pop(0)
+            if left:
+                raise left.pop(0)
             return "budget"
 
         monkeypatch.setattr(work, "run_source", fail)

@@ -31,7 +31,7 @@ def daemons(tmp_path, monkeypatch):
 @pytest.fixture
 def now(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     return now
 
 
