@@ -31,6 +31,7 @@ from progsearch.schedule import Schedule
 from progsearch.store import Store
 from progsearch.tasks import load_task
 from progsearch.tasks.split import Split
+from progsearch.tasks.unseen import UnseenWords
 from progsearch.training import TrainingRun, describe
 from progsearch.training.assembly import assemble
 from progsearch.training.segments import ENVIRONMENT
@@ -337,6 +338,7 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": np.array([0, 0, 1, 1]),
         "pad_id": 0,
         "example_of": np.array([0, 1]),
+        "unseen": None,
     }
     others: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 9]),
@@ -346,6 +348,7 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": None,
         "pad_id": 1,
         "example_of": np.array([0, 0]),
+        "unseen": UnseenWords(*(np.array([value]) for value in (0, 1, 2))),
     }
     assert set(inspect.signature(Split).parameters) == given.keys() == others.keys()
     keys = {
