@@ -31,6 +31,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ import numpy as np
 import torch
 from hardware import hardware
 from torch import nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
 from progsearch import ProgtuningCallback, Schedule
 from progsearch.config import TaskConfig, TrainingConfig, method_of
@@ -61,6 +62,11 @@ RESULTS = Path(__file__).parent / "results" / "engine.json"
 BATCH = 32
 
 
+def classifier() -> PreTrainedModel:
+    """all-MiniLM-L6 with a head of two classes."""
+    return load_model("minilm-l6", Head(2))
+
+
 def schedule_of(n_frozen: int) -> Schedule:
     """Full fine-tuning, or the lowest blocks and the embeddings frozen throughout."""
     return Schedule.full(6) if n_frozen == 0 else Schedule.last_blocks(6, 6 - n_frozen)
@@ -73,10 +79,11 @@ def time_engine(
     precision: str,
     prefix_cache: bool,
     device: torch.device,
+    make: Callable[[], PreTrainedModel] = classifier,
 ) -> float:
     """Samples per second of the last epoch, by a model that has to know ``seen``."""
     warm_up = 2 if device.type == "cuda" else 1
-    model = load_model("minilm-l6", Head(2)).to(device)
+    model = make().to(device)
     anatomy = find_anatomy(model)
     trainable = apply_method(model, anatomy, method_of())
     training = TrainingConfig(epochs=warm_up + 1, batch_size=BATCH, precision=precision)
@@ -150,11 +157,12 @@ def _train_with_trainer(
     clock: _Clock,
     extra: list[Any],
     device: torch.device,
+    make: Callable[[], PreTrainedModel] = classifier,
     **arguments: Any,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         kind(
-            model=load_model("minilm-l6", Head(2)),
+            model=make(),
             args=TrainingArguments(
                 output_dir=folder,
                 report_to=[],
@@ -170,7 +178,13 @@ def _train_with_trainer(
         ).train()
 
 
-def time_trainer(split: Split, n_frozen: int, precision: Precision, device: torch.device) -> float:
+def time_trainer(
+    split: Split,
+    n_frozen: int,
+    precision: Precision,
+    device: torch.device,
+    make: Callable[[], PreTrainedModel] = classifier,
+) -> float:
     """The Trainer on the engine's batches."""
     dataset = _Batches(split)
     clock = _Clock(len(dataset) // 2)
@@ -181,6 +195,7 @@ def time_trainer(split: Split, n_frozen: int, precision: Precision, device: torc
         clock,
         [ProgtuningCallback(schedule_of(n_frozen))],
         device,
+        make,
         num_train_epochs=1,
         per_device_train_batch_size=1,
         bf16=precision == "bf16",

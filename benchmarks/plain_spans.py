@@ -115,7 +115,7 @@ def predictions(
         windows[example].append(row)
     answers = []
     for index, example in enumerate(examples):
-        candidates: list[dict[str, Any]] = []
+        candidates: list[tuple[float, str]] = []
         null = float("inf")
         for row in windows[index]:
             # One window at a time: no padding, whose scores would be among the best.
@@ -130,11 +130,9 @@ def predictions(
                     if end < start or end - start + 1 > MOST_TOKENS:
                         continue
                     text = example["context"][offsets[start][0] : offsets[end][1]]
-                    score = float(start_logits[start] + end_logits[end])
-                    candidates.append({"text": text, "score": score})
-        best = max(candidates, key=lambda c: c["score"], default={"text": "", "score": null})
-        is_null = version_2 and null - best["score"] > 0
-        answers.append("" if is_null else best["text"])
+                    candidates.append((float(start_logits[start] + end_logits[end]), text))
+        score, text = max(candidates, key=lambda c: c[0], default=(null, ""))
+        answers.append("" if version_2 and null - score > 0 else text)
     return answers
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from progsearch.numerals import learning_rate, percent
+from progsearch.numerals import learning_rate, percent, size
 from progsearch.report.formatting import in_words
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,6 +174,30 @@ def _ratio(found: Found) -> str:
     return f"{found['median']:.3g} ({found['min']:.3g} to {found['max']:.3g})"
 
 
+def memory() -> str:
+    """Peak memory by schedule and by what saves it, and the least as a share of full's."""
+    ways = {
+        "plain": "without",
+        "frozen": "frozen in bf16",
+        "checkpointing": "checkpointing",
+        "both": "both",
+    }
+    runs = results("memory")["runs"]
+    found = {(run["schedule"], run["way"]): run for run in runs}
+    full = found["full", "plain"]["measured"]
+    rows = []
+    for name in dict.fromkeys(run["schedule"] for run in runs):
+        cells = [
+            f"{size(found[name, way]['measured'])} ({size(found[name, way]['predicted'])})"
+            for way in ways
+        ]
+        saved = 1 - found[name, "both"]["measured"] / full
+        updated = percent(found[name, "plain"]["updated"])
+        rows.append((NAMES.get(name, name), updated, *cells, f"{100 * saved:.0f} %"))
+    head = ("schedule", "updated", *ways.values(), "both, below full without")
+    return table(head, rows)
+
+
 def study() -> str:
     """A study of fixed runs, three ways, in seconds of each repetition."""
     head, rows = ["way"], {way: [name] for way, name in WAYS.items()}
@@ -301,6 +325,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "engine-cpu": lambda: engine("engine-amx"),
     "engine-gpu": lambda: engine("engine-h100"),
     "engine-earlier": lambda: engine("engine"),
+    "memory": memory,
     "study": study,
     "search-bbc-headlines": lambda: search("bbc-headlines"),
     "search-bbc-headlines-142": lambda: search("bbc-headlines-142"),

@@ -17,6 +17,7 @@ KINDS = {
     "costs": "costs of the parts of models",
     "shortcuts": "which shortcuts models can use",
     "weights": "checks of model files",
+    "general": "losses of pre-trained models on general text",
     "room": "how much data models take at once",
     "unsaved": "models whose folder could not be written",
 }

@@ -95,3 +95,7 @@ class Interrupted(ProgsearchError):
 
 class TrialFailed(Exception):
     """One trial cannot continue; the reason is its result (NaN, out of memory)."""
+
+
+class OutOfMemory(TrialFailed):
+    """There was too little memory, perhaps because other trials used it, too."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgt])(i)?)?b?")
 _PERCENT = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)) ?%")
 
 
@@ -26,6 +27,21 @@ def fraction_of(given: Any) -> Any:
     match = _PERCENT.fullmatch(given.strip()) if isinstance(given, str) else None
     # Rounded, so that 7 % is 0.07.
     return given if match is None else round(float(match[1]) / 100, 12)
+
+
+def bytes_of(given: Any) -> Any:
+    """Bytes for a text such as ``16GiB`` or ``800 MB``; what is no text is returned as it is.
+
+    Raises:
+        ValueError: The text is no size.
+    """
+    if not isinstance(given, str):
+        return given
+    match = _SIZE.fullmatch(given.strip().lower())
+    if match is None:
+        raise ValueError("write it like 16GiB or 800MiB")
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 
 def counted(number: int, what: str) -> str:

@@ -59,7 +59,7 @@ class RecipeOption:
         """
         form = self.option.form
         if isinstance(given, bool) and (
-            self.kind in (int, float) or form in ("duration", "share")
+            self.kind in (int, float) or form in ("duration", "share", "size")
         ):
             # It would be read as 0 or 1.
             raise ConfigError(shown, [("", f"must be a number, got {given}")])
@@ -83,7 +83,7 @@ class RecipeOption:
         """The type of what is typed on the command line."""
         if self.option.form == "repeated":
             return list[str]
-        if self.option.form in ("list", "duration", "share"):
+        if self.option.form in ("list", "duration", "share", "size"):
             return str
         found = _without_none(self.field.annotation)
         return found if found in (bool, int, float) else str

@@ -14,7 +14,7 @@ from progsearch.words import RecipeOption
 
 # Scores depend on the model, the training data and the seed.
 _USED = {"model", "seed"}
-_UNUSED = {"test_file", "task_metric"}
+_UNUSED = {"test_file", "task_metric", "general_file", "answer_pattern"}
 
 
 def _decides_scores(option: RecipeOption) -> bool:
@@ -59,7 +59,10 @@ def contributions(
     # Mistakes are reported before torch, which takes its time, is imported.
     from progsearch.config import method_of
     from progsearch.contribution import contribution_scores_many
+    from progsearch.models.head import CAUSAL
+    from progsearch.models.loading import ties_tables
     from progsearch.show.tables import scores_table
+    from progsearch.tasks import load_task_for
     from progsearch.training.shortcut_check import checked_shortcuts
     from progsearch.workers.processors import use_allowed_threads
 
@@ -67,13 +70,21 @@ def contributions(
     # Scores of a model that no search can train would be of no use.
     checked_shortcuts(recipe.model, recipe.task, method_of())
     scores = contribution_scores_many(recipe.model, recipe.task, names, seed=recipe.training.seed)
+    head = load_task_for(recipe.model, recipe.task).head
+    tied = head.auto_class == CAUSAL and ties_tables(recipe.model)
     if out is not None:
         from progsearch.report.figures import contribution_figure
 
         contribution_figure(scores).write_html(out)
     if json:
-        print_json({"model": recipe.model, "task": recipe.task.name, "scores": scores})
+        found = {"model": recipe.model, "task": recipe.task.name, "scores": scores}
+        print_json(found | ({"tied_table": "embeddings"} if tied else {}))
         return
     console().print(scores_table(scores))
+    if tied:
+        say(
+            "the weight of the head is the token table: it belongs to the embeddings, so it is "
+            "trained and frozen with them and counted once"
+        )
     if out is not None:
         say(f"figure: {out}")

@@ -11,7 +11,7 @@ from progsearch.show.output import console, log_shown, print_json
 from progsearch.words import RecipeOption
 
 # The comparison depends only on the model and the training data.
-_UNUSED = {"test_file", "task_metric"}
+_UNUSED = {"test_file", "task_metric", "general_file", "answer_pattern"}
 
 
 def _decides_comparison(option: RecipeOption) -> bool:

@@ -23,11 +23,11 @@ def status(
     """
     from progsearch.numerals import duration
     from progsearch.report.activity import doing
-    from progsearch.report.counts import counts_in_words
+    from progsearch.report.counts import counts_in_words, run_again
     from progsearch.report.data import study_report
     from progsearch.report.formatting import spent_in_words
     from progsearch.report.status import status as status_of
-    from progsearch.show.results import print_front, print_payback
+    from progsearch.show.results import name_of, print_front, print_payback
     from progsearch.study.confirmed_runs import read_confirmed
     from progsearch.study.folder import open_study
 
@@ -46,6 +46,8 @@ def status(
         f"{spent_in_words(report.spent, report.recipe.budget)} of the budget spent in "
         f"{duration(report.seconds)}" + (f", about {duration(left)} left" if left else "")
     )
+    for trial in run_again(report):
+        say(f"{name_of(trial)} (try {trial.tries}) was run again: {trial.reason}")
     if report.reuse.steps_reused:
         say(str(report.reuse))
     if report.front:

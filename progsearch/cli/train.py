@@ -140,7 +140,7 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
     """What is said before the training."""
     from torch import get_num_threads
 
-    from progsearch.numerals import counted, percent
+    from progsearch.numerals import counted, percent, size
     from progsearch.report.formatting import in_words
     from progsearch.report.loss import loss_in_file
     from progsearch.training.saved_results import edited, known_of_search
@@ -150,6 +150,7 @@ def _opening(config: RunConfig, run: TrainingRun, understood: Understood) -> lis
         *filter(None, (understood.columns, *understood.lines())),
         f"{config.model} on {run.task.name}, {percent(run.cost.updated_parameters)} of full "
         f"fine-tuning's parameter updates: {in_words(schedule.to_dicts(), schedule.n_blocks)}",
+        f"predicted peak memory of the training: {size(run.cost.peak_memory or 0)}",
     ]
     if loss := loss_in_file(known_of_search(config)):
         lines.append(loss)

@@ -16,6 +16,7 @@ from progsearch.config.rows import Rows
 from progsearch.config.run import (
     TASK_FILES,
     ContributionConfig,
+    FrozenDtype,
     Precision,
     RunConfig,
     StageConfig,
@@ -37,6 +38,7 @@ __all__ = [
     "Config",
     "ConfigT",
     "ContributionConfig",
+    "FrozenDtype",
     "Limits",
     "LogTarget",
     "MethodConfig",

@@ -19,7 +19,7 @@ class Option:
             before.
         form: How text becomes the value, if it is not the field's type: a list given as ``a,b``
             or by repeating the option, a duration such as ``2h``, a local path, a share that
-            may be given in per cent.
+            may be given in per cent, or a size in memory such as ``16GiB``.
         group: The heading under which the help shows it; by default that of the field before.
     """
 
@@ -27,5 +27,5 @@ class Option:
     help: str
     name: str | None = None
     after: str | None = None
-    form: Literal["list", "repeated", "duration", "path", "share"] | None = None
+    form: Literal["list", "repeated", "duration", "path", "share", "size"] | None = None
     group: str | None = None

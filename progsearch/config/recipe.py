@@ -15,7 +15,7 @@ from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
 from progsearch.config.understood import Understood
-from progsearch.numerals import fraction_of
+from progsearch.numerals import bytes_of, fraction_of
 
 # "metric" is the task's primary metric, not a contribution metric.
 Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
@@ -134,6 +134,15 @@ class Recipe(Config):
             form="share",
         ),
     ] = Field(default=None, le=1)
+    max_memory: Annotated[
+        int | None,
+        BeforeValidator(bytes_of),
+        Option(
+            "16GiB|800MiB",
+            "Train only schedules whose predicted peak memory is at most this, baselines too.",
+            form="size",
+        ),
+    ] = Field(default=None, gt=0, description="bytes")
     training: TrainingConfig = TrainingConfig()
     sampler: Annotated[
         str,
@@ -182,6 +191,14 @@ class Recipe(Config):
         float | None, Option("F", "A share of a GPU, at most 1 (default 1).")
     ] = Field(default=None, ge=0)
     address: Annotated[str | None, Option("ADDRESS", "A running Ray cluster to use.")] = None
+    reconnect: Annotated[
+        float,
+        Option(
+            "10m|90s",
+            "How long to wait for a cluster that does not answer any more (default 10m).",
+            form="duration",
+        ),
+    ] = Field(default=600.0, ge=0, allow_inf_nan=False, description="seconds")
     storage: Annotated[
         StorageUrl | None,
         Option(
@@ -276,4 +293,4 @@ class Recipe(Config):
     @property
     def limits(self) -> Limits:
         """The limits that a schedule must satisfy to be chosen."""
-        return Limits(self.max_updated, self.min_metric)
+        return Limits(self.max_updated, self.min_metric, self.max_memory)

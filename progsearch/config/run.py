@@ -13,8 +13,9 @@ from progsearch.config.option import Option
 from progsearch.config.understood import Understood
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+FrozenDtype = Literal["auto", "fp32", "bf16"]
 
-TASK_FILES = ("train_file", "validation_file", "test_file")
+TASK_FILES = ("train_file", "validation_file", "test_file", "general_file")
 """The fields of `TaskConfig` that name the user's own files."""
 
 
@@ -40,13 +41,32 @@ class TaskConfig(Config):
     ] = None
     train_file: Annotated[
         str | None,
-        Option("FILE", "Your own training data: CSV, TSV, JSON, Parquet or Excel.", form="path"),
+        Option(
+            "FILE", "Your own training data: CSV, TSV, JSON, CoNLL, Parquet or Excel.", form="path"
+        ),
     ] = None
     validation_file: Annotated[
         str | None,
         Option("FILE", "Validation data; without it a tenth of the training data.", form="path"),
     ] = None
     test_file: Annotated[str | None, Option("FILE", "Labelled test data.", form="path")] = None
+    general_file: Annotated[
+        str | None,
+        Option(
+            "FILE",
+            "Text outside of the task, with --type causal-lm: how much the model forgets of it is "
+            "reported.",
+            form="path",
+        ),
+    ] = None
+    answer_pattern: Annotated[
+        str | None,
+        Option(
+            "REGEX",
+            "What of a generated answer must be right, with --type causal-lm, such as "
+            "'#### (.*)': the share of right answers is reported at the end of runs.",
+        ),
+    ] = Field(default=None, min_length=1)
     separator: Annotated[
         str | None,
         Option("CHAR", "What separates cells of CSV and TSV: , ; | or tab, else recognised."),
@@ -91,7 +111,7 @@ class TaskConfig(Config):
     ] = Field(default=None, ge=1)
     max_length: Annotated[
         int | None,
-        Option("N", "Tokens kept of an example (default: 128, or 384 with --type span)."),
+        Option("N", "Tokens kept of an example (default: 128; span 384, causal-lm 1024)."),
     ] = Field(default=None, ge=4)
     doc_stride: Annotated[
         int | None,
@@ -129,6 +149,30 @@ class TrainingConfig(Config):
         int, Option("N", "Of all random choices (default {default}).", after="precision")
     ] = Field(default=0, ge=0, le=2**31)
     precision: Annotated[Precision, Option("{choices}", "Default {default}.")] = "auto"
+    frozen_dtype: Annotated[
+        FrozenDtype,
+        Option(
+            "{choices}",
+            "How the weights of frozen linear layers are held: auto changes no number; bf16 "
+            "rounds them also where passes compute in fp32 (default {default}).",
+        ),
+    ] = "auto"
+    gradient_checkpointing: Annotated[
+        bool,
+        Option(
+            "",
+            "Compute what trained blocks need for the backward pass again instead of keeping it: "
+            "less memory, more time, the same numbers (default: no).",
+        ),
+    ] = False
+
+    def decisive(self) -> dict[str, Any]:
+        """The fields that decide the weights of a run; part of the keys of stored work."""
+        left_out = {"gradient_checkpointing"}
+        # The other two choices give the same bits.
+        if self.frozen_dtype != "bf16":
+            left_out.add("frozen_dtype")
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 class StageConfig(Config):
@@ -181,8 +225,9 @@ class RunConfig(Config):
 
 def run_identity(run: RunConfig) -> str:
     """Equal for configs that train the same, whatever else stands in their files."""
-    fields = {"model", "task", "method", "training", "stages"}
-    return content_key(run.model_dump(mode="json", include=fields))
+    fields = {"model", "task", "method", "stages"}
+    training = {"training": run.training.decisive()}
+    return content_key(run.model_dump(mode="json", include=fields) | training)
 
 
 def with_seed(run: RunConfig, seed: int) -> RunConfig:

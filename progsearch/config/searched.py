@@ -12,6 +12,7 @@ SCHEDULE: dict[str, type] = {
     "ratio_of": str,
     "embeddings": str,
     "mode": str,
+    "window_at": float,
     "rotate": bool,
     "metric": str,
     "rescore": bool,

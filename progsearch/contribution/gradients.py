@@ -64,10 +64,10 @@ def _flat(blocks: Sequence[Sequence[T]]) -> list[T]:
 def single_examples(batches: Sequence[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
     """The examples of right-padded ``batches`` one by one, without their padding."""
     for batch in batches:
-        lengths = batch["attention_mask"].sum(1).tolist()
-        for row, length in enumerate(lengths):
+        lengths = batch["attention_mask"].sum(-1).reshape(len(batch["input_ids"]), -1).amax(1)
+        for row, length in enumerate(lengths.tolist()):
             yield {
-                key: value[row : row + 1, :length]
+                key: value[row : row + 1, ..., :length]
                 if is_per_token(value, batch)
                 else value[row : row + 1]
                 for key, value in batch.items()

@@ -105,9 +105,10 @@ class Probe:
         names = self.anatomy.blocks
         for batch in self.batches:
             states: dict[str, tuple[Tensor, Tensor]] = {}
+            mask = batch["attention_mask"].bool().flatten(0, -2)
             with torch.no_grad(), only_trains(self.model, []), ExitStack() as hooks:
                 for name in names:
-                    hook = partial(_record, states, name, batch["attention_mask"].bool())
+                    hook = partial(_record, states, name, mask)
                     module = self.model.get_submodule(name)
                     hooks.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
                 self.model(**batch)

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from progsearch.costs import ModelCost, PartCost
 from progsearch.internals.torch import tree_leaves, tree_map
 from progsearch.models.anatomy import Anatomy, Part, evaluating
+from progsearch.models.language_head import tied_table
 from progsearch.models.trainable import TrainableParameters
 
 
@@ -49,10 +50,19 @@ def measure_parts(
         whole = _CutPass(model, anatomy, batch, everything, gradient_below=True)
         lowest = _CutPass(model, anatomy, batch, everything, gradient_below=False)
         frozen = _CutPass(model, anatomy, batch, names["embeddings"], gradient_below=True)
+        tied = 0
+        if tied_table(model) is not None:
+            others = everything - set(names["embeddings"])
+            without = _CutPass(model, anatomy, batch, others, gradient_below=True)
+            tied = whole.backward["head"] - without.backward["head"]
     finally:
         for parameter, requires_grad, gradient in before:
             parameter.requires_grad_(requires_grad)
             parameter.grad = gradient
+    # The gradient of a tied token table is computed behind the blocks, for the embeddings.
+    for measured in (whole, lowest, frozen):
+        measured.backward["embeddings"] += tied
+        measured.backward["head"] -= tied
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     n_examples = len(batch["input_ids"])
     costs = {

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from progsearch.config import TrainingConfig
+from progsearch.costs.memory import ModelMemory
 from progsearch.schedule import Schedule, Stage
 from progsearch.schedule.run_cost import RunCost
 
@@ -40,11 +42,19 @@ class PartCost:
 
 @dataclass(frozen=True)
 class ModelCost:
-    """The costs of a model's parts, in the order of the forward pass."""
+    """The costs of a model's parts, in the order of the forward pass.
+
+    Attributes:
+        embeddings: Of the embeddings.
+        blocks: Of each block.
+        head: Of the head.
+        memory: What they take of memory; None if that was not measured.
+    """
 
     embeddings: PartCost
     blocks: tuple[PartCost, ...]
     head: PartCost
+    memory: ModelMemory | None = None
 
     @property
     def parameters(self) -> int:
@@ -82,7 +92,14 @@ class ModelCost:
                 total += part.backward_through
         return total
 
-    def of(self, schedule: Schedule, epochs: int, examples: int, total_steps: int) -> RunCost:
+    def of(
+        self,
+        schedule: Schedule,
+        epochs: int,
+        examples: int,
+        total_steps: int,
+        training: TrainingConfig | None = None,
+    ) -> RunCost:
         """The cost of a run.
 
         Args:
@@ -90,6 +107,7 @@ class ModelCost:
             epochs: Passes over the training data.
             examples: Number of training examples.
             total_steps: Optimizer steps of the run; stages end at whole steps.
+            training: How the steps are made, on which its memory depends.
         """
         spans = schedule.spans(total_steps)
         updates = sum((end - first) * self.updated_in(s) for first, end, s in spans)
@@ -103,4 +121,7 @@ class ModelCost:
             updated_parameters=mean / self.parameters,
             flops=flops / total_steps * epochs * examples,
             flops_relative=flops / total_steps / self.full_flops,
+            peak_memory=None
+            if self.memory is None or training is None
+            else self.memory.of(schedule, training, examples),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from progsearch.driver.possible import check_machine
 from progsearch.driver.prepared import check_inputs
+from progsearch.driver.search import train_lost_references
 from progsearch.driver.work import interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
 from progsearch.strategy.confirmation import (
@@ -47,6 +48,7 @@ def confirm(
         check_machine(folder.recipe)
     with folder.locked("confirmation"), study_log() as log:
         log.write_to(folder.log)
+        train_lost_references(folder, view)
         trials = to_confirm(folder.trials(), folder.recipe.limits, picks)
         if not trials:
             raise StudyError(
@@ -61,11 +63,9 @@ def confirm(
         goal = ConfirmGoal(tuple(wanted), len(trials), len(jobs))
         if jobs:
             check_inputs(folder.recipe)
-            message = (
-                "interrupted; what is done is saved, continue with "
-                f"`{_command(folder, seeds, picks, margin)}`"
-            )
-            kept = _train(folder, jobs, kept, goal, message, view)
+            command = _command(folder, seeds, picks, margin)
+            saved = f"what is done is saved, continue with `{command}`"
+            kept = _train(folder, jobs, kept, goal, saved, view)
         else:
             view.started(folder, goal)
             view.finished("budget")
@@ -77,14 +77,14 @@ def _train(
     jobs: Sequence[tuple[Trial, int]],
     kept: ConfirmedRuns,
     goal: ConfirmGoal,
-    resume_message: str,
+    saved: str,
     view: View,
 ) -> ConfirmedRuns:
     """Train what is missing; returns all results."""
     # The limits of a search are not those of its confirmation.
     recipe = folder.recipe.model_copy(update={"max_gpu_hours": None})
     methods = list(dict.fromkeys(trial.run.method for trial, _ in jobs))
-    end = interruptible(resume_message, folder.path)
+    end = interruptible(f"interrupted; {saved}", folder.path)
     with end, ready(recipe, methods, (), view) as found:
         if found.problem.fingerprint != folder.info.fingerprint:
             raise StudyError(
@@ -99,7 +99,7 @@ def _train(
             folder,
             found.machines,
             halt=Halt(None),
-            resume_message=resume_message,
+            saved=saved,
             view=view,
         )
     return source.kept

@@ -103,6 +103,7 @@ class DryRun:
             "lengths": asdict(self.lengths),
             "space": plain(self.space.config),
             "references": {name: list(rates) for name, rates in self.references.rates.items()},
+            "peak_memory": self.references.memory,
             "remarks": [*problem.remarks, *self.references.left_out],
             "expected": self.expected and asdict(self.expected),
             "recipe": plain(self.recipe),

@@ -6,6 +6,7 @@ import sys
 
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError
+from progsearch.numerals import size
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.references import References
 from progsearch.workers.processors import (
@@ -76,6 +77,13 @@ def check_found(
     if recipe.max_updated is not None and recipe.max_updated < least:
         text = f"must be at least {least:.2g}, the share of the head alone, got "
         problems.append(("--max-updated", f"{text}{recipe.max_updated:g}"))
+    if recipe.max_memory is not None and recipe.max_memory < references.least_memory:
+        text = (
+            f"must be at least {size(references.least_memory)}, what training the head alone is "
+            f"predicted to take, got {size(recipe.max_memory)}; smaller batches or shorter texts "
+            "take less"
+        )
+        problems.append(("--max-memory", text))
     # On GPUs, trials take little of this memory.
     if recipe.parallel and recipe.address is None and not gpus_per_trial:
         parameters = problem.parameters * recipe.seeds

@@ -19,6 +19,7 @@ from progsearch.strategy.warm_start import Earlier
 from progsearch.study.cleaning import clean
 from progsearch.study.dominance import directions
 from progsearch.study.folder import StudyFolder, create_study, open_study
+from progsearch.study.front import references_of, usable
 from progsearch.study.info import ModelSize, StudyInfo
 from progsearch.study.progress import interrupt_running, left
 from progsearch.study.storage import reminder
@@ -71,23 +72,59 @@ def resume(
         if left(folder).is_nothing:
             view.finished("budget")
             return _checked(folder)
-        recipe, info, source = folder.recipe, folder.info, f"study {folder.name}"
-        check_inputs(recipe)
-        # The study's copy, even if the original file was changed.
-        space = Space(parse(SpaceConfig, info.space, source))
-        earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)
-        with (
-            interruptible(_resume_message(folder), folder.path),
-            ready(recipe, space.methods(), space.metrics(), view) as found,
-        ):
-            if found.problem.fingerprint != info.fingerprint:
-                raise StudyError(
-                    f"the model or the data of study {folder.name} changed since it began, so "
-                    "its trials could not be compared; bring them back or begin a new study"
-                )
-            references = make_references(space, recipe, found.problem)
-            _run(folder, space, references, earlier, found, halt, view)
+        _continue(folder, halt, view)
     return _checked(folder)
+
+
+def train_lost_references(folder: StudyFolder, view: View) -> None:
+    """Train the references that have no result because a search lost their workers.
+
+    Args:
+        folder: The study, which this process has locked.
+        view: Told what happens.
+    """
+    trials = folder.trials()
+    lost = {trial.name for trial in trials if trial.is_baseline and trial.is_lost}
+    if lost - set(references_of(usable(trials))):
+        _continue(folder, Halt(None), view, only_references=True)
+
+
+def _continue(
+    folder: StudyFolder, halt: Halt, view: View, *, only_references: bool = False
+) -> None:
+    """Prepare an existing study as it was when it began, and run what is left."""
+    recipe, info, source = folder.recipe, folder.info, f"study {folder.name}"
+    check_inputs(recipe)
+    # The study's copy, even if the original file was changed.
+    space = Space(parse(SpaceConfig, info.space, source))
+    earlier = None if info.earlier is None else parse(Earlier, info.earlier, source)
+    with (
+        interruptible(_resume_message(folder), folder.path),
+        ready(recipe, space.methods(), space.metrics(), view) as found,
+    ):
+        if found.problem.fingerprint != info.fingerprint:
+            raise StudyError(
+                f"the model or the data of study {folder.name} changed since it began, so "
+                "its trials could not be compared; bring them back or begin a new study"
+            )
+        if "peak_memory" in recipe.objectives:
+            check_memory(folder)
+        references = make_references(space, recipe, found.problem)
+        _run(folder, space, references, earlier, found, halt, view, only_references)
+
+
+def check_memory(folder: StudyFolder) -> None:
+    """Refuse a study whose memory was measured: that of new trials is predicted.
+
+    Raises:
+        StudyError: It is such a study.
+    """
+    if any(trial.is_complete and trial.costs.peak_memory is None for trial in folder.trials()):
+        raise StudyError(
+            f"the peak memory of the trials of study {folder.name} was measured by an earlier "
+            "version, and that of new ones is predicted, so they could not be compared; begin a "
+            "new study"
+        )
 
 
 def with_learning_rate(recipe: Recipe, learning_rate: float) -> Recipe:
@@ -133,6 +170,7 @@ def _run(
     found: Ready,
     halt: Halt,
     view: View,
+    only_references: bool = False,
 ) -> None:
     """Run trials until the budget, the space, the time or the user's patience is exhausted."""
     recipe = folder.recipe
@@ -149,6 +187,7 @@ def _run(
         Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), known),
         view=view,
         earlier=earlier,
+        only_references=only_references,
     )
     run_to_end(
         source,
@@ -156,7 +195,7 @@ def _run(
         folder,
         found.machines,
         halt=halt,
-        resume_message=_resume_message(folder),
+        saved=_saved(folder),
         view=view,
     )
 
@@ -174,4 +213,8 @@ def _checked(folder: StudyFolder) -> StudyFolder:
 
 
 def _resume_message(folder: StudyFolder) -> str:
-    return f"interrupted; everything is saved, continue with `{folder.resume_line}`"
+    return f"interrupted; {_saved(folder)}"
+
+
+def _saved(folder: StudyFolder) -> str:
+    return f"everything is saved, continue with `{folder.resume_line}`"

@@ -14,11 +14,15 @@ from progsearch.signals import Stopped, interrupted, stopped_by_signals
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.source import TrialSource
 from progsearch.study.folder import StudyFolder
-from progsearch.study.view import ConfirmGoal, SearchGoal, View
+from progsearch.study.view import ConfirmGoal, Ending, SearchGoal, View
 from progsearch.workers.adapter import run_source
 from progsearch.workers.cluster import Machines, machines, starts_here, with_memory_for
 from progsearch.workers.halt import Halt
 from progsearch.workers.inspection import inspection
+from progsearch.workers.watch import RayLost, Stuck
+
+# How often Ray is started again.
+_MOST_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,37 @@ def _disk_failures(folder: StudyFolder) -> Iterator[None]:
         ) from error
 
 
+def _run(
+    source: TrialSource,
+    kind: str,
+    folder: StudyFolder,
+    found: Machines,
+    halt: Halt,
+    view: View,
+    saved: str,
+) -> Ending:
+    """Train what a source hands out; if Ray is lost, start it again and go on."""
+    n_lost = 0
+    while True:
+        name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
+        try:
+            return run_source(source, name, folder, found, halt, view.note, saved)
+        except Stuck as stuck:
+            raise MachineFailed(f"{stuck}; {saved}") from stuck
+        except RayLost as lost:
+            n_lost += 1
+            if halt.ending is not None:
+                return halt.ending
+            if found.start_again is None or n_lost > _MOST_STARTS:
+                times = f", for the {n_lost}th time" if n_lost > 1 else ""
+                raise MachineFailed(f"{lost}{times}; {saved}") from lost
+            view.note(f"{lost}; starting Ray again, what ran is run again from its stored steps")
+            try:
+                found.start_again()
+            except MachineFailed as error:
+                raise MachineFailed(f"{lost}, and {error}; {saved}") from error
+
+
 def run_to_end(
     source: TrialSource,
     goal: SearchGoal | ConfirmGoal,
@@ -128,7 +163,7 @@ def run_to_end(
     found: Machines,
     *,
     halt: Halt,
-    resume_message: str,
+    saved: str,
     view: View,
 ) -> None:
     """Train what a source hands out, until it has no more or until the halt.
@@ -139,19 +174,19 @@ def run_to_end(
         folder: The study.
         found: The machines.
         halt: Ends it early.
-        resume_message: The message if someone stops it.
+        saved: Says what is saved and how to continue, if the work ends early.
         view: Told what happens.
 
     Raises:
         Interrupted: Someone stopped it; what is done is saved.
-        MachineFailed: The study's disk is full or broken; finished work is saved.
+        MachineFailed: The study's disk is full or broken, Ray was lost for good, or nothing
+            moves any more; finished work is saved.
     """
     view.started(folder, goal)
     kind = "session" if isinstance(goal, SearchGoal) else "confirm"
-    name = f"{kind}-{1 + len(list(folder.ray.glob(f'{kind}-*')))}"
-    with interruptible(resume_message, folder.path) as end, _disk_failures(folder):
+    with interruptible(f"interrupted; {saved}", folder.path) as end, _disk_failures(folder):
         try:
-            ending = run_source(source, name, folder, found, halt, view.note)
+            ending = _run(source, kind, folder, found, halt, view, saved)
         finally:
             source.close()
     view.finished(ending)

@@ -48,7 +48,7 @@ class Batch:
     @property
     def tokens(self) -> int:
         """Number of tokens, including padding."""
-        return len(self.indices) * self.width
+        return len(self.indices) * self.split.n_choices * self.width
 
     @property
     def units(self) -> int:
@@ -57,8 +57,9 @@ class Batch:
 
     @property
     def is_padded(self) -> bool:
-        """Whether at least one example is padded."""
-        return bool(self.split.lengths[self.indices].min() < self.width)
+        """Whether at least one sequence is padded."""
+        sequences = self.split.sequences(self.indices)
+        return bool(self.split.sequence_lengths[sequences].min() < self.width)
 
 
 class TrainingBatches:

@@ -43,7 +43,7 @@ def outputs(
         In the split's order; shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` without
         padding if `Split.keeps_tokens`.
     """
-    batches = evaluation_batches(split.lengths, device)
+    batches = evaluation_batches(split.lengths * split.n_choices, device)
     kept: list[Tensor] = []
     # One context for all batches: autocast then casts the trained weights only once.
     with autocast(precision, device):

@@ -13,6 +13,8 @@ from progsearch.models.anatomy import Anatomy, Part
 from progsearch.models.trainable import TrainableParameters
 from progsearch.schedule import Stage
 
+Span = tuple[int, int, Stage]
+
 
 class Freezer:
     """Freezes and unfreezes the parts of one model.
@@ -71,9 +73,7 @@ class Freezer:
         trained = replace(stage, embeddings=self._trains_embeddings(stage))
         return trained.frozen_prefix(self._anatomy.n_blocks)
 
-    def frozen_since(
-        self, stage: Stage, spans: Iterable[tuple[int, int, Stage]], step: int
-    ) -> int:
+    def frozen_since(self, stage: Stage, spans: Iterable[Span], step: int) -> int:
         """The step before ``step`` from which the frozen prefix of ``stage`` has been frozen.
 
         Args:

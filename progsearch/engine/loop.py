@@ -22,7 +22,9 @@ from progsearch.config import Precision, TrainingConfig
 from progsearch.determinism import Determinism
 from progsearch.engine import evaluation
 from progsearch.engine.batches import Batch, TrainingBatches, weighted
+from progsearch.engine.checkpointing import Checkpointing
 from progsearch.engine.freezer import Freezer
+from progsearch.engine.frozen_weights import FrozenWeights
 from progsearch.engine.memory import PeakMemory
 from progsearch.engine.optimizer import Optimizer
 from progsearch.engine.precision import autocast, resolve_precision
@@ -93,6 +95,8 @@ class Engine:
         self.optimizer = Optimizer(model, training, plan.total_steps)
         self.shortcuts = Shortcuts(shortcuts)
         self._freezer = Freezer(model, anatomy, trainable)
+        self._frozen = FrozenWeights(model, anatomy, training.frozen_dtype, self.precision)
+        self._checkpointing = Checkpointing(model, anatomy, training, self.shortcuts.all)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self.precision == "fp16")
         self._loss_sum = torch.zeros((), device=self._device)
         self._determinism = Determinism(self._device)
@@ -120,25 +124,18 @@ class Engine:
         self._check_loss()
 
     def _enter(self, span: tuple[int, int, Stage]) -> None:
-        first, end, stage = span
-        self._freezer.enter(stage, self.optimizer.adamw)
+        self._freezer.enter(span[2], self.optimizer.adamw)
         self.optimizer.take_trainable()
         # LoRA trains nothing in a language model's own head.
-        self._trains = bool(self._trainable.names(stage))
+        self._trains = bool(self._trainable.names(span[2]))
         if span == self._entered:
             return
         self._entered = span
+        start = StageStart.of(self._freezer, span, self.step, self._plan.spans)
+        self._checkpointing.first = start.frozen_prefix
+        self._frozen.hold(self._split)
         self.memory.begin_stage()
-        self.shortcuts.enter_stage(
-            StageStart(
-                first,
-                end,
-                self.step,
-                frozen_prefix=self._freezer.frozen_prefix(stage),
-                frozen_since=self._freezer.frozen_since(stage, self._plan.spans, first),
-                frozen_after=self._freezer.frozen_after_prefix(stage),
-            )
-        )
+        self.shortcuts.enter_stage(start)
         if self._trains:
             self._determinism.rehearse(self._rehearse)
 
@@ -194,7 +191,7 @@ class Engine:
 
     def _forward(self, batch: Batch, rows: Tensor) -> Any:
         inputs = batch.split.gather(rows, batch.width)
-        with self.shortcuts.around(batch, rows, inputs):
+        with self.shortcuts.around(batch, rows, inputs), self._checkpointing.around():
             return self._model(**inputs)
 
     def _check_loss(self) -> None:
@@ -232,13 +229,15 @@ class Engine:
             split: The examples.
             keep: Returns the part of a batch's output to keep, see `TaskType.keep`: shape
                 ``(rows, ...)``, or ``(rows, width, ...)`` if `Split.keeps_tokens`.
-            precision: Precision of the passes; by default that of the training. If it is given,
-                no cached results are used: they were computed in the training's precision.
+            precision: Precision of the passes, which then use no cached results; by default
+                that of the training.
 
         Returns:
             Shape ``(n_examples, ...)``, or ``(sum of lengths, ...)`` if `Split.keeps_tokens`.
         """
         cached = precision is None
+        if precision not in (None, self.precision):
+            self.release_weights()
 
         def outputs() -> Tensor:
             if cached:
@@ -263,10 +262,9 @@ class Engine:
 
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
         """The tensors needed to resume: the weights of ``names`` and Adam's state, if any."""
-        if self.step == self.total_steps:
-            # Nothing is trained after the end, so Adam's state is not needed.
-            return take_weights(self._model, names)
-        return take_state(self._model, self.optimizer.adamw, names)
+        goes_on = self.step < self.total_steps  # otherwise Adam's state is not needed
+        adam = take_state(self._model, self.optimizer.adamw) if goes_on else {}
+        return take_weights(self._model, names) | self._frozen.masters(names) | adam
 
     def restore(self, step: int, chain: Sequence[dict[str, Tensor]]) -> None:
         """Load the state that another engine had after ``step``.
@@ -276,10 +274,16 @@ class Engine:
             chain: The results of `state` at this step and at the ends of earlier segments, the
                 latest first; together they hold every weight that was trained.
         """
+        self.release_weights()
         put_state(self._model, self.optimizer.adamw, chain)
         self.shortcuts.forget()
-        self._entered = None
         self.step = step
+
+    def release_weights(self) -> None:
+        """Give all weights their exact values; the next step holds frozen ones again."""
+        self._frozen.release()
+        # Recorded steps read the weights where they were.
+        self._entered = None
 
     def trained_names(self, first: int, end: int) -> frozenset[str]:
         """Names of the parameters trained between two steps."""
@@ -297,4 +301,5 @@ class Engine:
     def finish(self) -> None:
         """Restore the whole model; it cannot be trained further. May be called again."""
         self._finished = True
+        self._frozen.release()
         self.shortcuts.finish(self.decay)

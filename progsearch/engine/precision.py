@@ -1,6 +1,6 @@
 """The number format of forward and backward passes, and what its rounding depends on.
 
-Master weights are always fp32.
+What is trained is fp32; for frozen weights see `progsearch.engine.frozen_weights`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import torch
 from progsearch.config import Precision
 from progsearch.errors import ConfigError
 from progsearch.internals.torch import cpu_capabilities
+
+DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""The dtypes of products under autocast, by resolved precision; fp32 has none."""
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
@@ -55,6 +58,5 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     """The autocast context of a forward pass in a resolved ``precision``."""
     if precision == "fp32":
         return nullcontext()
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
-    context: AbstractContextManager[None] = torch.autocast(device.type, dtype=dtype)
+    context: AbstractContextManager[None] = torch.autocast(device.type, dtype=DTYPES[precision])
     return context

@@ -11,19 +11,20 @@ from torch.optim import Optimizer
 _WEIGHT = "weight"
 
 
+def weight_key(name: str) -> str:
+    """The key of a weight."""
+    return f"{_WEIGHT}:{name}"
+
+
 def take_weights(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
     """The weights of ``names`` by key (``weight:NAME``), not copied."""
     parameters = dict(model.named_parameters())
-    return {f"{_WEIGHT}:{name}": parameters[name].detach() for name in names}
+    return {weight_key(name): parameters[name].detach() for name in names}
 
 
-def take_state(model: nn.Module, optimizer: Optimizer, names: Iterable[str]) -> dict[str, Tensor]:
-    """The weights of ``names`` and Adam's state of every parameter, not copied.
-
-    Returns:
-        Tensors by key: ``weight:NAME``, and for Adam's state such as ``exp_avg:NAME``.
-    """
-    tensors = take_weights(model, names)
+def take_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """Adam's state of every parameter by key, such as ``exp_avg:NAME``, not copied."""
+    tensors = {}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{key}:{name}"] = value
@@ -31,9 +32,9 @@ def take_state(model: nn.Module, optimizer: Optimizer, names: Iterable[str]) -> 
 
 
 def put_state(model: nn.Module, optimizer: Optimizer, chain: Sequence[dict[str, Tensor]]) -> None:
-    """Restore a state from `take_state` in model and optimizer, in place.
+    """Restore a state from `take_weights` and `take_state` in model and optimizer, in place.
 
-    From `take_weights` only the model is restored, and it cannot be trained further.
+    From `take_weights` alone only the model is restored, and it cannot be trained further.
 
     Args:
         model: The model.

@@ -51,6 +51,31 @@ def types_with_model(auto_class: Any, model_types: Iterable[str]) -> list[str]:
     return [name for name in model_types if CONFIG_MAPPING[name] in auto_class._model_mapping]
 
 
+def body_renamed(auto_class: Any, config: Any) -> dict[str, str]:
+    """How the names of an architecture's weights are changed for a model that calls its body so.
+
+    Llama and its like are saved with ``model.`` before the names of the body, and their models for
+    question answering expect ``transformer.``: transformers then starts from a random body.
+
+    Returns:
+        Patterns and what replaces them, as ``from_pretrained`` takes them; empty if the names are
+        the same.
+    """
+    kind = auto_class._model_mapping[type(config)]
+    usual = next(
+        base.base_model_prefix
+        for base in reversed(kind.__mro__)
+        if getattr(base, "base_model_prefix", "") and base.__name__.endswith("PreTrainedModel")
+    )
+    own = kind.base_model_prefix
+    return {} if own == usual else {rf"^{usual}\.": f"{own}."}
+
+
+def forget_renaming(model: Any) -> None:
+    """Have a model be saved under its own names, not under those of the files it came from."""
+    model._weight_conversions = None
+
+
 def has_adapter(model: Any) -> bool:
     """Whether an adapter was attached to a model when it was loaded.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from progsearch.internals.torch import tree_leaves
-from progsearch.models.anatomy import TOKENS, Anatomy, evaluating
+from progsearch.models.anatomy import TOKENS, Anatomy, as_input, evaluating
 
 # Autograd's names for the products of a weight or of two activations.
 _PRODUCT = re.compile(r"[Mm]mBackward|ScaledDotProduct|LinearBackward")
@@ -45,7 +45,7 @@ def residual_writers(model: nn.Module, anatomy: Anatomy) -> list[list[nn.Linear 
     tokens = torch.tensor([TOKENS], device=next(model.parameters()).device)
     try:
         with torch.enable_grad(), evaluating(model):
-            model(input_ids=tokens)
+            model(input_ids=as_input(model, tokens))
     finally:
         for hook in hooks:
             hook.remove()

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from progsearch.errors import ModelError
 from progsearch.internals.torch import TorchDispatchMode, tree_leaves
@@ -216,7 +216,7 @@ def _run(model: nn.Module, blocks: dict[str, nn.Module], kind: str) -> _Trace:
     tokens = torch.tensor([TOKENS], device=next(model.parameters()).device)
     try:
         with torch.no_grad(), evaluating(model), trace:
-            model(input_ids=tokens)
+            model(input_ids=as_input(model, tokens))
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
@@ -233,6 +233,16 @@ def _run(model: nn.Module, blocks: dict[str, nn.Module], kind: str) -> _Trace:
             default = "head"
         trace.sides.setdefault(parameter, default)
     return trace
+
+
+def as_input(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Sequences of tokens as a model takes them: for multiple choice each is the only choice.
+
+    Args:
+        model: The model.
+        tokens: Shape ``(rows, width)``.
+    """
+    return tokens[:, None] if type(model).__name__.endswith("ForMultipleChoice") else tokens
 
 
 @contextmanager

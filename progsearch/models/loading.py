@@ -190,6 +190,8 @@ def trained_head(ref: str) -> Head | None:
     if not is_head:
         return None
     names = tuple(name for _, name in sorted(config.id2label.items()))
+    # The number of labels in its config is not used by such a head, which has one output.
+    names = names[:1] if kind == "MultipleChoice" else names
     return Head(
         n_outputs=len(names),
         label_names=names,
@@ -197,6 +199,19 @@ def trained_head(ref: str) -> Head | None:
         problem_type=config.problem_type,
         is_new=False,
     )
+
+
+def ties_tables(ref: str) -> bool:
+    """Whether the head of a language model has the token table as its weight.
+
+    Raises:
+        ModelError: The model's config cannot be loaded.
+    """
+    from transformers import AutoConfig
+
+    with reading(ref, "config") as path:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config()
+    return bool(config.tie_word_embeddings)
 
 
 @functools.lru_cache

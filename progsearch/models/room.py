@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.internals.torch import TorchDispatchMode
-from progsearch.models.anatomy import evaluating
+from progsearch.models.anatomy import as_input, evaluating
 from progsearch.models.head import Head
 from progsearch.models.loading import load_model, model_fingerprint
 from progsearch.models.output import OutputKind, output_kind
@@ -153,7 +153,8 @@ def _runs(model: PreTrainedModel, length: int) -> bool:
 def _run(model: nn.Module, **inputs: list[int]) -> None:
     device = next(model.parameters()).device
     with torch.no_grad(), evaluating(model):
-        model(**{name: torch.tensor([row], device=device) for name, row in inputs.items()})
+        tensors = {name: torch.tensor([row], device=device) for name, row in inputs.items()}
+        model(**{name: as_input(model, tensor) for name, tensor in tensors.items()})
 
 
 def _output(model: PreTrainedModel) -> OutputKind | None:

@@ -12,9 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from progsearch.errors import ModelError
-from progsearch.internals.transformers import has_adapter, has_model, types_with_model
+from progsearch.internals.transformers import (
+    body_renamed,
+    forget_renaming,
+    has_adapter,
+    has_model,
+    types_with_model,
+)
 from progsearch.models.architectures import ARCHITECTURES
-from progsearch.models.head import CAUSAL, Head
+from progsearch.models.head import CAUSAL, SEQUENCE, Head
 from progsearch.numerals import whole_percent
 
 if TYPE_CHECKING:
@@ -47,13 +53,18 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
     import transformers
 
     auto_class = getattr(transformers, head.auto_class)
+    renamed: dict[str, str] = {}
     try:
+        if head.auto_class != SEQUENCE:
+            config = transformers.AutoConfig.from_pretrained(path, trust_remote_code=False)
+            renamed = body_renamed(auto_class, config) if has_model(auto_class, config) else {}
         model, info = auto_class.from_pretrained(
             path,
             dtype=torch.float32,
             output_loading_info=True,
             # Otherwise transformers asks on the terminal whether to run the model's own code.
             trust_remote_code=False,
+            **({"key_mapping": renamed} if renamed else {}),
             **head.settings(),
         )
     except ValueError:
@@ -69,6 +80,8 @@ def load_checked(path: str, head: Head) -> tuple[PreTrainedModel, str | None]:
             f"{path} is a PEFT adapter; merge it into its base model (`merge_and_unload`), save "
             f"the result with save_pretrained and give that folder"
         )
+    if renamed:
+        forget_renaming(model)
     if head.auto_class == CAUSAL:
         _check_language_model(model, info, path)
     return model, check_loaded(model, info, path)

@@ -162,7 +162,8 @@ class _Runs:
             case "seconds":
                 found = [run.timings.run for run in runs]
             case "peak_memory":
-                found = [float(run.peak_memory) for run in runs]
+                predicted = self.trial.costs.peak_memory
+                found = [float(predicted or run.peak_memory) for run in runs]
             case "flops":
                 return self.trial.costs.flops
             case _:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from progsearch.study.progress import untuned
-from progsearch.study.trial import INTERRUPTED, OUTCOMES, WAITING, Trial
+from progsearch.study.trial import INTERRUPTED, OUTCOMES, RUN_AGAIN, WAITING, Trial
 
 if TYPE_CHECKING:
     from progsearch.report.data import StudyReport
@@ -46,3 +46,8 @@ def counts_in_words(report: StudyReport, *, died: bool = False) -> str:
     """Such as ``24 done, 3 stopped early, 1 interrupted``."""
     found = counts(report, died=died)
     return ", ".join(f"{number} {outcome}" for outcome, number in found.items()) or "no trial yet"
+
+
+def run_again(report: StudyReport) -> list[Trial]:
+    """The trials that lost their worker or had too little memory beside others."""
+    return [trial for trial in report.trials if trial.outcome == RUN_AGAIN]

@@ -55,7 +55,8 @@ def _note_of_trial(report: StudyReport, trial: Trial) -> str:
     elif trial.is_stopped:
         lines.append(f"- {stopped.in_short(report, trial)}")
     else:
-        lines.append(f"- failed: {trial.reason or 'no reason was recorded'}")
+        how = "run again" if trial.is_interrupted else "failed"
+        lines.append(f"- {how}: {trial.reason or 'no reason was recorded'}")
     lines.append(f"- learning rate {learning_rate(trial.run.training.learning_rate)}")
     if remark := collapsed.in_short(report, trial):
         lines.append(f"- {remark}")

@@ -27,7 +27,8 @@ TERMS = {
     "knee of the front": "The trial on the front after which more cost gains little: the one "
     "farthest from the straight line between the front's ends.",
     "learning rate": "The peak learning rate of the training.",
-    "memory": "The peak memory of the training.",
+    "memory": "The peak memory of the training: weights, gradients, Adam's moments and "
+    "activations. Predicted before training.",
     "method": "What is trained in a block: all of its parameters (full), or those that LoRA, "
     "BitFit or adapters add or select.",
     "on the front": "Trials that no other trial beats in all objectives together.",

@@ -14,9 +14,9 @@ from progsearch.report.data import StudyReport
 from progsearch.report.formatting import count, signed
 from progsearch.report.html_maps import Maps, picked
 from progsearch.report.html_terms import TERMS, tags
-from progsearch.report.rows import metric_in_words
+from progsearch.report.rows import memory_of, metric_in_words
 from progsearch.schedule.short import in_short
-from progsearch.study.trial import Trial
+from progsearch.study.trial import RUN_AGAIN, Trial
 
 _KINDS = {
     "front": "on the front",
@@ -133,18 +133,17 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, _Cell]:
     to_full = 100 * (trial.values[0] - full.values[0]) if compared and full else None
     (state,) = _kinds(report, trial) & set(_ENDS) or {"running"}
     measured = trial.timings is not None and usable
+    memory = memory_of(report, trial)
     cells = {
         "state": _Cell(_WORDS[state], state, "text"),
         report.metric.replace("_", " "): _Cell(metric_in_words(trial) if usable else "", value),
         "seeds": _Cell(str(trial.n_seeds), trial.n_seeds) if usable else _Cell(""),
         "to full": _Cell("" if to_full is None else signed(to_full), to_full),
         "updated": _Cell(percent(trial.updated_parameters), trial.updated_parameters),
+        "memory": _Cell(size(memory) if memory else "", memory),
         "FLOPs": _Cell(count(trial.costs.flops), trial.costs.flops),
         "time": _Cell(duration(trial.seconds), trial.seconds) if measured else _Cell(""),
     }
-    if "peak_memory" in report.objectives:
-        memory = trial.peak_memory or None
-        cells["memory"] = _Cell(size(memory) if memory else "", memory)
     rate = run.training.learning_rate
     cells["learning rate"] = _Cell(learning_rate(rate), rate)
     if any(other.run.method.name != "full" for other in report.trials):
@@ -163,11 +162,12 @@ def _note(report: StudyReport, trial: Trial) -> str:
     if trial.continues is not None:
         notes.append(f"continues #{trial.continues}")
     if trial.retry_of is not None:
-        notes.append(f"runs #{trial.retry_of} again")
+        tries = f" (try {trial.tries})" if trial.tries > 1 else ""
+        notes.append(f"runs #{trial.retry_of} again{tries}")
     if trial.is_stopped:
         notes.append(stopped.in_short(report, trial))
-    elif trial.is_failed:
-        # The whole reason is in the list of failed trials.
+    elif trial.is_failed or trial.outcome == RUN_AGAIN:
+        # The whole reason of a failed one is in the list of failed trials.
         notes.append(shorten(trial.reason or "no reason was recorded", 90, placeholder=" ..."))
     if remark := collapsed.in_short(report, trial):
         notes.append(remark)

@@ -91,6 +91,15 @@ def metric_in_words(trial: Trial) -> str:
     return f"{trial.values[0]:.4f}{error}"
 
 
+def memory_of(report: StudyReport, trial: Trial) -> int | None:
+    """The predicted peak memory of a trial in bytes; None if it is not known.
+
+    In a study of an earlier version it is measured, if it is an objective.
+    """
+    measured = trial.peak_memory if "peak_memory" in report.objectives else None
+    return trial.costs.peak_memory or measured or None
+
+
 def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     run = trial.run
     cells = {report.metric.replace("_", " "): metric_in_words(trial)}
@@ -99,10 +108,10 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
     if report.full is not None:
         cells["to full"] = _to_full(report, trial, report.full)
     cells["updated"] = percent(trial.updated_parameters)
+    if any(memory_of(report, t) for t in report.usable):
+        cells["memory"] = size(memory_of(report, trial) or 0)
     cells["FLOPs"] = count(trial.costs.flops)
     cells["time"] = duration(trial.seconds)
-    if "peak_memory" in report.objectives:
-        cells["memory"] = size(trial.peak_memory)
     cells["learning rate"] = learning_rate(run.training.learning_rate)
     if any(t.run.method.name != "full" for t in report.usable):
         cells["method"] = run.method.name

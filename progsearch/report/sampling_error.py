@@ -39,6 +39,9 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
     - R^2 v of a correlation r is ``r^2``, whose error by the delta method is
       ``2 r (1 - r^2) / sqrt(n)``; it is about ``1 / n`` if r is 0. The sum of both is taken, and
       for the share of the absolute error, whose error is smaller, too.
+    - Token accuracy p is a mean of n rows' shares, whose variance is at most ``p (1 - p)``.
+    - A likelihood v is ``exp(-loss)``. If the mean losses of rows differ by a standard deviation
+      of at most 1 (texts of one kind differ by less), the delta method gives ``v / sqrt(n)``.
     - Any other metric is taken as a mean of n values between 0 and 1, whose standard deviation
       is at most 0.5 (Popoviciu's inequality): ``0.5 / sqrt(n)``.
 
@@ -50,7 +53,7 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
     n = max(1, split.rows)
     counts = [number for number in (split.answers.classes or {}).values() if number]
     match metric:
-        case "accuracy" | "subset_accuracy":
+        case "accuracy" | "subset_accuracy" | "token_accuracy":
             return math.sqrt(max(p * (1 - p) for p in values) / n)
         case "matthews_correlation" | "pearson" | "spearman":
             return 1 / math.sqrt(max(1, n - 3))
@@ -64,7 +67,7 @@ def sampling_error(metric: str, values: Sequence[float], split: UnderstoodSplit)
             return max(2 * math.sqrt(abs(v)) * (1 - v) + 1 / math.sqrt(n) for v in values) / (
                 math.sqrt(n)
             )
-    return 0.5 / math.sqrt(n)
+    return (max(values) if metric == "likelihood" else 0.5) / math.sqrt(n)
 
 
 def _true_rows(metric: str, answers: Answers) -> int | None:

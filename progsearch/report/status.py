@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from progsearch.report.counts import counts
+from progsearch.report.counts import counts, run_again
 from progsearch.report.data import StudyReport
 from progsearch.report.finite import finite
 
@@ -20,6 +20,15 @@ def status(report: StudyReport) -> dict[str, Any]:
         "study": report.study,
         "states": report.states,
         "counts": counts(report),
+        "run_again": [
+            {
+                "number": trial.number,
+                "name": trial.name,
+                "tries": trial.tries,
+                "reason": trial.reason,
+            }
+            for trial in run_again(report)
+        ],
         "nothing_learned": report.nothing_learned,
         "front": report.front_dicts,
         "objectives": report.objectives,

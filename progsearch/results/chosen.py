@@ -33,6 +33,7 @@ class Pick:
         standard_error: The standard error of that estimate; None without one.
         seeds: Number of seeds that the trial was trained with.
         updated_parameters: Updated parameters as a fraction of full fine-tuning's.
+        per_class: The mean scores of each class over its runs; None if the task type has none.
         loss: A sentence if it is worse than full fine-tuning by more than noise; else None.
     """
 
@@ -45,6 +46,7 @@ class Pick:
         self.standard_error = None if trial.estimate is None else trial.estimate.error
         self.seeds = trial.n_seeds
         self.updated_parameters = trial.updated_parameters
+        self.per_class = trial.per_class
         self.loss = loss_of(report, trial)
         self._metric_name = report.metric.replace("_", " ")
         self._words = in_words(trial.stages, report.n_blocks)

@@ -24,6 +24,7 @@ _COLUMNS = (
     "seeds",
     "to_full",
     "updated_parameters",
+    "predicted_memory",
     "flops",
     "seconds",
     "peak_memory",
@@ -36,7 +37,7 @@ _COLUMNS = (
     "reason",
 )
 # Whole numbers of which some may be missing.
-_COUNTS = ("seeds", "peak_memory", "continues", "repeats")
+_COUNTS = ("seeds", "predicted_memory", "peak_memory", "continues", "repeats")
 _NUMBERS = ("metric", "standard_error", "to_full", "flops", "seconds")
 
 
@@ -66,6 +67,7 @@ def _row(report: StudyReport, trial: Trial) -> dict[str, Any]:
         "seeds": trial.n_seeds if usable else None,
         "to_full": trial.values[0] - full.values[0] if usable and full else None,
         "updated_parameters": trial.updated_parameters,
+        "predicted_memory": trial.costs.peak_memory,
         "flops": trial.costs.flops,
         "seconds": trial.timings and trial.timings.run,
         "peak_memory": trial.peak_memory or None,
@@ -87,7 +89,7 @@ def state_of(trial: Trial) -> str:
     if trial.is_stopped:
         return "stopped early"
     if trial.is_interrupted:
-        return "interrupted"
+        return trial.outcome
     return "failed" if trial.is_failed else "running"
 
 

@@ -67,7 +67,8 @@ class Study:
 
         Columns:
             - ``name``: of a reference, such as ``full``; missing for a searched trial.
-            - ``state``: complete, stopped early, failed, interrupted or running.
+            - ``state``: complete, stopped early, failed, interrupted, run again (its
+              worker was lost, or memory was short) or running.
             - ``on_front``: whether no other trial is better in all objectives.
             - ``metric``: the task's metric on validation data, for complete trials: an estimate
               from all runs of the study, if there is one, else the mean over the trial's seeds.

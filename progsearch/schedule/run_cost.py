@@ -19,6 +19,8 @@ class RunCost:
         updated_parameters: Fraction of full fine-tuning's, in [0, 1].
         flops: FLOPs of all forward and backward passes, without any reuse of cached work.
         flops_relative: The same as a fraction of the full schedule under the same method.
+        peak_memory: Predicted bytes of weights, gradients, Adam's moments and activations at
+            their peak; None if it is not known.
     """
 
     n_blocks: int
@@ -28,6 +30,7 @@ class RunCost:
     updated_parameters: float
     flops: float
     flops_relative: float
+    peak_memory: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data."""

@@ -77,6 +77,15 @@ class Schedule:
         blocks = tuple(range(n_blocks - n_trained, n_blocks))
         return cls(n_blocks, (Stage(0.0, 1.0, blocks, embeddings=False),))
 
+    @classmethod
+    def middle(cls, n_blocks: int) -> Schedule:
+        """Train the blocks between 20 and 80 % of the depth and the head throughout.
+
+        In instruction tuning of decoders these contribute most (arXiv 2604.11838).
+        """
+        blocks = tuple(b for b in range(n_blocks) if 0.2 <= (b + 0.5) / n_blocks <= 0.8)
+        return cls(n_blocks, (Stage(0.0, 1.0, blocks, embeddings=False),))
+
     # -- what an engine asks -----------------------------------------------------------------
 
     def spans(self, total_steps: int) -> list[tuple[int, int, Stage]]:

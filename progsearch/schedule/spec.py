@@ -15,7 +15,7 @@ from progsearch.schedule.stages import TOLERANCE, Stage
 
 Curve = Literal["parts", "linear", "cubic", "step"]
 EmbeddingsPolicy = Literal["always", "first_stage", "never"]
-Mode = Literal["prefix", "any_order"]
+Mode = Literal["prefix", "any_order", "window"]
 RatioOf = Literal["blocks", "contribution"]
 
 MAX_STAGES = 6
@@ -41,7 +41,10 @@ class ScheduleSpec:
             together hold at most that share of it.
         embeddings: ``always`` trained as in the paper, in the ``first_stage`` only, or ``never``.
         mode: ``prefix``: frozen blocks are the lowest ones. ``any_order``: the blocks of least
-            contribution, wherever they lie.
+            contribution, wherever they lie. ``window``: the lowest and the highest ones, so that
+            consecutive blocks between them are trained.
+        window_at: Where the window lies: the share of the frozen blocks that is below it, in
+            [0, 1]. 0 trains the lowest blocks, 0.5 the middle, 1 the highest.
         rotate: Any-order mode only: the choice moves on by one group a stage, so that blocks
             thaw again and every block gets its turn.
         metric: The contribution metric whose scores are used; None if the spec uses no scores.
@@ -61,6 +64,7 @@ class ScheduleSpec:
     ratio_of: RatioOf = "blocks"
     embeddings: EmbeddingsPolicy = "always"
     mode: Mode = "prefix"
+    window_at: float = 0.5
     rotate: bool = False
     metric: str | None = None
     rescore: bool = False
@@ -87,6 +91,12 @@ class ScheduleSpec:
                 raise ScheduleError(
                     f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
+        if not 0 <= self.window_at <= 1:
+            raise ScheduleError(f"window_at must lie in 0..1, got {self.window_at}")
+        if self.mode == "window" and self.ratio_of != "blocks":
+            raise ScheduleError(
+                "mode window needs ratio_of blocks: a window is chosen by its place"
+            )
         if self.rotate and self.mode != "any_order":
             raise ScheduleError("rotate needs mode any_order: a prefix cannot rotate")
         if self.rescore and (self.mode != "any_order" or self.ratio_of != "blocks"):
@@ -145,7 +155,7 @@ class ScheduleSpec:
         counts = self._frozen_counts(n_blocks, [scores[block] for block in order])
         stages = []
         for t, (start, end) in enumerate(self._bounds(epochs)):
-            shift = t * max(1, n_blocks - counts[t]) if self.rotate else 0
+            shift = self._shift(t, counts[t], n_blocks)
             frozen = {order[(i - shift) % n_blocks] for i in range(counts[t])}
             stages.append(
                 Stage(
@@ -157,6 +167,13 @@ class ScheduleSpec:
                 )
             )
         return Schedule(n_blocks, tuple(stages))
+
+    def _shift(self, stage: int, frozen: int, n_blocks: int) -> int:
+        """How far the choice of blocks moves in a stage: places in their order, as in a ring."""
+        if self.mode == "window":
+            # As many of the frozen blocks as lie above the window are taken from the other end.
+            return frozen - math.floor(self.window_at * frozen + 0.5)
+        return stage * max(1, n_blocks - frozen) if self.rotate else 0
 
     def _bounds(self, epochs: int | None) -> list[tuple[float, float]]:
         lengths = [self.stage_growth**t for t in range(self.n_stages)]

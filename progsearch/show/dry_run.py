@@ -47,7 +47,9 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield f"space: {recipe.space}, {counted(len(names), 'dimension')}: {', '.join(names)}"
     yield f"references, trained first: {len(found.references.all)}"
     for name, rates in found.references.rates.items():
-        yield f"  {name} at {learning_rates(rates)}"
+        memory = found.references.memory[name]
+        needs = f", predicted peak memory {size(memory)}" if memory else ""
+        yield f"  {name} at {learning_rates(rates)}{needs}"
     for sentence in found.references.left_out:
         yield f"  {sentence}"
     budget = counted(recipe.budget, "whole trial")

@@ -112,8 +112,12 @@ def trial_line(report: StudyReport, trial: Trial) -> str:
         name += f" (#{trial.repeats} again, seed {trial.run.training.seed})"
     if trial.continues is not None:
         name += f" (on from #{trial.continues})"
+    if trial.tries > 1:
+        name += f" (try {trial.tries})"
     if trial.is_failed:
         return f"{name} failed: {trial.reason or 'no reason given'}"
+    if trial.is_interrupted:
+        return f"{name} is run again: {trial.reason}"
     words = f"({in_words(trial.stages, report.n_blocks)})"
     if remark := collapsed.in_short(report, trial):
         words += f"; {remark}"

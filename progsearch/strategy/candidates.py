@@ -98,7 +98,7 @@ def candidate(
     epoch = steps_per_epoch(problem.examples, training.batch_size, training.gradient_accumulation)
     plan = make_plan(schedule, epoch, training.epochs, contribution)
     total_steps = plan.total_steps
-    segments = plan.segments((method.own_fields(), training.model_dump()))
+    segments = plan.segments((method.own_fields(), training.decisive()))
     ends = [end for end, _ in segments]
     flops = [
         (end - first) * model_cost.flops_in(schedule.stage_at(first, total_steps))
@@ -107,7 +107,7 @@ def candidate(
     return Candidate(
         schedule=schedule,
         run=run,
-        costs=model_cost.of(schedule, training.epochs, problem.examples, total_steps),
+        costs=model_cost.of(schedule, training.epochs, problem.examples, total_steps, training),
         key=segments[-1][1],
         segments=segments,
         segment_flops=tuple(part * problem.examples / epoch for part in flops),

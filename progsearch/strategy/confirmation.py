@@ -13,14 +13,18 @@ from progsearch.strategy.order import next_in_order
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.repeats import FIRST_OF_CONFIRMATIONS
 from progsearch.strategy.source import (
+    MOST_RETRIES,
+    WAIT,
     Assignment,
     Decision,
     Ended,
     Failed,
     Finished,
+    Lost,
     Progress,
     Stopped,
     TrialSource,
+    Wait,
 )
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns, write_confirmed
 from progsearch.study.front import allowed, front_of, pick, references_of, usable
@@ -48,10 +52,17 @@ class Job:
 
 @dataclass
 class RunningJob:
-    """A job that a worker has, and the steps that it is known to have made."""
+    """A job that a worker has.
+
+    Attributes:
+        job: The job.
+        done: The steps that it is known to have made.
+        had_company: Whether others ran beside it.
+    """
 
     job: Job
     done: int = 0
+    had_company: bool = False
 
 
 def to_confirm(trials: Sequence[Trial], limits: Limits, picks: Sequence[str] = ()) -> list[Trial]:
@@ -130,6 +141,10 @@ class JobQueue:
         self._left.remove(job)
         return job
 
+    def put_back(self, job: Job) -> None:
+        """Hand out ``job`` once more."""
+        self._left.append(job)
+
     def finished(self, job: Job) -> None:
         """All steps of ``job`` are made."""
         self._made |= {key for _, key in job.candidate.segments}
@@ -164,14 +179,23 @@ class ConfirmationSource(TrialSource):
         self._folder = folder
         self._view = view
         self._running: dict[Assignment, RunningJob] = {}
+        self._lost: list[Job] = []
+        # Jobs that had too little memory beside others; made one by one at the end.
+        self._alone: list[Job] = []
 
-    def next(self) -> Assignment | Ended:
+    def next(self) -> Assignment | Wait | Ended:
         """The next job of the queue, to be scored on test data as well."""
         job = self._queue.take(list(self._running.values()))
+        if job is None and self._running:
+            return WAIT  # what runs may be lost and handed out again
+        if job is None and self._alone:
+            job = self._alone.pop()
         if job is None:
             return Ended("budget")
         assignment = Assignment(job.trial.number, job.candidate.run, test=True)
         self._running[assignment] = RunningJob(job)
+        for other in self._running.values():
+            other.had_company |= len(self._running) > 1
         self._view.run_started(Run(job.trial, job.seed))
         return assignment
 
@@ -182,9 +206,10 @@ class ConfirmationSource(TrialSource):
         self._view.record(Run(running.job.trial, running.job.seed), progress.record)
         return Decision.CONTINUE
 
-    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
+    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped | Lost) -> None:
         """Keep the result, or the reason why there is no result."""
-        job = self._running.pop(assignment).job
+        running = self._running.pop(assignment)
+        job = running.job
         match how:
             case Finished(record=record, outcome=outcome):
                 self._queue.finished(job)
@@ -198,14 +223,22 @@ class ConfirmationSource(TrialSource):
                     **outcome.spent.to_dict(),
                 )
                 self._keep(job, run)
+            case Failed(reason=reason, memory=True) if running.had_company:
+                self._alone.append(job)
+                self._note_again(job, reason)
             case Failed(reason=reason):
+                self._keep_failure(job, reason)
+            case Lost(reason=reason) if self._lost.count(job) < MOST_RETRIES:
+                self._lost.append(job)
+                self._queue.put_back(job)
+                self._note_again(job, reason)
+            case Lost(reason=reason):
                 self._keep_failure(job, reason)
             case Stopped():
                 raise AssertionError("no run of a confirmation is stopped")
 
-    def died(self, assignment: Assignment, reason: str) -> None:
-        """Keep the reason; the next confirmation makes the run again."""
-        self._keep_failure(self._running.pop(assignment).job, reason)
+    def _note_again(self, job: Job, reason: str) -> None:
+        self._view.note(f"{Run(job.trial, job.seed).label} is run again: {reason}")
 
     def _keep_failure(self, job: Job, reason: str) -> None:
         self._keep(job, ConfirmedRun(trial=job.trial.number, seed=job.seed, reason=reason))

@@ -76,9 +76,7 @@ class Observations:
             self.costs(trial.costs),
             {round(r.fraction, _DIGITS): r.metrics[self._problem.metric] for r in records},
             trial.measured if trial.is_complete else None,
-            self._recipe.limits.allow(trial.measured, trial.updated_parameters)
-            if trial.is_complete
-            else True,
+            self._recipe.limits.allow(trial.measured, trial.costs) if trial.is_complete else True,
         )
 
     def vector(self, trial: Trial) -> Vector:

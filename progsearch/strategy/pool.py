@@ -123,8 +123,7 @@ class CandidatePool:
             except ScheduleError as error:
                 _log.info("a point does not fit the model: %s", error)
             else:
-                affordable = recipe.limits.affordable(new.costs.updated_parameters)
-                if affordable and new.key not in known:
+                if recipe.limits.affordable(new.costs) and new.key not in known:
                     return Point(draw, new)
             self._draws.throw_away(draw.number)
         return None

@@ -21,6 +21,7 @@ class Problem:
         majority: The metric of a constant answer; None if that has no score.
         fingerprint: Identifies the model's weights and the task's data.
         remarks: Notes for the user on how the data was read.
+        references: Names of schedules that are trained beside those of every study.
         understood: The summary of the data; None in a synthetic problem.
     """
 
@@ -32,6 +33,7 @@ class Problem:
     majority: float | None
     fingerprint: str
     remarks: tuple[str, ...]
+    references: tuple[str, ...] = ()
     understood: Understood | None = None
 
     @property

@@ -13,7 +13,7 @@ from progsearch.strategy.observations import Observations
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.samplers import Draws
-from progsearch.strategy.source import Failed, Finished, Progress
+from progsearch.strategy.source import MOST_RETRIES, Failed, Finished, Lost, Progress
 from progsearch.study.folder import StudyFolder
 from progsearch.study.metadata import keep_estimates
 from progsearch.study.new_trials import NewTrial, outcome_attributes, record_attributes
@@ -32,18 +32,24 @@ class RunningTrial:
         name: A reference's name.
         point: The number of its point in the `Draws`, if it was sampled.
         repeats: The number of the trial that it repeats.
+        tries: Which try it is of the same run; see `Trial.tries`.
+        is_alone: Whether nothing may run beside it.
         segments: End step and key of its segments, which other trials may share.
         records: Its measurements so far.
         spent: The time and steps that it had used by then.
+        had_company: Whether others ran beside it.
     """
 
     number: int
     name: str | None
     point: int | None
     repeats: int | None
+    tries: int
+    is_alone: bool
     segments: tuple[tuple[int, str], ...]
     records: list[Record] = field(default_factory=list)
     spent: Spent | None = None
+    had_company: bool = False
 
     @property
     def is_reference(self) -> bool:
@@ -97,7 +103,15 @@ class Recorder:
         """Add a trial to the study; see `RunningTrial` for ``point``."""
         trial = self._folder.add(new)
         self._view.run_started(Run(trial))
-        running = RunningTrial(trial.number, trial.name, point, trial.repeats, trial.segments)
+        running = RunningTrial(
+            number=trial.number,
+            name=trial.name,
+            point=point,
+            repeats=trial.repeats,
+            tries=trial.tries,
+            is_alone=trial.is_alone,
+            segments=trial.segments,
+        )
         return running, trial
 
     def measured(self, running: RunningTrial, progress: Progress) -> Trial:
@@ -116,8 +130,19 @@ class Recorder:
             self.fail(running, Failed(f"a result is not a number: {values}"))
 
     def fail(self, running: RunningTrial, end: Failed) -> None:
-        """Keep why a trial has no result."""
-        self._end(running, TrialState.FAIL, reason=end.reason)
+        """Keep why a trial has no result.
+
+        If memory was short and others ran beside it, it is run again.
+        """
+        again = end.memory and running.had_company
+        self._end(running, TrialState.FAIL, reason=end.reason, again=again)
+
+    def lose(self, running: RunningTrial, end: Lost) -> None:
+        """Keep why a trial was lost; it is run again unless it was lost too often."""
+        again = running.tries <= MOST_RETRIES
+        tries = "" if again else f" ({running.tries} times; this is the last reason)"
+        reason = end.reason + tries
+        self._end(running, TrialState.FAIL, reason=reason, again=again)
 
     def stop(self, running: RunningTrial) -> None:
         """Keep the last measurement of a stopped trial; it has no values."""
@@ -146,7 +171,8 @@ class Recorder:
             "updated_parameters": costs.updated_parameters,
             "flops": costs.flops,
             "seconds": outcome.spent.timings.run,
-            "peak_memory": float(outcome.spent.peak_memory),
+            # What is measured holds the process's libraries on a CPU, and caches.
+            "peak_memory": float(costs.peak_memory or outcome.spent.peak_memory),
         }
         return [found[objective] for objective in self._recipe.objectives]
 
@@ -157,14 +183,16 @@ class Recorder:
         *,
         values: list[float] | None = None,
         reason: str | None = None,
+        again: bool = False,
     ) -> None:
         self._folder.keep(running.number, record_attributes(running.records))
         if reason is not None:
-            self._folder.keep(running.number, {"reason": reason})
+            kept = {"run_again": again} if state == TrialState.FAIL else {}
+            self._folder.keep(running.number, {"reason": reason, **kept})
         violations = {}
         if values is not None:
-            updated = self._folder.trial(running.number).updated_parameters
-            violations = self._recipe.limits.violations(values[0], updated)
+            costs = self._folder.trial(running.number).costs
+            violations = self._recipe.limits.violations(values[0], costs)
         set_constraints(self._folder.study, running.number, violations)
         self._folder.study.tell(running.number, values, state)
         trial = self._folder.trial(running.number)
@@ -176,5 +204,6 @@ class Recorder:
                 self._draws.throw_away(running.point)
             else:
                 self._draws.tell(running.point, values, violations)
-        self._session.count_trial()
+        if not again:
+            self._session.count_trial()
         self._view.run_ended(Run(trial))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from progsearch.config import Recipe
 from progsearch.errors import ScheduleError
+from progsearch.numerals import size
 from progsearch.schedule import Schedule
 from progsearch.space.settings import Choice
 from progsearch.space.space import Space
 from progsearch.strategy.candidates import Candidate, candidate
 from progsearch.strategy.problem import Problem
 from progsearch.study.trial import FULL, PAPER
+
+MIDDLE = "middle"
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,18 @@ class References:
 
     Attributes:
         all: The references.
-        left_out: A sentence for each that does not fit the model.
+        left_out: A sentence for each that does not fit the model or the memory.
+        least_memory: The least predicted peak memory of all, in bytes, of those left out too.
     """
 
     all: tuple[Reference, ...]
     left_out: tuple[str, ...] = ()
+    least_memory: int = 0
+
+    @property
+    def memory(self) -> dict[str, int | None]:
+        """The predicted peak memory of each in bytes, by name."""
+        return {r.name: r.at(r.rates[0]).costs.peak_memory for r in self.all}
 
     @property
     def rates(self) -> dict[str, tuple[float, ...]]:
@@ -60,7 +71,8 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
     """The references of a study.
 
     Full fine-tuning; the paper's schedule of 3 stages and of one stage an epoch; the last
-    quarter of the blocks with the head; the head alone. Each is trained at every learning rate
+    quarter of the blocks with the head; the head alone; for language models the blocks in the
+    middle. Each is trained at every learning rate
     that the space has for its method, so that it is tuned like the searched schedules.
 
     Args:
@@ -78,8 +90,11 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
         "last-quarter": lambda: Schedule.last_blocks(n_blocks, max(1, n_blocks // 4)),
         "head-only": lambda: Schedule.last_blocks(n_blocks, 0),
     }
+    if MIDDLE in problem.references:
+        schedules[MIDDLE] = lambda: Schedule.middle(n_blocks)
     found: dict[str, Reference] = {}
     left_out = []
+    least = sys.maxsize
     for name, schedule in schedules.items():
         try:
             made = _reference(name, rates, default, recipe, problem, schedule())
@@ -88,10 +103,23 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
                 f"the reference {name} is left out: the model has only {n_blocks} blocks"
             )
             continue
+        if not made.at(rates[0]).costs.updated_parameters:
+            left_out.append(
+                f"the baseline {name} is left out: {default.method.name} trains nothing in it"
+            )
+            continue
+        memory = made.at(rates[0]).costs.peak_memory
+        least = min(least, memory or 0)
+        if not recipe.limits.fits(made.at(rates[0]).costs):
+            left_out.append(
+                f"the baseline {name} is left out: its predicted peak memory is "
+                f"{size(memory or 0)}, above --max-memory"
+            )
+            continue
         # With one epoch, progtuning-1 is full fine-tuning under another name.
         if made.at(rates[0]).key not in {other.at(rates[0]).key for other in found.values()}:
             found[name] = made
-    return References(tuple(found.values()), tuple(left_out))
+    return References(tuple(found.values()), tuple(left_out), least if found or left_out else 0)
 
 
 def _reference(

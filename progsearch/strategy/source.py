@@ -81,9 +81,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A run that cannot continue, for a reason of its own."""
+    """A run that cannot continue, for a reason of its own.
+
+    Attributes:
+        reason: In words.
+        memory: Whether there was too little memory, perhaps because of other runs.
+    """
 
     reason: str
+    memory: bool = False
 
 
 Message = Progress | Finished | Failed
@@ -95,6 +101,20 @@ class Stopped:
     """A run that its source stopped after its last report."""
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A run whose worker is gone, with its machine, its Ray or by a signal from outside.
+
+    Attributes:
+        reason: In words; begins with `progsearch.study.trial.LOST`.
+    """
+
+    reason: str
+
+
+MOST_RETRIES = 3
+"""How often a run is made again if its worker is lost each time."""
+
 # -- the contract ----------------------------------------------------------------------------
 
 
@@ -102,8 +122,8 @@ class TrialSource(ABC):
     """Hands out runs, is told how they go, and keeps their results.
 
     All methods are called from one thread. Every assignment that `next` gave is followed by any
-    number of calls of `report` and one of `ended` or `died`, or by neither if all work is
-    interrupted; `close` is the last call.
+    number of calls of `report` and one of `ended`, or by none if all work is interrupted; `close`
+    is the last call.
     """
 
     @abstractmethod
@@ -118,12 +138,12 @@ class TrialSource(ABC):
         """
 
     @abstractmethod
-    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
-        """A run ended by itself or was stopped."""
+    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped | Lost) -> None:
+        """A run ended by itself, was stopped or was lost.
 
-    @abstractmethod
-    def died(self, assignment: Assignment, reason: str) -> None:
-        """The worker of a run is gone, which says nothing about the run."""
+        A lost run is handed out again, as a new assignment, up to `MOST_RETRIES` times. One that
+        had too little memory beside others is handed out once more, alone.
+        """
 
     def close(self) -> None:
         """No run is active any more; those that have not ended were interrupted."""

@@ -24,6 +24,7 @@ from progsearch.strategy.source import (
     Ended,
     Failed,
     Finished,
+    Lost,
     Progress,
     Stopped,
     TrialSource,
@@ -41,7 +42,13 @@ from progsearch.study.new_trials import (
     repeating,
     retrying,
 )
-from progsearch.study.progress import interrupt_running, latest, spent, to_retry
+from progsearch.study.progress import (
+    interrupt_running,
+    latest,
+    missing_references,
+    spent,
+    to_retry,
+)
 from progsearch.study.results import Record
 from progsearch.study.trial import Trial
 from progsearch.study.view import Ending, View
@@ -52,6 +59,11 @@ class _Start(NamedTuple):
 
     trial: NewTrial
     point: int | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing may run beside it."""
+        return bool(self.trial.user_attrs.get("alone"))
 
 
 class StudySource(TrialSource):
@@ -67,6 +79,7 @@ class StudySource(TrialSource):
         draws: The source of points.
         view: Told what happens.
         earlier: Another study, whose best points are sampled first.
+        only_references: Whether nothing is searched.
     """
 
     def __init__(
@@ -78,6 +91,7 @@ class StudySource(TrialSource):
         *,
         view: View,
         earlier: Earlier | None = None,
+        only_references: bool = False,
     ) -> None:
         recipe, trials = folder.recipe, folder.trials()
         self._folder = folder
@@ -98,14 +112,22 @@ class StudySource(TrialSource):
                 draws.put_first(point)
         # Patience starts again with each session, so that a search that ran out of it can go on.
         self._first = len(trials)
+        self._only_references = only_references
         self._is_exhausted = False
 
     # -- the contract ------------------------------------------------------------------------
 
     def next(self) -> Assignment | Wait | Ended:
         """The next trial; the space, the budget or the user's patience may be exhausted."""
+        if any(running.is_alone for running in self._running.values()):
+            return WAIT
         trials = self._folder.trials()
-        start = self._retry(trials) or self._reference(trials)
+        start = self._retry(trials)
+        if start is not None and self._running and start.is_alone:
+            return WAIT
+        start = start or self._reference(trials)
+        if start is None and self._only_references:
+            return WAIT if self._running else Ended("budget")
         if start is None and not any(r.is_reference for r in self._running.values()):
             start = self._repeated(trials, self._repeats.due(trials))
         if start is None and self._repeats.leave_room(trials):
@@ -123,6 +145,8 @@ class StudySource(TrialSource):
         seeds = self._folder.recipe.seeds if trial.repeats is None else 1
         assignment = Assignment(trial.number, trial.run, seeds=seeds)
         self._running[assignment] = running
+        for other in self._running.values():
+            other.had_company |= len(self._running) > 1
         return assignment
 
     def report(self, assignment: Assignment, progress: Progress) -> Decision:
@@ -137,7 +161,7 @@ class StudySource(TrialSource):
             stops = self._judgement.stops(trial, running.records, self._pool.waiting)
         return Decision.STOP if stops else Decision.CONTINUE
 
-    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped) -> None:
+    def ended(self, assignment: Assignment, how: Finished | Failed | Stopped | Lost) -> None:
         """Keep the result, or the reason why there is no result."""
         running = self._running.pop(assignment)
         match how:
@@ -147,10 +171,8 @@ class StudySource(TrialSource):
                 self._recorder.fail(running, how)
             case Stopped():
                 self._recorder.stop(running)
-
-    def died(self, assignment: Assignment, reason: str) -> None:
-        """Keep the reason; the trial is not run again."""
-        self._recorder.fail(self._running.pop(assignment), Failed(reason))
+            case Lost():
+                self._recorder.lose(running, how)
 
     def close(self) -> None:
         """Mark the active trials as interrupted: another session runs them again."""
@@ -161,7 +183,14 @@ class StudySource(TrialSource):
 
     def _retry(self, trials: Sequence[Trial]) -> _Start | None:
         """The oldest trial that was interrupted and not run again yet."""
-        interrupted = next(iter(to_retry(trials)), None)
+        # What this session stops trying waits for the next one.
+        missing = [t for t in missing_references(trials) if t.number < self._first]
+        waiting = [
+            trial
+            for trial in [*to_retry(trials), *missing]
+            if trial.is_baseline or not self._only_references
+        ]
+        interrupted = next(iter(waiting), None)
         if interrupted is None:
             return None
         is_new = interrupted.params and interrupted.repeats is None

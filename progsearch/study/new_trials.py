@@ -10,7 +10,13 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from progsearch.study.results import Outcome, Record
-from progsearch.study.trial import Plan, Trial
+from progsearch.study.trial import INTERRUPTED, Plan, Trial
+
+# The attributes of a trial's plan.
+_PLAN = ("name", "schedule", "key", "run", "costs", "segments", "segment_flops")
+
+# MySQL holds attributes of at most 64 KiB.
+_MOST_CLASSES = 300
 
 
 @dataclass(frozen=True)
@@ -49,17 +55,25 @@ def new_trial(plan: Plan, *, name: str | None = None, sampled: Sampled | None = 
 
 
 def retrying(trial: Trial) -> NewTrial:
-    """A running trial that runs an interrupted one again."""
-    attributes = {**trial.frozen.user_attrs, "retry_of": trial.number}
-    del attributes["reason"]
+    """A running trial that runs an interrupted one again, or one that `is_lost`.
+
+    Its tries begin again if the search had stopped trying.
+    """
+    kept = trial.frozen.user_attrs
+    attributes = {name: kept[name] for name in (*_PLAN, "continues", "repeats") if name in kept}
+    attributes["retry_of"] = trial.number
+    if trial.reason == INTERRUPTED:
+        attributes |= {name: kept[name] for name in ("tries", "alone") if name in kept}
+    elif trial.is_interrupted:
+        attributes["tries"] = trial.tries + 1
+        attributes["alone"] = trial.is_alone or not trial.is_lost
     return _running(attributes, Sampled.of(trial))
 
 
 def continuing(trial: Trial) -> NewTrial:
     """A running trial that continues a stopped one from its stored steps."""
-    names = ("name", "schedule", "key", "run", "costs", "segments", "segment_flops")
     known = trial.frozen.user_attrs
-    attributes = {name: known[name] for name in names if name in known}
+    attributes = {name: known[name] for name in _PLAN if name in known}
     attributes["continues"] = trial.number
     return _running(attributes, Sampled.of(trial))
 
@@ -88,7 +102,7 @@ def outcome_attributes(outcome: Outcome) -> dict[str, Any]:
         found["seeds"] = list(outcome.seeds)
     if outcome.test_metrics is not None:
         found["test_metrics"] = outcome.test_metrics
-    if outcome.per_class is not None:
+    if outcome.per_class is not None and len(outcome.per_class) <= _MOST_CLASSES:
         found["per_class"] = outcome.per_class
     if outcome.chosen is not None:
         chosen = outcome.chosen

@@ -80,9 +80,11 @@ def tuning_work(n_rates: int, recipe: Recipe) -> float:
 def tuned(trials: Sequence[Trial]) -> dict[str, float]:
     """How much of each reference was trained, in whole trials, by name; without repeats."""
     by_number = numbered(trials)
+    missing = {trial.number for trial in missing_references(trials)}
     done: dict[str, float] = {}
     for trial in trials:
         counts = trial.is_finished and not trial.is_interrupted and trial.repeats is None
+        counts = counts and trial.number not in missing
         if trial.name is not None and counts:
             done[trial.name] = done.get(trial.name, 0.0) + _part(trial, by_number)
     return done
@@ -113,6 +115,19 @@ def to_retry(trials: Sequence[Trial]) -> list[Trial]:
     """The interrupted trials that have not been run again yet, oldest first."""
     retried = {trial.retry_of for trial in trials}
     return [trial for trial in trials if trial.is_interrupted and trial.number not in retried]
+
+
+def missing_references(trials: Sequence[Trial]) -> list[Trial]:
+    """The runs of references that a search stopped trying after it had lost worker after worker.
+
+    The next session runs them again, since all is compared with references.
+    """
+    retried = {trial.retry_of for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if trial.is_baseline and trial.is_lost and trial.is_failed and trial.number not in retried
+    ]
 
 
 class Left(NamedTuple):
@@ -154,6 +169,7 @@ def untuned(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> dict[st
 def left_of(trials: Sequence[Trial], recipe: Recipe, info: StudyInfo) -> Left:
     """What is left of a study with these trials."""
     interrupted = sum(trial.is_baseline for trial in to_retry(trials))
+    interrupted += len(missing_references(trials))
     unfinished = untuned(trials, recipe, info).values()
     seeds = seeds_of(trials, recipe)
     lacking = baselines_to_repeat(trials, recipe)

@@ -23,12 +23,17 @@ from progsearch.study.results import ClassScores, Record, Timings, mean_scores
 INTERRUPTED = "interrupted"
 """Reason of a trial whose search was stopped; another trial runs it again."""
 
+LOST = "the worker process died"
+"""How the reason of a trial begins whose worker was lost, with its machine or by a signal."""
+
 STOPPED = "stopped by the scheduler"
 """Reason of a trial that a judge stopped before its end; Optuna's state is PRUNED."""
 
 STOPPED_EARLY, WAITING = "stopped early", "waiting for other learning rates"
-OUTCOMES = ("done", "running", WAITING, STOPPED_EARLY, "failed", INTERRUPTED)
-"""How a trial can stand, in words; one that waits is a run of a reference."""
+RUN_AGAIN = "run again"
+OUTCOMES = ("done", "running", WAITING, STOPPED_EARLY, "failed", RUN_AGAIN, INTERRUPTED)
+"""How a trial can stand, in words; one that waits is a run of a reference. What is run again lost
+its worker or had too little memory beside others."""
 
 FULL, PAPER = "full", "progtuning-3"
 """Names of the references for comparisons: full fine-tuning, and the paper's schedule of 3
@@ -160,8 +165,17 @@ class Trial:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether it ended with its search, which says nothing about its schedule."""
-        return self.state == TrialState.FAIL and self.reason == INTERRUPTED
+        """Whether another trial runs it again, because its end says nothing about its schedule.
+
+        It ended with its search, lost its worker or had too little memory beside others.
+        """
+        again = self._attributes.get("run_again", self.is_lost)
+        return self.state == TrialState.FAIL and (self.reason == INTERRUPTED or again)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it ended with its worker; if it `is_failed`, so did those before it."""
+        return self.state == TrialState.FAIL and (self.reason or "").startswith(LOST)
 
     @property
     def is_failed(self) -> bool:
@@ -176,7 +190,7 @@ class Trial:
         if self.is_stopped:
             return STOPPED_EARLY
         if self.is_interrupted:
-            return INTERRUPTED
+            return INTERRUPTED if self.reason == INTERRUPTED else RUN_AGAIN
         return "failed" if self.is_failed else "running"
 
     # -- kind of trial -----------------------------------------------------------------------
@@ -205,6 +219,16 @@ class Trial:
     def retry_of(self) -> int | None:
         """The number of the interrupted trial that it runs again."""
         return self._attributes.get("retry_of")
+
+    @property
+    def tries(self) -> int:
+        """1, or more if it was run again because workers were lost or memory was short."""
+        return int(self._attributes.get("tries", 1))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing may run beside it, since memory was short."""
+        return bool(self._attributes.get("alone"))
 
     @property
     def repeats(self) -> int | None:
@@ -297,7 +321,7 @@ class Trial:
 
     @property
     def peak_memory(self) -> int:
-        """Peak memory in bytes; 0 if it is not known."""
+        """Measured peak memory in bytes; 0 if it is not known."""
         return int(self._attributes.get("peak_memory", 0))
 
     @property
@@ -318,7 +342,7 @@ class Trial:
 
     def keeps_to(self, limits: Limits) -> bool:
         """Whether a trial with values is within all limits."""
-        return limits.allow(self.values[0], self.updated_parameters)
+        return limits.allow(self.values[0], self.costs)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; only references have a ``name``."""

@@ -1,7 +1,7 @@
 """Tasks: their data, their types and their metrics.
 
 `load_task_for` returns tokenised data that fits a model, for the nine GLUE tasks, the user's own
-files, any classification or regression data set on the hub, and the embedded demo.
+files, data sets on the hub, and the embedded demo.
 """
 
 from __future__ import annotations

@@ -139,7 +139,8 @@ def check_tokens_given(
             "texts"
         )
     for name, split in splits.items():
-        empty = np.flatnonzero(split.lengths == 0)
+        shortest = split.sequence_lengths.reshape(-1, split.n_choices).min(axis=1)
+        empty = np.flatnonzero(shortest == 0)
         if len(empty):
             example = int(split.example_of[empty[0]])
             texts = (str(column[example])[:_SHOWN] for column in examples[name].texts)
@@ -180,8 +181,9 @@ def _of_text(split: Split, tokenizer: Any) -> np.ndarray:
 def _tokens_of_text(split: Split, tokenizer: Any) -> np.ndarray:
     """The number of such tokens of each row, shape (rows,)."""
     before = np.concatenate([[0], np.cumsum(_of_text(split, tokenizer))])
-    ends = np.cumsum(split.lengths)
-    return np.asarray(before[ends] - before[ends - split.lengths])
+    ends = np.cumsum(split.sequence_lengths)
+    of_sequences = before[ends] - before[ends - split.sequence_lengths]
+    return np.asarray(of_sequences.reshape(-1, split.n_choices).sum(axis=1))
 
 
 def longest_of(splits: Mapping[str, Split]) -> int:

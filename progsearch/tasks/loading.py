@@ -154,7 +154,7 @@ def load_task(
     output: OutputKind | None = "affine" if room is None else room(0).output
     keeps_head = trained is not None and is_kept(task.head, trained)
     task = task.type.for_model(task, output, keeps_head=keeps_head)
-    tokenizer = task.type.tokenizer_for(tokenizer)
+    tokenizer = task.type.adapted(tokenizer)
     examples = {"train": task.train, "validation": task.validation, **task.extra_validation}
     if task.test:
         examples["test"] = task.test

@@ -113,6 +113,12 @@ def split_of_documents(documents: Sequence[str], tokenizer: Any, max_length: int
     return _split(rows, tokenizer, "documents", False, max_length, list(documents))
 
 
+def prompt_of(pieces: Sequence[Piece], tokenizer: Any) -> list[int]:
+    """The tokens of an example before its last piece."""
+    (found,) = _tokens([pieces[:-1]], tokenizer)
+    return [token for piece in found for token in piece]
+
+
 def full_lengths(examples: Sequence[Sequence[Piece]], tokenizer: Any, *, whole: bool) -> list[int]:
     """The number of tokens of each example if nothing is cut."""
     more = 1 if whole else len(begin_of(tokenizer)) + 1

@@ -22,7 +22,9 @@ from progsearch.tasks.sources.catalogue import (
 from progsearch.tasks.sources.glue import read_glue
 from progsearch.tasks.sources.own_data import read_files, read_hub_dataset, read_hub_task
 from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import TextFiles
 from progsearch.tasks.types import SEQUENCE, type_of, types_called
+from progsearch.tasks.types.causal_lm import CausalLM
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.span import Span
 
@@ -61,6 +63,12 @@ def read_task(config: TaskConfig) -> TextTask:
             f"--doc-stride is for windows of long texts, and task {task.name} of type "
             f"{task.type.name} has none: leave it out"
         )
+    for option in ("general_file", "answer_pattern"):
+        if getattr(config, option) is not None and not isinstance(task.type, CausalLM):
+            raise TaskError(
+                f"--{option.replace('_', '-')} is for language models, but task {task.name} has "
+                f"{task.type.targets_in_words(task.head)}: leave it out, or give --type causal-lm"
+            )
     return _with_primary(task, config.metric)
 
 
@@ -90,7 +98,7 @@ def _source(config: TaskConfig) -> Source:
         return read_glue(GLUE[name], config.data_dir)
     if any(getattr(config, field) for field in TASK_FILES):
         _refuse(config, name, ("data_dir",))
-        return read_files(config, HUB_TASKS.get(name))
+        return read_files(config, HUB_TASKS.get(name), text_files=_text_files(config))
     if name in HUB_TASKS:
         _refuse(config, name, ("data_dir", *_FORMAT))
         return read_hub_task(HUB_TASKS[name])
@@ -98,6 +106,13 @@ def _source(config: TaskConfig) -> Source:
         _refuse(config, name, ("data_dir", *_FORMAT))
         return read_hub_dataset(config)
     raise unknown_task(name)
+
+
+def _text_files(config: TaskConfig) -> TextFiles:
+    """What ``.txt`` files hold, by the type that the user or the task's name gives."""
+    named = HUB_TASKS.get(config.name)
+    kind = config.type or (None if named is None else named.type)
+    return types_called(kind)[0].text_files if kind else "table"
 
 
 def _refuse(config: TaskConfig, name: str, fields: tuple[str, ...]) -> None:

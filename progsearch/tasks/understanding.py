@@ -15,6 +15,7 @@ from progsearch.tasks.examples import Examples
 from progsearch.tasks.fit import unknown_share
 from progsearch.tasks.loading import TaskData
 from progsearch.tasks.split import Split
+from progsearch.tasks.types import TaskType
 
 _log = logging.getLogger(__name__)
 
@@ -47,14 +48,14 @@ def understand(data: TaskData, tokenizer: Any) -> Understood:
         parts["test"] = (data.test, source.test)
     splits = {
         name: UnderstoodSplit(
-            rows=len(examples),
+            rows=len(split) if data.type.counts_rows else len(examples),
             answers=data.type.answers(split, data.head),
             unknown=unknown_share([split], tokenizer),
             cut=None if cut is None else cut.share,
             cut_rows=None if cut is None else cut.rows,
         )
         for name, (split, examples) in parts.items()
-        for cut in (_cut(data, split, examples, tokenizer),)
+        for cut in (_cut(data.type, split, examples, tokenizer, data.max_length),)
     }
     doubts = _doubts(splits, data.metric, data.max_length)
     for doubt in [*doubts, *_on_known_texts(source.train, source.validation)]:
@@ -77,19 +78,21 @@ class _Cut:
     share: float = 0.0
 
 
-def _cut(data: TaskData, split: Split, examples: Examples, tokenizer: Any) -> _Cut | None:
+def _cut(
+    kind: TaskType, split: Split, examples: Examples, tokenizer: Any, limit: int
+) -> _Cut | None:
     """What was cut off, estimated on a sample of the rows of maximum length.
 
-    None if rows are not examples but windows.
+    None if rows are not examples but windows, or have several sequences.
     """
-    if len(split) != len(examples):
+    if len(np.unique(split.example_of)) != len(split) or split.n_choices > 1:
         return None
-    full = np.flatnonzero(split.lengths >= data.max_length)
+    full = np.flatnonzero(split.lengths >= limit)
     if not len(full):
         return _Cut()
     sample = full[np.linspace(0, len(full) - 1, min(len(full), _SAMPLE)).astype(int)]
-    whole = data.type.whole_lengths(examples.subset(sample), tokenizer)
-    lost = whole - np.asarray(split.lengths[sample])
+    whole = kind.lengths(examples.subset(split.example_of[sample]), tokenizer)
+    lost = np.array(whole) - np.asarray(split.lengths[sample])
     cut = max(0.0, float(lost.mean())) * len(full)
     return _Cut(
         rows=round(float((lost > 0).mean()) * len(full)),

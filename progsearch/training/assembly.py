@@ -13,9 +13,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from progsearch.config import Precision, RunConfig
 from progsearch.costs import ModelCost, steps_per_epoch
+from progsearch.engine.frozen_weights import rounds
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, resolve_precision
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
+from progsearch.engine.shortcuts.occurring_rows import OccurringRows
+from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.engine.shortcuts.usual import usual_shortcuts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
@@ -89,7 +92,7 @@ def assemble(
     for note in check.notes.values():
         _log.info("%s: %s", config.model, note)
     model = load_model(config.model, task.head, seed=seed, pad_token_id=pad_token_id)
-    tokenizer = task.type.tokenizer_for(tokenizer)
+    tokenizer = task.type.adapted(tokenizer)
     fit_to_tokenizer(model, tokenizer)
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
@@ -101,6 +104,13 @@ def assemble(
         torch.set_num_threads(_best_threads(most, store, lineages))
     lineage = lineages(torch.get_num_threads())
     model.to(chosen_device)
+    left_out = [*check.left_out, *([] if prefix_cache else [FrozenPrefix])]
+    if config.training.gradient_checkpointing:
+        # A recording cannot read the state of the random generator, from which a block is run
+        # again.
+        left_out.append(RecordedSteps)
+    if task.type.generates:
+        left_out.append(OccurringRows)
     shortcuts = usual_shortcuts(
         model,
         anatomy,
@@ -110,7 +120,7 @@ def assemble(
         store=store,
         # Not a method of the run: the shortcuts would keep the run in memory after its end.
         origin=lineage.origin,
-        left_out=(*check.left_out, *(() if prefix_cache else (FrozenPrefix,))),
+        left_out=left_out,
     )
     engine = Engine(
         model, anatomy, trainable, plan, config.training, task.train, shortcuts=shortcuts
@@ -124,7 +134,7 @@ def assemble(
         plan=plan,
         lineage=lineage,
         engine=engine,
-        cost=describe(config.model, config.task, config.method),
+        cost=describe(config.model, config.task, config.method, config.training),
         blocks=blocks_of(
             plan,
             config,
@@ -173,8 +183,10 @@ def _lineage(
         config.method.identity,
         # The number of threads decides how sums are rounded.
         threads,
+        *(["frozen weights in bf16"] if rounds(config.training.frozen_dtype, precision) else []),
     )
-    training = config.training.model_dump(mode="json") | {"precision": precision}
+    training = config.training.decisive() | {"precision": precision}
+    training.pop("frozen_dtype", None)
     return Lineage(
         # The same for every seed: a method does not change what the pre-trained model computes.
         pretrained=(*start, precision, hardware),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from progsearch.engine.loop import Engine
-from progsearch.errors import TrialFailed
+from progsearch.errors import OutOfMemory, TrialFailed
 from progsearch.schedule.plan import Lineage
 from progsearch.store import Store
 from progsearch.training.evaluator import Evaluator
@@ -111,15 +111,19 @@ class SegmentChain:
             self.saved_seconds -= segment.train_seconds - before.train_seconds
             put_segment(self._store, key, segment, self._state(before.step, segment.step))
 
+    def release_weights(self) -> None:
+        """See `Engine.release_weights`."""
+        self._engine.release_weights()
+
     @contextmanager
     def memory_failures(self) -> Iterator[None]:
-        """While active, running out of memory raises `TrialFailed`."""
+        """While active, running out of memory raises `OutOfMemory`."""
         try:
             yield
         except torch.OutOfMemoryError as error:
-            raise TrialFailed(f"out of GPU memory at step {self._engine.step}: {error}") from error
+            raise OutOfMemory(f"out of GPU memory at step {self._engine.step}: {error}") from error
         except MemoryError as error:
-            raise TrialFailed(f"out of memory at step {self._engine.step}") from error
+            raise OutOfMemory(f"out of memory at step {self._engine.step}") from error
 
     def _reuse(self, key: str) -> Segment | None:
         segment = get_segment(self._store, key) if self._store else None
@@ -153,15 +157,16 @@ class SegmentChain:
             self._advance(end)
             trained = time.perf_counter()
             found = self._evaluator.validation()
-            evaluated = time.perf_counter()
             at_end = end == self._engine.total_steps
+            metrics = found.metrics | (self._evaluator.at_end() if at_end else {})
+            evaluated = time.perf_counter()
             test_metrics = self._evaluator.test_metrics() if at_end else None
-        if not math.isfinite(found.metrics[self._metric]):
+        if not math.isfinite(metrics[self._metric]):
             raise TrialFailed(f"{self._metric} is not a number at step {end}")
         return Segment(
             parent=parent,
             step=end,
-            metrics=found.metrics,
+            metrics=metrics,
             train_seconds=before.train_seconds + trained - started,
             evaluate_seconds=before.evaluate_seconds + evaluated - trained,
             peak_memory=max(before.peak_memory, self._engine.memory.peak),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +32,19 @@ class Evaluator:
     Args:
         engine: Trains the model.
         task: The data.
+        at_end: Measures what is measured once, after the last step.
         test: Whether to evaluate on the test data too, if the task has labelled test data.
     """
 
-    def __init__(self, engine: Engine, task: TaskData, *, test: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        task: TaskData,
+        at_end: Callable[[], dict[str, float]],
+        *,
+        test: bool,
+    ) -> None:
+        self.at_end = at_end
         self._engine = engine
         self._task = task
         self._test = task.test if test else None

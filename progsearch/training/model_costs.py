@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
+import torch
+from transformers import PreTrainedModel
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
-from progsearch.config import MethodConfig, TaskConfig
+from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
 from progsearch.costs import ModelCost, PartCost
 from progsearch.costs.flops import measure_parts
+from progsearch.costs.memory import ModelMemory, PartMemory
+from progsearch.engine.precision import resolve_precision
 from progsearch.methods import apply_method
-from progsearch.models.anatomy import find_anatomy
+from progsearch.models.anatomy import Anatomy, Part, find_anatomy
 from progsearch.models.loading import load_model, load_tokenizer, model_fingerprint
-from progsearch.tasks import load_task_for
-from progsearch.version import COSTS_VERSION, libraries
+from progsearch.models.trainable import TrainableParameters
+from progsearch.tasks import TaskData, load_task_for
+from progsearch.training.shortcut_check import checked_shortcuts
+from progsearch.training.step_memory import measure_memory, measured_rows, most_rows
+from progsearch.version import COSTS_VERSION, MEMORY_VERSION, libraries
 
 _EXAMPLES = 4
 
 
-def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
+def describe(
+    model: str, task: TaskConfig, method: MethodConfig, training: TrainingConfig | None = None
+) -> ModelCost:
     """The costs of the parts of ``model`` on ``task`` under ``method``.
 
     FLOPs are measured for one example of the training data's mean length.
 
+    Args:
+        model: Alias, folder or hub name.
+        task: The data.
+        method: The method applied to the model.
+        training: Precision and the dtype of frozen weights, to measure memory, too; None: it is
+            left out.
+
     Raises:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.
     """
-    tokenizer = load_tokenizer(model)
     data = load_task_for(model, task)
     lengths = data.train.lengths
     nearest = np.argsort(np.abs(lengths - round(float(lengths.mean()))), kind="stable")[:_EXAMPLES]
@@ -43,23 +58,71 @@ def describe(model: str, task: TaskConfig, method: MethodConfig) -> ModelCost:
     )
     path = cache_dir("costs") / f"{key}.json"
     known = read_json(path)
-    if known is not None:
-        return ModelCost(
+    if known is None:
+        network, anatomy, trainable, parameters = _applied(model, data, method)
+        cost = measure_parts(network, anatomy, trainable, data.train.batch(nearest), parameters)
+        keep_json(path, asdict(cost))
+    else:
+        cost = ModelCost(
             embeddings=PartCost(**known["embeddings"]),
             blocks=tuple(PartCost(**block) for block in known["blocks"]),
             head=PartCost(**known["head"]),
         )
-    network = load_model(
-        model,
-        data.head,
-        pad_token_id=tokenizer.pad_token_id,
+    if training is None:
+        return cost
+    return replace(cost, memory=_memory(model, task, data, method, training))
+
+
+def _memory(
+    model: str, task: TaskConfig, data: TaskData, method: MethodConfig, training: TrainingConfig
+) -> ModelMemory:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = resolve_precision(training.precision, device)
+    left_out = checked_shortcuts(model, task, method).left_out
+    occurring = np.unique(np.concatenate([split.token_ids().numpy() for split in data.splits()]))
+    key = content_key(
+        MEMORY_VERSION,
+        libraries(),
+        model_fingerprint(model),
+        data.head.n_outputs,
+        *data.head.identity,
+        data.train.lengths[measured_rows(data.train)].tolist(),
+        len(occurring),
+        most_rows(data.splits()),
+        method.identity,
+        device.type,
+        precision,
+        training.frozen_dtype,
+        sorted(kind.__name__ for kind in left_out),
     )
+    path = cache_dir("costs") / f"{key}.json"
+    known = read_json(path)
+    if known is not None:
+        return ModelMemory(**known | {"parts": tuple(map(PartMemory.from_dict, known["parts"]))})
+    network, anatomy, trainable, _ = _applied(model, data, method)
+    found = measure_memory(
+        network,
+        anatomy,
+        trainable,
+        data.splits(),
+        training,
+        precision,
+        device=device,
+        left_out=left_out,
+    )
+    keep_json(path, asdict(found))
+    return found
+
+
+def _applied(
+    model: str, data: TaskData, method: MethodConfig
+) -> tuple[PreTrainedModel, Anatomy, TrainableParameters, dict[Part, int]]:
+    """The model with its method, and the parameters that each part had before."""
+    tokenizer = load_tokenizer(model)
+    network = load_model(model, data.head, pad_token_id=tokenizer.pad_token_id)
     anatomy = find_anatomy(network)
+    parts: list[Part] = ["embeddings", *range(anatomy.n_blocks), "head"]
     parameters = {
-        part: sum(p.numel() for _, p in anatomy.parameters(network, part))
-        for part in ("embeddings", *range(anatomy.n_blocks), "head")
+        part: sum(p.numel() for _, p in anatomy.parameters(network, part)) for part in parts
     }
-    trainable = apply_method(network, anatomy, method)
-    cost = measure_parts(network, anatomy, trainable, data.train.batch(nearest), parameters)
-    keep_json(path, asdict(cost))
-    return cost
+    return network, anatomy, apply_method(network, anatomy, method), parameters

@@ -101,6 +101,7 @@ class Rescoring(PlannedBlocks):
             return
         if not self._stored(key):
             chain.catch_up()
+            chain.release_weights()
             with chain.memory_failures():
                 self.score(key)
         self._plan.choose(step, self.scores[-1])

@@ -16,6 +16,7 @@ from progsearch.store import Store
 from progsearch.study.results import Chosen, Outcome, Record, Spent, Timings
 from progsearch.tasks import Split
 from progsearch.training.assembly import Parts, assemble
+from progsearch.training.at_end import AtEnd
 from progsearch.training.chain import SegmentChain
 from progsearch.training.evaluator import Evaluator
 
@@ -54,7 +55,8 @@ class TrainingRun:
         self._engine = parts.engine
         self._blocks = parts.blocks
         self._model_cost = parts.cost
-        self._evaluator = Evaluator(parts.engine, parts.task, test=test)
+        at_end = AtEnd(parts.engine, parts.model, parts.tokenizer, parts.task, parts.config)
+        self._evaluator = Evaluator(parts.engine, parts.task, at_end, test=test)
         self._chain = SegmentChain(
             parts.engine, parts.lineage, self._evaluator, parts.task.metric, store
         )
@@ -187,8 +189,9 @@ class TrainingRun:
     @property
     def cost(self) -> RunCost:
         """The cost of `schedule`."""
+        training = self._config.training
         return self._model_cost.of(
-            self.schedule, self._config.training.epochs, len(self.task.train), self.total_steps
+            self.schedule, training.epochs, len(self.task.train), self.total_steps, training
         )
 
     @property

@@ -18,6 +18,7 @@ import numpy as np
 import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from progsearch.cache import cache_dir
@@ -93,6 +94,8 @@ def save_run(
         for prefix, split in splits.items()
         for name, value in run.task.evaluate(outputs[prefix], split).items()
     }
+    # What is measured once, at the end of a run.
+    metrics = run.result().metrics | metrics
     config = _saved_config(run, metrics, understood)
     table = run.task.per_class(outputs[""], run.task.validation)
     written = metrics if table is None else metrics | {PER_CLASS: table}
@@ -279,8 +282,16 @@ def _with_adapters(folder: Path, method: MethodConfig) -> PreTrainedModel:
     model = load_model(str(folder), head)
     if not method.merges:
         apply_method(model, find_anatomy(model), method)
-        model.load_state_dict(weights)
+        model.load_state_dict(_with_tied(weights, model))
     return model.eval()
+
+
+def _with_tied(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Weights from a file under all of their names: a file holds a tied one once."""
+    owners = {parameter: name for name, parameter in model.named_parameters()}
+    names = model.named_parameters(remove_duplicate=False)
+    tied = {name: owners[p] for name, p in names if owners[p] in weights}
+    return weights | {name: weights[owner] for name, owner in tied.items()}
 
 
 def _load_as_users_do(folder: Path, method: MethodConfig, head: Head) -> PreTrainedModel:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from progsearch.errors import NothingUsable
@@ -92,15 +93,19 @@ def _outputs(
         numbers = range(start, min(start + _n_rows(model, split), len(split)))
         rows = [split.batch([row]) for row in numbers]
         features = {
-            name: [row[name][0].tolist() for row in rows]
+            name: [sequence for row in rows for sequence in row[name].flatten(0, -2).tolist()]
             for name in ("input_ids", "token_type_ids")
             if name in rows[0]
         }
+        if split.n_choices > 1:
+            lengths = split.sequence_lengths[start * split.n_choices :]
+            for name, sequences in features.items():
+                features[name] = [s[:n] for s, n in zip(sequences, lengths, strict=False)]
         batch = tokenizer.pad(features, return_attention_mask=True, return_tensors="pt").to(
             model.device
         )
         targets = {name: row.to(model.device) for name, row in split.batch(numbers).items()}
-        output = task.keep(model(**batch), targets)
+        output = task.keep(model(**_in_rows(batch, split)), targets)
         kept.append(output[batch["attention_mask"].bool()] if split.keeps_tokens else output)
     return torch.cat(kept).cpu().numpy()
 
@@ -111,6 +116,14 @@ def _n_rows(model: PreTrainedModel, split: Split) -> int:
         return _ROWS
     of_row = int(split.lengths.max()) * int(model.config.get_text_config().vocab_size)
     return max(1, min(_ROWS, _LOGITS // of_row))
+
+
+def _in_rows(batch: Mapping[str, Tensor], split: Split) -> dict[str, Tensor]:
+    """A batch of sequences in the shape of a batch of the split."""
+    if split.n_choices == 1:
+        return dict(batch)
+    shape = (-1, split.n_choices)
+    return {name: values.reshape(*shape, values.shape[-1]) for name, values in batch.items()}
 
 
 def _differing_rows(found: np.ndarray, outputs: np.ndarray, split: Split) -> int:

@@ -99,7 +99,7 @@ def _with_seed_named(run: TrainingRun) -> Iterator[Record]:
     try:
         yield from run.records()
     except TrialFailed as error:
-        raise TrialFailed(f"with seed {run.config.training.seed}: {error}") from error
+        raise type(error)(f"with seed {run.config.training.seed}: {error}") from error
 
 
 def _means(metrics: Sequence[dict[str, float]]) -> dict[str, float]:

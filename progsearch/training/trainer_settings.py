@@ -82,6 +82,11 @@ def training_arguments(
         # Without a GPU, the Trainer takes bf16 only if it is told so.
         "use_cpu": precision == "bf16" and device.type == "cpu",
         "fp16": precision == "fp16",
+        "gradient_checkpointing": training.gradient_checkpointing,
+        # Otherwise a model with frozen embeddings would get no gradients at all.
+        "gradient_checkpointing_kwargs": {"use_reentrant": False}
+        if training.gradient_checkpointing
+        else None,
     }
     _check_overrides(overrides, arguments)
     try:

@@ -7,7 +7,7 @@ the source and checks the halt and the GPU clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,16 +31,21 @@ from progsearch.strategy.source import (
     Assignment,
     Decision,
     Ended,
+    Failed,
+    Lost,
     Message,
     Progress,
     Stopped,
     TrialSource,
 )
 from progsearch.study.folder import StudyFolder
+from progsearch.study.trial import LOST
 from progsearch.study.view import Ending
 from progsearch.workers.cluster import Machines
 from progsearch.workers.halt import Halt
 from progsearch.workers.loggers import loggers_of
+from progsearch.workers.starting import start_control_service_again_here
+from progsearch.workers.watch import Watch
 from progsearch.workers.worker import TrialWorker, WorkerSettings
 
 
@@ -51,6 +56,7 @@ def run_source(
     fit: Machines,
     halt: Halt,
     note: Callable[[str], None],
+    saved: str,
 ) -> Ending:
     """Train what ``source`` hands out until it has no more, or until the halt.
 
@@ -61,34 +67,69 @@ def run_source(
         fit: The machines, and the resources of each run.
         halt: Heeds Ctrl-C meanwhile.
         note: Shows a sentence to the user.
+        saved: Says what is saved and how to continue, if this process must be ended.
 
     Returns:
         Why it ended.
+
+    Raises:
+        RayLost: Ray is gone. Once it is back, this may be called again with the same source.
+        Stuck: Nothing moves any more.
     """
-    adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt)
-    with halt.on_signals(), every_death_is_of_one_worker(), adapter.errors_of_source():
-        tune.run(
-            TrialWorker,
-            name=name,
-            storage_path=str(folder.ray),
-            search_alg=_Searcher(adapter),
-            scheduler=_Scheduler(adapter),
-            num_samples=-1,
-            resources_per_trial=tune.PlacementGroupFactory(
-                [{"CPU": 1, "GPU": fit.gpus_per_trial}]
-            ),
-            reuse_actors=True,
-            stop=halt,
-            callbacks=[_WorkerWatch(adapter, halt), *loggers_of(folder, note)],
-            raise_on_failed_trial=False,
-            progress_reporter=_NoReport(),
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-            verbose=0,
-        )
+    watch = Watch(
+        start_control_service_again_here,
+        patience=0.0 if folder.recipe.address is None else folder.recipe.reconnect,
+        saved=saved,
+    )
+    adapter = _Adapter(source, WorkerSettings.of(folder), fit.parallel, halt, watch)
+    loggers = loggers_of(folder, note)
+    try:
+        with (
+            halt.on_signals(),
+            every_death_is_of_one_worker(),
+            adapter.errors_of_source(),
+            watch.active(),
+        ):
+            _tune(adapter, name, folder, fit, halt, loggers)
+    except (KeyboardInterrupt, Exception):
+        # An error may come from Ray's end before the watch has found that.
+        if watch.look() is None:
+            raise
+    finally:
+        watch.stop()
+    if watch.trouble is not None:
+        adapter.all_lost(watch.trouble)
+        raise watch.trouble
     ending = halt.ending or adapter.ending
     assert ending is not None, "Tune ends after the last trial or at a halt"
     return ending
+
+
+def _tune(
+    adapter: _Adapter,
+    name: str,
+    folder: StudyFolder,
+    fit: Machines,
+    halt: Halt,
+    loggers: Sequence[Callback],
+) -> None:
+    tune.run(
+        TrialWorker,
+        name=name,
+        storage_path=str(folder.ray),
+        search_alg=_Searcher(adapter),
+        scheduler=_Scheduler(adapter),
+        num_samples=-1,
+        resources_per_trial=tune.PlacementGroupFactory([{"CPU": 1, "GPU": fit.gpus_per_trial}]),
+        reuse_actors=True,
+        stop=halt,
+        callbacks=[_WorkerWatch(adapter, halt), *loggers],
+        raise_on_failed_trial=False,
+        progress_reporter=_NoReport(),
+        trial_name_creator=_trial_name,
+        trial_dirname_creator=_trial_name,
+        verbose=0,
+    )
 
 
 @dataclass
@@ -108,19 +149,26 @@ class _Adapter:
         parallel: Number of runs at once. No more are handed out, so that each is chosen with
             all available results.
         halt: Asked before a run is handed out.
+        watch: Told what runs and reports.
 
     Attributes:
         ending: Why the source hands out no more runs; None while it does.
     """
 
     def __init__(
-        self, source: TrialSource, settings: WorkerSettings, parallel: int, halt: Halt
+        self,
+        source: TrialSource,
+        settings: WorkerSettings,
+        parallel: int,
+        halt: Halt,
+        watch: Watch,
     ) -> None:
         self.ending: Ending | None = None
         self._source = source
         self._settings = settings
         self._parallel = parallel
         self._halt = halt
+        self._watch = watch
         self._active: dict[str, _Active] = {}
         self._error: Exception | None = None
 
@@ -140,14 +188,15 @@ class _Adapter:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         try:
-            yield
+            with self._watch.waiting():
+                yield
         except Exception as error:
             self._error = error
             raise
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The config of the next trial; None while it must wait, ``FINISHED`` at the end."""
-        if self._halt.ending is not None:
+        if self._halt.ending is not None or self._watch.trouble is not None:
             return str(Searcher.FINISHED)
         if len(self._active) >= self._parallel:
             return None
@@ -159,6 +208,7 @@ class _Adapter:
             self.ending = found.ending
             return str(Searcher.FINISHED)
         self._active[trial_id] = _Active(found)
+        self._watch.began(trial_id)
         if self._halt.gpus is not None:
             self._halt.gpus.start(trial_id)
         return {"assignment": found, "settings": self._settings}
@@ -167,6 +217,7 @@ class _Adapter:
         """A worker sent a message; the last one of a run goes to `completed` only."""
         assert isinstance(message, Progress), "Tune does not ask about a trial's last message"
         active = self._active[trial_id]
+        self._watch.reported(trial_id)
         with self._asking():
             decision = self._source.report(active.assignment, message)
         active.stopped = decision is Decision.STOP
@@ -174,6 +225,8 @@ class _Adapter:
 
     def completed(self, trial_id: str, message: Message | None) -> None:
         """A trial is over, for Tune; ``message`` is the last that its worker sent."""
+        if message is not None:
+            self._watch.reported(trial_id)
         active = self._release(trial_id)
         with self._asking():
             if active.stopped:
@@ -182,16 +235,30 @@ class _Adapter:
                 self._source.ended(active.assignment, message)
         # Otherwise Tune interrupted it; the source handles that in `close`.
 
-    def died(self, trial_id: str, reason: str) -> None:
-        """A worker is gone; at a halt all of them are, which is not a failure."""
+    def died(self, trial_id: str, how: Lost | Failed) -> None:
+        """A worker is gone; at a halt all of them are, which says nothing.
+
+        If Ray is gone, too, `all_lost` follows.
+        """
+        if self._watch.look() is not None:
+            return
         active = self._release(trial_id)
         if self._halt.ending is None:
             with self._asking():
-                self._source.died(active.assignment, reason)
+                self._source.ended(active.assignment, how)
+
+    def all_lost(self, trouble: Exception) -> None:
+        """All workers are gone."""
+        for trial_id in list(self._active):
+            active = self._release(trial_id)
+            if self._halt.ending is None:
+                with self._asking():
+                    self._source.ended(active.assignment, Lost(f"{LOST}: {trouble}"))
 
     def _release(self, trial_id: str) -> _Active:
         if self._halt.gpus is not None:
             self._halt.gpus.stop(trial_id)
+        self._watch.ended(trial_id)
         return self._active.pop(trial_id)
 
 
@@ -256,7 +323,7 @@ class _WorkerWatch(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's worker is gone."""
-        self._adapter.died(trial.trial_id, _death_in_words(trial))
+        self._adapter.died(trial.trial_id, _death_of(trial))
 
 
 class _NoReport(ProgressReporter):  # type: ignore[misc]
@@ -269,16 +336,16 @@ class _NoReport(ProgressReporter):  # type: ignore[misc]
         """Nothing: the view shows all there is."""
 
 
-def _death_in_words(trial: Trial) -> str:
+def _death_of(trial: Trial) -> Lost | Failed:
     memory = memory_at_kill(trial)
     if memory is not None:
-        return (
+        return Failed(
             f"out of memory: Ray killed its worker at {memory}; train fewer at once (--parallel) "
-            "or with a smaller --batch-size"
+            "or with a smaller --batch-size",
+            memory=True,
         )
     reason = death_of(trial)
-    text = "the worker process died"
-    return text if reason is None else f"{text}: {reason}"
+    return Lost(LOST if reason is None else f"{LOST}: {reason}")
 
 
 def _trial_name(trial: Trial) -> str:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import atexit
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
 import psutil
 import ray
 
 from progsearch.config import Recipe
-from progsearch.errors import ConfigError
-from progsearch.internals.ray import no_environment_for_trials, signals_left_alone
+from progsearch.errors import ConfigError, MachineFailed, StudyError
+from progsearch.internals.ray import (
+    control_service_folder,
+    no_environment_for_trials,
+    signals_left_alone,
+    take_back_sigterm,
+)
 from progsearch.strategy.problem import Problem
 from progsearch.workers.processors import workers_that_fit
 from progsearch.workers.starting import STAY_IN_FOLDER, environment, start_ray
+from progsearch.workers.watch import anyone_gone
 
 _DRIVER_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -30,6 +41,10 @@ _DRIVER_ENVIRONMENT = {
 
 # How long Ray's processes may take to end by themselves.
 _END_SECONDS = 2
+# How long leaving Ray may take once it is gone.
+_SHUTDOWN_SECONDS = 30
+_SECONDS_BETWEEN_TRIES = 5
+_SECONDS_OF_GRACE = 120
 
 
 @dataclass(frozen=True)
@@ -39,10 +54,14 @@ class Machines:
     Attributes:
         parallel: The number of parallel trials.
         gpus_per_trial: The number of GPUs per trial; a fraction if several share one.
+        start_again: Starts Ray again after it was lost, or waits for the cluster and connects
+            again; None if somebody else has connected this process to Ray. It raises
+            `MachineFailed` if that fails.
     """
 
     parallel: int
     gpus_per_trial: float
+    start_again: Callable[[], None] | None = field(default=None, compare=False)
 
 
 def starts_here(recipe: Recipe) -> bool:
@@ -67,6 +86,10 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
     before = set(psutil.Process().children(recursive=True))
     # If Ray has started already, Tune must pass it to the workers.
     joined = {} if mine else STAY_IN_FOLDER
+    if recipe.address is not None:
+        # Ray ends this process if the cluster does not answer for so long, by default a minute.
+        seconds = int(recipe.reconnect + _SECONDS_OF_GRACE)
+        joined = joined | {"RAY_gcs_rpc_server_reconnect_timeout_s": str(seconds)}
     with (
         environment(_DRIVER_ENVIRONMENT | joined),
         no_environment_for_trials(),
@@ -76,6 +99,8 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
             if mine:
                 start_ray(recipe)
             fit = _fit(recipe)
+            if mine:
+                fit = replace(fit, start_again=partial(_start_again, recipe, before))
             # Workers start side by side only if Tune may have as many trials pending.
             with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(fit.parallel)}):
                 yield fit
@@ -84,8 +109,8 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
                 _end_ray(before)
 
 
-def _end_ray(before: set[psutil.Process]) -> None:
-    """End Ray and all its processes.
+def _end_ray(before: set[psutil.Process]) -> bool:
+    """End Ray and all its processes, and say whether this process could leave it.
 
     If it was still starting, its daemons may be gone while those that they have just started live
     on for some time.
@@ -95,10 +120,49 @@ def _end_ray(before: set[psutil.Process]) -> None:
     """
     below = psutil.Process().children(recursive=True)
     started = [process for process in below if process not in before and _is_rays(process)]
-    ray.shutdown()
+    folder = control_service_folder()
+    has_left = _shut_down()
+    if folder is not None:
+        rmtree(folder, ignore_errors=True)
     for process in psutil.wait_procs(started, timeout=_END_SECONDS)[1]:
         with suppress(psutil.Error):
             process.kill()
+    return has_left
+
+
+def _shut_down() -> bool:
+    """End or leave Ray, and say whether that was possible; if it is gone, it may not be."""
+    if not anyone_gone():
+        ray.shutdown()
+        return True
+    thread = threading.Thread(target=ray.shutdown, name="ray-shutdown", daemon=True)
+    thread.start()
+    thread.join(_SHUTDOWN_SECONDS)
+    take_back_sigterm()
+    if thread.is_alive():
+        # Otherwise the end of this process would wait for it as well.
+        atexit.unregister(ray.shutdown)
+    return not thread.is_alive()
+
+
+def _start_again(recipe: Recipe, before: set[psutil.Process]) -> None:
+    """See `Machines.start_again`.
+
+    Args:
+        recipe: Says how Ray was started.
+        before: As in `_end_ray`.
+    """
+    if not _end_ray(before):
+        raise MachineFailed(f"this process could not leave Ray in {_SHUTDOWN_SECONDS} s")
+    deadline = time.monotonic() + recipe.reconnect
+    while True:
+        try:
+            start_ray(recipe)
+            return
+        except (ConfigError, StudyError) as error:
+            if recipe.address is None or time.monotonic() >= deadline:
+                raise MachineFailed(str(error)) from error
+            time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def _is_rays(process: psutil.Process) -> bool:

@@ -71,16 +71,20 @@ def inspect_problem(
             scoring = f", scoring blocks by {', '.join(metrics)}" if metrics else ""
             tell(f"computing costs{scoring}")
             return Problem(
-                costs={m.cost_key: describe(recipe.model, recipe.task, m) for m in methods},
+                costs={
+                    m.cost_key: describe(recipe.model, recipe.task, m, recipe.training)
+                    for m in methods
+                },
                 contributions=contribution_scores_many(
                     recipe.model, recipe.task, metrics, seed=recipe.training.seed
                 ),
                 examples=len(data.train),
-                learning_rate=default_learning_rate(recipe.model),
+                learning_rate=data.type.learning_rate or default_learning_rate(recipe.model),
                 metric=data.metric,
                 majority=data.majority(),
                 fingerprint=content_key(model_fingerprint(recipe.model), data.fingerprint),
                 remarks=(*(text for _, text in remarks), *notes.values()),
+                references=data.type.references,
                 understood=understood.model_copy(update={"doubts": doubts_of(remarks)}),
             )
         except ProgsearchError as error:

@@ -7,9 +7,13 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os.path import exists, expanduser
 from pathlib import Path
+from queue import Queue
+from shutil import rmtree
+from tempfile import mkdtemp
+from threading import Thread
 from typing import Any
 
 import ray
@@ -18,8 +22,10 @@ from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
 from progsearch.internals.ray import (
     command_line_untold,
+    control_service_kept_in,
     processes_in_a_group_of_their_own,
     processes_started_ahead,
+    start_control_service_again,
     take_back_sigterm,
 )
 from progsearch.paths import check_writable_folder, is_of_a_place, reason_of
@@ -89,6 +95,10 @@ def _start_here(recipe: Recipe) -> None:
     if recipe.parallel is not None or not has_gpus():
         variables |= processes_started_ahead("progsearch.workers.preload")
     for tries_left in reversed(range(_START_TRIES)):
+        # A new one for each try, since Ray would continue what it finds in it.
+        place = Path(variables["RAY_TMPDIR"]) / "ray"
+        place.mkdir(exist_ok=True)
+        folder = Path(mkdtemp(prefix="progsearch-", dir=place))
         try:
             # Ray's processes inherit it. With a runtime_env, Ray would not use the processes that
             # it starts ahead.
@@ -102,10 +112,12 @@ def _start_here(recipe: Recipe) -> None:
                     num_cpus=recipe.parallel or workers_that_fit(allowed_processors()),
                     object_store_memory=_OBJECT_STORE_BYTES,
                     include_dashboard=False,
+                    _system_config=control_service_kept_in(folder),
                 )
             return
         except Exception as error:
             ray.shutdown()
+            rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError) and is_of_a_place(error):
                 reason = f"{error.filename or 'a folder'} cannot be used: {reason_of(error)}"
                 raise StudyError(f"Ray cannot start on this machine: {reason}") from error
@@ -117,6 +129,31 @@ def _start_here(recipe: Recipe) -> None:
                     "machine is busy, free memory and processors; otherwise see Ray's logs in "
                     f"{_logs(variables)}"
                 ) from error
+
+
+def start_control_service_again_here() -> bool:
+    """Start Ray's control service again after its death; nothing is lost then.
+
+    Returns:
+        Whether it was started.
+    """
+    started: Queue[bool] = Queue()
+
+    def start() -> None:
+        wait = None
+        with (
+            suppress(Exception),
+            environment(_token()),
+            signals_kept_from_children(),
+            processes_in_a_group_of_their_own(),
+        ):
+            wait = start_control_service_again()
+        started.put(wait is not None)
+        if wait is not None:
+            wait()
+
+    Thread(target=start, name="progsearch-control", daemon=True).start()
+    return started.get()
 
 
 def _short_folder() -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Trainable
 
 from progsearch.config import with_seed
-from progsearch.errors import TrialFailed
+from progsearch.errors import OutOfMemory, TrialFailed
 from progsearch.strategy.source import Assignment, Failed, Finished, Message, Progress
 from progsearch.workers.logs import log_to, name_trial
 
@@ -89,13 +89,16 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         try:
             message = self._advance()
         except TrialFailed as error:
-            message = Failed(str(error))
+            message = Failed(str(error), memory=isinstance(error, OutOfMemory))
         except Exception as error:
+            import torch
+
             if _lost_gpu(error):
                 # This process is unusable now; Tune starts another one.
                 raise
             _log.exception("failed")
-            message = Failed(f"{type(error).__name__}: {error}")
+            memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+            message = Failed(f"{type(error).__name__}: {error}", memory=memory)
         done = not isinstance(message, Progress)
         if done:
             self._drop()

@@ -206,9 +206,6 @@ def test_a_run_with_another_seed_is_another_of_the_seeds_seen(part, every_point)
         def next(self):
             return WAIT
 
-        def died(self, assignment, reason):
-            raise AssertionError(reason)
-
         def report(self, assignment, progress):
             return Decision.CONTINUE
 

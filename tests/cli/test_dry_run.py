@@ -74,6 +74,8 @@ def test_it_refuses_what_a_search_refuses(refused, arguments):
         ("--method", "full,full", "given twice"),
         ("--storage", "sqlite:////no/such/folder/x.db", "cannot be opened"),
         ("--max-updated", 1e-6, "the head alone"),
+        ("--max-memory", "1KiB", "the head alone"),
+        ("--max-memory", "much", "write it like 16GiB"),
     ],
 )
 def test_impossible_settings_are_refused_before_any_trial(

@@ -19,7 +19,7 @@ def _here(tmp_path, monkeypatch):
         ("tasks", {"bbc-headlines", "mrpc", "stsb"}),
         ("spaces", {"progtuning", "paper", "peft", "quick", "wide"}),
         ("metrics", {"depth", "fisher", "solo"}),
-        ("types", {"classification", "multilabel", "regression"}),
+        ("types", {"classification", "multilabel", "multiple-choice", "regression", "span"}),
         ("methods", {"full", "lora", "bitfit", "adapter"}),
         ("samplers", {"ehvi", "tpe", "grid"}),
         ("models", {"minilm-l6"}),

@@ -125,6 +125,28 @@ def test_other_shares_are_refused(text):
         recipe_of(None, {"task": "mrpc", "max_updated": text})
 
 
+@pytest.mark.parametrize(
+    ("text", "n_bytes"),
+    [
+        ("16GiB", 16 * 2**30),
+        ("1.5 gib", 3 * 2**29),
+        ("800MB", 800_000_000),
+        ("80Gi", 80 * 2**30),
+        ("1000000", 1_000_000),
+    ],
+)
+def test_memory_may_be_given_in_units(text, n_bytes, recipe_file):
+    assert recipe_of(None, {"task": "mrpc", "max_memory": text}).max_memory == n_bytes
+    recipe_file.write_text(f"task: {{name: mrpc}}\nmax_memory: {text}\n")
+    assert recipe_of(recipe_file, {}).max_memory == n_bytes
+
+
+@pytest.mark.parametrize("text", ["much", "-1GiB", "0", "16 GiBs", "1PB"])
+def test_other_sizes_are_refused(text):
+    with pytest.raises(ConfigError, match="^--max-memory: "):
+        recipe_of(None, {"task": "mrpc", "max_memory": text})
+
+
 @pytest.mark.parametrize("text", ["90", "two hours", "", "1d", "-5m"])
 def test_other_durations_are_refused(text):
     with pytest.raises(ConfigError, match="--time"):

@@ -265,9 +265,20 @@ def test_a_search_that_learned_nothing_ends_with_its_results(noise, capsys, json
         assert "knee" not in printed
 
 
+def test_ls_shows_the_type_of_each_task_and_the_name_of_several(progsearch):
+    lines = progsearch("ls", "tasks").stdout.splitlines()
+    types = {line.split()[0]: line.split()[1].rstrip(";") for line in lines}
+    assert (types["conll2003"], types["mrpc"]) == ("tokens", "classification")
+    names = [line.split()[0] for line in progsearch("ls", "types").stdout.splitlines()]
+    assert {"tokens", "sequence", "regression"} <= set(names)
+
+
 def test_ls_tells_task_metrics_from_contribution_metrics(progsearch):
     tasks = progsearch("ls", "task-metrics").stdout
     assert "accuracy" in tasks and "for classification" in tasks
+    # One name may be that of different metrics.
+    f1 = [line for line in tasks.splitlines() if line.startswith("f1 ")]
+    assert [line.rpartition(" ")[2] for line in f1] == ["tokens", "classification"]
     blocks = progsearch("ls", "contribution-metrics").stdout
     assert "fisher" in blocks and "accuracy" not in blocks
     assert progsearch("ls", "metrics").stdout == blocks

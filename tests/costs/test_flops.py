@@ -11,7 +11,7 @@ from progsearch.costs.flops import measure_parts
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
-from tests.support.tiny import TINY, tiny_batch, tiny_model
+from tests.support.tiny import TINY, tiny_batch, tiny_language_model, tiny_model
 
 STAGES = {
     "full": Stage(0, 1, (0, 1, 2), embeddings=True),
@@ -84,6 +84,28 @@ def test_inputs_that_all_blocks_share_cost_little(stage):
     trainable = apply_method(model, find_anatomy(model), method_of())
     real = counted_whole(model, trainable.names(stage), tiny_batch())
     assert tiny_cost("deberta-v2", "full").flops_in(stage) == pytest.approx(real, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "tied"),
+    [
+        *((name, "full", True) for name in ("full", "paper, second part", "head only")),
+        ("embeddings frozen", "full", True),
+        *(("full", "full", False), ("last block", "lora", True)),
+    ],
+)
+def test_a_tied_table_costs_its_gradient_where_embeddings_are_trained(name, method, tied):
+    stage = STAGES[name]
+    model = tiny_language_model("llama", tied=tied)
+    batch = {"input_ids": tiny_batch()["input_ids"], "labels": tiny_batch()["input_ids"]}
+    cost, trainable = measured(model, method, batch)
+    real = counted_whole(model, trainable.names(stage), batch)
+    assert cost.flops_in(stage) == pytest.approx(real, rel=1e-9)
+    table = 64 * 32
+    # A tied table is counted once, as part of the embeddings.
+    plain = tiny_language_model("llama", tied=tied)
+    assert cost.parameters == sum(p.numel() for p in plain.parameters())
+    assert cost.head.parameters == 32 + (0 if tied else table)
 
 
 def test_a_schedule_costs_the_sum_of_its_steps():

@@ -29,7 +29,7 @@ def test_a_search_ends_with_front_report_and_export_line(home, searched):
     lines = searched.stdout.splitlines()
     assert any("accuracy" in line and "updated" in line for line in lines)
     assert f"report: {home}/studies/words/report.html" in lines
-    finished = [line for line in searched.stderr.splitlines() if " of 7  " in line]
+    finished = [line for line in searched.stderr.splitlines() if " of 2  " in line]
     assert len(finished) == 7
     assert "5 references, then a budget of 2 whole trials" in searched.stderr
     (told,) = [line for line in searched.stderr.splitlines() if line.startswith("train (")]

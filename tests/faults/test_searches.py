@@ -52,6 +52,13 @@ class Search:
         children = psutil.Process(self.process.pid).children(recursive=True)
         return [child for child in children if "TrialWorker" in " ".join(child.cmdline())]
 
+    def kill(self, name):
+        """Kill the process whose command has ``name``; returns when."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        (found,) = (child for child in children if name in child.cmdline()[0])
+        found.kill()
+        return time.monotonic()
+
     def end(self):
         """Read the rest; returns the exit code and how long it took."""
         began = time.monotonic()
@@ -167,7 +174,7 @@ def test_a_killed_search_is_finished_by_resume(tmp_path, begin):
     assert not any(worker.is_running() for worker in workers)
 
 
-def test_a_dead_worker_costs_one_trial(tmp_path, begin):
+def test_a_dead_worker_costs_nothing(tmp_path, begin):
     # So many that the worker is still training when it is found.
     recipe = tiny_recipe(tmp_path / "tiny", rows=8_000, budget=1, parallel=1)
     running = begin(recipe)
@@ -177,6 +184,39 @@ def test_a_dead_worker_costs_one_trial(tmp_path, begin):
     code, _ = running.end()
     assert code == 0
     folder = open_study("tiny", tmp_path / "studies")
-    assert states(folder) == [TrialState.FAIL, *[TrialState.COMPLETE] * 5]
-    assert "the worker process died" in (folder.trials()[0].reason or "")
+    assert states(folder) == [TrialState.FAIL, *[TrialState.COMPLETE] * 6]
+    lost, *_ = trials = folder.trials()
+    assert "the worker process died" in (lost.reason or "")
+    assert [trial.name for trial in trials if trial.retry_of == 0] == [lost.name]
     assert "worker" in folder.log.read_text()
+
+
+def test_the_death_of_rays_control_service_costs_nothing(tmp_path, begin):
+    running = begin(tiny_recipe(tmp_path / "tiny", rows=8_000, budget=1))
+    running.wait_for("run_started", 1)
+    running.kill("gcs_server")
+    code, _ = running.end()
+    assert (code, running.words[-1]) == (0, ["finished", "budget"])
+    folder = open_study("tiny", tmp_path / "studies")
+    assert states(folder) == [TrialState.COMPLETE] * 6
+    assert "(GCS) did not answer any more and was started again" in folder.log.read_text()
+
+
+def test_ray_is_started_again_after_its_death(tmp_path, begin):
+    running = begin(tiny_recipe(tmp_path / "tiny", rows=8_000, budget=1))
+    running.wait_for("run_started", 1)
+    killed = running.kill("raylet/raylet")
+    running.wait_for("run_ended")
+    assert time.monotonic() - killed < 20
+    code, _ = running.end()
+    assert code == 0
+    assert running.words[-1] == ["finished", "budget"]
+    trials = open_study("tiny", tmp_path / "studies").trials()
+    lost = [trial for trial in trials if trial.is_lost]
+    assert lost
+    assert "does not answer any more" in lost[0].reason
+    for trial in lost:
+        assert [again.tries for again in trials if again.retry_of == trial.number] == [2]
+    done = [trial for trial in trials if trial.is_complete]
+    assert len(done) == len({trial.key for trial in done}) == 6
+    assert sum(trial.is_baseline for trial in done) == 5

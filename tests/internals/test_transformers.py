@@ -2,19 +2,26 @@ import inspect
 
 import peft
 import pytest
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
+    AutoModelForMultipleChoice,
+    AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     MarianConfig,
     Trainer,
     configuration_utils,
 )
 
 from progsearch.internals.transformers import (
+    body_renamed,
     commit_of,
     decayed_parameters,
+    forget_renaming,
     has_adapter,
     has_model,
+    types_with_model,
 )
 from tests.support.tiny import save_tiny, tiny_model
 
@@ -46,6 +53,35 @@ def test_an_auto_class_says_which_configs_it_knows(tmp_path):
     bert = AutoConfig.from_pretrained(save_tiny(tmp_path))
     assert has_model(AutoModelForSequenceClassification, bert)
     assert not has_model(AutoModelForSequenceClassification, MarianConfig())
+
+
+def test_an_auto_class_says_which_model_types_it_knows():
+    types = ("bert", "opt", "llama")
+    assert types_with_model(AutoModelForTokenClassification, types) == ["bert", "llama"]
+    assert types_with_model(AutoModelForMultipleChoice, types) == ["bert"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "renamed"),
+    [("bert", {}), ("gpt2", {}), ("llama", {r"^model\.": "transformer."})],
+)
+def test_models_that_call_their_body_otherwise_are_known(architecture, renamed):
+    config = tiny_model(architecture).config
+    assert body_renamed(AutoModelForQuestionAnswering, config) == renamed
+    assert body_renamed(AutoModelForSequenceClassification, config) == {}
+
+
+def test_a_model_is_saved_under_its_own_names(tmp_path):
+    saved = save_tiny(tmp_path / "llama", architecture="llama")
+    renamed = {r"^model\.": "transformer."}
+    model = AutoModelForQuestionAnswering.from_pretrained(saved, key_mapping=renamed)
+    forget_renaming(model)
+    model.save_pretrained(tmp_path / "again")
+    with safe_open(tmp_path / "again/model.safetensors", "pt") as file:
+        assert any(name.startswith("transformer.") for name in file.keys())  # noqa: SIM118
+    given = {"output_loading_info": True}
+    _, info = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "again", **given)
+    assert not info["missing_keys"]
 
 
 def test_a_model_says_whether_an_adapter_was_loaded_with_it(tmp_path):

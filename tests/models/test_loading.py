@@ -35,7 +35,7 @@ from progsearch.models.loading import (
 )
 from progsearch.models.references import resolve_model
 from tests.support.eos import tokenizer as word_level
-from tests.support.tiny import HIDDEN, tiny_batch, tiny_model
+from tests.support.tiny import HIDDEN, save_tiny, tiny_batch, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -287,6 +287,25 @@ def test_a_kind_of_model_that_cannot_classify(folder):
     (folder / "config.json").write_text(json.dumps({"model_type": "vit"}))
     with pytest.raises(ModelError, match="is a vit model, for which transformers has no"):
         load_model(str(folder), Head(2))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind", "named", "lacking"),
+    [
+        ("opt", "TokenClassification", ["BERT", "GPT-2", "Llama", "Qwen2"], ["OPT"]),
+        ("llama", "MultipleChoice", ["BERT", "ModernBERT"], ["Llama", "Qwen2"]),
+        ("gemma", "QuestionAnswering", ["BERT", "OPT"], ["Gemma"]),
+        ("distilbert", "CausalLM", ["Llama", "OPT"], ["DistilBERT", "ModernBERT"]),
+    ],
+)
+def test_a_model_without_the_head_of_a_task_is_told_which_have_it(
+    architecture, kind, named, lacking, tmp_path
+):
+    model = save_tiny(tmp_path, architecture=architecture)
+    with pytest.raises(ModelError, match=f"has no AutoModelFor{kind}; choose") as caught:
+        load_model(str(model), Head(3, auto_class=f"AutoModelFor{kind}"))
+    names = str(caught.value).partition("one: ")[2].split(", ")
+    assert set(named) <= set(names) and not set(lacking) & set(names)
 
 
 def test_a_kind_of_model_that_does_not_exist(folder):

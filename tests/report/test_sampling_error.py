@@ -106,3 +106,13 @@ def test_shares_of_the_error_of_numbers(metric, tails, share):
         found.append(score(metric, predicted, labels))
     error = sampling_error(metric, [float(np.mean(found))], UnderstoodSplit(rows=400))
     assert 0.8 * np.std(found) < error < 4 * np.std(found)
+
+
+def test_the_likelihood_of_tokens_is_known_to_a_share_of_itself():
+    """Rows whose mean losses have the largest deviation that is taken for granted."""
+    draw = np.random.default_rng(0)
+    rows, loss = 400, 1.2
+    found = [np.exp(-draw.normal(loss, 1.0, rows).mean()) for _ in range(2000)]
+    error = sampling_error("likelihood", [math.exp(-loss)], UnderstoodSplit(rows=rows))
+    assert np.std(found) == pytest.approx(error, rel=0.1)
+    assert sampling_error("token_accuracy", [0.2], UnderstoodSplit(rows=100)) == 0.04

@@ -1,9 +1,10 @@
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from progsearch.config import RunConfig, StageConfig, TaskConfig
@@ -278,6 +279,8 @@ def test_a_missing_file_is_named(tmp_path):
         ({"embeddings": "sometimes"}, "embeddings must be one of always, first_stage, never"),
         ({"mode": "suffix"}, "mode must be one of prefix, any_order"),
         ({"rotate": True}, "rotate needs mode any_order"),
+        ({"window_at": 1.5}, "window_at must lie in 0..1"),
+        ({"mode": "window", "ratio_of": "contribution"}, "mode window needs ratio_of blocks"),
         ({"mode": "any_order"}, "metric must be set"),
         ({"rescore": True}, "rescore needs mode any_order and ratio_of blocks"),
         (
@@ -544,3 +547,37 @@ def test_wrong_types_are_a_sentence(n_blocks, stages, message):
 def test_last_blocks_are_blocks_of_the_model(n_trained):
     with pytest.raises(ScheduleError, match=rf"n_trained must lie in 0\.\.4 .*got {n_trained}"):
         Schedule.last_blocks(4, n_trained)
+
+
+@pytest.mark.parametrize(
+    ("at", "blocks"),
+    [(0.0, range(6)), (0.5, range(2, 8)), (1.0, range(4, 10))],
+)
+def test_a_window_trains_consecutive_blocks(at, blocks):
+    spec = ScheduleSpec(
+        n_stages=1, mode="window", window_at=at, curve="linear", initial_freeze=0.4
+    )
+    assert spec.schedule(10).stages[0].trainable_blocks == tuple(blocks)
+    assert not spec.uses_scores
+
+
+@settings(max_examples=30)
+@given(
+    specs(mode="window", ratio_of="blocks", rotate=False, rescore=False),
+    st.integers(6, 30),
+    st.floats(0, 1),
+)
+def test_every_window_is_one_and_as_large_as_a_prefix_leaves(spec, n_blocks, at):
+    window = replace(spec, window_at=at).schedule(n_blocks, epochs=3)
+    prefix = replace(spec, mode="prefix").schedule(n_blocks, epochs=3)
+    for ours, theirs in zip(window.stages, prefix.stages, strict=True):
+        blocks = ours.trainable_blocks
+        assert blocks == tuple(range(blocks[0], blocks[-1] + 1)) if blocks else True
+        assert len(blocks) == len(theirs.trainable_blocks)
+    assert replace(spec, window_at=1.0).schedule(n_blocks, epochs=3) == prefix
+
+
+def test_the_middle_is_between_a_fifth_and_four_fifths_of_the_depth():
+    assert Schedule.middle(10).stages[0].trainable_blocks == tuple(range(2, 8))
+    assert Schedule.middle(24).stages[0].trainable_blocks == tuple(range(5, 19))
+    assert [len(Schedule.middle(n).stages[0].trainable_blocks) for n in (1, 2, 3)] == [1, 2, 1]

@@ -42,7 +42,7 @@ def test_every_point_of_a_built_in_space_is_a_schedule(name):
 
 def test_built_in_spaces_are_named_and_described():
     names = list(shipped_files("search_spaces"))
-    assert names == ["paper", "peft", "progtuning", "quick", "wide"]
+    assert names == ["paper", "peft", "progtuning", "quick", "wide", "windows"]
     assert all(Space.load(name).config.description for name in names)
 
 

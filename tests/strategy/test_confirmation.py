@@ -172,10 +172,10 @@ def test_results_and_failures_are_saved_as_they_come(parts):
     assert run.timings == Timings(1.0, 5.0, 2.0, 0.0)
 
     source.ended(second, failed("the loss is not finite at step 2"))
-    source.died(source.next(), "the worker process died")
+    source.ended(source.next(), failed("the loss is not finite at step 3"))
     kept = read_confirmed(folder.path)
     assert [run.reason for run in kept.runs] == [
-        None, "the loss is not finite at step 2", "the worker process died"
+        None, "the loss is not finite at step 2", "the loss is not finite at step 3"
     ]  # fmt: skip
     assert kept == source.kept
     assert view.told[:4] == [

@@ -80,14 +80,6 @@ def test_a_failure_is_told_with_its_reason_and_the_search_goes_on(tmp_path, end,
     assert states == [TrialState.FAIL, *[TrialState.COMPLETE] * 5]
 
 
-def test_a_dead_worker_fails_its_trial(tmp_path):
-    folder, source = start(tmp_path)
-    source.died(source.next(), "the worker process died: no memory")
-    trial = folder.trial(0)
-    assert (trial.state, trial.reason) == (TrialState.FAIL, "the worker process died: no memory")
-    assert source.next().number == 1
-
-
 def test_a_stopped_trial_is_pruned_and_keeps_its_records(tmp_path):
     folder, source = start(tmp_path)
     assignment = source.next()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from progsearch.schedule import Schedule
 from progsearch.space.space import Space
 from progsearch.strategy.references import make_references
@@ -26,6 +28,22 @@ def test_the_references():
     assert found.left_out == ()
 
 
+def test_language_models_have_the_middle_too():
+    space = Space.load("quick")
+    found = make_references(space, recipe(), replace(problem(space, 10), references=("middle",)))
+    assert schedules(found)["middle"] == Schedule.middle(10)
+
+
+def test_a_reference_in_which_a_method_trains_nothing_is_left_out():
+    """LoRA leaves the head of a language model alone."""
+    space = Space.load("quick", ["lora"])
+    plain = problem(space, 10)
+    costs = {k: replace(c, head=replace(c.head, trainable=0)) for k, c in plain.costs.items()}
+    found = make_references(space, recipe(), replace(plain, costs=costs))
+    assert "head-only" not in found.rates
+    assert found.left_out == ("the baseline head-only is left out: lora trains nothing in it",)
+
+
 def test_three_epochs_make_the_two_paper_references_one():
     assert list(references_of(12, epochs=3).rates) == [
         "full", "progtuning-3", "last-quarter", "head-only"
@@ -40,6 +58,19 @@ def test_references_that_do_not_fit_are_left_out_and_said_so():
     assert found.left_out == tuple(
         f"the reference progtuning-{n} is left out: the model has only 2 blocks" for n in (3, 4)
     )
+
+
+def test_references_above_the_memory_are_left_out_and_said_so():
+    # Each of the 8 parts takes 50 bytes, and 350 more while it is trained.
+    given = recipe(max_memory=400 + 3 * 350)
+    space = Space.load("quick")
+    found = make_references(space, given, problem(space, 6))
+    assert list(found.rates) == ["last-quarter", "head-only"]
+    assert found.left_out == tuple(
+        f"the baseline {name} is left out: its predicted peak memory is 3 KiB, above --max-memory"
+        for name in ("full", "progtuning-3")
+    )
+    assert found.least_memory == 400 + 350
 
 
 def rates_of(space, methods=None, **given):

@@ -4,6 +4,8 @@ import pytest
 from optuna.trial import TrialState
 
 from progsearch.config import method_of
+from progsearch.driver.search import check_memory
+from progsearch.errors import StudyError
 from progsearch.schedule import Schedule, ScheduleSpec
 from progsearch.space.settings import Choice
 from progsearch.space.space import Space
@@ -212,6 +214,40 @@ def test_schedules_over_the_limit_are_never_trained(tmp_path):
     updated = [trial.updated_parameters for trial in searched(folder)]
     assert len(updated) == 12
     assert max(updated) <= 0.5
+
+
+def test_schedules_above_the_memory_are_never_trained(tmp_path):
+    most = 400 + 4 * 350
+    folder, source = start(tmp_path, space="progtuning", budget=12, max_memory=most)
+    run_all(source)
+    memory = [trial.costs.peak_memory for trial in folder.trials()]
+    assert len(searched(folder)) == 12
+    assert max(memory) <= most
+    assert "full" not in names(folder)
+
+
+def test_the_memory_is_an_objective_that_is_known_before(tmp_path):
+    objectives = ("metric", "peak_memory")
+    folder, source = start(tmp_path, space="progtuning", budget=4, objectives=objectives)
+    run_all(source)
+    for trial in folder.trials():
+        assert trial.values[1] == trial.costs.peak_memory > 400
+        # What was measured is kept, too.
+        assert trial.peak_memory == 1000
+
+
+def test_memory_that_was_measured_is_not_compared_with_what_is_predicted(tmp_path, monkeypatch):
+    objectives = ("metric", "peak_memory")
+    folder, source = start(tmp_path / "new", budget=1, objectives=objectives)
+    run_all(source)
+    check_memory(folder)
+    # As an earlier version left it.
+    monkeypatch.setattr("tests.support.fakes.memory_of", lambda n_blocks: None)
+    folder, source = start(tmp_path / "old", budget=1, objectives=objectives)
+    run_all(source)
+    assert folder.trial(0).values[1] == folder.trial(0).peak_memory == 1000
+    with pytest.raises(StudyError, match="begin a new study"):
+        check_memory(folder)
 
 
 # -- sessions --------------------------------------------------------------------------------

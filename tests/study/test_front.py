@@ -6,6 +6,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from progsearch.config.limits import Limits
+from progsearch.costs import RunCost
 from progsearch.errors import StudyError
 from progsearch.study.front import front_of, pick
 from progsearch.study.trial import Trial
@@ -20,7 +21,7 @@ def trials_of(*points, names=None, states=None, reasons=None):
     made = []
     for number, values in enumerate(points):
         state = (states or {}).get(number, TrialState.COMPLETE)
-        attrs = {"costs": {"updated_parameters": values[-1]}}
+        attrs = {"costs": RunCost(4, 100, 50.0, 150.0, values[-1], 1e9, 0.5).to_dict()}
         if names and number in names:
             attrs["name"] = names[number]
         if reasons and number in reasons:

@@ -1,6 +1,7 @@
 """Tiny decoders without a padding token, and texts with their end-of-sequence token."""
 
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 import torch
@@ -37,7 +38,7 @@ def letter_tokenizer():
 
 def save_with_end(folder: Path, architecture: str) -> str:
     """A tiny decoder whose padding token is its end-of-sequence token, as GPT-2's is."""
-    settings = dict.fromkeys(("eos_token_id", "bos_token_id", "pad_token_id"), 0)
+    settings: dict[str, Any] = dict.fromkeys(("eos_token_id", "bos_token_id", "pad_token_id"), 0)
     tiny_model(architecture, **settings).save_pretrained(folder)
     (letter_tokenizer() if architecture == "qwen2" else tokenizer()).save_pretrained(folder)
     return str(folder)

@@ -4,6 +4,7 @@ import math
 
 from progsearch.config import Recipe, TaskConfig, TrainingConfig, plain
 from progsearch.costs import ModelCost, PartCost
+from progsearch.costs.memory import Bytes, ModelMemory, PartMemory
 from progsearch.schedule import Schedule, Stage
 from progsearch.space.space import Space
 from progsearch.strategy.problem import Problem
@@ -39,6 +40,13 @@ def recipe(**changes):
     return Recipe(**settings | changes)
 
 
+def memory_of(n_blocks):
+    """Frozen parts take half of what trained ones take; nothing is kept of passes."""
+    none = Bytes(0.0, 0.0)
+    block = PartMemory(100, 50, 100, none, none, none, none, none, none)
+    return ModelMemory((block,) * (n_blocks + 2), 0, n_blocks, 1)
+
+
 def problem(space, n_blocks=6):
     """A model of equal blocks; LoRA and adapters train nothing of its embeddings."""
     block, embeddings = PartCost(50, 50, 10.0, 20.0, 15.0, 10.0), PartCost(100, 100, 1, 2, 1, 1)
@@ -47,6 +55,7 @@ def problem(space, n_blocks=6):
             EMPTY if method.name in ("lora", "adapter") else embeddings,
             (block,) * n_blocks,
             PartCost(10, 10, 1.0, 2.0, 1.0, 1.0),
+            memory_of(n_blocks),
         )
         for method in space.methods()
     }

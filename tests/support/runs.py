@@ -153,3 +153,12 @@ def finish(run):
     records = list(run.records())
     run.finish()
     return records, run.result()
+
+
+def tiny_choice_split(n_examples=24, seed=0, pad_id=0, n_choices=3):
+    """Rows of several sequences of different lengths, of which one is right."""
+    sequences = tiny_split(n_examples * n_choices, seed, pad_id=pad_id)
+    labels = np.random.default_rng(seed).integers(0, n_choices, size=n_examples)
+    targets = {"labels": labels}
+    lengths = sequences.sequence_lengths
+    return Split(sequences.ids, lengths, targets, pad_id=pad_id, n_choices=n_choices)

@@ -105,14 +105,12 @@ _CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def tiny_model(
-    name: str,
-    n_labels: int = 2,
-    seed: int = 0,
-    auto_class: str = "AutoModelForSequenceClassification",
-    **overrides: Any,
-) -> PreTrainedModel:
-    """A random model of 3 blocks, hidden size 32; ``overrides`` go into its config."""
+def tiny_model(name: str, n_labels: int = 2, seed: int = 0, **overrides: Any) -> PreTrainedModel:
+    """A random model of 3 blocks, hidden size 32; ``overrides`` go into its config.
+
+    One of them, ``auto_class``, is the class that makes the model instead.
+    """
+    auto_class = overrides.pop("auto_class", "AutoModelForSequenceClassification")
     config_class, fields = _CONFIGS[name]
     config = getattr(transformers, config_class)(**{**fields, "num_labels": n_labels, **overrides})
     with torch.random.fork_rng(devices=[]):

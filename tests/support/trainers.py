@@ -1,5 +1,7 @@
 """Trainers of transformers on the batches of an engine."""
 
+from typing import Any
+
 import torch
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
@@ -8,7 +10,7 @@ from progsearch.engine.batches import epoch_batches
 from progsearch.training.callback import ProgtuningCallback
 from tests.support.runs import tiny_split
 
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+NO_DROPOUT: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 class Ordered(Dataset):

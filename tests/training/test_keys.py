@@ -30,7 +30,10 @@ from progsearch.models.loading import load_tokenizer
 from progsearch.schedule import Schedule
 from progsearch.store import Store
 from progsearch.tasks import load_task
+from progsearch.tasks.examples import Examples
+from progsearch.tasks.passages import Passages
 from progsearch.tasks.split import Split
+from progsearch.tasks.unseen import UnseenWords
 from progsearch.training import TrainingRun, describe
 from progsearch.training.assembly import assemble
 from progsearch.training.segments import ENVIRONMENT
@@ -53,26 +56,31 @@ RUN_LEFT_OUT = {
     "task": "changed in each of its own fields",
     "stages": "changed in each of their own fields",
 }
+TRAINING = {"precision": "bf16", "frozen_dtype": "bf16"}
+TRAINING_LEFT_OUT = {
+    "gradient_checkpointing": "gives the same bits; see tests/engine/test_checkpointing.py",
+}
 # For files only the content matters, not the path.
 TASK_LEFT_OUT = {
     "name": "what files are called; for a task of GLUE see below",
     "data_dir": "refused for files; see below",
-    **dict.fromkeys(("separator", "encoding"), "decide which texts are read"),
+    **dict.fromkeys(("separator", "encoding", "sheet"), "decide which texts are read"),
     "drop_missing": "decides which rows are read",
     "doc_stride": "is refused for other types than span, whose tokens show it",
+    **dict.fromkeys(("general_file", "answer_pattern"), "refused for classes"),
 }
 
 
 # Recipe fields that decide which configs are run, but not the result of a run.
 RECIPE_LEFT_OUT = {
     "understood": "says what the data holds, for people",
-    **dict.fromkeys(("study", "storage", "address"), "where it is kept and run"),
+    **dict.fromkeys(("study", "storage", "address", "reconnect"), "where it is kept and run"),
     "log_to": "where it is watched",
     **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),
     **dict.fromkeys(
         ("sampler", "candidates", "objectives", "seeds", "front_seeds"), "which are chosen"
     ),
-    **dict.fromkeys(("max_updated", "min_metric"), "which are chosen"),
+    **dict.fromkeys(("max_updated", "min_metric", "max_memory"), "which are chosen"),
     **dict.fromkeys(("budget", "time_limit", "max_gpu_hours", "patience"), "how many"),
     **dict.fromkeys(("scheduler",), "how far they are trained"),
     **dict.fromkeys(("parallel", "gpus_per_trial"), "threads and hardware are in the keys"),
@@ -168,7 +176,7 @@ def all_differ(keys, base):
 
 
 def test_segments_follow_every_field_of_the_training(config):
-    training = with_each_field_changed(config.training, {"precision": "bf16"})
+    training = with_each_field_changed(config.training, TRAINING, TRAINING_LEFT_OUT)
     first = lineage_of(config).key(1)
     all_differ(
         {
@@ -177,6 +185,24 @@ def test_segments_follow_every_field_of_the_training(config):
         },
         first,
     )
+
+
+def test_what_gives_the_same_bits_shares_segments(config):
+    def with_training(**changed):
+        training = config.training.model_copy(update=changed)
+        return config.model_copy(update={"training": training})
+
+    for precision in ("fp32", "bf16"):
+        plain = lineage_of(with_training(precision=precision))
+        same: list[dict[str, Any]] = [{"frozen_dtype": "fp32"}, {"gradient_checkpointing": True}]
+        # Autocast rounds the weights of linear layers in any case.
+        same += [{"frozen_dtype": "bf16"}] if precision == "bf16" else []
+        for changed in same:
+            other = lineage_of(with_training(precision=precision, **changed))
+            assert other.key(1) == plain.key(1)
+            assert other.origin(0) == plain.origin(0)
+    rounded = lineage_of(with_training(precision="fp32", frozen_dtype="bf16"))
+    assert rounded.origin(0) != lineage_of(with_training(precision="fp32")).origin(0)
 
 
 def test_segments_follow_every_field_of_the_task(config, other_tasks):
@@ -321,7 +347,7 @@ def test_prefix_states_follow_what_decides_the_weights_before_the_first_step(con
 
 
 def test_prefix_states_that_froze_on_the_way_follow_the_training(config):
-    changed = with_each_field_changed(config.training, {"precision": "bf16"})
+    changed = with_each_field_changed(config.training, TRAINING, TRAINING_LEFT_OUT)
     origins = {
         n: lineage_of(config.model_copy(update={"training": t})).origin(1)
         for n, t in changed.items()
@@ -330,6 +356,10 @@ def test_prefix_states_that_froze_on_the_way_follow_the_training(config):
 
 
 def test_states_and_segments_follow_all_that_a_split_holds():
+    def passages(first: int) -> Passages:
+        offsets = np.full((4, 2), first, dtype=np.int32)
+        return Passages(Examples((["who", "why"], ["ann", "bob"]), [(), ()]), offsets, np.zeros(2))
+
     given: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 8]),
         "lengths": np.array([1, 3]),
@@ -338,6 +368,10 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": np.array([0, 0, 1, 1]),
         "pad_id": 0,
         "example_of": np.array([0, 1]),
+        "keeps_tokens": False,
+        "passages": passages(0),
+        "unseen": None,
+        "n_choices": 1,
     }
     others: dict[str, Any] = {
         "ids": np.array([5, 6, 7, 9]),
@@ -347,6 +381,10 @@ def test_states_and_segments_follow_all_that_a_split_holds():
         "token_types": None,
         "pad_id": 1,
         "example_of": np.array([0, 0]),
+        "keeps_tokens": True,
+        "passages": passages(1),
+        "unseen": UnseenWords(np.array([0]), np.array([1]), np.array([0])),
+        "n_choices": 2,
     }
     assert set(inspect.signature(Split).parameters) == given.keys() == others.keys()
     keys = {

@@ -71,7 +71,7 @@ def trained(architecture, schedule, **given):
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-@pytest.mark.parametrize("architecture", LIKE_BERT_AND_DECODERS)
+@pytest.mark.parametrize("architecture", ["bert", "llama", "qwen2"])
 def test_training_is_the_same_without_any_shortcut(architecture, method):
     used = trained(architecture, three_stages(3), method=method, rows=True)
     plain = trained(architecture, three_stages(3), method=method, rows=True, without=[Shortcut])
@@ -86,8 +86,10 @@ def test_frozen_blocks_are_kept_and_all_tokens_computed(architecture):
     assert shortcut(engine, HeadToken).position is None
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
-@pytest.mark.parametrize("architecture", LIKE_BERT_AND_DECODERS)
+@pytest.mark.parametrize(
+    ("architecture", "method"),
+    [("bert", "lora"), ("gpt2", "full"), ("llama", "lora"), ("qwen2", "full")],
+)
 def test_the_comparison_before_training_takes_all_shortcuts(architecture, method):
     model = tagger(architecture)
     anatomy = find_anatomy(model)
@@ -98,7 +100,7 @@ def test_the_comparison_before_training_takes_all_shortcuts(architecture, method
     assert all(f.outputs < 1e-5 and f.gradients < 1e-4 for f in found.findings)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     st.lists(st.integers(0, 3), min_size=1, max_size=4),
     st.sampled_from(["bert", "llama"]),

@@ -18,11 +18,13 @@ from progsearch.strategy.source import (
     Decision,
     Ended,
     Failed,
+    Lost,
     Stopped,
     TrialSource,
 )
 from progsearch.workers import adapter
 from progsearch.workers.halt import GpuClock, Halt
+from progsearch.workers.watch import RayLost, Watch
 from progsearch.workers.worker import WorkerSettings
 from tests.support.fakes import finished, progress
 
@@ -55,16 +57,14 @@ class Script(TrialSource):
     def ended(self, assignment, how):
         self.told.append((assignment.number, how))
 
-    def died(self, assignment, reason):
-        self.told.append((assignment.number, reason))
-
 
 class Tune:
     """The three interfaces of an adapter, called in the same order as by Tune."""
 
     def __init__(self, source, parallel=2, halt=None):
         self.halt = halt or Halt(None)
-        self.adapter = adapter._Adapter(source, SETTINGS, parallel, self.halt)
+        self.ray = Watch()
+        self.adapter = adapter._Adapter(source, SETTINGS, parallel, self.halt, self.ray)
         self.searcher = adapter._Searcher(self.adapter)
         self.scheduler = adapter._Scheduler(self.adapter)
         self.watch = adapter._WorkerWatch(self.adapter, self.halt)
@@ -163,8 +163,8 @@ def test_a_dead_worker_is_told_with_what_is_known(monkeypatch):
     tune.loses("a", monkeypatch)
     tune.loses("b", monkeypatch, "no memory")
     assert source.told == [
-        (0, "the worker process died"),
-        (1, "the worker process died: no memory"),
+        (0, Lost("the worker process died")),
+        (1, Lost("the worker process died: no memory")),
     ]
 
 
@@ -173,9 +173,23 @@ def test_a_worker_that_was_killed_for_memory_says_so(monkeypatch):
     tune = Tune(source)
     tune.suggest("a")
     tune.loses("a", monkeypatch, "the last line of Ray's text", memory="7.5GB of 8GB")
-    ((number, reason),) = source.told
-    assert number == 0
-    assert reason.startswith("out of memory: Ray killed its worker at 7.5GB of 8GB; ")
+    ((number, how),) = source.told
+    assert (number, how.memory) == (0, True)
+    assert how.reason.startswith("out of memory: Ray killed its worker at 7.5GB of 8GB; ")
+
+
+def test_runs_that_are_lost_with_ray_are_told_at_once(monkeypatch):
+    source = Script(assignment(0), assignment(1), assignment(2))
+    tune = Tune(source)
+    tune.suggest("a")
+    tune.suggest("b")
+    tune.ray.trouble = RayLost("the raylet does not answer any more")
+    tune.loses("a", monkeypatch, "Owner's node has crashed.")
+    assert tune.suggest("c") == Searcher.FINISHED
+    assert source.told == []
+    tune.adapter.all_lost(tune.ray.trouble)
+    lost = Lost("the worker process died: the raylet does not answer any more")
+    assert source.told == [(0, lost), (1, lost)]
 
 
 def test_a_worker_that_dies_at_a_halt_is_no_failure(monkeypatch):

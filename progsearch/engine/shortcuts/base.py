@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from progsearch.engine.batches import Batch, Indices
+from progsearch.engine.freezer import Freezer, Span
 from progsearch.tasks import Split
 
 Update = Callable[[list[Batch], list[Tensor]], None]
@@ -35,6 +36,26 @@ class StageStart:
     frozen_prefix: int
     frozen_since: int
     frozen_after: str | None
+
+    @classmethod
+    def of(cls, freezer: Freezer, span: Span, step: int, spans: Iterable[Span]) -> StageStart:
+        """The start of a stage.
+
+        Args:
+            freezer: The run's.
+            span: The stage with its first step and the step after its last.
+            step: The next step of the run.
+            spans: All stages of the run.
+        """
+        first, end, stage = span
+        return cls(
+            first,
+            end,
+            step,
+            frozen_prefix=freezer.frozen_prefix(stage),
+            frozen_since=freezer.frozen_since(stage, spans, first),
+            frozen_after=freezer.frozen_after_prefix(stage),
+        )
 
 
 class Shortcut:

@@ -23,7 +23,7 @@ from progsearch.engine.batches import Batch, Indices, evaluation_batches
 from progsearch.engine.shortcuts.base import Shortcut, StageStart
 from progsearch.engine.shortcuts.forwards import replaced
 from progsearch.engine.shortcuts.head_token import HeadToken
-from progsearch.engine.shortcuts.hidden_states import HiddenStates
+from progsearch.engine.shortcuts.hidden_states import HiddenStates, NoRoom
 from progsearch.models.anatomy import Anatomy
 from progsearch.models.blocks import as_output, hidden_input, hidden_output, tuple_size
 from progsearch.store import Store
@@ -74,6 +74,9 @@ class FrozenPrefix(Shortcut):
         # The cached states of each split, shallowest first. There are two while a deeper cache is
         # being filled: its passes start from the old one.
         self._states: WeakKeyDictionary[Split, list[HiddenStates]] = WeakKeyDictionary()
+        # The depths at which the states of a split have no room: the frozen blocks run each time,
+        # without gradients.
+        self._without_room: WeakKeyDictionary[Split, set[int]] = WeakKeyDictionary()
         # While a cache is being filled: the states that its passes start from.
         self._filling_from: list[HiddenStates | None] = []
         # The length of the tuple that the blocks return; None if they return only the states.
@@ -100,21 +103,26 @@ class FrozenPrefix(Shortcut):
     @torch.no_grad()
     def prepare(self, split: Split, indices: Indices, forward: Callable[[Batch], Any]) -> None:
         """Compute the missing states of these examples; does nothing if nothing is frozen."""
-        if self._depth == 0:
+        if self._depth == 0 or self._depth in self._without_room.get(split, ()):
             return
         known = self._states.get(split)
         if known is None:
             known = self._states[split] = self._shared(split)
         target = self._current(split)
-        missing = indices if target is None else indices[~target.has(indices)]
+        missing = indices if target is None else indices[~_has(target, split, indices)]
         if not len(missing):
             return
         for source in (*reversed([s for s in known if s is not target]), None):
-            has = source.has(missing) if source else np.ones(len(missing), dtype=bool)
+            has = _has(source, split, missing) if source else np.ones(len(missing), dtype=bool)
             part, missing = missing[has], missing[~has]
-            for batch in evaluation_batches(split.lengths[part], self._device):
-                with self._keeping(split, part[batch], source), suppress(_Filled):
-                    forward(Batch.of(split, part[batch]))
+            lengths = split.lengths[part] * split.n_choices
+            for batch in evaluation_batches(lengths, self._device):
+                try:
+                    with self._keeping(split, part[batch], source), suppress(_Filled):
+                        forward(Batch.of(split, part[batch]))
+                except NoRoom as error:
+                    self._do_without(split, str(error))
+                    return
         filled = known[-1]
         if filled.complete:
             del known[:-1]
@@ -127,6 +135,7 @@ class FrozenPrefix(Shortcut):
         states = self._source(batch)
         if states is None:
             return nullcontext()
+        rows = batch.split.sequences(rows)
         if self._all_tokens(states.depth):
             hidden = states.get(rows, batch.width)
         else:
@@ -188,7 +197,7 @@ class FrozenPrefix(Shortcut):
             if states is None:
                 states = HiddenStates(self._lengths(split, self._depth), self._depth, hidden)
                 self._states[split].append(states)
-            states.put(indices, hidden)
+            states.put(split.sequences(indices), hidden)
             raise _Filled
 
         self._filling_from.append(source)
@@ -204,7 +213,14 @@ class FrozenPrefix(Shortcut):
         return depth < len(self._blocks) or head_token is None or head_token.position is None
 
     def _lengths(self, split: Split, depth: int) -> npt.NDArray[np.int64]:
-        return split.lengths if self._all_tokens(depth) else np.ones_like(split.lengths)
+        lengths = split.sequence_lengths
+        return lengths if self._all_tokens(depth) else np.ones_like(lengths)
+
+    def _do_without(self, split: Split, reason: str) -> None:
+        _log.info("%s, so the frozen blocks run without gradients instead", reason)
+        self._without_room.setdefault(split, set()).add(self._depth)
+        # Those of fewer blocks are not read any more.
+        self._states.pop(split)
 
     # -- states shared with other runs -------------------------------------------------------
 
@@ -225,7 +241,8 @@ class FrozenPrefix(Shortcut):
             if description is not None and tensors is not None:
                 self._tuple_size = description["tuple_size"]
                 lengths = self._lengths(split, depth)
-                return [HiddenStates.loaded(lengths, depth, tensors["states"], self._device)]
+                with suppress(NoRoom):
+                    return [HiddenStates.loaded(lengths, depth, tensors["states"], self._device)]
         return []
 
     def _share(self, split: Split, states: HiddenStates) -> None:
@@ -243,3 +260,9 @@ class FrozenPrefix(Shortcut):
 
     def _pass_on(self, *args: Any, **kwargs: Any) -> Any:
         return as_output(hidden_input(args, kwargs), self._tuple_size)
+
+
+def _has(states: HiddenStates, split: Split, indices: Indices) -> npt.NDArray[np.bool_]:
+    """For each of these examples, whether the states of all its sequences are stored."""
+    of_sequences = states.has(split.sequences(indices)).reshape(-1, split.n_choices)
+    return np.asarray(of_sequences.all(axis=1))

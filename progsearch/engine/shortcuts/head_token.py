@@ -64,11 +64,16 @@ class HeadToken(Shortcut):
         last_block = model.get_submodule(anatomy.blocks[-1])
         return cls(model, anatomy, _position(model, last_block, split))
 
+    @property
+    def narrows(self) -> bool:
+        """Whether the last block computes one token only."""
+        return self._after_attention is not None
+
     def around(
         self, batch: Batch, rows: Tensor, inputs: dict[str, Tensor]
     ) -> AbstractContextManager[None]:
         """See `alone`."""
-        return self.alone(inputs["input_ids"])
+        return self.alone(inputs["input_ids"].flatten(0, -2))
 
     @contextmanager
     def alone(self, input_ids: Tensor) -> Iterator[None]:
@@ -78,7 +83,8 @@ class HeadToken(Shortcut):
         token is valid.
 
         Args:
-            input_ids: The batch's, shape ``(rows, width)``, padded on the right.
+            input_ids: Those of all sequences of the batch, shape ``(sequences, width)``, padded
+                on the right.
         """
         if self.position == "last":
             assert self._pad_id is not None, "without a padding token there is no such position"
@@ -217,12 +223,13 @@ def _position(model: nn.Module, last_block: nn.Module, split: Split) -> _Positio
     found = [value for name, value in output.items() if name != "loss"]
     total = torch.stack([value.sum() for value in found if isinstance(value, Tensor)]).sum()
     (gradient,) = torch.autograd.grad(total, states, allow_unused=True)
+    ids = batch["input_ids"].flatten(0, -2)
     # With some attention kernels, the tokens of all examples are packed into one row.
-    if gradient is None or gradient.shape[:2] != (len(sample), width):
+    if gradient is None or gradient.shape[:2] != ids.shape:
         return None
     read = gradient.any(dim=2)
-    first = torch.zeros(len(sample), 1, dtype=torch.long, device=device)
-    last = first if pad_id is None else _last_places(batch["input_ids"], pad_id)
+    first = torch.zeros(len(ids), 1, dtype=torch.long, device=device)
+    last = first if pad_id is None else _last_places(ids, pad_id)
     if not last.any():
         return None
     places = torch.arange(width, device=device)

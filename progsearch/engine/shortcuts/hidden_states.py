@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 
 import numpy as np
@@ -12,11 +13,19 @@ import torch
 from torch import Tensor
 
 from progsearch.engine.batches import Indices
+from progsearch.engine.mapped import mapped
+from progsearch.numerals import size
 
 _log = logging.getLogger(__name__)
 
-# The share of free memory that states may take; larger ones go to a memory-mapped file.
+# The share of free memory that states may take; larger ones go to a memory-mapped file, which may
+# take this share of the free disk.
 _MEMORY_SHARE = 0.25
+_DISK_SHARE = 0.25
+
+
+class NoRoom(Exception):
+    """Neither memory nor disk has room for the states; the message says how much they need."""
 
 
 class HiddenStates:
@@ -27,6 +36,9 @@ class HiddenStates:
         depth: Number of blocks before the states.
         like: A tensor with their dtype and hidden size, on the model's device. If they do not fit
             there, they are kept in host memory or in a memory-mapped file.
+
+    Raises:
+        NoRoom: They fit nowhere.
 
     Attributes:
         depth: Number of blocks before the states.
@@ -114,13 +126,14 @@ def _allocate(rows: int, like: Tensor) -> Tensor:
         free, _ = torch.cuda.mem_get_info(like.device)
         if needed <= free * _MEMORY_SHARE:
             return torch.empty(shape, dtype=like.dtype, device=like.device)
-    if needed <= psutil.virtual_memory().available * _MEMORY_SHARE:
+    memory = int(psutil.virtual_memory().available * _MEMORY_SHARE)
+    if needed <= memory:
         return torch.empty(shape, dtype=like.dtype)
-    _log.info("prefix cache of %.1f GiB goes to a memory-mapped file", needed / 2**30)
-    # The mapping outlives the file's name, so the file is freed with the tensor, even in a crash.
-    with tempfile.NamedTemporaryFile(prefix="progsearch-prefix-") as file:
-        file.truncate(needed)
-        flat = torch.from_file(
-            file.name, shared=True, size=rows * like.shape[-1], dtype=like.dtype
+    disk = int(shutil.disk_usage(tempfile.gettempdir()).free * _DISK_SHARE)
+    if needed > disk:
+        raise NoRoom(
+            f"prefix cache of {size(needed)} has no room ({size(memory)} of memory and "
+            f"{size(disk)} of the disk may be used)"
         )
-    return flat.view(shape)
+    _log.info("prefix cache of %s goes to a memory-mapped file", size(needed))
+    return mapped(shape, like.dtype)

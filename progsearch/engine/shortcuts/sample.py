@@ -34,7 +34,8 @@ def short_rows(split: Split, pad_id: int | None) -> Split:
 
 def rows_containing(split: Split, token: int) -> npt.NDArray[np.bool_]:
     """Which rows contain a token; shape (rows,)."""
-    row_of_token = np.repeat(np.arange(len(split)), split.lengths)
+    row_of_sequence = np.repeat(np.arange(len(split)), split.n_choices)
+    row_of_token = np.repeat(row_of_sequence, split.sequence_lengths)
     found = np.zeros(len(split), dtype=bool)
     found[row_of_token[split.ids[: len(row_of_token)] == token]] = True
     return found

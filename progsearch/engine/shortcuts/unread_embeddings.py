@@ -52,7 +52,8 @@ class UnreadEmbeddings(Shortcut):
             yield
         elif self._unread is not None:
             module, nothing = self._unread
-            stand_in = nothing.expand(len(rows), batch.width, -1)
+            sequences = len(rows) * batch.split.n_choices
+            stand_in = nothing.expand(sequences, batch.width, -1)
             with replaced({module: lambda *args, **kwargs: stand_in}):
                 yield
         elif self._candidates:

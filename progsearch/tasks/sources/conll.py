@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from progsearch.errors import TaskError
+from progsearch.numerals import counted
 from progsearch.tasks.sources.table import Table
 
 WORDS, TAGS = "tokens", "tags"
@@ -65,8 +66,9 @@ def parse_conll(source: str, text: str) -> Table:
             continue
         if len(found) != width:
             raise TaskError(
-                f"{source}, line {number} has {len(found)} columns and the others {width}: write "
-                "a word and its tags into each line, and an empty line after each sentence"
+                f"{source}, line {number} has {counted(len(found), 'column')} and the others "
+                f"{width}: write a word and its tags into each line, and an empty line after each "
+                "sentence"
             )
         if not is_open:
             sentences.append(_Sentence(number))
@@ -106,8 +108,8 @@ def _width(source: str, cells: dict[int, list[str]]) -> int:
     width = counts.most_common(1)[0][0]
     if not _FEWEST <= width <= _MOST:
         raise TaskError(
-            f"{source} has {width} columns: a CoNLL file has {_FEWEST} to {_MOST}, the word first "
-            "and its tag last; remove the others"
+            f"{source} has {counted(width, 'column')}: a CoNLL file has {_FEWEST} to {_MOST}, the "
+            "word first and its tag last; remove the others"
         )
     return width
 

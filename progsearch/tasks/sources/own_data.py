@@ -11,43 +11,57 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.catalogue import DEMO, HubTask
 from progsearch.tasks.sources.hub_data import load_from_hub
 from progsearch.tasks.sources.source import Source
-from progsearch.tasks.sources.tables import DELIMITED, EXCEL, TEXT, format_of, read_table
+from progsearch.tasks.sources.tables import (
+    DELIMITED,
+    EXCEL,
+    TEXT,
+    Table,
+    TextFiles,
+    format_of,
+    read_table,
+    read_text,
+)
 
-# The task type whose files have a word and its tag per line.
-_WITH_TAGGED_WORDS = "tokens"
 _VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 
 
-def read_files(config: TaskConfig, named: HubTask | None = None) -> Source:
-    """The task in ``config.train_file``, ``validation_file`` and ``test_file``.
+def read_files(
+    config: TaskConfig, named: HubTask | None = None, *, text_files: TextFiles = "table"
+) -> Source:
+    """The task in ``config.train_file`` and the other files of the config.
 
     Args:
         config: Names the files.
         named: The task of the hub that has the same name, so that files are of its type.
+        text_files: What a ``.txt`` file holds.
 
     Raises:
         TaskError: A file or a column cannot be used.
     """
-    paths = (config.train_file, config.validation_file, config.test_file)
+    paths = (config.train_file, config.validation_file, config.test_file, config.general_file)
     _check_used("--separator", config.separator, DELIMITED, paths)
     _check_used("--encoding", config.encoding, TEXT, paths)
     _check_used("--sheet", config.sheet, EXCEL, paths)
-    kind = config.type or (None if named is None else named.type)
     train, validation, test = (
-        read_table(
-            path,
-            separator=config.separator,
-            encoding=config.encoding,
-            sheet=config.sheet,
-            has_words=kind == _WITH_TAGGED_WORDS,
-        )
-        if path
-        else None
-        for path in paths
+        _read(path, config, text_files) if path else None for path in paths[:3]
     )
     if train is None:
         raise TaskError(f"task {config.name} has no training data: name it with --train-file")
-    return Source(config.name, train, validation, test, type=None if named is None else named.type)
+    general = _read(config.general_file, config, "text") if config.general_file else None
+    kind = None if named is None else named.type
+    return Source(config.name, train, validation, test, type=kind, general=general)
+
+
+def _read(path: str, config: TaskConfig, text_files: TextFiles) -> Table:
+    if text_files == "text" and format_of(path) == ".txt":
+        return read_text(path, encoding=config.encoding)
+    return read_table(
+        path,
+        separator=config.separator,
+        encoding=config.encoding,
+        sheet=config.sheet,
+        has_words=text_files == "words",
+    )
 
 
 def _check_used(

@@ -18,6 +18,7 @@ class Source:
         validation: The validation rows; if None, some training rows must be held out.
         test: The test rows, if there are any.
         extra_validation: Further validation sets by name.
+        general: Text outside of the task, if there is some.
         type: The task type, if it is known.
         text_columns: The text columns, if they are known.
         label_column: The label column, if it is known.
@@ -31,6 +32,7 @@ class Source:
     validation: Table | None = None
     test: Table | None = None
     extra_validation: dict[str, Table] = field(default_factory=dict)
+    general: Table | None = None
     type: str | None = None
     text_columns: tuple[str, ...] | None = None
     label_column: str | None = None

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from os.path import isdir, isfile
 from pathlib import Path
+from typing import Literal
 
 from progsearch.errors import TaskError
 from progsearch.paths import reason_of
@@ -18,7 +19,10 @@ from progsearch.tasks.sources.delimited import parse_delimited, parse_unquoted
 from progsearch.tasks.sources.json_files import parse_json
 from progsearch.tasks.sources.table import Table
 
-__all__ = ["Table", "format_of", "read_glue_tsv", "read_table"]
+__all__ = ["Table", "TextFiles", "format_of", "read_glue_tsv", "read_table", "read_text"]
+
+TextFiles = Literal["table", "text", "words"]
+"""What a ``.txt`` file holds: a table, one text, or a word and its tag per line."""
 
 # The usual separator of each extension.
 DELIMITED = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -52,12 +56,7 @@ def read_table(
         TaskError: The file is missing, empty or damaged, or its format is not known.
     """
     path = Path(path)
-    with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
-        path.stat()
-    if isdir(path):
-        raise TaskError(f"{path} is a directory: name a file in it")
-    if not isfile(path):
-        raise TaskError(f"there is no file {path}: correct the path")
+    _check_file(path)
     suffix = format_of(path)
     if suffix not in _KNOWN:
         raise TaskError(
@@ -73,6 +72,34 @@ def read_table(
     if not len(table):
         raise TaskError(f"{path} has no rows: give a file with examples")
     return replace(table, missing_words=MISSING_WORDS)
+
+
+def read_text(path: str | Path, *, encoding: str | None = None) -> Table:
+    """A file of text as a table of one row, with the column ``text``.
+
+    Args:
+        path: The file, which may be compressed.
+        encoding: As for `read_table`.
+
+    Raises:
+        TaskError: The file is missing, empty or damaged.
+    """
+    path = Path(path)
+    _check_file(path)
+    with _readable(path):
+        text = text_of(path, content_of(path), encoding)
+    if not text.strip():
+        raise TaskError(f"{path} has no text: give a file with some")
+    return Table(str(path), {"text": [text]})
+
+
+def _check_file(path: Path) -> None:
+    with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()
+    if isdir(path):
+        raise TaskError(f"{path} is a directory: name a file in it")
+    if not isfile(path):
+        raise TaskError(f"there is no file {path}: correct the path")
 
 
 def format_of(path: str | Path) -> str:

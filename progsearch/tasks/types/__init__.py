@@ -12,6 +12,7 @@ from progsearch.registry import Registry
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.types.base import Metric, TaskType
 from progsearch.tasks.types.causal_lm import CausalLM
+from progsearch.tasks.types.choice import MultipleChoice
 from progsearch.tasks.types.classification import Classification
 from progsearch.tasks.types.multilabel import MultiLabel
 from progsearch.tasks.types.regression import Regression
@@ -37,7 +38,7 @@ TASK_TYPES: Registry[TaskType] = Registry(
     TaskError,
     # In the order in which they are asked whether they recognise the data. Classification takes
     # all data, so it is the last.
-    (CausalLM, Span, Tokens, MultiLabel, Regression, Classification),
+    (Span, MultipleChoice, Tokens, CausalLM, MultiLabel, Regression, Classification),
 )
 
 SEQUENCE = "sequence"

@@ -14,6 +14,7 @@ from progsearch.config import Answers, TaskConfig
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.tables import TextFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +64,11 @@ class TaskType(ABC):
         version: Part of the keys of stored work: raise it when the same data gets another
             treatment that its tokens and targets do not show, such as another `evaluate`.
         usual_length: The number of tokens that examples are cut to if the user gives none.
+        learning_rate: The usual rate of full fine-tuning; None: it follows from the model's width.
+        text_files: What a ``.txt`` file holds: a table, a text, or a word and its tag per line.
+        counts_rows: Whether metrics are measured on the rows that a model takes, instead of on
+            examples, which may have several.
+        references: Names of schedules that studies of this type train beside the usual ones.
 
     A type has no state except its constructor arguments, so one object may serve many tasks.
     One whose examples are a text or a pair
@@ -97,6 +103,10 @@ class TaskType(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     version: ClassVar[int] = 1
     usual_length: ClassVar[int] = 128
+    learning_rate: ClassVar[float | None] = None
+    text_files: ClassVar[TextFiles] = "table"
+    counts_rows: ClassVar[bool] = False
+    references: ClassVar[tuple[str, ...]] = ()
 
     # -- from tables to examples -------------------------------------------------------------
 
@@ -166,20 +176,6 @@ class TaskType(ABC):
 
     # -- from examples to what a model takes -------------------------------------------------
 
-    def tokenizer_for(self, tokenizer: Any) -> Any:
-        """The tokenizer as `encode` uses it and as it is saved with the model.
-
-        Args:
-            tokenizer: The model's own; it is not changed.
-
-        Returns:
-            By default the tokenizer itself.
-
-        Raises:
-            TaskError: The type cannot use it.
-        """
-        return tokenizer
-
     @abstractmethod
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """Tokenise examples and attach the targets, per example or per token.
@@ -194,6 +190,23 @@ class TaskType(ABC):
             ``Split.example_of`` the example that it belongs to, if examples have several rows.
         """
 
+    def adapted(self, tokenizer: Any) -> Any:
+        """The model's tokenizer as tasks of this type use and save it; another object if not so.
+
+        Args:
+            tokenizer: With a padding token; it is not changed.
+
+        Raises:
+            TaskError: The type cannot use it.
+        """
+        return tokenizer
+
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """The number of tokens of each example if nothing is cut."""
+        texts = ([str(cell) for cell in column] for column in examples.texts)
+        encoded = tokenizer(*texts, truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
     def remarks(self, task: str, splits: Mapping[str, Split]) -> tuple[str, ...]:
         """What users should know about the tokenised data: one sentence each.
 
@@ -206,12 +219,6 @@ class TaskType(ABC):
         """
         return ()
 
-    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
-        """The numbers of tokens of examples if none are cut off, shape (examples,)."""
-        texts = ([str(text) for text in column] for column in examples.texts)
-        ids = tokenizer(*texts, truncation=False, padding=False, verbose=False)["input_ids"]
-        return np.array([len(row) for row in ids])
-
     def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """The part of a model's output that `evaluate` needs, reduced on the device.
 
@@ -223,6 +230,24 @@ class TaskType(ABC):
             Shape ``(rows, ...)``; ``(rows, width, ...)`` if `Split.keeps_tokens`.
         """
         return logits(output, batch)
+
+    @property
+    def generates(self) -> bool:
+        """Whether `at_end` has the model generate text, which needs its whole vocabulary."""
+        return False
+
+    def at_end(
+        self, model: PreTrainedModel, tokenizer: Any, examples: Examples, max_length: int
+    ) -> dict[str, float]:
+        """Metrics that take too long for each epoch, of a model after its last step.
+
+        Args:
+            model: The trained model.
+            tokenizer: Its tokenizer.
+            examples: The validation examples.
+            max_length: As in `encode`.
+        """
+        return {}
 
     @contextmanager
     def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:

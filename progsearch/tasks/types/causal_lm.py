@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,29 +11,32 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from progsearch.config import TaskConfig
-from progsearch.errors import TaskError
 from progsearch.models.head import CAUSAL, Head
 from progsearch.models.token_scores import IGNORED, TargetOutput, scores_of
+from progsearch.tasks.answering import exact_match, pattern_of
 from progsearch.tasks.examples import Examples, TextTask
 from progsearch.tasks.next_tokens import (
-    Piece,
     full_lengths,
     split_of_documents,
     split_of_pieces,
     with_own_padding,
 )
-from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sampling import spread_subset
 from progsearch.tasks.sources.missing import complete_rows
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.split import Split
 from progsearch.tasks.types.base import Metric, TaskType
-from progsearch.tasks.types.instructions import (
-    Form,
-    Layout,
-    conversation_pieces,
-    known_layout,
-    layout_of,
+from progsearch.tasks.types.instructions import known_layout, layout_of
+from progsearch.tasks.types.language_examples import (
+    as_form,
+    check_answers,
+    form_of,
+    general_text,
+    held_out,
+    note_on,
+    pieces_of,
+    questions_of,
 )
 from progsearch.tasks.types.metrics import if_finite
 
@@ -42,9 +44,13 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-_log = logging.getLogger(__name__)
 
-_VALIDATION_SHARE = 0.1
+FORGETTING, EXACT = "forgetting", "exact_match"
+AT_END = (FORGETTING, EXACT)
+"""The metrics that are measured once, at the end of a run."""
+
+_QUESTIONS = 64
+
 _LANGUAGE = ("likelihood", "loss", "perplexity")
 
 
@@ -78,17 +84,33 @@ class CausalLM(TaskType):
             description="exponential of the loss",
         ),
         Metric("token_accuracy", description="share of the target tokens that are most likely"),
+        Metric(
+            EXACT,
+            description="share of generated answers in which --answer-pattern finds the right "
+            "thing; not to choose by",
+        ),
+        Metric(
+            FORGETTING,
+            higher_is_better=False,
+            worst=math.inf,
+            description="loss on --general-file after the training minus before; not to choose by",
+        ),
     )
     usual_length: ClassVar[int] = 1024
+    # Alpaca (Taori et al. 2023) and TRL's SFTTrainer; methods multiply it, LoRA by ten.
+    learning_rate: ClassVar[float | None] = 2e-5
+    text_files = "text"
+    counts_rows: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = ("middle",)
 
-    def __init__(self, form: Form = "text") -> None:
-        """Set what a row is."""
-        self._form = form
+    def __init__(self, pattern: str | None = None) -> None:
+        """Set what of a generated answer must be right, if answers are generated."""
+        self._pattern = pattern
 
     @property
     def identity(self) -> tuple[str, ...]:
         """See `TaskType.identity`."""
-        return (self._form,)
+        return () if self._pattern is None else (self._pattern,)
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Whether the columns have the names of instruction data, and the user names none."""
@@ -114,55 +136,52 @@ class CausalLM(TaskType):
         notes = [note for table in tables if table is not None for note in table.notes]
 
         def examples(table: Table) -> Examples:
-            texts = layout.examples(table)
-            return Examples(texts, [None] * len(texts[0]))
+            return as_form(layout.form, layout.examples(table))
 
         train, test = examples(source.train), source.labelled_test(label)
         if source.validation is not None:
             validation = examples(source.validation)
         else:
-            train, validation = _held_out(source.train.source, train, layout)
+            train, validation = held_out(source.train.source, train, layout)
+        if config.answer_pattern is not None:
+            check_answers(validation, config.answer_pattern)
         return TextTask(
             name=source.name,
-            type=type(self)(layout.form),
+            type=type(self)(config.answer_pattern),
             train=train,
             validation=validation,
             head=Head(0, auto_class=CAUSAL, is_new=False),
             metrics=(*_LANGUAGE, "token_accuracy"),
             text_columns=layout.prompts,
             label_column=layout.completion,
+            extra_validation=general_text(source),
             test=None if test is None else examples(test),
-            notes=(*notes, *dropped, *_note(source.train, layout)),
+            notes=(*notes, *dropped, *note_on(source.train, layout)),
         )
+
+    def fitting_metrics(self, task: TextTask) -> tuple[str, ...]:
+        """Those that are measured in every epoch."""
+        return tuple(name for name in super().fitting_metrics(task) if name not in AT_END)
 
     def targets_in_words(self, head: Head) -> str:
         """See `TaskType.targets_in_words`."""
         return "tokens as targets"
 
-    def tokenizer_for(self, tokenizer: Any) -> Any:
+    def adapted(self, tokenizer: Any) -> Any:
         """With a padding token apart from the end token, as far as the vocabulary has one."""
         return with_own_padding(tokenizer)
 
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
         """See `TaskType.encode`: targets per token; a text longer than a row has several rows."""
-        if self._form == "text":
+        if form_of(examples) == "text":
             return split_of_documents(examples.texts[0], tokenizer, max_length)
-        pieces = self._pieces(examples, tokenizer)
-        whole = self._form == "messages"
-        return split_of_pieces(pieces, tokenizer, max_length, whole=whole)
+        whole = form_of(examples) == "messages"
+        return split_of_pieces(pieces_of(examples, tokenizer), tokenizer, max_length, whole=whole)
 
-    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
-        """See `TaskType.whole_lengths`."""
-        whole = self._form == "messages"
-        return np.array(full_lengths(self._pieces(examples, tokenizer), tokenizer, whole=whole))
-
-    def _pieces(self, examples: Examples, tokenizer: Any) -> list[list[Piece]]:
-        if self._form == "messages":
-            return conversation_pieces(examples.texts[0], tokenizer)
-        if self._form == "text":
-            return [[Piece(text, True)] for text in examples.texts[0]]
-        rows = zip(*examples.texts, strict=True)
-        return [[Piece(prompt, False), Piece(answer, True)] for prompt, answer in rows]
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """See `TaskType.lengths`."""
+        whole = form_of(examples) == "messages"
+        return full_lengths(pieces_of(examples, tokenizer), tokenizer, whole=whole)
 
     def keep(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Loss and margin of each target token; see `progsearch.models.token_scores`."""
@@ -170,6 +189,23 @@ class CausalLM(TaskType):
             assert output.scores is not None, "a model in training gives no scores"
             return output.scores
         return scores_of(output.logits, batch["labels"])
+
+    @property
+    def generates(self) -> bool:
+        """See `TaskType.generates`."""
+        return self._pattern is not None
+
+    def at_end(
+        self, model: PreTrainedModel, tokenizer: Any, examples: Examples, max_length: int
+    ) -> dict[str, float]:
+        """The exact match of answers to a fixed part of the questions."""
+        if self._pattern is None:
+            return {}
+        rows = spread_subset(len(examples), None, _QUESTIONS)
+        asked = questions_of(examples.subset(rows), tokenizer)
+        asked = [question for question in asked if len(question.prompt) < max_length]
+        pattern = pattern_of(self._pattern)
+        return {EXACT: exact_match(model, tokenizer, asked, pattern)} if asked else {}
 
     @contextmanager
     def as_saved(self, model: PreTrainedModel) -> Iterator[Self]:
@@ -211,42 +247,3 @@ def _score(name: str, losses: np.ndarray, margins: np.ndarray) -> float:
 
 def _as_it_is(table: Table) -> Table:
     return replace(table, missing_words=frozenset())
-
-
-def _note(table: Table, layout: Layout) -> tuple[str, ...]:
-    """How prompts are made, if that does not follow from the columns."""
-    if layout.form == "messages":
-        return (f"{table.source}: conversations in the chat template of the model's tokenizer",)
-    if layout.completion is None:
-        return ()
-    how = f", in {layout.template}" if layout.is_alpaca else ""
-    how = how or (", each on lines of its own" if layout.template else "")
-    return (
-        f"{table.source}: prompt from {' and '.join(layout.prompts)}{how}, completion from "
-        f"{layout.completion}; the loss is that of completions",
-    )
-
-
-def _held_out(source: str, examples: Examples, layout: Layout) -> tuple[Examples, Examples]:
-    """Training and validation examples; a single text is cut at a line break."""
-    if len(examples) == 1 and layout.form == "text":
-        text = examples.texts[0][0]
-        place = text.rfind("\n", 0, round(len(text) * (1 - _VALIDATION_SHARE)) + 1) + 1
-        parts = [text[:place], text[place:]]
-        if all(part.strip() for part in parts):
-            _log.info("%s: no validation data given, so its last tenth is held out", source)
-            train, validation = (Examples(([part],), [None]) for part in parts)
-            return train, validation
-    if len(examples) < 2:
-        raise TaskError(
-            f"{source} has only one row, too few to hold out validation data: give more rows, or "
-            "--validation-file"
-        )
-    validation_rows, train_rows = spread_split(len(examples), None, _VALIDATION_SHARE)
-    _log.info(
-        "%s: no validation data given, so %d of %d training rows are held out for it",
-        source,
-        len(validation_rows),
-        len(examples),
-    )
-    return examples.subset(train_rows), examples.subset(validation_rows)

@@ -19,7 +19,7 @@ Form = Literal["text", "completion", "messages"]
 MESSAGES = "messages"
 _ALPACA = ("instruction", "output")
 _INPUT = "input"
-_TEXTS = ("text", "content", "document", "body")
+_TEXTS = ("text", "content")
 _SHARE = 0.9
 _ROWS = 1000
 
@@ -157,6 +157,12 @@ def conversation_pieces(examples: Sequence[str], tokenizer: Any) -> list[list[Pi
             "and completion"
         )
     return [_pieces(json.loads(example), tokenizer) for example in examples]
+
+
+def last_answer(example: str) -> str:
+    """The last thing that the assistant says in a conversation."""
+    said = [m["content"] for m in json.loads(example) if m["role"] == "assistant"]
+    return str(said[-1])
 
 
 def _pieces(messages: list[dict[str, str]], tokenizer: Any) -> list[Piece]:

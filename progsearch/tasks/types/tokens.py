@@ -44,6 +44,7 @@ class Tokens(TaskType):
 
     name = "tokens"
     description = "one tag per word, such as named entities or parts of speech"
+    text_files = "words"
     metrics = (
         Metric("f1", description="F1 score of entities, as of seqeval"),
         Metric("precision", description="share of predicted entities that are right"),
@@ -154,8 +155,8 @@ class Tokens(TaskType):
 
     # -- from examples to what a model takes -------------------------------------------------
 
-    def tokenizer_for(self, tokenizer: Any) -> Any:
-        """See `TaskType.tokenizer_for`: one that takes words."""
+    def adapted(self, tokenizer: Any) -> Any:
+        """See `TaskType.adapted`: one that takes words."""
         return tokenizer_for_words(tokenizer)
 
     def encode(self, examples: Examples, tokenizer: Any, max_length: int) -> Split:
@@ -179,9 +180,12 @@ class Tokens(TaskType):
             unseen=UnseenWords(rows, rest - starts[rows], tags[rest]),
         )
 
-    def whole_lengths(self, examples: Examples, tokenizer: Any) -> np.ndarray:
-        """See `TaskType.whole_lengths`."""
-        return tokenise_words(examples.texts[0], tokenizer, None).tokens.lengths
+    def lengths(self, examples: Examples, tokenizer: Any) -> list[int]:
+        """See `TaskType.lengths`."""
+        found: list[int] = tokenise_words(
+            examples.texts[0], tokenizer, None
+        ).tokens.lengths.tolist()
+        return found
 
     def remarks(self, task: str, splits: Mapping[str, Split]) -> tuple[str, ...]:
         """How many words no model sees, and how many entities are in them."""
@@ -227,9 +231,7 @@ class Tokens(TaskType):
         seen = (split.targets["labels"] != IGNORED).numpy()
         return super().is_constant(kept[seen].argmax(axis=-1), split)
 
-    def per_class(
-        self, kept: np.ndarray, split: Split, head: Head
-    ) -> dict[str, Mapping[str, float]]:
+    def per_class(self, kept: np.ndarray, split: Split, head: Head) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and number of true entities of each kind, or of each tag."""
         words = TaggedWords.of(split, kept.argmax(axis=-1), self._outside)
         if self._has_entities:

@@ -16,6 +16,7 @@ from tests.support.runs import (
     config_of,
     finish,
     four_block_bert,
+    shortcut,
     three_stages,
     tiny_engine,
     tiny_split,
@@ -184,6 +185,38 @@ def test_what_does_not_fit_in_memory_goes_to_a_file(monkeypatch):
     torch.testing.assert_close(
         train("bert", "full", schedule, True, num_hidden_layers=4), plain, **TOLERANCE
     )
+
+
+def test_what_fits_nowhere_is_not_kept_and_the_prefix_runs_each_time(monkeypatch, caplog):
+    schedule = three_stages(4)
+    plain = train("bert", "full", schedule, False, num_hidden_layers=4)
+    for share in ("_MEMORY_SHARE", "_DISK_SHARE"):
+        monkeypatch.setattr(hidden_states, share, 0.0)
+    with caplog.at_level("INFO", logger="progsearch"):
+        found = train("bert", "full", schedule, True, num_hidden_layers=4)
+    torch.testing.assert_close(found, plain, **TOLERANCE)
+    # Once for each depth of the training and of the validation data.
+    said = [message for message in caplog.messages if "has no room" in message]
+    assert len(said) == 4
+    assert said[0].startswith("prefix cache of ")
+    assert said[0].endswith("so the frozen blocks run without gradients instead")
+
+
+def test_a_cache_without_room_gives_back_that_of_fewer_blocks(monkeypatch):
+    stages = (
+        Stage(0.0, 0.5, (2, 3), embeddings=False),
+        Stage(0.5, 1.0, (3,), embeddings=False),
+    )
+    engine, model = tiny_engine(Schedule(4, stages), epochs=4)
+    engine.advance(engine.total_steps // 2)
+    assert shortcut(engine, prefix.FrozenPrefix)._states
+    for share in ("_MEMORY_SHARE", "_DISK_SHARE"):
+        monkeypatch.setattr(hidden_states, share, 0.0)
+    engine.advance(engine.total_steps)
+    assert not shortcut(engine, prefix.FrozenPrefix)._states
+    plain, other = tiny_engine(Schedule(4, stages), epochs=4, prefix_cache=False)
+    plain.advance(plain.total_steps)
+    torch.testing.assert_close(weights(model), weights(other), **TOLERANCE)
 
 
 def test_a_prefix_that_is_never_trained_is_computed_once_for_all_runs(tmp_path, by_hand):

@@ -1,6 +1,7 @@
 """Logits of target tokens only, in chunks, and the other shortcuts for language models."""
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from progsearch.config import TrainingConfig, method_of
 from progsearch.engine import loop
 from progsearch.engine.batches import TrainingBatches
-from progsearch.engine.shortcuts import target_tokens
+from progsearch.engine.shortcuts import hidden_states, target_tokens
 from progsearch.engine.shortcuts.check import CHECKED, check_shortcuts
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.engine.shortcuts.target_tokens import TargetTokens, n_places
@@ -30,12 +31,12 @@ from tests.support.tiny import tiny_language_model
 DECODERS = ("gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2")
 # Without chunks nothing but the shape of products differs; chunks change the order of sums.
 OUTPUTS, GRADIENTS = 1e-6, 1e-5
-KEEP = CausalLM("completion").keep
-DROPOUT = {"gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
+KEEP = CausalLM().keep
+DROPOUT: dict[str, tuple[str, ...]] = {"gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
 
 
 def made(name, method="full", **overrides):
-    off = dict.fromkeys(DROPOUT.get(name, ()), 0.0)
+    off: dict[str, Any] = dict.fromkeys(DROPOUT.get(name, ()), 0.0)
     model = tiny_language_model(name, **off, **overrides).to(DEVICE)
     anatomy = find_anatomy(model)
     return model, anatomy, apply_method(model, anatomy, method_of(method), seed=0)
@@ -90,7 +91,8 @@ def test_logits_are_computed_for_target_tokens_alone():
 
 def trained(name, schedule, method="full", without=(), split=None, **given):
     overrides = {key: given.pop(key) for key in ("tied",) if key in given}
-    model = tiny_language_model(name, **dict.fromkeys(DROPOUT.get(name, ()), 0.0), **overrides)
+    off: dict[str, Any] = dict.fromkeys(DROPOUT.get(name, ()), 0.0)
+    model = tiny_language_model(name, **off, **overrides)
     engine, model = tiny_engine(
         schedule,
         model,
@@ -211,3 +213,27 @@ def test_on_a_gpu_places_are_filled_up_without_reading_the_device(monkeypatch):
     # The same losses and scores as with the places of targets alone.
     monkeypatch.setattr(target_tokens, "_places", target_tokens.filled_places)
     assert_equal_training("llama", three_stages(3), "full")
+
+
+def test_states_that_are_too_large_are_not_kept_and_the_prefix_records_no_graph(
+    monkeypatch, caplog
+):
+    caplog.set_level("INFO", logger="progsearch")
+    schedule = Schedule.last_blocks(3, 1)
+    expected, expected_kept = trained("llama", schedule)
+    assert "has no room" not in caplog.text
+    monkeypatch.setattr(hidden_states, "_MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(hidden_states, "_DISK_SHARE", 0.0)
+    found, kept = trained("llama", schedule)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(kept, expected_kept, rtol=1e-4, atol=1e-5)
+    assert "has no room" in caplog.text
+    assert "the frozen blocks run without gradients" in caplog.text
+    model = tiny_language_model("llama")
+    engine, model = tiny_engine(schedule, model, split=language_split())
+    graphs = []
+    model.model.layers[1].register_forward_hook(lambda *given: graphs.append(given[2].grad_fn))
+    engine.advance(engine.steps_per_epoch)
+    # Once for each batch, and in the pass that shows the states' size.
+    assert len(graphs) >= engine.steps_per_epoch
+    assert graphs == [None] * len(graphs)

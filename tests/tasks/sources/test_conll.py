@@ -54,9 +54,9 @@ def test_blanks_of_other_kinds_are_parts_of_words():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Ada B-PER\ncame\n", "a, line 2 has 1 columns and the others 2"),
+        ("Ada B-PER\ncame\n", "a, line 2 has 1 column and the others 2"),
         ("Ada B-PER\nNew York O\nis O\n", "a, line 2 has 3 columns and the others 2"),
-        ("Ada\ncame\n", "a has 1 columns: a CoNLL file has 2 to 4"),
+        ("Ada\ncame\n", "a has 1 column: a CoNLL file has 2 to 4"),
         ("1 2 3 4 5\n", "a has 5 columns"),
         ("\n# nothing\n", "a has no sentences"),
         ("-DOCSTART- -X- O O\n", "a has no sentences"),

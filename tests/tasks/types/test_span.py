@@ -56,7 +56,7 @@ def write(tmp_path):
                     writer.writerow([number, q, context, *(given or ("", ""))])
         else:
             file = tmp_path / f"{name}.jsonl"
-            file.write_text("\n".join(json.dumps(_row(*row, form)) for row in rows))
+            file.write_text("\n".join(json.dumps(_row(row, form)) for row in rows))
         return TaskConfig(name="own", train_file=str(file), **settings)
 
     return write
@@ -66,7 +66,8 @@ def _listed(given):
     return [{"text": given[0], "answer_start": given[1]}] if given else []
 
 
-def _row(question, context, given, form):
+def _row(row, form):
+    question, context, given = row
     texts, starts = ([given[0]], [given[1]]) if given else ([], [])
     found = {
         "hub": {"answers": {"text": texts, "answer_start": starts}},

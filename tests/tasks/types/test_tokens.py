@@ -95,6 +95,14 @@ def test_lists_in_json_are_recognised_by_their_names_and_lengths(tmp_path):
     assert (tagged.head.label_names, tagged.metrics) == (("NN", "VB"), ("token_accuracy",))
 
 
+def test_lists_written_as_text_are_read(tmp_path):
+    lines = ["tokens,ner_tags", *["\"['ada', 'came']\",\"['B-PER', 'O']\""] * 9]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    task = read_task(TaskConfig(name="own", train_file=str(tmp_path / "a.csv")))
+    assert task.type.name == "tokens"
+    assert (task.train.texts[0][0], task.train.answers[0]) == (("ada", "came"), [1, 0])
+
+
 def test_lists_of_labels_beside_texts_stay_labels(tmp_path):
     records = [{"text": f"text {i} and more", "labels": ["a", "b"][: 1 + i % 2]} for i in range(9)]
     assert read_task(rows(tmp_path, records)).type.name == "multilabel"

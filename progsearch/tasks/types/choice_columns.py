@@ -1,0 +1,142 @@
+"""Finds the columns of choices, and reads which one is right."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from progsearch.config import TaskConfig
+from progsearch.errors import TaskError
+from progsearch.tasks.sources.cells import is_missing, number
+from progsearch.tasks.sources.source import Source
+from progsearch.tasks.sources.table import Table
+from progsearch.tasks.types.kinds import normalised
+
+_BEGINNINGS = ("sent1", "question", "context", "premise", "ctx", "startphrase")
+_SECOND = "sent2"
+_LISTS = ("choices", "endings", "options", "answers")
+_NUMBERED = re.compile(r"(ending|choice|option|answer)_?([0-9])")
+_LABELS = ("label", "answer", "answer_key", "gold", "correct")
+_LETTERS = "abcdefghij"
+_FEWEST = 2
+_SAMPLE = 10
+
+
+@dataclass(frozen=True)
+class ChoiceColumns:
+    """The columns of a task of multiple choice.
+
+    Attributes:
+        beginning: What the choices follow.
+        second: A part of the beginning that is joined to each choice, as in SWAG; None if there
+            is none.
+        choices: A column of each choice, or a single one of lists.
+        label: Which choice is right.
+    """
+
+    beginning: str
+    second: str | None
+    choices: tuple[str, ...]
+    label: str
+
+
+def find_columns(source: Source, config: TaskConfig) -> ChoiceColumns | None:
+    """The columns, given or found by their names; None if they are not there."""
+    table = source.train
+    named = {normalised(name): name for name in reversed(list(table.columns))}
+    given = source.text_columns or config.text_columns or ()
+    label = source.label_column or config.label_column
+    label = label or next((named[name] for name in _LABELS if name in named), None)
+    beginning = next((named[name] for name in _BEGINNINGS if name in named), None)
+    choices = _choice_columns(table, named)
+    if given:
+        beginning = given[0]
+        choices = tuple(given[1:]) if _holds_lists(table, given[-1]) else ()
+    if beginning is None or label is None or not choices or label in choices:
+        return None
+    if not {beginning, label, *choices} <= table.columns.keys():
+        return None
+    return ChoiceColumns(beginning, named.get(_SECOND), choices, label)
+
+
+def _choice_columns(table: Table, named: dict[str, str]) -> tuple[str, ...]:
+    numbered = {match[0]: match for match in map(_NUMBERED.fullmatch, named) if match}
+    for kind in dict.fromkeys(match[1] for match in numbered.values()):
+        found = sorted((int(m[2]), named[name]) for name, m in numbered.items() if m[1] == kind)
+        places = [place for place, _ in found]
+        if len(found) >= _FEWEST and places == list(range(places[0], places[0] + len(found))):
+            return tuple(name for _, name in found)
+    # Lists of the hub's questions are objects of labels and texts.
+    for name in (f"{name}{suffix}" for name in _LISTS for suffix in ("", ".text")):
+        if name in named and _holds_lists(table, named[name]):
+            return (named[name],)
+    return ()
+
+
+def _holds_lists(table: Table, column: str) -> bool:
+    return all(isinstance(cell, list) for cell in table.columns.get(column, [None])[:_SAMPLE])
+
+
+def read_choices(
+    table: Table, columns: ChoiceColumns, n_choices: int | None = None
+) -> tuple[list[tuple[str, ...]], np.ndarray]:
+    """The choices of each row, and the place of the right one.
+
+    Args:
+        table: The rows.
+        columns: Their columns.
+        n_choices: How many choices the training rows have.
+
+    Raises:
+        TaskError: Rows have not the same number of choices, or a label is none of them.
+    """
+    if len(columns.choices) == 1:
+        cells = [tuple(map(str, cell or ())) for cell in table.column(columns.choices[0])]
+    else:
+        parts = [table.column(name) for name in columns.choices]
+        cells = [tuple(map(str, row)) for row in zip(*parts, strict=True)]
+    wanted = n_choices or len(cells[0])
+    for row, choices in enumerate(cells):
+        if len(choices) != wanted or wanted < _FEWEST:
+            raise TaskError(
+                f"{table.source}, {table.places([row])} has {len(choices)} choices and the first "
+                f"training row {wanted}: all rows must have the same number, at least {_FEWEST}"
+            )
+    first = _first_of(columns)
+    labels = [_label(table, columns, row, cells[row], first) for row in range(len(cells))]
+    if columns.second is not None:
+        seconds = table.column(columns.second)
+        cells = [
+            tuple(choice if is_missing(second) else f"{second} {choice}" for choice in choices)
+            for second, choices in zip(seconds, cells, strict=True)
+        ]
+    return cells, np.array(labels, dtype=np.int64)
+
+
+def _first_of(columns: ChoiceColumns) -> int:
+    """The number of the first choice: 1 if the columns of choices count from 1, else 0."""
+    match = _NUMBERED.fullmatch(normalised(columns.choices[0]))
+    return int(match[2]) if match else 0
+
+
+def _label(
+    table: Table, columns: ChoiceColumns, row: int, choices: tuple[str, ...], first: int
+) -> int:
+    cell: Any = table.column(columns.label)[row]
+    value, text = number(cell), str(cell).strip()
+    place: int | None = None
+    if value is not None and value == int(value):
+        place = int(value) - first
+    elif text.casefold() in _LETTERS and len(text) == 1:
+        place = _LETTERS.index(text.casefold())
+    elif choices.count(text) == 1:
+        place = choices.index(text)
+    if place is None or not 0 <= place < len(choices):
+        raise TaskError(
+            f"{table.source}, {table.places([row])}: the label {text[:40]!r} is none of its "
+            f"{len(choices)} choices: give their numbers from {first}, letters from A or words"
+        )
+    return place
