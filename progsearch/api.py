@@ -82,12 +82,15 @@ def search(
         return Study(driver.search(prepared, watched))
 
 
-def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
-    """Check a recipe, without torch and Ray, and name its study.
+def prepare(
+    recipe: Recipe, studies_dir: str | Path = "studies", *, dry_run: bool = False
+) -> Prepared:
+    """Check a recipe, without Ray, and name its study.
 
     Args:
         recipe: What to search.
         studies_dir: The folder in which the study's folder will be made.
+        dry_run: Nothing will be searched, so the study may exist.
 
     Raises:
         StudyError: The study's name is taken, or there is no earlier study of that name.
@@ -103,15 +106,14 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     from progsearch.space.space import Space
     from progsearch.strategy.samplers.base import sampler_of
     from progsearch.strategy.warm_start import read_earlier
-    from progsearch.study.folder import check_name_is_free, default_name
+    from progsearch.study.folder import check_name_is_free, default_name, is_taken
     from progsearch.study.secrets import storage_of_environment
-    from progsearch.study.storage import check_storage_is_free
+    from progsearch.study.storage import has_study, taken_in
 
     if "storage" not in recipe.model_fields_set:
         recipe = recipe.model_copy(update={"storage": storage_of_environment()})
     name = recipe.study or default_name(recipe)
     recipe = recipe.model_copy(update={"study": name})
-    check_name_is_free(recipe, studies_dir)
     check_writable_folder(studies_dir, "--studies-dir")
     check_writable_folder(Path(studies_dir) / name, "--study")
     space = Space.load(recipe.space, recipe.methods)
@@ -121,11 +123,16 @@ def prepare(recipe: Recipe, studies_dir: str | Path = "studies") -> Prepared:
     check_machine(recipe)
     # Workers write into it later.
     cache_dir("reuse")
-    if recipe.storage is not None:
-        check_storage_is_free(recipe.storage, name)
+    stored = recipe.storage is not None and has_study(recipe.storage, name)
     check_inputs(recipe)
     check_task_settings(recipe)
-    return Prepared(recipe, space, earlier, Path(studies_dir))
+    # Last, since a second command in a folder usually has another mistake, too.
+    if not dry_run:
+        check_name_is_free(recipe, studies_dir)
+        if stored and recipe.storage is not None:
+            raise taken_in(recipe.storage, name)
+    exists_already = stored or is_taken(name, studies_dir)
+    return Prepared(recipe, space, earlier, Path(studies_dir), exists_already)
 
 
 @naming_arguments()

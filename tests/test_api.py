@@ -41,6 +41,23 @@ def test_what_cannot_be_searched(tmp_path, changes, error, message):
         prepare(recipe(**changes), tmp_path)
 
 
+def test_other_mistakes_are_named_before_a_name_that_is_taken(tmp_path):
+    create_study(recipe(study="mine"), tmp_path)
+    wrong = TaskConfig(name="bbc-headlines", metric="accurac")
+    with pytest.raises(TaskError, match="no metric 'accurac'"):
+        prepare(recipe(study="mine", task=wrong), tmp_path)
+    assert prepare(recipe(study="mine"), tmp_path, dry_run=True).exists_already
+
+
+def test_a_second_search_says_what_to_do_in_python(tmp_path):
+    create_study(recipe(study="mine"), tmp_path)
+    with pytest.raises(StudyError) as error:
+        search(recipe(study="mine"), studies_dir=tmp_path)
+    for call in ("load_study", "resume"):
+        assert f"`{call}('mine', studies_dir='{tmp_path}')`" in str(error.value)
+    assert "study='NAME'" in str(error.value)
+
+
 @pytest.mark.parametrize("sampler", ["grid", "ehvi", "tpe"])
 def test_a_space_whose_rates_follow_from_the_model_suits_every_sampler(tmp_path, sampler):
     given = recipe(space="progtuning", sampler=sampler)

@@ -151,7 +151,11 @@ def test_notebooks_show_a_mistake_as_a_sentence():
         ("try --task bbc-headlines", "try task='bbc-headlines'"),
         ("leave them out with --drop-missing", "leave them out with drop_missing=True"),
         ("so --no-reuse trains", "so reuse=False trains"),
-        ("continue with `progsearch resume x --budget 9`", None),
+        (
+            "continue with `progsearch resume x --budget 9`",
+            "continue with `resume('x', budget=9)`",
+        ),
+        ("`progsearch ls tasks` and `progsearch cache` list them", None),
         ("an em--dash", None),
     ],
 )

@@ -57,7 +57,7 @@ def run(
         from progsearch.api import prepare
         from progsearch.show.dry_run import show_dry_run
 
-        show_dry_run(prepare(recipe, studies_dir), json=json)
+        show_dry_run(prepare(recipe, studies_dir, dry_run=True), json=json)
         return
 
     def start(view: View) -> StudyFolder:

@@ -81,6 +81,7 @@ class DryRun:
     """What a search would do."""
 
     recipe: Recipe
+    exists_already: bool
     space: Space
     problem: Problem
     understood: Understood
@@ -93,6 +94,7 @@ class DryRun:
         problem = self.problem
         return {
             "study": self.recipe.study,
+            "exists_already": self.exists_already,
             "task": self.recipe.task.name,
             "model": self.recipe.model,
             "metric": problem.metric,
@@ -132,6 +134,7 @@ def dry_run(prepared: Prepared) -> DryRun:
     lengths = np.sort(load_task_for(recipe.model, recipe.task).train.lengths)
     return DryRun(
         recipe,
+        prepared.exists_already,
         space,
         problem,
         problem.understood,

@@ -17,16 +17,18 @@ class Prepared:
     """A recipe after all checks that need neither torch nor Ray; made once, by `progsearch.api`.
 
     Attributes:
-        recipe: The recipe; its study has a name that is free.
+        recipe: The recipe; its study has a name, which is free unless it is for a dry run.
         space: Its search space.
         earlier: The earlier study that it starts from, if it names one.
         studies_dir: The folder in which the study's folder will be made.
+        exists_already: Whether there is a study of that name, which only a dry run allows.
     """
 
     recipe: Recipe
     space: Space
     earlier: Earlier | None
     studies_dir: Path
+    exists_already: bool = False
 
 
 def check_inputs(recipe: Recipe) -> None:

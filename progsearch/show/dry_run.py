@@ -57,6 +57,8 @@ def _lines(found: DryRun) -> Iterator[str]:
     yield f"then searched: a budget of {budget} of {each} each"
     yield from _expected_lines(found.expected)
     yield "nothing was trained or saved; leave out --dry-run to search"
+    if found.exists_already:
+        yield f"there is already a study {recipe.study}; to search, give another --study NAME, too"
 
 
 def _expected_lines(expected: Expected | None) -> Iterator[str]:

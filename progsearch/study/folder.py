@@ -32,7 +32,7 @@ from progsearch.study.lock import Holder, lock_state, try_lock
 from progsearch.study.metadata import info_of, keep_info, keep_recipe, trials_of
 from progsearch.study.new_trials import NewTrial
 from progsearch.study.patient import PatientStorage
-from progsearch.study.storage import open_storage
+from progsearch.study.storage import open_storage, taken_in
 from progsearch.study.told_later import told_later
 from progsearch.study.trial import Trial
 
@@ -185,18 +185,25 @@ def default_name(recipe: Recipe) -> str:
     return f"{task}-{model}"
 
 
+def is_taken(name: str, studies_dir: str | Path) -> bool:
+    """Whether there is something of a study's name in the folder of all studies."""
+    return exists(Path(studies_dir) / name)
+
+
 def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
     """Check that the study of a recipe does not exist yet.
 
     Raises:
-        StudyError: It exists; the message says how to resume it.
+        StudyError: It exists; the message says how to search all the same, or to go on with it.
     """
     name = recipe.study or default_name(recipe)
-    if exists(Path(studies_dir) / name):
+    if is_taken(name, studies_dir):
         resume = command_line("resume", name, studies_dir)
+        report = command_line("report", name, studies_dir)
         raise StudyError(
-            f"there is already a study {name} in {studies_dir}; resume it with `{resume}`, "
-            "or choose another name with --study NAME"
+            f"there is already a study {name} in {studies_dir}; give the new search another name "
+            f"with --study NAME, or go on with the old one: `{report}` shows it, `{resume}` "
+            "continues it"
         )
 
 
@@ -230,10 +237,7 @@ def create_study(
         (path / _JOURNAL).unlink(missing_ok=True)
         path.rmdir()
         if isinstance(error, optuna.exceptions.DuplicatedStudyError) and recipe.storage:
-            raise StudyError(
-                f"the database {recipe.storage} already has a study {name}; choose another name "
-                "with --study NAME"
-            ) from None
+            raise taken_in(recipe.storage, name) from None
         raise
     write_yaml(path / RECIPE, plain(recipe))
     with warnings.catch_warnings():

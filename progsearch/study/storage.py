@@ -106,17 +106,22 @@ def reminder(url: StorageUrl | None) -> str | None:
     )
 
 
-def check_storage_is_free(url: StorageUrl, name: str) -> None:
-    """Check that a database can be opened and has no study of a name.
+def has_study(url: StorageUrl, name: str) -> bool:
+    """Whether a database has a study of a name.
 
     Raises:
-        StudyError: It cannot be opened, or has one.
+        StudyError: It cannot be opened.
     """
     storage = open_storage(url, Path())
     try:
         storage.get_study_id_from_name(name)
     except KeyError:
-        return
-    raise StudyError(
+        return False
+    return True
+
+
+def taken_in(url: StorageUrl, name: str) -> StudyError:
+    """The error that a database has a study of a name."""
+    return StudyError(
         f"the database {url} already has a study {name}; choose another name with --study NAME"
     )

@@ -54,6 +54,18 @@ def test_all_that_a_search_would_do_is_said_and_nothing_is_saved(progsearch, arg
     assert "expected disk: no reusable work" in progsearch(*arguments, "--no-reuse").stdout
 
 
+def test_the_study_may_exist(progsearch, arguments, tmp_path):
+    (tmp_path / "studies" / "rows-model").mkdir(parents=True)
+    outcome = progsearch(*arguments, "--learning-rate", 1e-3)
+    assert outcome.code == 0
+    last = outcome.stdout.splitlines()[-1]
+    assert last == "there is already a study rows-model; to search, give another --study NAME, too"
+    real = [argument for argument in arguments if argument != "--dry-run"]
+    message = progsearch(*real, "--label-column", "x").refusal()
+    assert "column" in message and "study" not in message
+    assert "give the new search another name" in progsearch(*real).refusal()
+
+
 def test_it_refuses_what_a_search_refuses(refused, arguments):
     assert "at most the 48 rows" in refused(*arguments, "--batch-size", 64)
     assert "the worst accuracy" in refused(*arguments, "--min-metric", -0.5)
