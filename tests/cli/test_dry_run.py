@@ -62,7 +62,7 @@ def test_the_study_may_exist(progsearch, arguments, tmp_path):
     assert last == "there is already a study rows-model; to search, give another --study NAME, too"
     real = [argument for argument in arguments if argument != "--dry-run"]
     message = progsearch(*real, "--label-column", "x").refusal()
-    assert "column" in message and "study" not in message
+    assert "has no column" in message and "already" not in message
     assert "give the new search another name" in progsearch(*real).refusal()
 
 
