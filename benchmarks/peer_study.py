@@ -52,7 +52,7 @@ from transformers.utils import logging
 
 from progsearch.engine.precision import resolve_precision
 from progsearch.models.loading import load_tokenizer
-from progsearch.models.references import resolve_model
+from progsearch.models.references import model_path
 from progsearch.tasks import Split, load_task
 
 SEED = 0
@@ -208,7 +208,7 @@ def main() -> None:
                     train,
                     data=data,
                     tokenizer=tokenizer,
-                    folder=resolve_model(MODEL),
+                    folder=model_path(MODEL),
                     n_labels=task.head.n_outputs,
                     stages=stages,
                     tuned=arguments.tuned,

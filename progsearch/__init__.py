@@ -19,6 +19,7 @@ from progsearch.version import __version__
 
 if TYPE_CHECKING:
     from progsearch.methods.fitting import prepare_model as prepare_model
+    from progsearch.models.references import model_path as model_path
     from progsearch.results import Pick as Pick
     from progsearch.results import Study as Study
     from progsearch.training.callback import ProgtuningCallback as ProgtuningCallback
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "confirm",
     "load_study",
+    "model_path",
     "prepare_model",
     "resume",
     "search",
@@ -45,6 +47,7 @@ _PLACES = {
     "Pick": "progsearch.results",
     "ProgtuningCallback": "progsearch.training.callback",
     "Study": "progsearch.results",
+    "model_path": "progsearch.models.references",
     "prepare_model": "progsearch.methods.fitting",
     "training_arguments": "progsearch.training.trainer_settings",
 }

@@ -99,15 +99,15 @@ def _task_metrics() -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from progsearch.models.references import ALIASES, resolve_model
+    from progsearch.models.references import ALIASES, model_path
 
     rows = []
     for alias in ALIASES:
         try:
-            text = Path(resolve_model(alias), "config.json").read_text(encoding="utf-8")
-            config = json.loads(text)
-            about = "{model_type}, {num_hidden_layers} blocks, hidden size {hidden_size}"
-            rows.append((alias, about.format(**config)))
+            folder = model_path(alias)
+            config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+            about = "{model_type}, {num_hidden_layers} blocks, hidden size {hidden_size}, in "
+            rows.append((alias, about.format(**config) + folder))
         except ModelError as error:
             rows.append((alias, str(error)))
     return [

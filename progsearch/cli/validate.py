@@ -129,10 +129,10 @@ def _named(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _named_by_task(task if isinstance(task, dict) else {})
     model = data.get("model", Recipe.model_fields["model"].default)
     if isinstance(model, str):
-        from progsearch.models.references import resolve_model
+        from progsearch.models.references import model_path
 
         try:
-            resolve_model(model)
+            model_path(model)
         except ModelError as error:
             yield "model", str(error)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from progsearch.config import Recipe
 from progsearch.models.checkpoint import check_tokenizer
-from progsearch.models.references import resolve_model
+from progsearch.models.references import model_path
 from progsearch.space.space import Space
 from progsearch.strategy.warm_start import Earlier
 
@@ -45,5 +45,5 @@ def check_inputs(recipe: Recipe) -> None:
     # It imports torch.
     from progsearch.tasks import check_task
 
-    check_tokenizer(resolve_model(recipe.model))
+    check_tokenizer(model_path(recipe.model))
     check_task(recipe.task)

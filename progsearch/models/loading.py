@@ -19,7 +19,7 @@ from progsearch.internals.transformers import commit_of
 from progsearch.models.checkpoint import COPY_TOKENIZER, check_tokenizer, tokenizer_kind_in
 from progsearch.models.file_damage import unreadable
 from progsearch.models.head import Head
-from progsearch.models.references import reading, resolve_model
+from progsearch.models.references import model_path, reading
 from progsearch.models.weights import load_checked
 from progsearch.version import WEIGHTS_VERSION
 
@@ -249,7 +249,7 @@ def model_fingerprint(ref: str) -> str:
     Raises:
         ModelError: The model cannot be found, or its folder holds no weights or unreadable ones.
     """
-    path = Path(resolve_model(ref))
+    path = Path(model_path(ref))
     if not path.is_dir():
         return _hub_commit(ref)
     weights = [p for kind in ("*.safetensors", "*.bin") for p in path.glob(kind) if p.is_file()]

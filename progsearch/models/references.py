@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
-def resolve_model(ref: str) -> str:
-    """The folder or hub name to pass to ``from_pretrained`` for ``ref``.
+def model_path(ref: str) -> str:
+    """The folder or hub name to pass to ``from_pretrained`` for a model of a search.
 
     Whatever reads a model asks here first, so all commands name the same fault of a folder.
 
@@ -39,6 +39,12 @@ def resolve_model(ref: str) -> str:
     Raises:
         ModelError: The alias's package is not installed, the folder is missing, cannot be read
             or holds no model whose weights can be loaded, or ``ref`` is none of the three.
+
+    Example:
+        >>> from transformers import AutoModelForSequenceClassification
+        >>> model = AutoModelForSequenceClassification.from_pretrained(  # doctest: +SKIP
+        ...     model_path("minilm-l6"), num_labels=2
+        ... )
     """
     place = _place(ref)
     check_weights(place)
@@ -85,7 +91,7 @@ def _packaged_folder(alias: str) -> Path:
 @contextmanager
 def reading(ref: str, what: str) -> Iterator[str]:
     """Yields what to load for ``ref``; silences transformers and shortens its errors."""
-    path = resolve_model(ref)
+    path = model_path(ref)
     is_local = isdir(path)
     is_offline = not is_local and offline()
     try:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from progsearch import model_path
 from progsearch.config import write_yaml
 from progsearch.space.shipped import shipped_files
 
@@ -30,6 +31,11 @@ def test_ls_names_and_explains(progsearch, kind, some):
     named = dict(line.split(maxsplit=1) for line in lines)
     assert some <= set(named)
     assert all(named.values())
+
+
+def test_models_are_listed_with_their_folders(progsearch):
+    listed = progsearch("ls", "models").stdout
+    assert model_path("minilm-l6") in listed
 
 
 def test_ls_of_an_unknown_kind(progsearch):

@@ -23,7 +23,8 @@ def test_the_trainer_example_trains_what_the_file_says(home, progsearch, searche
     names = {}
     exec(compile(example, str(README), "exec"), names)
 
-    trained = dict(names["model"].named_parameters())
+    assert names["trainer"].model.config.id2label == {0: "0", 1: "1"}
+    trained = dict(names["trainer"].model.named_parameters())
     before = AutoModelForSequenceClassification.from_pretrained("bert-base-uncased")
     changed = {
         name

@@ -68,9 +68,9 @@ def test_every_architecture_is_accepted(name, tmp_path):
 
 
 def test_the_packaged_model_is_accepted(minilm):
-    from progsearch.models.references import resolve_model
+    from progsearch.models.references import model_path
 
-    accept(Path(resolve_model(minilm)))
+    accept(Path(model_path(minilm)))
 
 
 def test_every_format_of_weights_is_accepted(folder, tmp_path):

@@ -33,7 +33,7 @@ from progsearch.models.loading import (
     model_fingerprint,
     trained_head,
 )
-from progsearch.models.references import resolve_model
+from progsearch.models.references import model_path
 from tests.support.eos import tokenizer as word_level
 from tests.support.tiny import HIDDEN, save_tiny, tiny_batch, tiny_model
 
@@ -69,34 +69,34 @@ def unreachable(monkeypatch):
 
 
 def test_alias_is_the_packaged_folder(minilm):
-    config = Path(resolve_model(minilm)) / "config.json"
+    config = Path(model_path(minilm)) / "config.json"
     assert json.loads(config.read_text())["num_hidden_layers"] == 6
 
 
 def test_alias_without_its_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r"pip install .*\[demo\]'"):
-        resolve_model("minilm-l6")
+        model_path("minilm-l6")
 
 
 def test_folders_and_hub_names_stand_for_themselves(folder):
-    assert resolve_model(str(folder)) == str(folder)
-    assert resolve_model("google-bert/bert-base-uncased") == "google-bert/bert-base-uncased"
-    assert resolve_model("gpt2") == "gpt2"
+    assert model_path(str(folder)) == str(folder)
+    assert model_path("google-bert/bert-base-uncased") == "google-bert/bert-base-uncased"
+    assert model_path("gpt2") == "gpt2"
 
 
 def test_home_is_expanded(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
-    assert resolve_model("~/body") == str(folder)
+    assert model_path("~/body") == str(folder)
 
 
 def test_references_that_can_be_nothing(folder):
     with pytest.raises(ModelError, match="no model folder ./missing/deep"):
-        resolve_model("./missing/deep")
+        model_path("./missing/deep")
     with pytest.raises(ModelError, match="holds no config.json"):
-        resolve_model(str(folder.parent))
+        model_path(str(folder.parent))
     with pytest.raises(ModelError, match="is a file"):
-        resolve_model(str(folder / "config.json"))
+        model_path(str(folder / "config.json"))
 
 
 def test_aliases_are_listed_without_the_heavy_libraries():
