@@ -23,7 +23,7 @@ from progsearch.report.figures.style import COLOURS
 from progsearch.report.html_maps import Maps
 from progsearch.report.html_trials import trials_table
 from progsearch.report.indistinct import indistinct
-from progsearch.report.payback_rows import ABOUT, MEASURED
+from progsearch.report.payback_rows import about_numbers, about_savings
 from progsearch.report.per_class import by_class
 from progsearch.version import __version__
 
@@ -179,7 +179,7 @@ def _trials(report: StudyReport, maps: Maps) -> str:
 def _payback(report: StudyReport, maps: Maps) -> str:
     sentences = [str(report.payback)]
     if table := html_parts.payback_table(report, maps):
-        sentences += [f"The table says {ABOUT}", MEASURED]
+        sentences += [f"The table says {about_savings(report)}", about_numbers(report)]
     about = " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
     return _section("What the search cost and saves", about, table)
 

@@ -9,14 +9,29 @@ from progsearch.report.data import StudyReport
 from progsearch.report.payback import Saving
 from progsearch.report.rows import Row
 
-ABOUT = (
-    "what one training saves against full, and after how many trainings the search is paid back"
-)
-
-MEASURED = (
+_PREDICTED = "FLOPs and memory are predicted before training. Time is measured and contains noise"
+_MEASURED = (
     "FLOPs are known before training. Time and memory are measured and contain noise; on a CPU, "
     "memory is what the process holds, so only differences mean something"
 )
+
+
+def about_savings(report: StudyReport) -> str:
+    """What the rows say; memory is measured in studies of earlier versions alone."""
+    memory = " (memory as predicted)" if _predicts_memory(report) else ""
+    return (
+        f"what one training saves against full{memory}, and after how many trainings the search "
+        "is paid back"
+    )
+
+
+def about_numbers(report: StudyReport) -> str:
+    """Which of the numbers contain noise."""
+    return _PREDICTED if _predicts_memory(report) else _MEASURED
+
+
+def _predicts_memory(report: StudyReport) -> bool:
+    return report.full is not None and bool(report.full.costs.peak_memory)
 
 
 def payback_rows(report: StudyReport) -> list[Row]:

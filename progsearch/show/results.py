@@ -10,7 +10,7 @@ from progsearch.report.constant import constant_of, rows_of
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.indistinct import indistinct
-from progsearch.report.payback_rows import ABOUT
+from progsearch.report.payback_rows import about_savings
 from progsearch.report.per_class import by_class
 from progsearch.show.output import console, say, say_command
 from progsearch.show.tables import (
@@ -69,7 +69,7 @@ def print_payback(report: StudyReport) -> None:
     """Print what the search cost, and what each place on the front saves."""
     say(str(report.payback))
     if table := payback_table(report):
-        say(f"{ABOUT}:\n")
+        say(f"{about_savings(report)}:\n")
         console().print(table)
         say("")
 

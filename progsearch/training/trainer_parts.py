@@ -1,10 +1,13 @@
-"""Whether a Trainer can train what a schedule trains."""
+"""What a Trainer needs to train what a schedule trains."""
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import fields
 from typing import Any
 
 from torch import nn
+from transformers import TrainingArguments
 
 from progsearch.errors import MethodError, ScheduleError
 from progsearch.models.trainable import TrainableParameters
@@ -44,3 +47,25 @@ def check_trained(
             f"{missing[0]} among them; make it from all parameters of the model, or leave it to a "
             "new Trainer"
         )
+
+
+def checkpointing_arguments(overrides: Container[str]) -> dict[str, Any]:
+    """The arguments that switch gradient checkpointing on, under this version's names.
+
+    transformers renamed them and warns of the old names, which users may still override.
+
+    Args:
+        overrides: The names of the arguments that a user gives.
+    """
+    known = {field.name for field in fields(TrainingArguments)}
+    prefix = "activation" if "activation_checkpointing" in known else "gradient"
+    values = {
+        "checkpointing": True,
+        # Otherwise a model with frozen embeddings would get no gradients at all.
+        "checkpointing_kwargs": {"use_reentrant": False},
+    }
+    return {
+        f"{prefix}_{name}": value
+        for name, value in values.items()
+        if f"gradient_{name}" not in overrides
+    }

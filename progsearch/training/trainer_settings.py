@@ -19,6 +19,7 @@ from progsearch.engine.precision import resolve_precision
 from progsearch.errors import ConfigError
 from progsearch.models.span_loss import base_of
 from progsearch.schedule.files import given_config
+from progsearch.training.trainer_parts import checkpointing_arguments
 
 # The engine's optimizer and learning rate schedule.
 _OPTIMIZER = "adamw_torch_fused"
@@ -82,12 +83,9 @@ def training_arguments(
         # Without a GPU, the Trainer takes bf16 only if it is told so.
         "use_cpu": precision == "bf16" and device.type == "cpu",
         "fp16": precision == "fp16",
-        "gradient_checkpointing": training.gradient_checkpointing,
-        # Otherwise a model with frozen embeddings would get no gradients at all.
-        "gradient_checkpointing_kwargs": {"use_reentrant": False}
-        if training.gradient_checkpointing
-        else None,
     }
+    if training.gradient_checkpointing:
+        arguments |= checkpointing_arguments(overrides)
     _check_overrides(overrides, arguments)
     try:
         return TrainingArguments(output_dir=str(output_dir), **(arguments | overrides))

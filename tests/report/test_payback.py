@@ -153,6 +153,20 @@ def test_a_place_on_the_front_saves_what_full_fine_tuning_costs_more():
     }
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_memory_is_that_of_the_front_if_it_is_predicted(seeds):
+    fake = FakeStudy()
+    fake.complete(Schedule.full(6), 0.8, name="full")
+    fake.complete(Schedule.last_blocks(6, 2), 0.7)
+    full, cheap = (
+        changed(trial, costs=trial.costs.to_dict() | {"peak_memory": predicted})
+        for trial, predicted in zip(fake.trials, (5000, 2000), strict=True)
+    )
+    # The process may have held more of it, by chance.
+    cheap = changed(cheap, peak_memory=full.peak_memory + 64)
+    assert payback_of([full, cheap], [cheap], seeds).savings[1].peak_memory == 3000
+
+
 def test_what_saves_nothing_never_pays():
     fake = FakeStudy()
     fake.complete(Schedule.full(6), 0.8, name="full")

@@ -1,5 +1,7 @@
 """The options that save memory, in whole runs: reuse, saving, scores on the way, the store."""
 
+import warnings
+
 import pytest
 
 from progsearch.schedule import Schedule
@@ -45,7 +47,12 @@ def test_the_memory_of_a_run_is_predicted(files):
 
 def test_the_trainer_gets_checkpointing_that_works_with_frozen_embeddings(files, tmp_path):
     config = config_of(files, gradient_checkpointing=True)
-    arguments = training_arguments(config, tmp_path, use_cpu=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        arguments = training_arguments(config, tmp_path, use_cpu=True)
+        training_arguments(config_of(files), tmp_path, use_cpu=True)
     assert arguments.gradient_checkpointing
     assert arguments.gradient_checkpointing_kwargs == {"use_reentrant": False}
     assert not training_arguments(config_of(files), tmp_path, use_cpu=True).gradient_checkpointing
+    off = training_arguments(config, tmp_path, use_cpu=True, gradient_checkpointing=False)
+    assert not off.gradient_checkpointing
