@@ -23,10 +23,22 @@ def percent(share: float) -> str:
 
 
 def fraction_of(given: Any) -> Any:
-    """``0.5`` for the text ``50%`` or ``50 %``; everything else is returned as it is."""
+    """``0.5`` for the text ``50%`` or ``50 %``; everything else is returned as it is.
+
+    Raises:
+        ValueError: It is a number such as 85, which is likely to be a percentage.
+    """
     match = _PERCENT.fullmatch(given.strip()) if isinstance(given, str) else None
-    # Rounded, so that 7 % is 0.07.
-    return given if match is None else round(float(match[1]) / 100, 12)
+    if match is not None:
+        # Rounded, so that 7 % is 0.07.
+        return round(float(match[1]) / 100, 12)
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        return given
+    if 1 < number <= 100:
+        raise ValueError(f"must be at most 1: write {number:g}% or {number / 100:g}")
+    return given
 
 
 def bytes_of(given: Any) -> Any:

@@ -7,6 +7,7 @@ user gives is inspected with `os.path`, which answers no.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import stat
@@ -44,6 +45,16 @@ def is_of_a_place(error: OSError) -> bool:
 def is_of_the_machine(error: OSError) -> bool:
     """Whether an error is due to a disk or a limit, so that other paths may fail too."""
     return error.errno in _OF_MACHINES
+
+
+def did_you_mean(path: str | Path) -> str:
+    """``; did you mean NAME?`` if the folder of a missing file has one of a similar name."""
+    path = Path(path)
+    names: list[str] = []
+    with suppress(OSError):
+        names = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def check_writable_folder(folder: str | Path, place: str, advice: str = "choose another") -> None:

@@ -129,7 +129,8 @@ def recipe_with(
         TaskError: Neither the fields nor the options say what to train on.
     """
     if not isinstance(data, dict):
-        raise ConfigError(source, [("", "is not a recipe: it must hold keys such as task")])
+        reason = "is not a recipe: it must hold keys such as task; data is given with --train-file"
+        raise ConfigError(source, [("", reason)])
     says_nothing = not data
     names = {}
     for option in recipe_options():

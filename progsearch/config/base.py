@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from progsearch.errors import ConfigError
-from progsearch.paths import reason_of
+from progsearch.paths import did_you_mean, reason_of
 
 UNSHOWN = "unshown"
 """The type of pydantic's errors of which the input must not be shown."""
@@ -75,7 +75,8 @@ def read_yaml(path: str | PathLike[str]) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
-        raise ConfigError(str(path), [("", "there is no such file")]) from None
+        reason = f"there is no such file{did_you_mean(path)}"
+        raise ConfigError(str(path), [("", reason)]) from None
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 (byte {error.start}); convert it to UTF-8"
         raise ConfigError(str(path), [("", reason)]) from None

@@ -78,6 +78,20 @@ def error_over(report: StudyReport, trial: Trial, answer: float) -> float:
     return max(sample, 0.0 if trial.estimate is None else trial.estimate.error)
 
 
+def sample_in_words(report: StudyReport) -> str | None:
+    """What ± beside a metric leaves out; None if it is not shown or the sample is not known."""
+    understood = report.recipe.understood
+    split = None if understood is None else understood.splits.get(report.split)
+    values = [trial.values[0] for trial in report.front if trial.estimate is not None]
+    if split is None or not split.rows or not values:
+        return None
+    error = sampling_error(report.metric, values, split)
+    return (
+        f"\N{PLUS-MINUS SIGN} is of seeds; another validation set would move all by about "
+        f"{100 * error:.1f} points"
+    )
+
+
 def rows_of(report: StudyReport) -> Rows | None:
     """What the metric was measured on; None if that is not known."""
     understood = report.recipe.understood

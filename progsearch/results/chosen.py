@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from html import escape
 from os import PathLike
 from os.path import isdir
@@ -55,6 +56,8 @@ class Pick:
     def export(self, path: str | Path, *, anyway: bool = False) -> Path:
         """Write the config as a file that does not need the study; replaces an earlier file.
 
+        If the schedule is worse than full fine-tuning by more than noise, a warning says so.
+
         Args:
             path: The file.
             anyway: Write it even if nothing was learned.
@@ -77,6 +80,8 @@ class Pick:
             raise ConfigError("path", [("", f"there is no folder {file.parent}; make it first")])
         check_writable_file(file, "path")
         write_config(self.config, file)
+        if self.loss:
+            warnings.warn(self.loss, stacklevel=2)
         return file
 
     @property

@@ -56,7 +56,7 @@ def read_config(path: str | PathLike[str]) -> RunConfig:
     source = str(path)
     data = read_yaml(path)
     if not isinstance(data, dict):
-        raise ConfigError(source, [("", "is not a run config: it must hold keys such as stages")])
+        raise ConfigError(source, [("", "is not a schedule file of `progsearch export`")])
     if _version(data.get("progsearch_version")) > _version(__version__):
         data = _without_unknown_keys(data, source)
     problems = _stage_problems(data)

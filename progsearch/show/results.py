@@ -6,7 +6,7 @@ from pathlib import Path
 
 from progsearch.numerals import learning_rate
 from progsearch.report import collapsed, stopped
-from progsearch.report.constant import constant_of, rows_of
+from progsearch.report.constant import constant_of, rows_of, sample_in_words
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words, value_in_words
 from progsearch.report.indistinct import indistinct
@@ -54,6 +54,8 @@ def print_front(report: StudyReport) -> None:
     console().print(front_table(report))
     say("")
     print_rows(report)
+    if sample := sample_in_words(report):
+        say(sample)
     # If nothing was learned, that is said already.
     if not report.nothing_learned and (constant := constant_of(report)) and constant.unbeaten:
         say(str(constant))

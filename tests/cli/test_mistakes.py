@@ -223,6 +223,21 @@ def test_no_file(refused):
     assert "no such file" in refused("run", "missing.yaml")
 
 
+def test_what_was_probably_meant_is_named(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").write_text("text,label\na,b\n")
+    for command in (
+        ("train", "review.csv", "--output-dir", "model"),
+        ("run", "--train-file", "review.csv"),
+    ):
+        assert "did you mean" in (message := refused(*command)) and "reviews.csv?" in message
+    assert "is not a schedule file" in refused("train", "reviews.csv", "--output-dir", "model")
+    assert "data is given with --train-file" in refused("run", "reviews.csv")
+    assert "--min-metric: must be at most 1: write 85% or 0.85" in refused(
+        "run", "--task", "mrpc", "--min-metric", "85"
+    )
+
+
 def test_a_corrupt_config(refused, tmp_path):
     (tmp_path / "best.yaml").write_text("model: [minilm-l6\nstages: }")
     message = refused("train", "best.yaml", "--output-dir", "model")

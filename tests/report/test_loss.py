@@ -1,5 +1,7 @@
 """A pick that is worse than full fine-tuning by more than noise is said."""
 
+import warnings
+
 import pytest
 
 from progsearch.report.data import study_report
@@ -39,6 +41,16 @@ def test_the_loss_and_what_loses_less(fake):
     assert "more than noise" in repr(
         Pick(study_report(fake.study).trials[1], study_report(fake.study))
     )
+
+
+def test_an_export_in_python_warns_of_the_loss(fake, tmp_path):
+    said(fake, 1)
+    report = study_report(fake.study)
+    with pytest.warns(UserWarning, match="#1 is worse than full fine-tuning by more than noise"):
+        Pick(report.trials[1], report).export(tmp_path / "best.yaml", anyway=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Pick(report.trials[2], report).export(tmp_path / "best.yaml", anyway=True)
 
 
 def test_noise_is_no_loss(fake):

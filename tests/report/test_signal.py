@@ -1,8 +1,11 @@
 """What a study says that learned nothing."""
 
+import re
+
 import pytest
 
 from progsearch.config import Rows
+from progsearch.report.constant import sample_in_words
 from progsearch.report.data import study_report
 from progsearch.report.html import page
 from progsearch.report.rows import rows
@@ -158,3 +161,12 @@ def test_a_recipe_of_an_earlier_version_says_nothing():
     fake = study_of(0.684, 0.72, 0.70, 0.65)
     keep_recipe(fake.study, fake.recipe.model_copy(update={"understood": None}))
     assert said(fake) is None
+
+
+def test_the_line_below_the_table_says_what_the_errors_of_seeds_leave_out():
+    fake = FakeStudy(rows=80)
+    fake.complete(Schedule.full(6), 0.8, name="full")
+    assert sample_in_words(study_report(fake.study)) is None, "no error is shown"
+    keep_estimates(fake.study, {0: Estimate(0.8, 0.005)})
+    sentence = sample_in_words(study_report(fake.study)) or ""
+    assert re.search(r"is of seeds; another validation set would move all by about \d", sentence)

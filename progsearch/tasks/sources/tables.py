@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from progsearch.errors import TaskError
-from progsearch.paths import reason_of
+from progsearch.paths import did_you_mean, reason_of
 from progsearch.tasks.sources.binary_files import read_excel, read_parquet
 from progsearch.tasks.sources.cells import MISSING_WORDS
 from progsearch.tasks.sources.conll import is_conll, parse_conll
@@ -99,7 +99,8 @@ def _check_file(path: Path) -> None:
     if isdir(path):
         raise TaskError(f"{path} is a directory: name a file in it")
     if not isfile(path):
-        raise TaskError(f"there is no file {path}: correct the path")
+        hint = did_you_mean(path) or ": correct the path"
+        raise TaskError(f"there is no file {path}{hint}")
 
 
 def format_of(path: str | Path) -> str:
