@@ -13,6 +13,7 @@ from typing import Any
 from progsearch.cache import write_json
 from progsearch.config import TaskConfig
 from progsearch.costs import ModelCost, PartCost
+from progsearch.costs.memory import ModelMemory
 from progsearch.errors import StudyError
 from progsearch.strategy.problem import Problem
 from progsearch.version import ENGINE_VERSION, libraries
@@ -116,9 +117,11 @@ def problem_of(data: dict[str, Any]) -> Problem:
             embeddings=PartCost(**cost["embeddings"]),
             blocks=tuple(PartCost(**block) for block in cost["blocks"]),
             head=PartCost(**cost["head"]),
+            # Tables of earlier versions have no memory and no further references.
+            memory=ModelMemory.from_dict(cost["memory"]) if cost.get("memory") else None,
         )
         for method, cost in data["costs"].items()
     }
     scores = {metric: tuple(values) for metric, values in data["contributions"].items()}
-    remarks = tuple(data["remarks"])
-    return Problem(**{**data, "costs": costs, "contributions": scores, "remarks": remarks})
+    given = {name: tuple(data.get(name, ())) for name in ("remarks", "references")}
+    return Problem(**{**data, "costs": costs, "contributions": scores, **given})

@@ -80,6 +80,11 @@ class ModelMemory:
     checkpointed: int
     pass_rows: int
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """From `dataclasses.asdict`."""
+        return cls(**data | {"parts": tuple(map(PartMemory.from_dict, data["parts"]))})
+
     def of(self, schedule: Schedule, training: TrainingConfig, examples: int) -> int:
         """The peak of a run, without the states of the prefix cache.
 

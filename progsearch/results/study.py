@@ -77,6 +77,8 @@ class Study:
             - ``to_full``: difference of the metric to full fine-tuning's.
             - ``updated_parameters``: as a fraction of full fine-tuning's.
             - ``flops``, ``seconds``, ``peak_memory`` (bytes): what the training takes.
+            - ``predicted_memory`` (bytes): the peak that was predicted before it, of its weights,
+              gradients, Adam's moments and activations alone.
             - ``learning_rate``, ``method``, ``schedule`` (in words): what was trained.
             - ``collapsed``: whether its predictions were constant at its end.
             - ``continues``, ``repeats``: the number of the stopped trial that it continues, of

@@ -33,5 +33,5 @@ class RunCost:
     peak_memory: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data."""
-        return asdict(self)
+        """As JSON-able data, without what is not known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}

@@ -12,7 +12,7 @@ from progsearch.cache import cache_dir, content_key, keep_json, read_json
 from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
 from progsearch.costs import ModelCost, PartCost
 from progsearch.costs.flops import measure_parts
-from progsearch.costs.memory import ModelMemory, PartMemory
+from progsearch.costs.memory import ModelMemory
 from progsearch.engine.precision import resolve_precision
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import Anatomy, Part, find_anatomy
@@ -98,7 +98,7 @@ def _memory(
     path = cache_dir("costs") / f"{key}.json"
     known = read_json(path)
     if known is not None:
-        return ModelMemory(**known | {"parts": tuple(map(PartMemory.from_dict, known["parts"]))})
+        return ModelMemory.from_dict(known)
     network, anatomy, trainable, _ = _applied(model, data, method)
     found = measure_memory(
         network,

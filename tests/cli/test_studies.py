@@ -278,7 +278,7 @@ def test_ls_tells_task_metrics_from_contribution_metrics(progsearch):
     assert "accuracy" in tasks and "for classification" in tasks
     # One name may be that of different metrics.
     f1 = [line for line in tasks.splitlines() if line.startswith("f1 ")]
-    assert [line.rpartition(" ")[2] for line in f1] == ["tokens", "classification"]
+    assert [line.rpartition(" ")[2] for line in f1] == ["span", "tokens", "classification"]
     blocks = progsearch("ls", "contribution-metrics").stdout
     assert "fisher" in blocks and "accuracy" not in blocks
     assert progsearch("ls", "metrics").stdout == blocks

@@ -22,6 +22,7 @@ KEPT = {
     "type": "classification",
     "texts": ["text"],
     "label": "label",
+    "max_length": 128,
     "splits": {
         "train": {
             "rows": 18,

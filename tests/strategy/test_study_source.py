@@ -1,5 +1,7 @@
 """Which trial of a search is next."""
 
+from dataclasses import replace
+
 import pytest
 from optuna.trial import TrialState
 
@@ -15,7 +17,7 @@ from progsearch.strategy.source import WAIT, Ended
 from progsearch.study.folder import open_study
 from progsearch.study.metadata import sessions_of
 from progsearch.study.progress import interrupt_running, left
-from progsearch.study.trial import INTERRUPTED
+from progsearch.study.trial import INTERRUPTED, Trial
 from tests.support.fakes import (
     accuracy_of,
     finish,
@@ -242,10 +244,8 @@ def test_memory_that_was_measured_is_not_compared_with_what_is_predicted(tmp_pat
     run_all(source)
     check_memory(folder)
     # As an earlier version left it.
-    monkeypatch.setattr("tests.support.fakes.memory_of", lambda n_blocks: None)
-    folder, source = start(tmp_path / "old", budget=1, objectives=objectives)
-    run_all(source)
-    assert folder.trial(0).values[1] == folder.trial(0).peak_memory == 1000
+    unknown = replace(folder.trial(0).costs, peak_memory=None)
+    monkeypatch.setattr(Trial, "costs", unknown)
     with pytest.raises(StudyError, match="begin a new study"):
         check_memory(folder)
 
