@@ -142,6 +142,7 @@ def _label(table: Table, columns: ChoiceColumns, row: int, choices: tuple[str, .
     if place is None or not 0 <= place < len(choices):
         raise TaskError(
             f"{table.source}, {table.places([row])}: the label {text[:40]!r} is none of its "
-            f"{len(choices)} choices: give their numbers from {columns.first}, letters from A or words"
+            f"{len(choices)} choices: give their numbers from {columns.first}, letters from A or "
+            "words"
         )
     return place

@@ -141,7 +141,7 @@ def test_a_column_that_declares_its_classes_is_the_label():
             {"review": TEXTS},
             None,
             None,
-            r"only review \(text\): add .*; a language model learns from texts with --type causal-lm",
+            r"only review \(text\): add .*--type causal-lm",
         ),
         ({"text": ["a", "b"]}, None, None, r"has no label column, only text \(text\)"),
         (
