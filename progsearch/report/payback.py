@@ -59,16 +59,16 @@ class Work:
 class Saving:
     """What one training with a schedule saves compared with full fine-tuning.
 
-    A negative saving is a cost. Seconds and memory are measured, so they contain noise.
+    A negative saving is a cost. Seconds are measured, so they contain noise.
 
     Attributes:
         updated_parameters: Share of full fine-tuning's updated parameters that is saved.
         flops: Share of its FLOPs.
         seconds: Seconds of training and evaluation.
         seconds_share: The same as a share.
-        peak_memory: Bytes. On a CPU, a peak includes the process's libraries, so a share would
-            mean little. None if it was not measured, and with several seeds per trial, whose
-            models are in memory together.
+        peak_memory: Bytes, as predicted. If a study has no prediction, as measured; on a CPU, that
+            includes the process's libraries, so a share would mean little. None if it is not
+            known, as with several seeds per trial, whose models are in memory together.
         trainings_by_flops: Trainings until their saved FLOPs equal those of the search; None for
             never.
         trainings_by_seconds: The same in seconds.
@@ -239,16 +239,23 @@ def _last_flops(trial: Trial, steps: float, done: int) -> float:
     return total
 
 
+def _saved_memory(trial: Trial, full: Trial, seeds: int) -> int | None:
+    """The difference of the predicted peaks, which other tables show; else of the measured."""
+    if trial.costs.peak_memory and full.costs.peak_memory:
+        return full.costs.peak_memory - trial.costs.peak_memory
+    measured = seeds == 1 and trial.peak_memory and full.peak_memory
+    return full.peak_memory - trial.peak_memory if measured else None
+
+
 def _saving(trial: Trial, full: Trial, seeds: int, search: Work) -> Saving:
     one, other = _one_training(full, seeds), _one_training(trial, seeds)
     flops, seconds = one.flops - other.flops, one.seconds - other.seconds
-    measured = seeds == 1 and trial.peak_memory and full.peak_memory
     return Saving(
         updated_parameters=1 - _ratio(trial.updated_parameters, full.updated_parameters),
         flops=_ratio(flops, one.flops),
         seconds=seconds,
         seconds_share=_ratio(seconds, one.seconds),
-        peak_memory=full.peak_memory - trial.peak_memory if measured else None,
+        peak_memory=_saved_memory(trial, full, seeds),
         trainings_by_flops=_trainings(search.flops, flops),
         trainings_by_seconds=_trainings(search.seconds, seconds),
     )
