@@ -186,9 +186,13 @@ def trained_head(ref: str) -> Head | None:
 
     with reading(ref, "config") as path:
         config = AutoConfig.from_pretrained(path, trust_remote_code=False)
-    _, is_head, kind = (config.architectures or [""])[0].partition("For")
+    architecture = (config.architectures or [""])[0]
+    _, is_head, kind = architecture.partition("For")
     if not is_head:
-        return None
+        # Older classes are not named after their auto class: GPT2LMHeadModel, BertLMHeadModel.
+        if "LMHead" not in architecture:
+            return None
+        kind = "CausalLM"
     names = tuple(name for _, name in sorted(config.id2label.items()))
     # The number of labels in its config is not used by such a head, which has one output.
     names = names[:1] if kind == "MultipleChoice" else names

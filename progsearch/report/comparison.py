@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from statistics import fmean
 
 from progsearch.report.confirmation import Confirmed, ConfirmedSchedule
 from progsearch.report.statistics import Difference, difference, holm, summary, verdict
@@ -101,6 +102,7 @@ class _Runs:
             if run.constant or is_constant_answer(self.values[seed], metric, majority)
         }
         self._objectives = objectives
+        self._metric = metric
 
     @property
     def means(self) -> tuple[float, ...]:
@@ -152,7 +154,16 @@ class _Runs:
             test=summary(list(self.test_values.values())) if self.test_values else None,
             test_to_full=self.over(full, test=True),
             per_class=mean_scores(run.per_class for run in self.good.values()),
+            others=self._others(),
         )
+
+    def _others(self) -> dict[str, float]:
+        """The means of the metrics that all good runs have, without the one compared."""
+        every = [run.metrics or {} for run in self.good.values()]
+        common = [name for name in every[0] if all(name in found for found in every)]
+        return {
+            name: fmean(found[name] for found in every) for name in common if name != self._metric
+        }
 
     def _mean(self, objective: str) -> float:
         runs = self.good.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from progsearch.report.statistics import ALPHA, CONFIDENCE, POWER, Difference, Summary, Verdict
@@ -35,6 +35,7 @@ class ConfirmedSchedule:
         test: Mean and spread of ``test_values``; None if the task has no labelled test data.
         test_to_full: Like ``to_full``, on test data.
         per_class: The mean scores of each class on validation data; None if no run has them.
+        others: The means of the task's other metrics on validation data.
     """
 
     trial: Trial
@@ -52,6 +53,7 @@ class ConfirmedSchedule:
     test: Summary | None
     test_to_full: Difference | None
     per_class: ClassScores | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str | None:
@@ -74,6 +76,7 @@ class ConfirmedSchedule:
             "values": list(self.values.values()),
             **_summary_dict(self.summary),
             "means": self.means,
+            "other_metrics": dict(self.others),
             "difference_to_full": _difference_dict(self.to_full),
             "p": self.p,
             "corrected_p": self.corrected_p,

@@ -9,6 +9,7 @@ from progsearch.report.formatting import signed
 from progsearch.report.rows import Row
 from progsearch.report.statistics import Difference, Summary
 from progsearch.study.trial import FULL
+from progsearch.tasks.types.causal_lm import AT_END
 
 
 def confirmed_rows(report: StudyReport, confirmed: Confirmed) -> list[Row]:
@@ -42,6 +43,11 @@ def _cells(
         "verdict": _verdict(confirmed, schedule),
         "beats paper": better,
     }
+    # Language models have these at the end of a run alone, so no other table has them.
+    for name in AT_END:
+        if name != report.metric and any(name in found.others for found in confirmed.schedules):
+            value = schedule.others.get(name)
+            cells[name.replace("_", " ")] = "" if value is None else f"{value:.4f}"
     if confirmed.has_test:
         cells["test"] = "" if schedule.test is None else _mean(schedule.test)
         cells["test to full"] = _difference(schedule.test_to_full)

@@ -14,6 +14,7 @@ from progsearch.config import RunConfig
 from progsearch.models.loading import trained_head
 from progsearch.models.references import hub_name, shown_name
 from progsearch.numerals import learning_rate, percent
+from progsearch.report.how_to_load import how_to_load
 from progsearch.report.schedule_map import schedule_map
 from progsearch.schedule import Schedule
 from progsearch.schedule.files import blocks_of_model, read_config
@@ -66,7 +67,7 @@ def write_model_card(folder: Path, repository: str | None = None) -> bool:
             _MARK,
             f"# {name.rpartition('/')[2]}",
             _introduction(config),
-            _loading(config, name, auto_class, is_on_hub=repository is not None),
+            how_to_load(config, name, auto_class, is_on_hub=repository is not None),
             _results(config, metrics),
             *([_per_class(per_class)] if per_class else []),
             _schedule(config),
@@ -123,31 +124,6 @@ def _introduction(config: RunConfig) -> str:
     if updated is not None:
         text += f" It makes {percent(updated)} of the parameter updates of full fine-tuning."
     return text
-
-
-def _loading(config: RunConfig, name: str, auto_class: str, *, is_on_hub: bool) -> str:
-    understood = config.understood
-    texts = '"A text.", "Another."' if understood and len(understood.texts) > 1 else '"A text."'
-    use = f'outputs = model(**tokenizer({texts}, return_tensors="pt"))'
-    if config.method.merges:
-        lines = [
-            f"from transformers import AutoTokenizer, {auto_class}",
-            f'tokenizer = AutoTokenizer.from_pretrained("{name}")',
-            f'model = {auto_class}.from_pretrained("{name}")',
-            use,
-        ]
-    else:
-        place = f'huggingface_hub.snapshot_download("{name}")' if is_on_hub else f'"{name}"'
-        lines = [
-            *(["import huggingface_hub"] if is_on_hub else []),
-            "from transformers import AutoTokenizer",
-            "from progsearch.training import load_trained",
-            f'tokenizer = AutoTokenizer.from_pretrained("{name}")',
-            f"model = load_trained({place})",
-            use,
-        ]
-    code = "\n".join(lines)
-    return f"## How to load it\n\n```python\n{code}\n```"
 
 
 def _results(config: RunConfig, metrics: Mapping[str, float]) -> str:

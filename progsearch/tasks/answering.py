@@ -48,11 +48,13 @@ def pattern_of(pattern: str) -> re.Pattern[str]:
 
 
 def found_in(text: str, pattern: re.Pattern[str]) -> str | None:
-    """The last match in a text, of it the first group if there are groups; None without one."""
-    matches = list(pattern.finditer(text))
-    if not matches:
-        return None
-    return str(matches[-1].group(1 if pattern.groups else 0) or "").strip()
+    """The last match in a text, of it the first group if there are groups; None without one.
+
+    Matches of nothing do not count: ``(.*)`` has one at the end of every text.
+    """
+    group = 1 if pattern.groups else 0
+    found = [match.group(group) or "" for match in pattern.finditer(text)]
+    return next((words for words in map(str.strip, reversed(found)) if words), None)
 
 
 def exact_match(

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import random
 import secrets
 import shlex
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import run_in
+from tests.support.language import save_language_model
 from tests.support.markdown import ROOT, blocks, commands
 
 pytestmark = pytest.mark.slow
@@ -35,6 +37,8 @@ PAGES = (
 HERE = {
     "bbc-headlines-minilm-l6": "reviews",
     "/models/bert-base-uncased": "bert-base-uncased",
+    "bert-base-cased": "bert-base-uncased",
+    "Qwen/Qwen2.5-0.5B": "llama",
     "--task bbc-headlines --budget": "--train-file train.csv --model bert-base-uncased --budget",
     "--task bbc-headlines": "--train-file train.csv",
     "--task mrpc --data-dir GLUE/MRPC": "--train-file train.csv",
@@ -42,6 +46,43 @@ HERE = {
     "--budget 12": "--budget 3",
     "--seeds 20": "--seeds 2",
     "--seeds 5": "--seeds 2",
+}
+# Files of other types than classification, which pages name.
+_TEXT = "good bad bad good bad"
+_ARTICLE = {
+    "title": "one",
+    "paragraphs": [
+        {
+            "context": _TEXT,
+            "qas": [
+                {
+                    "id": str(number),
+                    "question": "good bad",
+                    "answers": [{"text": "bad bad", "answer_start": 5}],
+                }
+                for number in range(8)
+            ],
+        }
+    ],
+}
+_CHOICE = {"question": "good", "choices": ["good good", "bad bad"], "label": 0}
+_TAGGED = {"tokens": ["good", "bad", "good"], "ner_tags": ["B-A", "O", "B-B"]}
+_SOLVED = {"question": "one and one?", "answer": "it is two\n#### 2"}
+_SQUAD = json.dumps({"version": "v2.0", "data": [_ARTICLE, _ARTICLE | {"title": "two"}]})
+FILES = {
+    "train-v2.0.json": _SQUAD,
+    "dev-v2.0.json": _SQUAD,
+    "questions.csv": "question,context,answer,answer_start\n"
+    + f"good bad,{_TEXT},bad bad,5\n" * 20,
+    "questions.jsonl": "".join(
+        json.dumps(_CHOICE | {"question": f"good {n}", "label": n % 2}) + "\n" for n in range(20)
+    ),
+    "train.conll": "good B-A\nbad O\nbad B-B\n\n" * 20,
+    "dev.conll": "good B-A\nbad O\nbad B-B\n\n" * 8,
+    "train.jsonl": (json.dumps(_TAGGED) + "\n") * 20,
+    "corpus.txt": "good and bad and one and two. " * 200,
+    "gsm8k-train.jsonl": (json.dumps(_SOLVED) + "\n") * 20,
+    "gsm8k-dev.jsonl": (json.dumps(_SOLVED) + "\n") * 8,
 }
 # They need a browser, a hub or a network, or remove what the next command needs.
 NOT_HERE = ("--open", "dashboard", "--push-to-hub", "progsearch rm")
@@ -76,6 +117,9 @@ def progsearch(home, tmp_path_factory):
     shutil.copytree(home / "bert-base-uncased", folder / "bert-base-uncased")
     for name in ("train.csv", "dev.csv", "words.yaml"):
         shutil.copy(home / name, folder)
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    save_language_model(folder / "llama")
     shutil.copy(folder / "words.yaml", folder / "my-study.yaml")
 
     def run(*arguments):
@@ -135,7 +179,7 @@ def cluster(monkeypatch):
 
 def test_the_command_for_clusters_runs_on_one(progsearch, cluster):
     folder, run = progsearch
-    (script,) = blocks(ROOT / "docs" / "cluster.md", "sh")
+    script = blocks(ROOT / "docs" / "cluster.md", "sh")[0]
     script = as_here(
         script.replace("ADDRESS", cluster, 1).replace("postgresql://user@host/db", "")
     )

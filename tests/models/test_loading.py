@@ -35,7 +35,13 @@ from progsearch.models.loading import (
 )
 from progsearch.models.references import model_path
 from tests.support.eos import tokenizer as word_level
-from tests.support.tiny import HIDDEN, save_tiny, tiny_batch, tiny_model
+from tests.support.tiny import (
+    HIDDEN,
+    save_tiny,
+    tiny_batch,
+    tiny_language_model,
+    tiny_model,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -215,6 +221,13 @@ def test_what_a_config_says_of_a_trained_head(folder, tmp_path):
     number.save_pretrained(tmp_path / "one")
     head = trained_head(str(tmp_path / "one"))
     assert (head.n_outputs, head.problem_type) == (1, "regression")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "opt", "bert"])
+def test_the_head_of_a_language_model_is_known_by_its_class(name, tmp_path):
+    # Some of these classes are called ...ForCausalLM, and some ...LMHeadModel.
+    tiny_language_model(name, is_decoder=True).save_pretrained(tmp_path)
+    assert trained_head(str(tmp_path)).auto_class == "AutoModelForCausalLM"
 
 
 def test_weights_are_fp32_whatever_the_files_hold(tmp_path):

@@ -209,3 +209,19 @@ def test_the_metric_of_the_constant_answer_is_a_collapse_too():
     assert confirmed_of(runs([0.684, 0.8], [0.7, 0.7])).full_collapsed == (1,)
     # A schedule's own collapse counts against it.
     assert by_number(confirmed_of(runs([0.8, 0.8], [0.684, 0.7])))[1].to_full.n == 2
+
+
+def test_metrics_that_only_ends_of_runs_have_are_shown_and_others_kept():
+    found = runs([0.8, 0.9])
+    more = ({"exact_match": 0.25, "loss": 1.0}, {"exact_match": 0.75, "loss": 2.0})
+    found = [
+        run.model_copy(update={"metrics": run.metrics | extra})
+        for run, extra in zip(found, more, strict=True)
+    ]
+    confirmed = confirmed_of(found)
+    others = confirmed.to_dict()["schedules"][0]["other_metrics"]
+    assert "accuracy" not in others
+    assert (others["exact_match"], others["loss"]) == (0.5, 1.5)
+    (row,) = confirmed_rows(study_report(four_schedules()), confirmed)
+    assert row.cells["exact match"] == "0.5000"
+    assert not {"loss", "forgetting"} & set(row.cells)

@@ -288,3 +288,16 @@ def test_all_places_tell_it(fake, capsys, tmp_path):
     assert [trial["saves"] is None for trial in state["front"]] == [True, False]
     assert data["front"] == state["front"]
     json.dumps(state, allow_nan=False)
+
+
+def test_predicted_memory_is_what_counts_where_it_is_known():
+    fake = FakeStudy()
+    fake.complete(Schedule.full(6), 0.8, name="full")
+    fake.complete(Schedule.last_blocks(6, 2), 0.7)
+    # Measured peaks of a process say the opposite, since they hold what ran there before.
+    trials = [
+        changed(t, costs=t.costs.to_dict() | {"peak_memory": predicted}, peak_memory=measured)
+        for t, predicted, measured in zip(fake.trials, (3000, 2000), (50, 90), strict=True)
+    ]
+    assert payback_of(trials, trials).savings[1].peak_memory == 1000
+    assert payback_of(trials, trials, seeds=2).savings[1].peak_memory == 1000

@@ -236,3 +236,6 @@ def test_the_last_match_of_an_answer_counts():
     assert found_in("#### 1 then #### 2 ", re.compile("#### (.*?) ")) == "2"
     assert found_in("1,234 and 5", re.compile(r"[\d,]+")) == "5"
     assert found_in("none", re.compile("#### (.*)")) is None
+    # Such a pattern matches nothing at the end, too, which would make every answer right.
+    assert found_in("five\n", re.compile("(.*)")) == "five"
+    assert found_in("", re.compile("(.*)")) is None

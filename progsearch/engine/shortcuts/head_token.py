@@ -52,10 +52,10 @@ class HeadToken(Shortcut):
         architecture = architecture_of(model)
         name = architecture.after_attention if position else None
         self._after_attention = self._block.get_submodule(name) if name else None
-        if name is None:
+        # A head that reads several tokens needs them all, so that nothing is lost.
+        if position and name is None:
             kind = architecture.model_type
-            reason = f"{kind} is not supported" if position else "the head reads several tokens"
-            _log.info("the last block computes all tokens: %s", reason)
+            _log.info("the last block computes all tokens: %s is not supported", kind)
         self._last: Tensor | None = None
 
     @classmethod

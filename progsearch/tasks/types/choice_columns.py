@@ -35,12 +35,14 @@ class ChoiceColumns:
             is none.
         choices: A column of each choice, or a single one of lists.
         label: Which choice is right.
+        first: The number of the first choice, where labels are numbers.
     """
 
     beginning: str
     second: str | None
     choices: tuple[str, ...]
     label: str
+    first: int
 
 
 def find_columns(source: Source, config: TaskConfig) -> ChoiceColumns | None:
@@ -59,7 +61,8 @@ def find_columns(source: Source, config: TaskConfig) -> ChoiceColumns | None:
         return None
     if not {beginning, label, *choices} <= table.columns.keys():
         return None
-    return ChoiceColumns(beginning, named.get(_SECOND), choices, label)
+    first = _first_of(table, choices[0], label)
+    return ChoiceColumns(beginning, named.get(_SECOND), choices, label, first)
 
 
 def _choice_columns(table: Table, named: dict[str, str]) -> tuple[str, ...]:
@@ -105,8 +108,7 @@ def read_choices(
                 f"{table.source}, {table.places([row])} has {len(choices)} choices and the first "
                 f"training row {wanted}: all rows must have the same number, at least {_FEWEST}"
             )
-    first = _first_of(columns)
-    labels = [_label(table, columns, row, cells[row], first) for row in range(len(cells))]
+    labels = [_label(table, columns, row, cells[row]) for row in range(len(cells))]
     if columns.second is not None:
         seconds = table.column(columns.second)
         cells = [
@@ -116,20 +118,23 @@ def read_choices(
     return cells, np.array(labels, dtype=np.int64)
 
 
-def _first_of(columns: ChoiceColumns) -> int:
-    """The number of the first choice: 1 if the columns of choices count from 1, else 0."""
-    match = _NUMBERED.fullmatch(normalised(columns.choices[0]))
+def _first_of(table: Table, choice: str, label: str) -> int:
+    """The number of the first choice: 1 if the columns of choices count from 1, else 0.
+
+    COPA has columns from 1 and labels from 0: some label of its training rows is 0.
+    """
+    if any(number(cell) == 0 for cell in table.column(label)):
+        return 0
+    match = _NUMBERED.fullmatch(normalised(choice))
     return int(match[2]) if match else 0
 
 
-def _label(
-    table: Table, columns: ChoiceColumns, row: int, choices: tuple[str, ...], first: int
-) -> int:
+def _label(table: Table, columns: ChoiceColumns, row: int, choices: tuple[str, ...]) -> int:
     cell: Any = table.column(columns.label)[row]
     value, text = number(cell), str(cell).strip()
     place: int | None = None
     if value is not None and value == int(value):
-        place = int(value) - first
+        place = int(value) - columns.first
     elif text.casefold() in _LETTERS and len(text) == 1:
         place = _LETTERS.index(text.casefold())
     elif choices.count(text) == 1:
@@ -137,6 +142,7 @@ def _label(
     if place is None or not 0 <= place < len(choices):
         raise TaskError(
             f"{table.source}, {table.places([row])}: the label {text[:40]!r} is none of its "
-            f"{len(choices)} choices: give their numbers from {first}, letters from A or words"
+            f"{len(choices)} choices: give their numbers from {columns.first}, letters from A or "
+            "words"
         )
     return place

@@ -79,7 +79,19 @@ def find_label(table: Table, kinds: Mapping[str, Kind], texts: tuple[str, ...]) 
     one = "; give --separator if the file has several columns" if is_one else ""
     raise TaskError(
         f"{table.source} has no label column, only {_described(rest, kinds)}: add a column of "
-        f"labels, or name it with --label-column{one}"
+        f"labels, or name it with --label-column{one}{_on_language(rest, kinds)}"
+    )
+
+
+def _on_language(names: Sequence[str], kinds: Mapping[str, Kind]) -> str:
+    """How a language model learns from columns that all are texts."""
+    if not all(kinds[name].prose for name in names):
+        return ""
+    if len(names) == 1:
+        return "; a language model learns from texts with --type causal-lm"
+    return (
+        "; a language model learns one from another with --type causal-lm, --text-columns and "
+        "--label-column"
     )
 
 

@@ -48,6 +48,17 @@ def test_the_header_of_swag_in_csv(tmp_path):
     assert read_task(TaskConfig(name="own", train_file=str(file))).type.name == "multiple-choice"
 
 
+def test_labels_from_0_beside_columns_from_1(write, tmp_path):
+    copa = {"premise": "who", "choice1": "ann", "choice2": "bob"}
+    rest = tmp_path / "rest.jsonl"
+    rest.write_text(json.dumps(copa | {"label": 1}))
+    config = write([copa | {"label": i % 2} for i in range(20)], validation_file=str(rest))
+    task = read_task(config)
+    assert set(task.train.answers) == {0, 1}
+    # What numbers mean is learned from the training rows.
+    assert list(task.validation.answers) == [1]
+
+
 @pytest.mark.parametrize(
     ("row", "place"),
     [

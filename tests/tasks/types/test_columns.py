@@ -137,7 +137,12 @@ def test_a_column_that_declares_its_classes_is_the_label():
         ({}, None, None, r"they may be a, b and c \(label: label\): name one, or two for pairs"),
         ({"review": TEXTS, "topic": KINDS, "tone": LABELS}, None, None, "may be topic or tone: n"),
         ({"review": TEXTS, "summary": OTHERS, "label": LABELS}, None, None, "review and summary"),
-        ({"review": TEXTS}, None, None, r"has no label column, only review \(text\): add"),
+        (
+            {"review": TEXTS},
+            None,
+            None,
+            r"only review \(text\): add .*--type causal-lm",
+        ),
         ({"text": ["a", "b"]}, None, None, r"has no label column, only text \(text\)"),
         (
             {"id": ["1", "2"], "label": ["0", "1"]},
