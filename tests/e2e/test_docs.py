@@ -67,7 +67,10 @@ _ARTICLE = {
 }
 _CHOICE = {"question": "good", "choices": ["good good", "bad bad"], "label": 0}
 _TAGGED = {"tokens": ["good", "bad", "good"], "ner_tags": ["B-A", "O", "B-B"]}
-_SOLVED = {"question": "one and one?", "answer": "it is two\n#### 2"}
+_SOLVED = [
+    json.dumps({"question": f"{n} and {n}?", "answer": f"it is so, sum {n}\n#### {n + n}"}) + "\n"
+    for n in range(28)
+]
 _SQUAD = json.dumps({"version": "v2.0", "data": [_ARTICLE, _ARTICLE | {"title": "two"}]})
 FILES = {
     "train-v2.0.json": _SQUAD,
@@ -81,8 +84,8 @@ FILES = {
     "dev.conll": "good B-A\nbad O\nbad B-B\n\n" * 8,
     "train.jsonl": (json.dumps(_TAGGED) + "\n") * 20,
     "corpus.txt": "good and bad and one and two. " * 200,
-    "gsm8k-train.jsonl": (json.dumps(_SOLVED) + "\n") * 20,
-    "gsm8k-dev.jsonl": (json.dumps(_SOLVED) + "\n") * 8,
+    "gsm8k-train.jsonl": "".join(_SOLVED[:20]),
+    "gsm8k-dev.jsonl": "".join(_SOLVED[20:]),
 }
 # They need a browser, a hub or a network, or remove what the next command needs.
 NOT_HERE = ("--open", "dashboard", "--push-to-hub", "progsearch rm")

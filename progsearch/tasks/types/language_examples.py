@@ -122,14 +122,15 @@ def note_on(table: Table, layout: Layout) -> tuple[str, ...]:
 
 
 def held_out(source: str, examples: Examples, layout: Layout) -> tuple[Examples, Examples]:
-    """Training and validation examples; a single text is cut at a line break.
+    """Training and validation examples; a single text is cut at a line break or blank.
 
     Raises:
         TaskError: There is only one example.
     """
     if len(examples) == 1 and layout.form == "text":
         text = examples.texts[0][0]
-        place = text.rfind("\n", 0, round(len(text) * (1 - _VALIDATION_SHARE)) + 1) + 1
+        before = round(len(text) * (1 - _VALIDATION_SHARE)) + 1
+        place = (text.rfind("\n", 0, before) + 1) or (text.rfind(" ", 0, before) + 1)
         parts = [text[:place], text[place:]]
         if all(part.strip() for part in parts):
             _log.info("%s: no validation data given, so its last tenth is held out", source)

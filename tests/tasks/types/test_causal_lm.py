@@ -363,3 +363,11 @@ def test_tokens_are_read_from_the_cache_and_follow_the_template(task, monkeypatc
     other.chat_template = other.chat_template.replace("<turn>", "<turn>:")
     assert load_task(config, other).train.fingerprint() != split.fingerprint()
     assert json.loads(read_task(config).train.texts[0][0])[0] == CHAT[0]
+
+
+def test_a_text_without_line_breaks_is_cut_at_a_blank(tmp_path):
+    file = tmp_path / "corpus.txt"
+    file.write_text("one two three four five six seven eight nine ten")
+    task = read_task(TaskConfig(name="own", type="causal-lm", train_file=str(file)))
+    assert task.train.texts[0] == ["one two three four five six seven eight "]
+    assert task.validation.texts[0] == ["nine ten"]
