@@ -139,7 +139,7 @@ class Recipe(Config):
         BeforeValidator(bytes_of),
         Option(
             "16GiB|800MiB",
-            "Train only schedules whose predicted peak memory is at most this, baselines too.",
+            "Train only schedules whose predicted peak memory is at most this, references too.",
             form="size",
         ),
     ] = Field(default=None, gt=0, description="bytes")

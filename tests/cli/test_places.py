@@ -123,7 +123,7 @@ def test_a_file_that_is_no_text(refused, tmp_path):
     ],
 )
 def test_an_error_of_the_disk_in_any_line(monkeypatch, capsys, number, file, code, named):
-    def fail(**settings):
+    def fail(*arguments, **settings):
         raise OSError(number, os.strerror(number), file)
 
     monkeypatch.setattr(cli, "app", fail)
@@ -145,7 +145,7 @@ def test_a_cache_that_cannot_be_made_is_said_before_ray_starts(refused, monkeypa
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
-    def fail(**settings):
+    def fail(*arguments, **settings):
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
 
     monkeypatch.setattr(cli, "app", fail)

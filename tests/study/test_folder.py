@@ -40,7 +40,7 @@ def test_a_study_without_a_name_is_called_by_its_task_and_model(tmp_path):
 
 def test_a_taken_name_is_refused_with_the_line_that_goes_on(tmp_path):
     create_study(recipe(), tmp_path)
-    with pytest.raises(StudyError, match=r"progsearch resume fake --studies-dir .*--study NAME"):
+    with pytest.raises(StudyError, match=r"--study NAME, .*progsearch resume fake --studies-dir"):
         create_study(recipe(), tmp_path)
 
 

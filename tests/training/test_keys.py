@@ -74,7 +74,9 @@ TASK_LEFT_OUT = {
 # Recipe fields that decide which configs are run, but not the result of a run.
 RECIPE_LEFT_OUT = {
     "understood": "says what the data holds, for people",
-    **dict.fromkeys(("study", "storage", "address", "reconnect"), "where it is kept and run"),
+    **dict.fromkeys(
+        ("study", "storage", "storage_timeout", "address", "reconnect"), "where it is kept"
+    ),
     "log_to": "where it is watched",
     **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),
     **dict.fromkeys(
