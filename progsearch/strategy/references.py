@@ -105,14 +105,14 @@ def make_references(space: Space, recipe: Recipe, problem: Problem) -> Reference
             continue
         if not made.at(rates[0]).costs.updated_parameters:
             left_out.append(
-                f"the baseline {name} is left out: {default.method.name} trains nothing in it"
+                f"the reference {name} is left out: {default.method.name} trains nothing in it"
             )
             continue
         memory = made.at(rates[0]).costs.peak_memory
         least = min(least, memory or 0)
         if not recipe.limits.fits(made.at(rates[0]).costs):
             left_out.append(
-                f"the baseline {name} is left out: its predicted peak memory is "
+                f"the reference {name} is left out: its predicted peak memory is "
                 f"{size(memory or 0)}, above --max-memory"
             )
             continue

@@ -67,7 +67,7 @@ def test_references_above_the_memory_are_left_out_and_said_so():
     found = make_references(space, given, problem(space, 6))
     assert list(found.rates) == ["last-quarter", "head-only"]
     assert found.left_out == tuple(
-        f"the baseline {name} is left out: its predicted peak memory is 3 KiB, above --max-memory"
+        f"the reference {name} is left out: its predicted peak memory is 3 KiB, above --max-memory"
         for name in ("full", "progtuning-3")
     )
     assert found.least_memory == 400 + 350
