@@ -41,7 +41,7 @@ def test_a_reference_in_which_a_method_trains_nothing_is_left_out():
     costs = {k: replace(c, head=replace(c.head, trainable=0)) for k, c in plain.costs.items()}
     found = make_references(space, recipe(), replace(plain, costs=costs))
     assert "head-only" not in found.rates
-    assert found.left_out == ("the baseline head-only is left out: lora trains nothing in it",)
+    assert found.left_out == ("the reference head-only is left out: lora trains nothing in it",)
 
 
 def test_three_epochs_make_the_two_paper_references_one():
