@@ -12,7 +12,7 @@ from progsearch.config import Answers, TaskConfig
 from progsearch.errors import TaskError
 from progsearch.models.head import Head
 from progsearch.tasks.examples import Examples, TextTask
-from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sampling import hold_out
 from progsearch.tasks.sources.missing import complete_rows
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
@@ -22,8 +22,6 @@ from progsearch.tasks.types.base import Metric, TaskType
 from progsearch.tasks.types.choice_columns import ChoiceColumns, find_columns, read_choices
 from progsearch.tasks.types.columns import read_texts
 from progsearch.tasks.types.metrics import if_finite
-
-_VALIDATION_SHARE = 0.1
 
 
 class MultipleChoice(TaskType):
@@ -53,13 +51,7 @@ class MultipleChoice(TaskType):
         if source.validation is not None:
             validation = _examples(source.validation, columns, n_choices)
         else:
-            if len(train) < 2:
-                raise TaskError(
-                    f"{source.train.source} has only one row, too few to hold out validation "
-                    "data: give more rows, or --validation-file"
-                )
-            held, rest = spread_split(len(train), None, _VALIDATION_SHARE)
-            validation, train = train.subset(held), train.subset(rest)
+            train, validation = hold_out(source.train.source, train, None)
         test = source.labelled_test(columns.label)
         return TextTask(
             name=source.name,

@@ -10,7 +10,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.answering import Question, found_in, pattern_of
 from progsearch.tasks.examples import Examples
 from progsearch.tasks.next_tokens import Piece, begin_of, prompt_of
-from progsearch.tasks.sampling import spread_split
+from progsearch.tasks.sampling import hold_out
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.instructions import (
@@ -136,16 +136,4 @@ def held_out(source: str, examples: Examples, layout: Layout) -> tuple[Examples,
             _log.info("%s: no validation data given, so its last tenth is held out", source)
             train, validation = (as_form("text", ([part],)) for part in parts)
             return train, validation
-    if len(examples) < 2:
-        raise TaskError(
-            f"{source} has only one row, too few to hold out validation data: give more rows, or "
-            "--validation-file"
-        )
-    validation_rows, train_rows = spread_split(len(examples), None, _VALIDATION_SHARE)
-    _log.info(
-        "%s: no validation data given, so %d of %d training rows are held out for it",
-        source,
-        len(validation_rows),
-        len(examples),
-    )
-    return examples.subset(train_rows), examples.subset(validation_rows)
+    return hold_out(source, examples, None)
