@@ -46,7 +46,7 @@ def test_a_confirmation_trains_what_is_missing_and_keeps_it(tiny, tmp_path):
 def test_a_study_without_results_or_with_other_data_is_not_confirmed(tiny, tmp_path):
     with pytest.raises(NothingUsable):
         search(tiny_recipe(tiny, time_limit=0.1), studies_dir=tmp_path)
-    again = "nothing to confirm; continue the search with `progsearch resume"
+    again = r"nothing to confirm; continue the search with `resume\('tiny', "
     with pytest.raises(StudyError, match=again):
         confirm("tiny", 1, studies_dir=tmp_path)
 

@@ -101,7 +101,7 @@ def test_ctrl_c_saves_everything_at_once(tmp_path, begin, moment):
     assert running.words[-2] == ["finished", "interrupted"]
     kind, text = running.words[-1][1:]
     assert kind == "Interrupted"
-    assert f"progsearch resume tiny --studies-dir {tmp_path}/studies" in text
+    assert f"resume('tiny', studies_dir='{tmp_path}/studies')" in text
 
     folder = open_study("tiny", tmp_path / "studies")
     assert states(folder) == [TrialState.FAIL] * 2
@@ -119,7 +119,7 @@ def test_a_closed_terminal_and_a_batch_system_are_as_ctrl_c(tmp_path, begin, kin
     assert code == (129 if kind == signal.SIGHUP else 130)
     assert seconds < 20
     assert running.words[-2] == ["finished", "interrupted"]
-    assert "progsearch resume tiny" in running.words[-1][2]
+    assert "continue with `resume('tiny', " in running.words[-1][2]
 
 
 def test_a_kill_for_memory_is_the_failure_of_one_trial(tmp_path, begin):
