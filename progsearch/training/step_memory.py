@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from progsearch.config import Precision, TrainingConfig
 from progsearch.costs.memory import Bytes, ModelMemory, PartMemory
 from progsearch.engine.batches import Batch, evaluation_batches
-from progsearch.engine.frozen_weights import FrozenWeights, held_dtype, held_weights
+from progsearch.engine.frozen_weights import FrozenWeights, held_bytes, held_weights
 from progsearch.engine.shortcuts.base import Shortcut, Shortcuts
 from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
@@ -152,17 +152,14 @@ class _Sizes:
             for part in self.names
         }
         self.weights["embeddings"] += sum(map(size_of, model.buffers()))
-        dtype = held_dtype(training.frozen_dtype, precision)
-        self._spared: dict[str, int] = {}
-        if dtype is not None:
-            self._spared = {
-                name: weight.numel() * (weight.element_size() - dtype.itemsize)
-                for name, weight in held_weights(model, anatomy).items()
-            }
+        self._spared = {
+            name: size_of(weight) - held_bytes(weight.numel(), training.frozen_dtype, precision)
+            for name, weight in held_weights(model, anatomy).items()
+        }
         self._anatomy = anatomy
 
     def spared(self, part: Part, *, trained: bool) -> int:
-        """What is spared by holding weights in 16 bits, while the part is trained or frozen."""
+        """What is spared by holding weights in fewer bits, while the part is trained or frozen."""
         left = {*self.names[part]} if trained else set()
         return sum(
             size
