@@ -10,41 +10,22 @@ import logging
 import math
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from progsearch.errors import ConfigError
-from progsearch.extras import install_line
-
 # Its import warns of a faster product for one row, which is not used here.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
-_LIBRARY = "bitsandbytes"
 _BLOCK = 64
 _KIND = "nf4"
 _BYTES_OF_SCALE = 4
 
 
-def check_installed(place: str) -> None:
-    """Check that bitsandbytes is there.
-
-    Args:
-        place: The setting that asks for it, for the message.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
-    if find_spec(_LIBRARY) is None:
-        reason = f"needs the library {_LIBRARY}, which is not installed: run "
-        raise ConfigError(place, [("", reason + install_line("gpu"))])
-
-
 def library_version() -> str:
     """The version of bitsandbytes; part of the keys of work that depends on it."""
-    return version(_LIBRARY)
+    return version("bitsandbytes")
 
 
 def packed_bytes(numbers: int) -> int:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from progsearch.config import FrozenDtype, Precision, RunConfig, training_under
 from progsearch.costs import ModelCost, steps_per_epoch
-from progsearch.engine.four_bits import check_installed, library_version
+from progsearch.engine.four_bits import library_version
 from progsearch.engine.frozen_weights import rounds
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, resolve_precision
@@ -21,6 +21,7 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.engine.shortcuts.usual import usual_shortcuts
+from progsearch.extras import check_bitsandbytes
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.language_head import fit_to_tokenizer
@@ -87,7 +88,8 @@ def assemble(
     precision = resolve_precision(training.precision, chosen_device)
     in_four_bits = training.frozen_dtype == "nf4"
     if in_four_bits:
-        check_installed("frozen_dtype")
+        of_method = config.method.frozen_dtype is not None
+        check_bitsandbytes("the config", config.method.name if of_method else "frozen_dtype nf4")
     tokenizer = load_tokenizer(config.model)
     task = load_task_for(config.model, config.task)
     task.prepare()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 
 from progsearch.cache import content_key
-from progsearch.config import MethodConfig, Recipe, training_under
+from progsearch.config import MethodConfig, Recipe
 from progsearch.errors import ProgsearchError
 from progsearch.importing import collector_paused
 from progsearch.strategy.problem import Problem
@@ -41,7 +41,6 @@ def inspect_problem(
         import torch
 
         from progsearch.contribution import contribution_scores_many
-        from progsearch.engine.four_bits import check_installed
         from progsearch.models.loading import (
             default_learning_rate,
             inspect_weights,
@@ -58,9 +57,6 @@ def inspect_problem(
     torch.set_num_threads(1)
     with collected_remarks(logging.INFO) as remarks:
         try:
-            for method in methods:
-                if training_under(method, recipe.training).frozen_dtype == "nf4":
-                    check_installed("frozen_dtype" if method.frozen_dtype is None else method.name)
             tell(f"reading the data of {recipe.task.name}")
             data = load_task_for(recipe.model, recipe.task)
             tokenizer = load_tokenizer(recipe.model)

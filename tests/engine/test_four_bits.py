@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from progsearch.config import method_of
-from progsearch.engine import four_bits
-from progsearch.engine.four_bits import Packed, check_installed, packed_bytes
+from progsearch.engine.four_bits import Packed, packed_bytes
 from progsearch.engine.frozen_weights import held_weights
-from progsearch.errors import ConfigError, MachineFailed, ModelError
+from progsearch.errors import MachineFailed, ModelError
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.schedule import Schedule, Stage
@@ -265,12 +264,6 @@ def test_peft_on_layers_of_the_library_gives_the_same_outputs():
     batch = split.gather(torch.arange(len(split)), int(split.lengths.max()))
     wanted = apart.train()(**batch).logits
     assert torch.allclose(found, wanted, atol=1e-5)
-
-
-def test_without_the_library_a_sentence_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(four_bits, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"qlora: needs .* bitsandbytes.*\[gpu\]"):
-        check_installed("qlora")
 
 
 def test_a_model_that_reads_its_weights_otherwise_is_refused():
