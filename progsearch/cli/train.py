@@ -110,8 +110,8 @@ def train(
             print_classes(per_class, "each class on the validation data")
         if training_under(config.method, config.training).frozen_dtype == "nf4":
             say(
-                "its frozen weights are the exact ones, which were held in 4 bits during the "
-                "training: a metric above differs a little"
+                "its frozen weights are the exact ones; the training held them in 4 bits, so "
+                "these metrics may differ a little from the search's"
             )
         if not config.method.merges:
             say(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from progsearch.errors import MethodError
 from progsearch.methods.lora import Lora
 
 if TYPE_CHECKING:

@@ -165,7 +165,9 @@ class _Sizes:
         }
         itemsize = DTYPES[precision].itemsize if precision in DTYPES else 0
         self._copied = {
-            name: itemsize * p.numel() for name, p in model.named_parameters() if id(p) in of_product
+            name: itemsize * p.numel()
+            for name, p in model.named_parameters()
+            if id(p) in of_product
         }
 
     def copied(self, part: Part) -> int:

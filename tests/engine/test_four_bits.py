@@ -1,5 +1,7 @@
 """Frozen weights in 4 bits, against plain torch and the layers of bitsandbytes."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -42,7 +44,9 @@ def in_four_bits(model, blocks):
                     quant_type="nf4",
                 )
                 made.weight = bitsandbytes.nn.Params4bit(
-                    layer.weight.data, requires_grad=False, compress_statistics=False,
+                    layer.weight.data,
+                    requires_grad=False,
+                    compress_statistics=False,
                     quant_type="nf4",
                 )
                 made.bias = layer.bias
@@ -92,7 +96,7 @@ def plain_training(model, schedule):
         if parameter.dtype == torch.float32:
             parameter.requires_grad_(name in trained_names)
     decayed = engine.optimizer._decayed
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for n, p in model.named_parameters() if n in trained_names & decayed]},
         {
             "params": [p for n, p in model.named_parameters() if n in trained_names - decayed],

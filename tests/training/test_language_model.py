@@ -192,13 +192,13 @@ def test_what_weights_in_four_bits_change_is_not_forgotten(files, tmp_path):
     # LoRA trains nothing then.
     config = config_of((model, given), Schedule.last_blocks(3, 0), "qlora", epochs=1)
     run = TrainingRun.from_config(config)
-    _, result = finish(run)
-    assert result.metrics["forgetting"] == 0
+    (record,) = run.records()
+    assert record.metrics["forgetting"] == 0
     # The weights are held again, for whatever is measured next.
     split = run.task.validation
     # With a precision, it is no cached state that is evaluated.
     held = run.evaluate(split, "fp32")["loss"]
-    assert held == pytest.approx(result.metrics["loss"], abs=1e-6)
+    assert held == pytest.approx(record.metrics["loss"], abs=1e-6)
     run.finish()
     assert run.evaluate(split, "fp32")["loss"] != pytest.approx(held, abs=1e-6)
 

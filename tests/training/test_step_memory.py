@@ -83,7 +83,9 @@ def allocated(model, schedule, method, split, training):
     tensors = [*model.parameters(), *model.buffers()]
     tensors += [t for p in packed(model) for t in (p.codes, p.scales)]
     # A weight in 4 bits is one number as a parameter.
-    held = sum({t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors}.values())
+    held = sum(
+        {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors}.values()
+    )
     held += sum(s._whole.numel() * 4 for s in shortcuts if isinstance(s, OccurringRows))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         engine.advance(engine.total_steps)
