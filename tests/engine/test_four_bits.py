@@ -66,7 +66,13 @@ def test_a_weight_is_rounded_as_the_library_rounds_it(shape, dtype):
     assert sum(t.numel() * t.element_size() for t in held) == packed_bytes(weight.numel())
 
 
-@pytest.mark.parametrize("architecture", TINY)
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        n if n in ("bert", "gpt2", "llama") else pytest.param(n, marks=pytest.mark.slow)
+        for n in TINY
+    ],
+)
 def test_each_architecture_trains_as_one_whose_weights_were_rounded(architecture):
     blocks = 3
     schedule = Schedule(blocks, (Stage(0.0, 1.0, (1,), embeddings=False),))
@@ -142,8 +148,18 @@ def test_gradients_go_through_frozen_blocks_in_four_bits():
         assert torch.allclose(ours[name], value, atol=2e-5), name
 
 
-@pytest.mark.parametrize("method", ["full", "bitfit", "adapter", "lora"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("method", "precision"),
+    [
+        ("full", "fp32"),
+        *(
+            pytest.param(method, precision, marks=pytest.mark.slow)
+            for method in ("full", "bitfit", "adapter", "lora")
+            for precision in ("fp32", "bf16")
+            if (method, precision) != ("full", "fp32")
+        ),
+    ],
+)
 def test_checkpointing_and_reuse_change_no_bit(method, precision, tmp_path):
     given = {"method": method, "precision": precision}
     model = four_block_bert(**DROPOUT)

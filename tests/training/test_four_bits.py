@@ -29,7 +29,10 @@ def run_of(files, store=None, schedule=TOP, method="full", **training):
     return run
 
 
-@pytest.mark.parametrize(("method", "training"), WAYS)
+@pytest.mark.parametrize(
+    ("method", "training"),
+    [WAYS[0], *(pytest.param(*way, marks=pytest.mark.slow) for way in WAYS[1:])],
+)
 def test_stored_steps_are_its_own_and_are_reused(files, tmp_path, method, training):
     store = Store(tmp_path)
     plain = run_of(files, store, method="lora" if method == "qlora" else method)
