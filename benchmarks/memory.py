@@ -123,6 +123,8 @@ def measure(name: str, way: str, settings: argparse.Namespace) -> dict[str, Any]
     schedule, training = schedules(settings.blocks)[name], training_of(way, settings)
     steps = STEPS_PER_STAGE * len(schedule.stages)
     split = data(settings, steps)
+    if training.frozen_dtype == "nf4":
+        import bitsandbytes.functional  # noqa: F401  # its own memory is not the run's
     before = PeakMemory(CPU)
     before.sample()
     model, anatomy, trainable = made(name, settings)
