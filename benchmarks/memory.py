@@ -6,12 +6,14 @@
 A Llama with random weights on random tokens, in bf16, two steps a stage, each run in a process of
 its own. Measured is what the process holds at its peak (`PeakMemory`, after each forward and each
 backward pass) beyond what it held before the model was made. ``predicted`` is what a search knows
-before the run. The four ways:
+before the run. The ways:
 
 - ``plain``: frozen weights in fp32, nothing checkpointed;
 - ``frozen``: frozen weights in bf16 (``--frozen-dtype auto``), the default;
 - ``checkpointing``: ``--gradient-checkpointing`` alone;
-- ``both``.
+- ``both``;
+- ``nf4`` (if bitsandbytes is installed): frozen weights in 4 bits (``--frozen-dtype nf4``), and
+  checkpointing.
 
 Writes ``benchmarks/results/memory.json``, or ``--out``.
 """
@@ -22,6 +24,7 @@ import argparse
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,8 @@ WAYS: dict[str, Any] = {
     "checkpointing": {"frozen_dtype": "fp32", "gradient_checkpointing": True},
     "both": {"frozen_dtype": "auto", "gradient_checkpointing": True},
 }
+if find_spec("bitsandbytes") is not None:
+    WAYS["nf4"] = {"frozen_dtype": "nf4", "gradient_checkpointing": True}
 VOCABULARY = 8192
 STEPS_PER_STAGE = 2
 
@@ -118,6 +123,8 @@ def measure(name: str, way: str, settings: argparse.Namespace) -> dict[str, Any]
     schedule, training = schedules(settings.blocks)[name], training_of(way, settings)
     steps = STEPS_PER_STAGE * len(schedule.stages)
     split = data(settings, steps)
+    if training.frozen_dtype == "nf4":
+        import bitsandbytes.functional  # noqa: F401  # its own memory is not the run's
     before = PeakMemory(CPU)
     before.sample()
     model, anatomy, trainable = made(name, settings)

@@ -100,7 +100,7 @@ def prepare(
         TaskError: There is no such task, or its files cannot be used.
     """
     from progsearch.cache import cache_dir
-    from progsearch.driver.possible import check_machine, check_task_settings
+    from progsearch.driver.possible import check_libraries, check_machine, check_task_settings
     from progsearch.driver.prepared import Prepared, check_inputs
     from progsearch.paths import check_writable_folder
     from progsearch.space.space import Space
@@ -121,6 +121,7 @@ def prepare(
     sampler_of(recipe.sampler).check(space.at(recipe.training.learning_rate))
     earlier = None if recipe.warm_start is None else read_earlier(recipe.warm_start, studies_dir)
     check_machine(recipe)
+    check_libraries(recipe, space.methods())
     # Workers write into it later.
     cache_dir("reuse")
     stored = recipe.storage is not None and has_study(recipe.storage, name)

@@ -1,9 +1,27 @@
-"""How an extra of this package is installed, for messages."""
+"""The extras of this package: whether they are there, and how they are installed."""
 
 from __future__ import annotations
 
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
+
+from progsearch.errors import ConfigError
+
+
+def check_bitsandbytes(place: str, what: str) -> None:
+    """Check that the library for weights in 4 bits is there.
+
+    Args:
+        place: The option that asks for it, for the message.
+        what: Its value.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    if find_spec("bitsandbytes") is None:
+        reason = f"{what} needs the library bitsandbytes, which is not installed: run "
+        raise ConfigError(place, [("", reason + install_line("gpu"))])
 
 
 def install_line(extra: str) -> str:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from progsearch import extras
+import pytest
+
+from progsearch import extras, search
+from progsearch.errors import ConfigError
 
 
 def test_in_a_checkout_it_is_the_checkouts(monkeypatch):
@@ -16,3 +19,17 @@ def test_in_a_checkout_it_is_the_checkouts(monkeypatch):
 def test_else_it_is_the_packages(tmp_path, monkeypatch):
     monkeypatch.setattr(extras, "__file__", str(tmp_path / "progsearch" / "extras.py"))
     assert extras.install_line("demo") == "pip install 'progsearch[demo]'"
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [({"method": "qlora"}, "method: qlora"), ({"frozen_dtype": "nf4"}, "frozen_dtype: nf4")],
+)
+def test_weights_in_four_bits_are_asked_for_without_their_library(
+    words, place, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    message = rf"{place} needs the library bitsandbytes, which is not installed: run pip .*\[gpu\]"
+    with pytest.raises(ConfigError, match=message):
+        search(task="bbc-headlines", studies_dir=tmp_path, budget=1, **words)
+    assert not [*tmp_path.iterdir()]

@@ -72,7 +72,7 @@ def train(
     config = read_config(file)
     _check_output(output_dir, overwrite=overwrite)
     _check_hub(push_to_hub, private=private)
-    from progsearch.config import plain
+    from progsearch.config import plain, training_under
     from progsearch.engine.memory import keep_freed_memory
     from progsearch.report.model_card import write_model_card
     from progsearch.show.results import print_classes
@@ -108,6 +108,11 @@ def train(
         say(f"saved in {output_dir}, measured there in fp32: {_line(metrics)}")
         if per_class:
             print_classes(per_class, "each class on the validation data")
+        if training_under(config.method, config.training).frozen_dtype == "nf4":
+            say(
+                "its frozen weights are the exact ones; the training held them in 4 bits, so "
+                "these metrics may differ a little from the search's"
+            )
         if not config.method.merges:
             say(
                 "its adapters are lost on AutoModel; load it with "

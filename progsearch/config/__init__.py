@@ -23,6 +23,7 @@ from progsearch.config.run import (
     TaskConfig,
     TrainingConfig,
     run_identity,
+    training_under,
     with_seed,
 )
 from progsearch.config.sampler import SAMPLERS
@@ -62,6 +63,7 @@ __all__ = [
     "plain",
     "read_yaml",
     "run_identity",
+    "training_under",
     "with_seed",
     "write_yaml",
     "yaml_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, SerializeAsAny, WrapValidator, model_serializer
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
@@ -32,6 +32,8 @@ class MethodSettings(Config):
             ``rates`` and the references follow it.
         merges: Whether a trained model can be saved as a plain Hugging Face model, which
             ``AutoModel`` loads whole.
+        frozen_dtype: How frozen weights are held, whatever `TrainingConfig.frozen_dtype` says;
+            None: as it says.
     """
 
     name: ClassVar[str]
@@ -40,6 +42,7 @@ class MethodSettings(Config):
     free: ClassVar[frozenset[str]] = frozenset()
     rate_factor: ClassVar[float] = 1.0
     merges: ClassVar[bool] = True
+    frozen_dtype: ClassVar[Literal["nf4"] | None] = None
 
     @model_serializer(mode="wrap")
     def _with_name(self, fields: Any) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from pydantic import BeforeValidator, Field
 
 from progsearch.cache import content_key
 from progsearch.config.base import Config
-from progsearch.config.method import MethodConfig, method_of
+from progsearch.config.method import MethodConfig, MethodSettings, method_of
 from progsearch.config.option import Option
 from progsearch.config.understood import Understood
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-FrozenDtype = Literal["auto", "fp32", "bf16"]
+FrozenDtype = Literal["auto", "fp32", "bf16", "nf4"]
 
 TASK_FILES = ("train_file", "validation_file", "test_file", "general_file")
 """The fields of `TaskConfig` that name the user's own files."""
@@ -154,7 +154,8 @@ class TrainingConfig(Config):
         Option(
             "{choices}",
             "How the weights of frozen linear layers are held: auto changes no number; bf16 "
-            "rounds them also where passes compute in fp32 (default {default}).",
+            "rounds them also where passes compute in fp32; nf4 rounds them to 4 bits, with "
+            "bitsandbytes (default {default}).",
         ),
     ] = "auto"
     gradient_checkpointing: Annotated[
@@ -170,7 +171,7 @@ class TrainingConfig(Config):
         """The fields that decide the weights of a run; part of the keys of stored work."""
         left_out = {"gradient_checkpointing"}
         # The other two choices give the same bits.
-        if self.frozen_dtype != "bf16":
+        if self.frozen_dtype not in ("bf16", "nf4"):
             left_out.add("frozen_dtype")
         return self.model_dump(mode="json", exclude=left_out)
 
@@ -221,6 +222,13 @@ class RunConfig(Config):
     costs: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
     understood: Understood | None = None
+
+
+def training_under(method: MethodSettings, training: TrainingConfig) -> TrainingConfig:
+    """The training, with frozen weights held as the method asks for."""
+    if method.frozen_dtype is None:
+        return training
+    return training.model_copy(update={"frozen_dtype": method.frozen_dtype})
 
 
 def run_identity(run: RunConfig) -> str:

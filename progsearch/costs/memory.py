@@ -36,6 +36,8 @@ class PartMemory:
         weights: Of its weights while it is trained.
         weights_frozen: The same while it is frozen.
         trained: Of the parameters that are trained, which is the size of their gradient.
+        copied: Of the copies of its trained weights in the dtype of products, which autocast keeps
+            until a pass ends; in a pass with gradients they are in ``kept``.
         kept: Of what its forward pass keeps for the backward pass if it is trained.
         kept_lowest: The same if it is the lowest trained part.
         kept_through: The same if it is frozen and passes a gradient down.
@@ -47,6 +49,7 @@ class PartMemory:
     weights: int
     weights_frozen: int
     trained: int
+    copied: int
     kept: Bytes
     kept_lowest: Bytes
     kept_through: Bytes
@@ -102,7 +105,8 @@ class ModelMemory:
         held = sum(part.weights if trained else part.weights_frozen for part, trained in parts)
         gradients = sum(part.trained for part, trained in parts if trained)
         held += _MOMENTS * gradients
-        passed = self._passed(rows), self._passed(self.pass_rows)
+        copied = sum(part.copied for part, trained in parts if trained)
+        passed = self._passed(rows) + copied, self._passed(self.pass_rows) + copied
         # Micro-batches after the first begin with the gradients of those before.
         accumulates = training.gradient_accumulation > 1
         step = max(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
-from progsearch.config import Recipe
+from progsearch.config import MethodSettings, Recipe, training_under
 from progsearch.errors import ConfigError
+from progsearch.extras import check_bitsandbytes
 from progsearch.numerals import size
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.references import References
@@ -31,6 +33,19 @@ def check_machine(recipe: Recipe) -> None:
     if recipe.address is None and not _uses_running_ray():
         problems += _impossible_here(recipe, gpus_here())
     _refuse(problems)
+
+
+def check_libraries(recipe: Recipe, methods: Iterable[MethodSettings]) -> None:
+    """Check that the libraries are there which the training and its methods need.
+
+    Raises:
+        ConfigError: With how to install what is missing.
+    """
+    for method in methods:
+        if training_under(method, recipe.training).frozen_dtype == "nf4":
+            if method.frozen_dtype is not None:
+                check_bitsandbytes("--method", method.name)
+            check_bitsandbytes("--frozen-dtype", "nf4")
 
 
 def check_task_settings(recipe: Recipe) -> None:

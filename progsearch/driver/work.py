@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from progsearch.config import MethodConfig, Recipe
+from progsearch.driver.possible import check_libraries
 from progsearch.errors import Interrupted, MachineFailed
 from progsearch.paths import is_of_the_machine, reason_of
 from progsearch.signals import Stopped, interrupted, stopped_by_signals
@@ -53,6 +54,7 @@ def ready(
     Raises:
         ProgsearchError: One of them cannot be used.
     """
+    check_libraries(recipe, methods)
     view.preparing("starting Ray")
     here = starts_here(recipe)
     with inspection(recipe, methods, metrics) as answer, machines(recipe) as there:

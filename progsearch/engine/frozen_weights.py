@@ -1,4 +1,4 @@
-"""Holds the weights of frozen linear layers in 16 bits.
+"""Holds the weights of frozen linear layers in 16 or 4 bits.
 
 The exact values of a weight are its master. While a weight is frozen, no step needs them: they
 are put aside, in the machine's memory for a model on a GPU, in a memory-mapped file for one on a
@@ -8,6 +8,7 @@ CPU. A block that thaws starts from them, and they are what is stored and saved.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from progsearch.config import FrozenDtype, Precision
+from progsearch.engine.four_bits import Packed, packed_bytes
 from progsearch.engine.mapped import mapped
 from progsearch.engine.precision import DTYPES, autocast
 from progsearch.engine.state import weight_key
+from progsearch.errors import MachineFailed, ModelError
 from progsearch.models.anatomy import Anatomy, evaluating
 from progsearch.models.blocks import hidden_output
 from progsearch.tasks import Split
@@ -30,15 +33,19 @@ _log = logging.getLogger(__name__)
 
 def rounds(choice: FrozenDtype, precision: Precision) -> bool:
     """Whether holding frozen weights changes numbers: passes do not round the weights anyway."""
-    return choice == "bf16" and precision != "bf16"
+    return choice == "nf4" or (choice == "bf16" and precision != "bf16")
 
 
 class FrozenWeights:
-    """The linear weights in the blocks of a model: held in 16 bits while they are frozen.
+    """The linear weights in the blocks of a model: held in 16 or 4 bits while they are frozen.
 
     In the dtype of a pass under autocast they give the same bits, since autocast casts the weights
     of linear layers to it for each product; norms, biases and embeddings stay in fp32. In another
-    dtype, they are cast to that of the pass for each product, in the backward pass again.
+    dtype or in 4 bits, they are converted to the dtype of the pass for each product, in the
+    backward pass again.
+
+    A weight in 4 bits is NaN as a parameter, so that a model that reads it anywhere but in its
+    layer's product is found out.
 
     Args:
         model: The model, in fp32.
@@ -52,8 +59,9 @@ class FrozenWeights:
     ) -> None:
         self._model = model
         self._precision = precision
+        self._choice = choice
         self._rounds = rounds(choice, precision)
-        self._dtype = held_dtype(choice, precision)
+        self._holds = choice == "nf4" or held_dtype(choice, precision) != torch.float32
         self._blocks = [model.get_submodule(name) for name in anatomy.blocks]
         self._layers = dict(_linear_layers(model, anatomy))
         self._masters: dict[str, Tensor] = {}
@@ -65,6 +73,11 @@ class FrozenWeights:
         Args:
             split: Examples. The first time, the outputs for one of them before and after are
                 compared: a model may use the weight of a layer in another way.
+
+        Raises:
+            ModelError: The model cannot be used with weights that are held as asked for.
+            MachineFailed: There is no room for the exact weights, and without them the numbers
+                would be others.
         """
         for name in [n for n in self._masters if self._layers[n].weight.requires_grad]:
             self._release(name)
@@ -73,21 +86,20 @@ class FrozenWeights:
             for name, layer in self._layers.items()
             if not layer.weight.requires_grad and name not in self._masters
         ]
-        if self._dtype is None or not frozen:
+        if not self._holds or not frozen:
             return
-        before = None if self._compared or self._rounds else self._outputs(split)
+        compares = not self._compared
+        before = self._outputs(split) if compares and not self._rounds else None
         try:
             for name in frozen:
-                self._hold(name, self._dtype)
-            same = before is None or all(map(torch.equal, self._outputs(split), before))
-            reason = None if same else "outputs would change"
+                self._hold(name)
+            if compares and not self._is_same(self._outputs(split), before):
+                self._do_without("outputs would change")
+        except torch.OutOfMemoryError:
+            raise
         except (OSError, RuntimeError) as error:
-            reason = f"{type(error).__name__}: {error}"
+            self._do_without(f"{type(error).__name__}: {error}", error)
         self._compared = True
-        if reason is not None:
-            _log.info("frozen weights stay in fp32: %s", reason)
-            self.release()
-            self._dtype = None
 
     def release(self) -> None:
         """Put all masters back; `hold` puts them aside again."""
@@ -102,6 +114,24 @@ class FrozenWeights:
             for name, layer in layers.items()
             if layer in self._masters
         }
+
+    def _is_same(self, outputs: list[Tensor], before: list[Tensor] | None) -> bool:
+        if before is None:
+            return all(bool(output.isfinite().all()) for output in outputs)
+        return all(map(torch.equal, outputs, before))
+
+    def _do_without(self, reason: str, error: Exception | None = None) -> None:
+        """Hold everything in fp32, if that gives the same numbers."""
+        self.release()
+        if not self._rounds:
+            _log.info("frozen weights stay in fp32: %s", reason)
+            self._holds = False
+            return
+        kind = MachineFailed if isinstance(error, OSError) else ModelError
+        raise kind(
+            f"the frozen weights of {type(self._model).__name__} cannot be held in "
+            f"{self._choice} ({reason}); give --frozen-dtype auto, and lora instead of qlora"
+        ) from error
 
     @torch.no_grad()
     def _outputs(self, split: Split) -> list[Tensor]:
@@ -118,13 +148,18 @@ class FrozenWeights:
             self._model(**inputs)
         return found
 
-    def _hold(self, name: str, dtype: torch.dtype) -> None:
+    def _hold(self, name: str) -> None:
         layer = self._layers[name]
         exact = layer.weight.detach()
         self._masters[name] = _aside(exact)
-        layer.weight.data = exact.to(dtype)
+        held: Tensor | Packed
+        if self._choice == "nf4":
+            held = Packed.of(exact)
+            layer.weight.data = exact.new_full((), math.nan).expand(exact.shape)
+        else:
+            held = layer.weight.data = exact.to(held_dtype(self._choice, self._precision))
         if self._rounds:
-            layer.forward = partial(_forward, layer)
+            layer.forward = partial(_forward, layer, held)
 
     def _release(self, name: str) -> None:
         layer, exact = self._layers[name], self._masters.pop(name)
@@ -133,15 +168,22 @@ class FrozenWeights:
         vars(layer).pop("forward", None)
 
 
-def held_dtype(choice: FrozenDtype, precision: Precision) -> torch.dtype | None:
-    """The dtype in which frozen weights are held; None: in fp32."""
+def held_dtype(choice: FrozenDtype, precision: Precision) -> torch.dtype:
+    """The dtype in which frozen weights are held, if not in 4 bits."""
     if choice == "bf16":
         return torch.bfloat16
-    return None if choice == "fp32" else DTYPES.get(precision)
+    return torch.float32 if choice == "fp32" else DTYPES.get(precision, torch.float32)
+
+
+def held_bytes(numbers: int, choice: FrozenDtype, precision: Precision) -> int:
+    """The bytes of a frozen weight of so many numbers."""
+    if choice == "nf4":
+        return packed_bytes(numbers)
+    return numbers * held_dtype(choice, precision).itemsize
 
 
 def held_weights(model: nn.Module, anatomy: Anatomy) -> dict[str, nn.Parameter]:
-    """The weights that are held in 16 bits while they are frozen, by name."""
+    """The weights that are held in fewer bits while they are frozen, by name."""
     return {f"{name}.weight": layer.weight for name, layer in _linear_layers(model, anatomy)}
 
 
@@ -161,22 +203,28 @@ def _aside(exact: Tensor) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """``hidden @ weight`` in the dtype of ``hidden``; keeps the weight as it is held."""
+    """``hidden @ weight`` in the dtype of the pass; keeps the weight as it is held.
+
+    The weight is that of a `Conv1D`, which has the inputs first, or of a linear layer.
+    """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
-        return hidden @ weight.to(hidden.dtype)
+    def forward(ctx: Any, hidden: Tensor, held: Tensor | Packed, inputs_first: bool) -> Tensor:
+        ctx.held, ctx.inputs_first = held, inputs_first
+        kind = hidden.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+        weight = held.to(dtype)
+        return hidden.to(dtype) @ (weight if inputs_first else weight.t())
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (weight,), (gradient,) = ctx.saved_tensors, gradients
-        return gradient @ weight.to(gradient.dtype).t(), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        weight = ctx.held.to(gradient.dtype)
+        return gradient @ (weight.t() if ctx.inputs_first else weight), None, None
 
 
-def _forward(layer: Any, hidden: Tensor) -> Tensor:
-    """The forward pass of a linear layer whose weight is held in another dtype."""
-    # The weight of a Conv1D has the inputs first.
-    weight = layer.weight if isinstance(layer, Conv1D) else layer.weight.t()
-    product: Tensor = _Product.apply(hidden, weight)  # type: ignore[no-untyped-call]
-    return product if layer.bias is None else product + layer.bias
+def _forward(layer: Any, held: Tensor | Packed, hidden: Tensor) -> Tensor:
+    """The forward pass of a linear layer whose weight is held in another way."""
+    inputs_first = isinstance(layer, Conv1D)
+    product: Tensor = _Product.apply(hidden, held, inputs_first)  # type: ignore[no-untyped-call]
+    return product if layer.bias is None else product + layer.bias.to(product.dtype)

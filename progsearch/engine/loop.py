@@ -10,7 +10,8 @@ epoch ends; it is the unit that is stored and reused (`progsearch.training.segme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain as chained
 from typing import Any
 
@@ -284,6 +285,13 @@ class Engine:
         self._frozen.release()
         # Recorded steps read the weights where they were.
         self._entered = None
+
+    @contextmanager
+    def exact_weights(self) -> Iterator[None]:
+        """While active, all weights have their exact values; afterwards they are held again."""
+        self.release_weights()
+        yield
+        self._frozen.hold(self._split)
 
     def trained_names(self, first: int, end: int) -> frozenset[str]:
         """Names of the parameters trained between two steps."""

@@ -14,6 +14,7 @@ from progsearch.methods.base import Method
 from progsearch.methods.bitfit import BitFit
 from progsearch.methods.full import Full
 from progsearch.methods.lora import Lora
+from progsearch.methods.qlora import QLora
 
 if TYPE_CHECKING:
     from progsearch.methods.applying import apply_method as apply_method
@@ -25,11 +26,12 @@ __all__ = [
     "Full",
     "Lora",
     "Method",
+    "QLora",
     "apply_method",
     "merge_method",
 ]
 
-for _method in (Full, Lora, BitFit, Adapter):
+for _method in (Full, Lora, QLora, BitFit, Adapter):
     METHODS.add(_method)
 
 

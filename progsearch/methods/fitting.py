@@ -37,6 +37,7 @@ def prepare_model(model: nn.Module, config: str | Path | RunConfig) -> None:
             "load it with AutoModelForSequenceClassification.from_pretrained"
         )
     config = given_config(config)
+    _check_exact(config.method)
     _check_plain(model)
     anatomy = find_anatomy(model)
     check_blocks(known_blocks(config.costs) or anatomy.n_blocks, anatomy)
@@ -60,9 +61,10 @@ def check_method(model: nn.Module, anatomy: Anatomy, settings: MethodSettings) -
     """What a model trains otherwise than a method says, each as part of a sentence.
 
     Raises:
-        MethodError: The model lacks the method's modules.
+        MethodError: The model lacks the method's modules, or a Trainer cannot use the method.
     """
     method = usable(settings)
+    _check_exact(method)
     found = method.found_in(model)
     if found is None:
         raise MethodError(
@@ -101,6 +103,16 @@ def restrict(model: nn.Module, anatomy: Anatomy, settings: MethodSettings) -> No
         for name, parameter in model.named_parameters():
             if name not in trains:
                 parameter.requires_grad_(False)
+
+
+def _check_exact(method: MethodSettings) -> None:
+    """Check that a method leaves frozen weights as they are."""
+    if method.frozen_dtype is not None:
+        raise MethodError(
+            f"the method of the file is {method.name}, which holds frozen weights in "
+            f"{method.frozen_dtype}, and only progsearch's own training does so: run "
+            "`progsearch train FILE --output-dir DIR`, or export a schedule of lora"
+        )
 
 
 def _check_plain(model: nn.Module) -> None:

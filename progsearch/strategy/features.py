@@ -17,7 +17,7 @@ _TIMES, _DEPTHS = 6, 6
 # The distance of two runs that differ in all of: what is trained when, whether the embeddings
 # are, and the method; and those whose learning rates lie a factor of 10 apart.
 _EMBEDDINGS, _METHOD, _LEARNING_RATE = 0.5, 1.0, 1.0
-# Fixed, since studies keep such vectors; a method of another package has no entry of its own.
+# Fixed, since studies keep such vectors; other methods have no entry of their own.
 _METHODS = ("full", "lora", "bitfit", "adapter")
 
 

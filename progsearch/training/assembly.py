@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from progsearch.config import Precision, RunConfig
+from progsearch.config import FrozenDtype, Precision, RunConfig, training_under
 from progsearch.costs import ModelCost, steps_per_epoch
+from progsearch.engine.four_bits import library_version
 from progsearch.engine.frozen_weights import rounds
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, resolve_precision
@@ -20,6 +21,7 @@ from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
 from progsearch.engine.shortcuts.usual import usual_shortcuts
+from progsearch.extras import check_bitsandbytes
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.language_head import fit_to_tokenizer
@@ -82,7 +84,12 @@ def assemble(
 ) -> Parts:
     """Load and prepare all parts of a run; see `TrainingRun.from_config`."""
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    precision = resolve_precision(config.training.precision, chosen_device)
+    training = training_under(config.method, config.training)
+    precision = resolve_precision(training.precision, chosen_device)
+    in_four_bits = training.frozen_dtype == "nf4"
+    if in_four_bits:
+        of_method = config.method.frozen_dtype is not None
+        check_bitsandbytes("the config", config.method.name if of_method else "frozen_dtype nf4")
     tokenizer = load_tokenizer(config.model)
     task = load_task_for(config.model, config.task)
     task.prepare()
@@ -105,9 +112,9 @@ def assemble(
     lineage = lineages(torch.get_num_threads())
     model.to(chosen_device)
     left_out = [*check.left_out, *([] if prefix_cache else [FrozenPrefix])]
-    if config.training.gradient_checkpointing:
+    if training.gradient_checkpointing or in_four_bits:
         # A recording cannot read the state of the random generator, from which a block is run
-        # again.
+        # again. That kernels of bitsandbytes can be recorded is not known.
         left_out.append(RecordedSteps)
     if task.type.generates:
         left_out.append(OccurringRows)
@@ -122,9 +129,7 @@ def assemble(
         origin=lineage.origin,
         left_out=left_out,
     )
-    engine = Engine(
-        model, anatomy, trainable, plan, config.training, task.train, shortcuts=shortcuts
-    )
+    engine = Engine(model, anatomy, trainable, plan, training, task.train, shortcuts=shortcuts)
     return Parts(
         config=config,
         device=chosen_device,
@@ -183,7 +188,7 @@ def _lineage(
         config.method.identity,
         # The number of threads decides how sums are rounded.
         threads,
-        *(["frozen weights in bf16"] if rounds(config.training.frozen_dtype, precision) else []),
+        *_rounding(training_under(config.method, config.training).frozen_dtype, precision),
     )
     training = config.training.decisive() | {"precision": precision}
     training.pop("frozen_dtype", None)
@@ -193,3 +198,11 @@ def _lineage(
         root=(*start, task.fingerprint, training, hardware),
         plan=plan,
     )
+
+
+def _rounding(choice: FrozenDtype, precision: Precision) -> list[str]:
+    """What decides the numbers that frozen weights are rounded to, if they are."""
+    if not rounds(choice, precision):
+        return []
+    library = [library_version()] if choice == "nf4" else []
+    return [f"frozen weights in {choice}", *library]

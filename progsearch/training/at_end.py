@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
-from progsearch.config import RunConfig
+from progsearch.config import RunConfig, training_under
+from progsearch.engine.frozen_weights import rounds
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, autocast
 from progsearch.models.loading import model_fingerprint
@@ -41,6 +44,8 @@ class AtEnd:
         self._tokenizer = tokenizer
         self._task = task
         self._general = task.extra_validation.get(GENERAL)
+        choice = training_under(config.method, config.training).frozen_dtype
+        self._rounds = rounds(choice, engine.precision)
         self._before = 0.0 if self._general is None else self._measured(config)
 
     def __call__(self) -> dict[str, float]:
@@ -51,7 +56,9 @@ class AtEnd:
                 self._model, self._tokenizer, task.examples.validation, task.max_length
             )
         if self._general is not None:
-            found[FORGETTING] = self._loss() - self._before
+            # What rounding alone changes is not forgotten: the saved model has exact weights.
+            with self._engine.exact_weights() if self._rounds else nullcontext():
+                found[FORGETTING] = self._loss() - self._before
         return found
 
     def _measured(self, config: RunConfig) -> float:

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from progsearch.cache import cache_dir, content_key, keep_json, read_json
-from progsearch.config import MethodConfig, TaskConfig, TrainingConfig
+from progsearch.config import MethodConfig, TaskConfig, TrainingConfig, training_under
 from progsearch.costs import ModelCost, PartCost
 from progsearch.costs.flops import measure_parts
 from progsearch.costs.memory import ModelMemory
@@ -70,6 +70,7 @@ def describe(
         )
     if training is None:
         return cost
+    training = training_under(method, training)
     return replace(cost, memory=_memory(model, task, data, method, training))
 
 

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from progsearch.config import Precision, TrainingConfig
 from progsearch.costs.memory import Bytes, ModelMemory, PartMemory
 from progsearch.engine.batches import Batch, evaluation_batches
-from progsearch.engine.frozen_weights import FrozenWeights, held_dtype, held_weights
+from progsearch.engine.frozen_weights import FrozenWeights, held_bytes, held_weights
+from progsearch.engine.precision import DTYPES
 from progsearch.engine.shortcuts.base import Shortcut, Shortcuts
 from progsearch.engine.shortcuts.head_token import HeadToken
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
@@ -107,6 +109,7 @@ def measure_memory(
                 weights=sizes.weights[part] - sizes.spared(part, trained=True),
                 weights_frozen=sizes.weights[part] - sizes.spared(part, trained=False),
                 trained=sum(_FP32 * parameters[name].numel() for name in names),
+                copied=sizes.copied(part),
                 kept=_line(passes, "trained", "kept", part),
                 kept_lowest=_line(passes, "lowest", "kept", part),
                 kept_through=_line(passes, "through", "kept", part),
@@ -152,17 +155,27 @@ class _Sizes:
             for part in self.names
         }
         self.weights["embeddings"] += sum(map(size_of, model.buffers()))
-        dtype = held_dtype(training.frozen_dtype, precision)
-        self._spared: dict[str, int] = {}
-        if dtype is not None:
-            self._spared = {
-                name: weight.numel() * (weight.element_size() - dtype.itemsize)
-                for name, weight in held_weights(model, anatomy).items()
-            }
+        self._spared = {
+            name: size_of(weight) - held_bytes(weight.numel(), training.frozen_dtype, precision)
+            for name, weight in held_weights(model, anatomy).items()
+        }
         self._anatomy = anatomy
+        of_product = {
+            id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear | Conv1D)
+        }
+        itemsize = DTYPES[precision].itemsize if precision in DTYPES else 0
+        self._copied = {
+            name: itemsize * p.numel()
+            for name, p in model.named_parameters()
+            if id(p) in of_product
+        }
+
+    def copied(self, part: Part) -> int:
+        """The copies of its trained weights that autocast makes."""
+        return sum(self._copied.get(name, 0) for name in self.names[part])
 
     def spared(self, part: Part, *, trained: bool) -> int:
-        """What is spared by holding weights in 16 bits, while the part is trained or frozen."""
+        """What is spared by holding weights in fewer bits, while the part is trained or frozen."""
         left = {*self.names[part]} if trained else set()
         return sum(
             size

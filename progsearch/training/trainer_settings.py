@@ -165,6 +165,11 @@ def differences(
             "the loss of a step is the mean of its micro-batches' means in the Trainer and the "
             "mean over all of its words in the file (make micro-batches as large as the step)"
         )
+    if config.training.frozen_dtype == "nf4":
+        found.append(
+            "the frozen weights are exact in the Trainer and rounded to 4 bits in the file "
+            "(`progsearch train` trains so)"
+        )
     if config.contribution is not None and config.contribution.rescore:
         found.append(
             "contribution.rescore is true in the file and the Trainer trains the blocks that "

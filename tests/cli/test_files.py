@@ -21,7 +21,7 @@ def _here(tmp_path, monkeypatch):
         ("spaces", {"progtuning", "paper", "peft", "quick", "wide"}),
         ("metrics", {"depth", "fisher", "solo"}),
         ("types", {"classification", "multilabel", "multiple-choice", "regression", "span"}),
-        ("methods", {"full", "lora", "bitfit", "adapter"}),
+        ("methods", {"full", "lora", "qlora", "bitfit", "adapter"}),
         ("samplers", {"ehvi", "tpe", "grid"}),
         ("models", {"minilm-l6"}),
     ],

@@ -54,6 +54,7 @@ def test_stored_work_is_found_under_its_old_keys(fields, key):
         ("full", {}),
         ("bitfit", {}),
         ("lora", {"lora_rank": 4, "lora_alpha": 10.0}),
+        ("qlora", {"lora_rank": 4, "lora_alpha": 10.0}),
         ("adapter", {"adapter_size": 32}),
     ],
 )
@@ -74,7 +75,7 @@ def test_without_a_name_it_is_full_fine_tuning():
     [
         ({"name": "full", "colour": 1}, "^best.yaml: method.colour: unknown key"),
         ({"name": "lora", "lora_rank": 0}, "method.lora_rank: .*or equal to 1, got 0"),
-        ({"name": "lorra"}, "method.name: input should be 'full', 'lora', 'bitfit' or 'adapter'"),
+        ({"name": "lorra"}, "method.name: input should be 'full', 'lora', 'qlora', 'bitfit' or "),
         ({"name": 3}, "method.name: input should be 'full'"),
         ("lora", "method: input should be a valid dictionary"),
     ],

@@ -183,6 +183,26 @@ def test_forgetting_is_the_loss_on_general_text_after_minus_before(files, tmp_pa
     assert {n: result.metrics[n] for n in expected} == pytest.approx(expected)
 
 
+def test_what_weights_in_four_bits_change_is_not_forgotten(files, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    model, task = files
+    general = tmp_path / "general.txt"
+    general.write_text("some other text,\nof no prompt\n" * 9)
+    given = task.model_copy(update={"general_file": str(general)})
+    # LoRA trains nothing then.
+    config = config_of((model, given), Schedule.last_blocks(3, 0), "qlora", epochs=1)
+    run = TrainingRun.from_config(config)
+    (record,) = run.records()
+    assert record.metrics["forgetting"] == 0
+    # The weights are held again, for whatever is measured next.
+    split = run.task.validation
+    # With a precision, it is no cached state that is evaluated.
+    held = run.evaluate(split, "fp32")["loss"]
+    assert held == pytest.approx(record.metrics["loss"], abs=1e-6)
+    run.finish()
+    assert run.evaluate(split, "fp32")["loss"] != pytest.approx(held, abs=1e-6)
+
+
 def test_general_text_is_for_language_models(files, tmp_path):
     _, task = files
     rows = tmp_path / "rows.csv"
