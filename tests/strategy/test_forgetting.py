@@ -1,0 +1,79 @@
+"""What is forgotten is an objective that only the end of a run knows."""
+
+from statistics import fmean
+
+import pytest
+
+from progsearch.config import TaskConfig
+from progsearch.strategy.forgetting import Forgetting
+from progsearch.strategy.source import Decision, Ended, Stopped
+from tests.support.fakes import accuracy_of, finished, progress, start
+
+TASK = TaskConfig(name="some-task", general_file="general.txt")
+
+
+def test_with_few_runs_the_least_is_expected_of_others():
+    known = Forgetting()
+    assert known.least((0.0,)) == 0.0
+    known.add(3, (0.0,), 0.5)
+    known.add(3, (0.0,), 0.3)
+    known.add(4, (1.0,), 0.6)
+    assert known.least((2.0,)) == 0.3
+    assert known.of(3) == pytest.approx(0.4)
+    assert known.of(5) is None
+
+
+def test_later_it_is_what_similar_runs_forgot_less_the_doubt():
+    known = Forgetting()
+    for number in range(8):
+        known.add(number, (number / 8, -4.0), number / 8)
+    assert known.least((0.25, -4.0)) == pytest.approx(0.25, abs=0.1)
+    assert known.least((0.75, -4.0)) == pytest.approx(0.75, abs=0.1)
+    # Far from all that is known, anything may be.
+    assert known.least((9.0, -4.0)) < 0.3
+
+
+def forgotten(run):
+    """More with more blocks, and by the learning rate."""
+    blocks = 0.1 * len(run.stages[0].trainable_blocks)
+    return blocks + 500 * run.training.learning_rate + 0.01 * run.training.seed
+
+
+# Fits processes after each of many measurements.
+FREEZE_THAW = pytest.param("freeze-thaw", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("scheduler", [FREEZE_THAW, "dominance", "mo-asha"])
+def test_a_search_goes_on_to_its_end_and_has_the_means_of_what_was_measured(tmp_path, scheduler):
+    folder, source = start(
+        tmp_path,
+        space="progtuning",
+        budget=10,
+        task=TASK,
+        objectives=("metric", "forgetting"),
+        sampler="random" if scheduler != "freeze-thaw" else "ehvi",
+        scheduler=scheduler,
+        front_seeds=2,
+    )
+    while not isinstance(found := source.next(), Ended):
+        run = found.run
+        for epoch in (1, 2):
+            if source.report(found, progress(epoch, accuracy_of(run))) is Decision.STOP:
+                source.ended(found, Stopped())
+                break
+        else:
+            source.ended(found, finished(accuracy_of(run), forgotten(run)))
+    assert found.ending == "budget"
+    complete = [trial for trial in folder.trials() if trial.is_usable]
+    assert any(not trial.is_baseline for trial in complete)
+    assert any(trial.repeated for trial in complete)
+    for trial in complete:
+        runs = [trial, *trial.repeated]
+        assert trial.values[1] == pytest.approx(fmean(forgotten(one.run) for one in runs))
+
+
+def test_a_run_without_a_measurement_of_it_has_failed(tmp_path):
+    folder, source = start(tmp_path, task=TASK, objectives=("metric", "forgetting"))
+    source.ended(source.next(), finished())
+    assert folder.trial(0).is_failed
+    assert "not a number" in folder.trial(0).reason
