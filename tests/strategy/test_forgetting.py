@@ -2,6 +2,7 @@
 
 from statistics import fmean
 
+import numpy as np
 import pytest
 
 from progsearch.config import TaskConfig
@@ -14,11 +15,11 @@ TASK = TaskConfig(name="some-task", general_file="general.txt")
 
 def test_with_few_runs_the_least_is_expected_of_others():
     known = Forgetting()
-    assert known.least((0.0,)) == 0.0
-    known.add(3, (0.0,), 0.5)
-    known.add(3, (0.0,), 0.3)
-    known.add(4, (1.0,), 0.6)
-    assert known.least((2.0,)) == 0.3
+    assert known.least(np.array([0.0])) == 0.0
+    known.add(3, np.array([0.0]), 0.5)
+    known.add(3, np.array([0.0]), 0.3)
+    known.add(4, np.array([1.0]), 0.6)
+    assert known.least(np.array([2.0])) == 0.3
     assert known.of(3) == pytest.approx(0.4)
     assert known.of(5) is None
 
@@ -26,11 +27,11 @@ def test_with_few_runs_the_least_is_expected_of_others():
 def test_later_it_is_what_similar_runs_forgot_less_the_doubt():
     known = Forgetting()
     for number in range(8):
-        known.add(number, (number / 8, -4.0), number / 8)
-    assert known.least((0.25, -4.0)) == pytest.approx(0.25, abs=0.1)
-    assert known.least((0.75, -4.0)) == pytest.approx(0.75, abs=0.1)
+        known.add(number, np.array([number / 8, -4.0]), number / 8)
+    assert known.least(np.array([0.25, -4.0])) == pytest.approx(0.25, abs=0.1)
+    assert known.least(np.array([0.75, -4.0])) == pytest.approx(0.75, abs=0.1)
     # Far from all that is known, anything may be.
-    assert known.least((9.0, -4.0)) < 0.3
+    assert known.least(np.array([9.0, -4.0])) < 0.3
 
 
 def forgotten(run):
