@@ -179,7 +179,7 @@ class Engine:
             # Activations peak here, gradients after the backward pass.
             self.memory.sample()
             part = loss if len(batches) == 1 else loss * weight
-            self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(part).backward()
             self._loss_sum += loss.detach()
         self.memory.sample()
         self._scaler.unscale_(self.optimizer.adamw)

@@ -1,5 +1,6 @@
 """Which steps are recorded; that recordings repeat exactly is tested with a stand-in for a GPU."""
 
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -93,7 +94,7 @@ class Emulated(RecordedSteps):
 
     def _record(self, key, rows, step):
         held = [row.clone() for row in rows]
-        self._recorded[key] = _Recorded(Repeated(step, held), held)
+        self._recorded[key] = _Recorded(cast(Any, Repeated(step, held)), held)
 
 
 def of_type(kind):
