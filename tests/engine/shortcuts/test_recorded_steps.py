@@ -15,22 +15,10 @@ from progsearch.engine.shortcuts.recorded_steps import RecordedSteps, _Recorded,
 from progsearch.internals.torch import TorchDispatchMode
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
-from tests.engine.shortcuts.test_choices import choice_model
-from tests.engine.shortcuts.test_spans import span_model
 from tests.engine.test_gpu import WAITING
-from tests.support.runs import (
-    changed,
-    language_split,
-    shortcut,
-    tagged_split,
-    three_stages,
-    tiny_choice_split,
-    tiny_engine,
-    tiny_span_split,
-    tiny_split,
-    weights,
-)
-from tests.support.tiny import TINY, tiny_language_model, tiny_model
+from tests.support.runs import changed, shortcut, three_stages, tiny_engine, weights
+from tests.support.tiny import TINY, tiny_model
+from tests.support.types import TYPES, model_of, split_of
 
 
 def test_steps_of_those_models_are_recorded_that_are_tested(caplog):
@@ -97,25 +85,6 @@ class Emulated(RecordedSteps):
         self._recorded[key] = _Recorded(cast(Any, Repeated(step, held)), held)
 
 
-def of_type(kind):
-    match kind:
-        case "sequence":
-            return tiny_model("bert"), tiny_split(64)
-        case "span":
-            return span_model("bert"), tiny_span_split(64)
-        case "tokens":
-            return tiny_model(
-                "bert", auto_class="AutoModelForTokenClassification", num_labels=3
-            ), tagged_split(64)
-        case "multiple-choice":
-            return choice_model("bert"), tiny_choice_split(64)
-        case _:
-            return tiny_language_model("llama"), language_split(64)
-
-
-TYPES = ("sequence", "span", "tokens", "multiple-choice", "causal-lm")
-
-
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     if torch.cuda.is_available():
@@ -133,11 +102,11 @@ def with_and_without(kind, accumulation, recording):
     """The engine that records, and the weights of training with and without recording."""
     found = {}
     for without in ((recording,), ()):
-        model, split = of_type(kind)
+        model = model_of(kind, "llama" if kind == "causal-lm" else "bert")
         engine, model = tiny_engine(
             three_stages(3),
             model,
-            split=split,
+            split=split_of(kind, 64),
             without=without,
             batch_size=4,
             gradient_accumulation=accumulation,
