@@ -37,7 +37,8 @@ def train(
         ),
     ],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write into DIR even if it is not empty.")
+        bool,
+        typer.Option("--force", "--overwrite", help="Write into DIR even if it is not empty."),
     ] = False,
     reuse: Annotated[
         bool,
@@ -181,7 +182,7 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
     if overwrite or not isdir(folder) or not any(folder.iterdir()):
         return
     raise ConfigError(
-        _PLACE, [("", f"{folder} is not empty; choose another folder or add --overwrite")]
+        _PLACE, [("", f"{folder} is not empty; choose another folder or add --force")]
     )
 
 

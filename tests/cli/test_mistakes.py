@@ -283,7 +283,7 @@ def test_output_that_would_be_lost(refused, tmp_path):
         "stages: [{start: 0, end: 1, trainable_blocks: [5], embeddings: false}]\n"
     )
     message = refused("train", "best.yaml", "--output-dir", "model")
-    assert "--overwrite" in message
+    assert "--force" in message
     (tmp_path / "space.yaml").touch()
     assert "--force" in refused("cp", "quick", "space.yaml")
 
