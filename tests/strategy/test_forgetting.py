@@ -1,5 +1,6 @@
 """What is forgotten is an objective that only the end of a run knows."""
 
+import copy
 from statistics import fmean
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from progsearch.config import TaskConfig
 from progsearch.strategy.forgetting import Forgetting
 from progsearch.strategy.source import Decision, Ended, Stopped
-from tests.support.fakes import accuracy_of, finished, progress, start
+from progsearch.study.trial import Trial
+from tests.support.fakes import accuracy_of, finished, progress, record, start
 
 TASK = TaskConfig(name="some-task", general_file="general.txt")
 
@@ -71,6 +73,40 @@ def test_a_search_goes_on_to_its_end_and_has_the_means_of_what_was_measured(tmp_
     for trial in complete:
         runs = [trial, *trial.repeated]
         assert trial.values[1] == pytest.approx(fmean(forgotten(one.run) for one in runs))
+
+
+def test_a_running_trial_may_still_forget_less_than_those_that_ended(tmp_path):
+    """So none that costs no more beats it, unless similar runs forgot much."""
+    folder, source = start(
+        tmp_path, space="progtuning", task=TASK, objectives=("metric", "forgetting")
+    )
+    known = source._observations
+    for number in range(5):
+        found = source.next()
+        running = known.curve(folder.trial(found.number), [record(1)])
+        ended = [curve.costs[0] for curve in known.curves.values()]
+        assert running.costs[0] <= min(ended, default=0.0)
+        source.ended(found, finished(0.7, 0.5 + number / 10))
+        assert known.curves[found.number].costs == (0.5 + number / 10,)
+    assert known.full.costs == known.curves[0].costs
+
+
+def test_what_repeats_forget_is_part_of_the_mean(tmp_path):
+    folder, source = start(tmp_path, task=TASK, objectives=("metric", "forgetting"))
+    source.ended(source.next(), finished(0.7, 0.5))
+    known = source._observations
+    first = folder.trial(0)
+    again = Trial(copy.copy(first.frozen))
+    again.frozen.number, again._attributes = (
+        1,
+        first._attributes
+        | {
+            "repeats": 0,
+            "metrics": {"accuracy": 0.7, "forgetting": 0.7},
+        },
+    )
+    known.add(again)
+    assert known.curves[0].costs == (pytest.approx(0.6),)
 
 
 def test_a_run_without_a_measurement_of_it_has_failed(tmp_path):
