@@ -174,6 +174,16 @@ def _ratio(found: Found) -> str:
     return f"{found['median']:.3g} ({found['min']:.3g} to {found['max']:.3g})"
 
 
+def engine_types() -> str:
+    """Ratios of samples per second for other task types."""
+    names = {"span": "spans", "tokens": "words with tags", "causal-lm": "language model"}
+    found = results("engine-types")["summary"]
+    head = ("task type", "4 of 6 frozen, × full", "4 of 6 frozen, × Trainer", "full, × Trainer")
+    keys = ("to_full", "to_trainer", "full_to_trainer")
+    rows = [(name, *(_ratio(found[kind][key]) for key in keys)) for kind, name in names.items()]
+    return table(head, rows)
+
+
 def memory() -> str:
     """Peak memory by schedule and by what saves it, and the least as a share of full's."""
     ways = {
@@ -325,6 +335,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "engine-cpu": lambda: engine("engine-amx"),
     "engine-gpu": lambda: engine("engine-h100"),
     "engine-earlier": lambda: engine("engine"),
+    "engine-types": engine_types,
     "memory": memory,
     "study": study,
     "search-bbc-headlines": lambda: search("bbc-headlines"),
