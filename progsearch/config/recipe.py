@@ -76,8 +76,8 @@ class Recipe(Config):
         AfterValidator(_metric_first),
         Option(
             "NAME",
-            "What to optimise, repeatable, in any order: metric and up to two costs of {choices} "
-            "(default {default}).",
+            "What to optimise, repeatable, in any order: up to three of {choices}; metric must be "
+            "one (default {default}). forgetting needs --general-file.",
             name="objective",
             form="repeated",
             group="Objectives and limits",
