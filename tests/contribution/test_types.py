@@ -83,11 +83,11 @@ TYPES: dict[str, Any] = {
 CASES = [
     ("sequence", "bert"),
     ("span", "bert"),
-    ("span", "llama"),
+    pytest.param("span", "llama", marks=pytest.mark.slow),
     ("tokens", "bert"),
-    ("tokens", "qwen2"),
+    pytest.param("tokens", "qwen2", marks=pytest.mark.slow),
     ("multiple-choice", "bert"),
-    ("causal-lm", "llama"),
+    pytest.param("causal-lm", "llama", marks=pytest.mark.slow),
     ("causal-lm", "qwen2"),
 ]
 

@@ -13,7 +13,7 @@ from tests.support.types import CASES, model_of, split_of, that_matter
 
 RATE = 1e-3
 # Other tests have the rest of full fine-tuning with the usual models.
-FAST = {("lora", "span", "bert"), ("lora", "tokens", "llama"), ("lora", "causal-lm", "qwen2")}
+FAST = {("lora", "tokens", "llama"), ("lora", "causal-lm", "qwen2")}
 ALL = [
     pytest.param(
         *case,

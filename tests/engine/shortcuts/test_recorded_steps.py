@@ -110,6 +110,7 @@ def with_and_without(kind, accumulation, recording):
             without=without,
             batch_size=4,
             gradient_accumulation=accumulation,
+            epochs=2,
         )
         engine._data._has_few_widths = True
         engine.advance(engine.total_steps)
@@ -117,14 +118,16 @@ def with_and_without(kind, accumulation, recording):
     return engine, *found.values()
 
 
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "accumulation"),
+    [*((kind, 1) for kind in TYPES), ("tokens", 2), ("multiple-choice", 2), ("causal-lm", 2)],
+)
 def test_a_recorded_step_of_every_type_repeats_with_other_rows(kind, accumulation, as_on_a_gpu):
     engine, plain, recorded = with_and_without(kind, accumulation, Emulated)
     steps = shortcut(engine, Emulated)
     # Most shapes come again, so that recording pays.
     assert steps.replayed > engine.total_steps / 2
-    assert len(steps._recorded) < engine.total_steps / 4
+    assert len(steps._recorded) < engine.total_steps / 3
     assert not changed(plain, recorded)
 
 

@@ -57,7 +57,7 @@ def assert_same_with_and_without(case, method, schedule):
     torch.testing.assert_close(*matter, **TOLERANCE)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.sampled_from(CASES), st.sampled_from(METHODS), schedules())
 def test_any_schedule_trains_the_same_with_all_shortcuts(case, method, schedule):
     assert_same_with_and_without(case, method, schedule)
@@ -72,7 +72,7 @@ def test_any_schedule_of_each_type_trains_the_same(case, method, schedule):
     assert_same_with_and_without(case, method, schedule)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.sampled_from(CASES), st.sampled_from(METHODS), st.integers(1, 8))
 def test_a_restored_engine_reaches_the_same_bits(case, method, cut):
     """Stored steps of every type are those that would be trained."""
