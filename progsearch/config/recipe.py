@@ -18,9 +18,16 @@ from progsearch.config.understood import Understood
 from progsearch.numerals import bytes_of, fraction_of
 
 # "metric" is the task's primary metric, not a contribution metric.
-Objective = Literal["metric", "updated_parameters", "flops", "seconds", "peak_memory"]
+Objective = Literal[
+    "metric", "updated_parameters", "flops", "seconds", "peak_memory", "forgetting"
+]
 SchedulerName = Literal["freeze-thaw", "dominance", "mo-asha", "none"]
 LogTarget = Literal["tensorboard", "mlflow", "wandb"]
+
+
+def _metric_first(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    """The objectives with the metric first; the costs keep their order."""
+    return tuple(sorted(objectives, key=lambda name: name != "metric"))
 
 
 class Recipe(Config):
@@ -66,9 +73,11 @@ class Recipe(Config):
     ] = Field(default=None, min_length=1)
     objectives: Annotated[
         tuple[Objective, ...],
+        AfterValidator(_metric_first),
         Option(
             "NAME",
-            "What to optimise, repeatable: {choices} (default {default}).",
+            "What to optimise, repeatable, in any order: up to three of {choices}; metric must be "
+            "one (default {default}). forgetting needs --general-file.",
             name="objective",
             form="repeated",
             group="Objectives and limits",
@@ -246,13 +255,18 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _check_objectives(self) -> Recipe:
-        if self.objectives[0] != "metric":
+        if "metric" not in self.objectives:
             raise ValueError(
-                "objectives must begin with metric, such as metric, seconds; "
+                "the objectives must include the task's metric, such as metric, seconds; "
                 f"got {', '.join(self.objectives)}"
             )
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError("the same objective is given twice")
+        if "forgetting" in self.objectives and self.task.general_file is None:
+            raise ValueError(
+                "the objective forgetting is what a language model's loss on a general text gains "
+                "by the training; give that text with --general-file (general_file under task)"
+            )
         if self.methods is not None and len(set(self.methods)) != len(self.methods):
             raise ValueError("the same method is given twice")
         return self

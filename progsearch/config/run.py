@@ -133,8 +133,9 @@ class TrainingConfig(Config):
         float,
         Option(
             "RATE",
-            "Of every run, instead of those of the space (default: several around one that "
-            "follows from the model's width).",
+            "Of every run, instead of those of the space (default: several around the usual one: "
+            "2e-5 for language models, else by the model's width; ten times that for LoRA, BitFit "
+            "and adapters).",
             after="batch_size",
         ),
     ] = Field(default=1e-4, gt=0, lt=1)

@@ -94,18 +94,24 @@ class TrainingBatches:
         return Batch(self._split, indices, width)
 
 
-def weighted(loss: Tensor, units: int, units_of_step: int) -> Tensor:
-    """The contribution of a micro-batch to the loss of its optimizer step.
+def shares(batches: list[Batch], rows: list[Tensor]) -> list[float | Tensor]:
+    """The weight of the mean loss of each micro-batch in the loss of their optimizer step.
 
-    The loss of a step is the mean over its units, however they are split into batches.
+    The loss of a step is the mean over its units, however they are split into batches. Target
+    tokens are counted on the device, so that a recorded step counts those of its own rows.
 
     Args:
-        loss: The mean loss over the units of the batch.
-        units: Number of units in the batch.
-        units_of_step: Number of units in all batches of the step.
+        batches: Those of one step.
+        rows: The example indices of each, on the device.
     """
-    weight = units / units_of_step
-    return loss * weight if weight != 1 else loss
+    if len(batches) == 1:
+        return [1.0]
+    if not batches[0].split.per_token:
+        units = [batch.units for batch in batches]
+        return [count / sum(units) for count in units]
+    found = zip(batches, rows, strict=True)
+    counts = torch.stack([batch.split.units_of(indices) for batch, indices in found])
+    return list(counts / counts.sum())
 
 
 def epoch_batches(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from progsearch.config import Precision, TrainingConfig
 from progsearch.determinism import Determinism
 from progsearch.engine import evaluation
-from progsearch.engine.batches import Batch, TrainingBatches, weighted
+from progsearch.engine.batches import Batch, TrainingBatches, shares
 from progsearch.engine.checkpointing import Checkpointing
 from progsearch.engine.freezer import Freezer
 from progsearch.engine.frozen_weights import FrozenWeights
@@ -173,14 +173,14 @@ class Engine:
         # A recording that failed midway may have left gradients.
         self.optimizer.forget_gradients()
         self.memory.begin_step(max(batch.tokens for batch in batches))
-        units_of_step = sum(batch.units for batch in batches)
-        for batch, rows_of_batch in zip(batches, rows, strict=True):
+        weights = shares(batches, rows)
+        for batch, rows_of_batch, weight in zip(batches, rows, weights, strict=True):
             with autocast(self.precision, self._device):
                 loss = self._forward(batch, rows_of_batch).loss
             # Activations peak here, gradients after the backward pass.
             self.memory.sample()
-            part = self._scaler.scale(weighted(loss, batch.units, units_of_step))
-            part.backward()  # type: ignore[no-untyped-call]
+            part = loss if len(batches) == 1 else loss * weight
+            self._scaler.scale(part).backward()
             self._loss_sum += loss.detach()
         self.memory.sample()
         self._scaler.unscale_(self.optimizer.adamw)

@@ -175,6 +175,8 @@ class _Runs:
             case "peak_memory":
                 predicted = self.trial.costs.peak_memory
                 found = [float(predicted or run.peak_memory) for run in runs]
+            case "forgetting":
+                found = [(run.metrics or {})["forgetting"] for run in runs]
             case "flops":
                 return self.trial.costs.flops
             case _:

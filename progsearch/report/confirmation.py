@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from progsearch.report.statistics import ALPHA, CONFIDENCE, POWER, Difference, Summary, Verdict
 from progsearch.study.results import ClassScores
-from progsearch.study.trial import Trial
+from progsearch.study.trial import FULL, PAPER, Trial
 
 Values = Mapping[int, float]
 
@@ -141,9 +141,17 @@ class Confirmed:
             f"{seeds_in_words(self.seeds)}.",
             f"± is the standard deviation over seeds. The interval is a {CONFIDENCE:.0%} "
             "bootstrap interval of the mean, which is too narrow if there are few seeds.",
-            "Differences to full fine-tuning are paired over seeds, with a "
-            f"{CONFIDENCE:.0%} t interval.",
         ]
+        names = {schedule.name for schedule in self.schedules}
+        if FULL in names:
+            sentences.append(
+                "Differences to full fine-tuning are paired over seeds, with a "
+                f"{CONFIDENCE:.0%} t interval."
+            )
+        else:
+            sentences.append(
+                f"Full fine-tuning has no result here, so nothing is tested{instead(names)}."
+            )
         if self.full_collapsed:
             sentences.append(
                 "Full fine-tuning collapsed (its predictions were constant) with "
@@ -206,6 +214,18 @@ class Confirmed:
                 {"number": trial.number, "reason": reason} for trial, reason in self.failed
             ],
         }
+
+
+def instead(names: Collection[str | None]) -> str:
+    """What means are compared with without full fine-tuning, as the rest of a sentence.
+
+    Args:
+        names: Of the references that have a result.
+    """
+    if PAPER in names:
+        return f"; means are compared with that of {PAPER}"
+    others = ", ".join(sorted(name for name in names if name is not None))
+    return f"; compare the means with those of the references ({others})" if others else ""
 
 
 def seeds_in_words(seeds: tuple[int, ...]) -> str:

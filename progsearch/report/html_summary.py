@@ -12,6 +12,7 @@ from progsearch.config import Rows
 from progsearch.errors import StudyError
 from progsearch.numerals import counted, duration, learning_rate, percent
 from progsearch.report import collapsed
+from progsearch.report.confirmation import instead
 from progsearch.report.constant import constant_of
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import count, spent_in_words
@@ -22,7 +23,7 @@ from progsearch.report.rows import metric_in_words, rules
 from progsearch.report.sampling_error import sampling_error
 from progsearch.study.collapse import constant_answer
 from progsearch.study.folder import command_line
-from progsearch.study.trial import Trial
+from progsearch.study.trial import FULL, Trial
 
 
 def summary(report: StudyReport, maps: Maps, studies_dir: Path) -> str:
@@ -213,10 +214,17 @@ def _verdicts(report: StudyReport, studies_dir: Path) -> str:
     if report.confirmed is None:
         if report.nothing_learned or not report.front:
             return ""
+        if report.full is not None:
+            what = "trains it on new seeds and tests it against full fine-tuning"
+        else:
+            names = {trial.name for trial in report.baselines if trial.is_usable}
+            what = (
+                "trains it on new seeds. Full fine-tuning has no result here, so nothing is "
+                f"tested{instead(names)}"
+            )
         return (
             "<p>Not done. The front was chosen on the same data that it was measured on. This "
-            "trains it on new seeds and tests it against full fine-tuning:</p>"
-            + command(command_line("confirm", report.study, studies_dir))
+            f"{what}:</p>" + command(command_line("confirm", report.study, studies_dir))
         )
     body = "".join(
         f'<tr class="{"baseline" if found.name else "searched"}">'
@@ -226,9 +234,14 @@ def _verdicts(report: StudyReport, studies_dir: Path) -> str:
         for found in report.confirmed.schedules
     )
     seeds = len(report.confirmed.seeds)
-    about = f"Means over {counted(seeds, 'new seed')}, compared with full"
+    about = f"Means over {counted(seeds, 'new seed')}"
+    names = {found.name for found in report.confirmed.schedules}
+    if FULL in names:
+        about += f", compared with full (margin {100 * report.confirmed.margin:g} pt)"
+    else:
+        about += instead(names)
     return (
-        f'<p>{about} (margin {100 * report.confirmed.margin:g} pt). <a href="#confirmed">'
+        f'<p>{about}. <a href="#confirmed">'
         'Details</a></p><table class="plain"><thead><tr><th scope="col">schedule</th>'
         f'<th scope="col" class="number">mean</th><th scope="col">{term("verdict")}</th></tr>'
         f"</thead><tbody>{body}</tbody></table>"

@@ -17,10 +17,13 @@ TERMS = {
     "collapsed": "All predictions are the same, so the metric is that of a constant answer.",
     "constant answer": "The metric of always answering the most frequent class, or the mean.",
     "constant prediction": "The metric of always answering the most frequent class, or the mean.",
+    "exact match": "The share of answers that are right in every word, or in what the pattern of "
+    "a language model's answers finds.",
     "f1": "The harmonic mean of precision and recall.",
     "f1 of full": "The F1 score with full fine-tuning.",
     "flops": "Floating point operations of the training: the forward and backward passes. Known "
     "before training.",
+    "forgetting": "The loss on a general text after the training minus before: less is better.",
     "front": "The trials that no other trial beats in all objectives together.",
     "knee": "The trial on the front after which more cost gains little: the one farthest from "
     "the straight line between the front's ends.",

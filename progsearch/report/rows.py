@@ -10,9 +10,14 @@ from progsearch.report.constant import Constant, constant_of
 from progsearch.report.data import StudyReport
 from progsearch.report.formatting import count, in_words, signed
 from progsearch.study.trial import Trial
+from progsearch.tasks.types.causal_lm import AT_END
 
 SCHEDULE = "trained"
 """The title of the column with the schedule in words."""
+
+AT_END_TITLES = tuple(name.replace("_", " ") for name in AT_END)
+"""The titles of the columns with what language models are measured by at the end of a run; the
+exact match of spans has the same name."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,10 @@ def _cells(report: StudyReport, trial: Trial) -> dict[str, str]:
         cells["seeds"] = str(trial.n_seeds)
     if report.full is not None:
         cells["to full"] = _to_full(report, trial, report.full)
+    for name, title in zip(AT_END, AT_END_TITLES, strict=True):
+        if title not in cells and any(name in t.metrics for t in report.usable):
+            value = trial.mean_of(name)
+            cells[title] = "" if value is None else f"{value:.4f}"
     cells["updated"] = percent(trial.updated_parameters)
     if any(memory_of(report, t) for t in report.usable):
         cells["memory"] = size(memory_of(report, trial) or 0)

@@ -11,6 +11,7 @@ from progsearch.report.data import StudyReport
 from progsearch.report.formatting import in_words
 from progsearch.report.statistics import Difference
 from progsearch.study.trial import Trial
+from progsearch.tasks.types.causal_lm import AT_END
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -46,12 +47,13 @@ def trials_frame(report: StudyReport, trials: Sequence[Trial]) -> DataFrame:
     from pandas import DataFrame, Index
 
     params = dict.fromkeys(f"params_{name}" for trial in trials for name in trial.params)
+    at_end = [name for name in AT_END if any(name in trial.metrics for trial in trials)]
     frame = DataFrame(
         [_row(report, trial) for trial in trials],
-        columns=[*_COLUMNS, *params],
+        columns=[*_COLUMNS, *at_end, *params],
         index=Index([trial.number for trial in trials], dtype=int, name="trial"),
     )
-    kinds = dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_NUMBERS, float)
+    kinds = dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys((*_NUMBERS, *at_end), float)
     return frame.astype(kinds)
 
 
@@ -78,6 +80,7 @@ def _row(report: StudyReport, trial: Trial) -> dict[str, Any]:
         "continues": trial.continues,
         "repeats": trial.repeats,
         "reason": None if trial.is_complete else trial.reason,
+        **{name: trial.mean_of(name) for name in AT_END},
         **{f"params_{name}": value for name, value in trial.params.items()},
     }
 
@@ -121,6 +124,7 @@ def _confirmed_row(schedule: ConfirmedSchedule) -> dict[str, Any]:
         "test": test and test.mean,
         "test_sd": test and test.sd,
         **_difference("test_to_full", schedule.test_to_full),
+        **{name: schedule.others[name] for name in AT_END if name in schedule.others},
     }
 
 

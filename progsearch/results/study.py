@@ -84,6 +84,7 @@ class Study:
             - ``continues``, ``repeats``: the number of the stopped trial that it continues, of
               the trial that it runs again with another seed.
             - ``reason``: why it has no result.
+            - ``forgetting``, ``exact_match``: means over its runs, if they are measured.
             - ``params_...``: the sampled parameters, by their names in the search space.
         """
         report = self._read()
@@ -115,6 +116,7 @@ class Study:
             - ``p``, ``verdict``: the test of non-inferiority, corrected for their number.
             - ``updated_parameters``: as a fraction of full fine-tuning's.
             - ``test``, ``test_sd``, ``test_to_full`` ...: the same on test data, if there are any.
+            - ``forgetting``, ``exact_match``: means over the new seeds, if they are measured.
         """
         found = self._read().confirmed
         return None if found is None else confirmed_frame(found)

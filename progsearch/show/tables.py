@@ -10,7 +10,7 @@ from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import StudyReport
 from progsearch.report.payback_rows import payback_rows
 from progsearch.report.per_class import CLASS_COLUMNS, class_rows
-from progsearch.report.rows import SCHEDULE, Row, rows
+from progsearch.report.rows import AT_END_TITLES, SCHEDULE, Row, rows
 from progsearch.show.sheet import Sheet
 from progsearch.study.results import ClassScores
 
@@ -34,6 +34,7 @@ _OBJECTIVES = {
     "flops": "FLOPs",
     "seconds": "time",
     "peak_memory": "memory",
+    "forgetting": "forgetting",
 }
 MOST_CLASSES = 20
 """The most classes in a table of the terminal; the report and the JSON have all."""
@@ -50,9 +51,10 @@ def front_table(report: StudyReport, *, schedules: bool = True) -> Sheet:
     """
     metric = report.metric.replace("_", " ")
     objectives = [_OBJECTIVES[name] for name in report.recipe.objectives[1:]]
-    ranked = dict.fromkeys([metric, *objectives, *_FRONT])
-    sheet = Sheet("trial", list(ranked), 1 + len(objectives), left=("method",))
     shown = rows(report)
+    at_end = [name for name in AT_END_TITLES if any(name in row.cells for row in shown)]
+    ranked = dict.fromkeys([metric, *objectives, *at_end, *_FRONT])
+    sheet = Sheet("trial", list(ranked), 1 + len(objectives), left=("method",))
     _add(sheet, [row for row in shown if row.on_front], schedules=schedules)
     others = [row for row in shown if not row.on_front]
     if others:

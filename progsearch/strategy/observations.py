@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from progsearch.config import Recipe
 from progsearch.costs import RunCost
 from progsearch.strategy.features import Vector, features
+from progsearch.strategy.forgetting import Forgetting
 from progsearch.strategy.judges import Curve
 from progsearch.strategy.judges.dominance import predict
 from progsearch.strategy.problem import Problem
@@ -34,7 +36,6 @@ class Observations:
             stopped one, the longer curve alone.
         vectors: `features` of the runs of the same trials, by number.
         repeats: What runs of them with other seeds reached, by their number.
-        full: The curve of full fine-tuning, at its best learning rate so far.
     """
 
     def __init__(self, recipe: Recipe, problem: Problem, earlier: Earlier | None = None) -> None:
@@ -45,7 +46,15 @@ class Observations:
         self.curves: dict[int, Curve] = {}
         self.vectors: dict[int, Vector] = {}
         self.repeats: dict[int, list[float]] = {}
-        self.full: Curve | None = None
+        self._forgetting = Forgetting()
+        self._forgets = "forgetting" in recipe.objectives
+        self._run_costs: dict[int, RunCost] = {}
+        self._full: int | None = None
+
+    @property
+    def full(self) -> Curve | None:
+        """The curve of full fine-tuning, at its best learning rate so far."""
+        return None if self._full is None else self.curves[self._full]
 
     def add(self, trial: Trial) -> None:
         """A trial ended, with or without a result."""
@@ -59,21 +68,26 @@ class Observations:
         if trial.repeats is not None:
             if trial.is_usable:
                 self.repeats.setdefault(trial.repeats, []).append(trial.measured)
+                self._learn_forgetting(trial, trial.repeats)
         elif trial.is_complete or trial.is_stopped:
             if trial.continues is not None:
                 self.curves.pop(trial.continues, None)
+            self._run_costs[trial.number] = trial.costs
             self.curves[trial.number] = self.curve(trial, records)
             self.vectors[trial.number] = self.vector(trial)
             if trial.name == FULL and trial.is_usable:
                 before = None if self.full is None else self.full.final
                 if before is None or trial.measured > before:
-                    self.full = self.curves[trial.number]
+                    self._full = trial.number
+            if trial.is_usable:
+                self._learn_forgetting(trial, trial.number)
 
     def curve(self, trial: Trial, records: Sequence[Record]) -> Curve:
         """A trial as judges see it, with what it was measured at so far."""
+        vector = self.vectors.get(trial.number)
         return Curve(
             trial.number,
-            self.costs(trial.costs),
+            self.costs(trial.costs, self.vector(trial) if vector is None else vector),
             {round(r.fraction, _DIGITS): r.metrics[self._problem.metric] for r in records},
             trial.measured if trial.is_complete else None,
             self._recipe.limits.allow(trial.measured, trial.costs) if trial.is_complete else True,
@@ -83,10 +97,33 @@ class Observations:
         """The `features` of a trial's run."""
         return features(trial.run, self._problem.n_blocks)
 
-    def costs(self, costs: RunCost) -> tuple[float, ...]:
-        """The objectives except the metric; FLOPs replace those that must be measured."""
-        objectives = self._recipe.objectives[1:]
-        return tuple(float(getattr(costs, name, costs.flops)) for name in objectives)
+    def costs(self, costs: RunCost, vector: Vector) -> tuple[float, ...]:
+        """The objectives of a run except the metric, as far as they are known before its end.
+
+        FLOPs replace seconds; forgetting is bounded, see `Forgetting`.
+
+        Args:
+            costs: Of the run.
+            vector: Its `features`.
+        """
+        return tuple(
+            self._forgetting.least(vector)
+            if name == "forgetting"
+            else float(getattr(costs, name, costs.flops))
+            for name in self._recipe.objectives[1:]
+        )
+
+    def _learn_forgetting(self, run: Trial, number: int) -> None:
+        """Take what a run of trial ``number`` forgot into account for all curves."""
+        if not self._forgets:
+            return
+        self._forgetting.add(number, self.vector(run), run.metrics["forgetting"])
+        at = self._recipe.objectives[1:].index("forgetting")
+        for known, curve in self.curves.items():
+            costs = list(self.costs(self._run_costs[known], self.vectors[known]))
+            measured = self._forgetting.of(known)
+            costs[at] = costs[at] if measured is None else measured
+            self.curves[known] = replace(curve, costs=tuple(costs))
 
     def metrics(self, curves: Iterable[Curve], vectors: Mapping[int, Vector]) -> list[Observation]:
         """The final metrics of runs, measured or predicted, the earlier study's too.

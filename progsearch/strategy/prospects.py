@@ -166,7 +166,8 @@ class Prospects:
 
     def _of_candidate(self, run: Candidate) -> _Prospect:
         seconds = self._observations.time.left(run.segments, run.segment_flops)
-        return _Prospect(run.vector, self._observations.costs(run.costs), seconds)
+        costs = self._observations.costs(run.costs, run.vector)
+        return _Prospect(run.vector, costs, seconds)
 
     def _of_rest(self, trial: Trial, curve: Curve, done: int) -> _Prospect:
         vector = self._observations.vectors.get(trial.number)

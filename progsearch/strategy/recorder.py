@@ -176,6 +176,8 @@ class Recorder:
             "seconds": outcome.spent.timings.run,
             # What is measured holds the process's libraries on a CPU, and caches.
             "peak_memory": float(costs.peak_memory or outcome.spent.peak_memory),
+            # Only the end of a run measures it.
+            "forgetting": outcome.metrics.get("forgetting", math.nan),
         }
         return [found[objective] for objective in self._recipe.objectives]
 

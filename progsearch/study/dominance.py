@@ -53,7 +53,8 @@ def corner(
     """The reference point of a study's hypervolume.
 
     The metric of a constant prediction, else the worst one seen; all parameters updated in every
-    step; for every other cost that of full fine-tuning, else the highest one seen.
+    step; for every other cost that of full fine-tuning, else the highest one seen, but to forget
+    nothing if that is more.
 
     Args:
         values: The points of a study, at least one.
@@ -65,12 +66,19 @@ def corner(
     costs = seen if full is None else [(value,) for value in full]
     return [
         min(seen[0]) if majority is None else majority,
-        *(
-            1.0 if objective == "updated_parameters" else max(costs[index])
-            for index, objective in enumerate(objectives)
-            if index
-        ),
+        *(_most(objective, costs[index]) for index, objective in enumerate(objectives) if index),
     ]
+
+
+def _most(objective: str, costs: Sequence[float]) -> float:
+    match objective:
+        case "updated_parameters":
+            return 1.0
+        case "forgetting":
+            # Training may make a general text more likely, by full fine-tuning most of all.
+            return max(0.0, *costs)
+        case _:
+            return max(costs)
 
 
 def hypervolume(

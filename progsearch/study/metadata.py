@@ -67,12 +67,15 @@ def trials_of(study: optuna.Study) -> list[Trial]:
     for trial in every:
         if trial.repeats is not None and trial.is_usable:
             repeated.setdefault(trial.repeats, []).append(trial)
-    estimates = study.user_attrs.get("estimates", {})
+    attributes = study.user_attrs
+    estimates = attributes.get("estimates", {})
+    objectives = (attributes.get("recipe") or {}).get("objectives", ())
     return [
         Trial(
             trial.frozen,
             Estimate(*estimates[str(trial.number)]) if str(trial.number) in estimates else None,
             repeated.get(trial.number, ()),
+            objectives,
         )
         for trial in every
     ]

@@ -83,6 +83,8 @@ class Trial:
         frozen: The trial in Optuna.
         estimate: Its metric as the search estimates it; None while too little is known.
         repeated: Its runs with other seeds that have a result.
+        objectives: The names of its values; without them, all but the first are the same for all
+            of its runs.
     """
 
     def __init__(
@@ -90,10 +92,12 @@ class Trial:
         frozen: FrozenTrial,
         estimate: Estimate | None = None,
         repeated: Sequence[Trial] = (),
+        objectives: Sequence[str] = (),
     ) -> None:
         self.frozen = frozen
         self.estimate = estimate
         self.repeated = tuple(repeated)
+        self._objectives = tuple(objectives)
         self._attributes: Mapping[str, Any] = frozen.user_attrs
 
     def __repr__(self) -> str:
@@ -120,10 +124,14 @@ class Trial:
     def values(self) -> list[float]:
         """The objectives, the metric first; only if it `is_complete`.
 
-        The metric is the `estimate`, else the mean over its runs; costs that are measured are
-        those of the first run.
+        The metric is the `estimate`, else the mean over its runs, and so is forgetting; other
+        costs that are measured are those of the first run.
         """
         costs = self.frozen.values[1:]
+        if "forgetting" in self._objectives:
+            at = self._objectives.index("forgetting")
+            runs = (self, *self.repeated)
+            costs[at - 1] = fmean(run.frozen.values[at] for run in runs)
         if self.estimate is not None:
             return [self.estimate.mean, *costs]
         return [fmean(run.measured for run in (self, *self.repeated)), *costs]
@@ -290,6 +298,12 @@ class Trial:
     def metrics(self) -> dict[str, float]:
         """The task's metrics after its last step; empty without a result."""
         return dict(self._attributes.get("metrics", {}))
+
+    def mean_of(self, name: str) -> float | None:
+        """The mean of one of the task's metrics over its runs; None if a run lacks it."""
+        found = [run.metrics.get(name) for run in (self, *self.repeated)]
+        values = [value for value in found if value is not None]
+        return fmean(values) if len(values) == len(found) else None
 
     @property
     def per_class(self) -> ClassScores | None:

@@ -33,6 +33,7 @@ class _Packed:
     token_types: Tensor | None
     starts: Tensor
     lengths: Tensor
+    units: Tensor
     targets: dict[str, Tensor]
 
 
@@ -168,6 +169,10 @@ class Split:
             batch[name] = torch.where(inside, found, IGNORED) if self.per_token else found
         return batch
 
+    def units_of(self, rows: Tensor) -> Tensor:
+        """The number of units of some rows together, on the device of their indices."""
+        return self._on(rows.device).units[rows].sum()
+
     def sequences(self, rows: A) -> A:
         """The numbers of the sequences of some rows, one row after another."""
         if self.n_choices == 1:
@@ -185,6 +190,7 @@ class Split:
                 token_types=None if self._token_types is None else self._token_types.to(device),
                 starts=torch.from_numpy(self._starts).to(device),
                 lengths=torch.from_numpy(self.sequence_lengths).to(device),
+                units=torch.from_numpy(self.units).to(device),
                 targets={name: values.to(device) for name, values in self.targets.items()},
             )
         return self._packed[device]

@@ -7,8 +7,8 @@ from progsearch.errors import ConfigError
 @pytest.mark.parametrize(
     ("objectives", "message"),
     [
-        (["updated_parameters", "metric"], "must begin with metric.*got updated_parameters, met"),
-        (["seconds"], "must begin with metric"),
+        (["seconds", "flops"], "must include the task's metric.*got seconds, flops"),
+        (["metric", "forgetting"], "forgetting is what a language model's.*with --general-file"),
         (["metric", "seconds", "seconds"], "the same objective is given twice"),
         (["metric", "speed"], "objectives.1"),
     ],
@@ -16,6 +16,13 @@ from progsearch.errors import ConfigError
 def test_objectives_that_cannot_be_searched(objectives, message):
     with pytest.raises(ConfigError, match=message):
         parse(Recipe, {"task": {"name": "mrpc"}, "objectives": objectives}, "recipe.yaml")
+
+
+def test_objectives_may_be_given_in_any_order():
+    task = {"name": "mine", "general_file": "general.txt"}
+    given = ["forgetting", "updated_parameters", "metric"]
+    found = parse(Recipe, {"task": task, "objectives": given}, "recipe.yaml")
+    assert found.objectives == ("metric", "forgetting", "updated_parameters")
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,16 @@ def test_from_instructions_to_a_model_that_answers(tmp_path):
     options = ["--train-file", "train.jsonl", "--validation-file", "dev.jsonl", "--task", "good"]
     options += ["--epochs", "3", "--learning-rate", "1e-2", "--budget", "1", "--front-seeds", "1"]
     options += ["--batch-size", "8", "--max-length", "64", "--space", "windows", "--study", "good"]
-    options += ["--model", "model"]
+    (tmp_path / "general.txt").write_text("all is well that ends well " * 20)
+    options += ["--model", "model", "--general-file", "general.txt"]
+    options += [f"--objective={name}" for name in ("forgetting", "updated_parameters", "metric")]
     progsearch("run", *options)
     report = json.loads(progsearch("report", "good", "--json"))
-    assert report["objectives"] == ["likelihood", "updated_parameters"]
+    assert report["objectives"] == ["likelihood", "forgetting", "updated_parameters"]
+    assert all(
+        trial["values"][1] == trial["user_attrs"]["metrics"]["forgetting"]
+        for trial in report["front"]
+    )
     assert "middle" in {trial["name"] for trial in report["baselines"]}
     progsearch("export", "good", "--pick", "full", "--out", "full.yaml")
     progsearch("train", "full.yaml", "--output-dir", "trained")

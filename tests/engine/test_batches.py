@@ -11,9 +11,9 @@ from progsearch.engine.batches import (
     epoch_batches,
     evaluation_batches,
     optimizer_steps,
-    weighted,
+    shares,
 )
-from tests.support.runs import tiny_split
+from tests.support.runs import tagged_split, tiny_split
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=333)
 
@@ -83,9 +83,20 @@ def test_a_batch_knows_its_tokens_and_whether_it_is_padded():
 
 
 def test_the_loss_of_a_step_is_the_mean_over_its_units():
-    losses = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0])
-    parts = [losses[:4], losses[4:]]
-    weighed = [weighted(part.mean(), len(part), 5) for part in parts]
-    torch.testing.assert_close(sum(weighed), losses.mean())
-    whole = losses.mean()
-    assert weighted(whole, 5, 5) is whole
+    split = tiny_split(5)
+    rows = [torch.arange(4), torch.arange(4, 5)]
+    batches = [Batch.of(split, part.numpy()) for part in rows]
+    assert shares(batches, rows) == [0.8, 0.2]
+    assert shares(batches[:1], rows[:1]) == [1.0]
+
+
+def test_target_tokens_are_counted_by_the_rows_that_are_given():
+    """A recorded step has the batch that it was recorded with, and other rows."""
+    split = tagged_split(24)
+    recorded = [Batch.of(split, np.arange(4)), Batch.of(split, np.arange(4, 8))]
+    rows = [torch.arange(8, 12), torch.arange(12, 16)]
+    units = [int(split.units[part.numpy()].sum()) for part in rows]
+    # The bits that a product with a number has.
+    expected = [torch.tensor(count / sum(units)) for count in units]
+    found = [torch.as_tensor(share) for share in shares(recorded, rows)]
+    assert all(map(torch.equal, found, expected))

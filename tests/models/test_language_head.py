@@ -2,15 +2,22 @@
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from progsearch.config import method_of
 from progsearch.errors import ModelError
 from progsearch.methods import apply_method
 from progsearch.models.anatomy import find_anatomy
 from progsearch.models.head import CAUSAL, Head
-from progsearch.models.language_head import check_causal, language_head, tied_table
+from progsearch.models.language_head import (
+    check_causal,
+    fit_to_tokenizer,
+    language_head,
+    tied_table,
+)
 from progsearch.models.loading import load_model
 from progsearch.schedule import Stage
+from tests.support.language import byte_tokenizer
 from tests.support.tiny import TINY, save_tiny, tiny_language_model, tiny_model
 
 DECODERS = ("gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2")
@@ -79,3 +86,13 @@ def test_a_saved_language_model_loads_with_its_own_head(tmp_path):
     found = load_model(str(tmp_path), HEAD)
     assert torch.equal(found.lm_head.weight, made.model.embed_tokens.weight)
     assert tied_table(found) is found.model.embed_tokens.weight
+
+
+@pytest.mark.parametrize(("own", "expected"), [(5, 1), ([5, 1], [5, 1]), (None, 1)])
+def test_a_saved_model_stops_at_the_end_token_of_its_tokenizer(own, expected, tmp_path):
+    """As a base model does not whose tokenizer has the end of a chat template."""
+    model = tiny_language_model("llama", eos_token_id=own)
+    fit_to_tokenizer(model, byte_tokenizer())
+    model.save_pretrained(tmp_path)
+    saved = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert saved.config.eos_token_id == saved.generation_config.eos_token_id == expected

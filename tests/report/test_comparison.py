@@ -7,6 +7,7 @@ from scipy import stats
 
 from progsearch.report.confirmation_rows import confirmed_rows
 from progsearch.report.data import study_report
+from progsearch.report.html import page
 from progsearch.report.statistics import difference
 from progsearch.schedule import Schedule
 from progsearch.study.confirmed_runs import ConfirmedRun, ConfirmedRuns
@@ -218,10 +219,44 @@ def test_metrics_that_only_ends_of_runs_have_are_shown_and_others_kept():
         run.model_copy(update={"metrics": run.metrics | extra})
         for run, extra in zip(found, more, strict=True)
     ]
-    confirmed = confirmed_of(found)
+    study = four_schedules()
+    confirmed = confirmed_of(found, study)
     others = confirmed.to_dict()["schedules"][0]["other_metrics"]
     assert "accuracy" not in others
     assert (others["exact_match"], others["loss"]) == (0.5, 1.5)
     (row,) = confirmed_rows(study_report(four_schedules()), confirmed)
     assert row.cells["exact match"] == "0.5000"
     assert not {"loss", "forgetting"} & set(row.cells)
+
+
+def test_the_mean_of_what_is_forgotten_is_an_objective():
+    fake = FakeStudy(("metric", "forgetting"))
+    fake.complete(Schedule.full(6), 0.8, name="full", forgetting=0.5)
+    found = [
+        run.model_copy(update={"metrics": run.metrics | {"forgetting": value}})
+        for run, value in zip(runs([0.8, 0.9]), (0.25, 0.75), strict=True)
+    ]
+    (schedule,) = confirmed_of(found, fake.study).schedules
+    assert schedule.means == (pytest.approx(0.85), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("progtuning-3", "head-only"), "; means are compared with that of progtuning-3"),
+        (("last-quarter", "head-only", None), "of the references (head-only, last-quarter)"),
+        ((None,), "nothing is tested"),
+    ],
+)
+def test_without_full_fine_tuning_it_is_said_what_means_are_compared_with(names, words):
+    fake = FakeStudy()
+    for index, name in enumerate(names):
+        fake.complete(Schedule.last_blocks(6, index), 0.8 + index / 100, name=name)
+    report = study_report(fake.study)
+    asked = page(report)
+    assert "tests it against full" not in asked
+    assert words in asked
+    confirmed = confirmed_of(runs(*[FULL] * len(names)), fake.study)
+    assert words in confirmed.note
+    assert "Differences to full" not in confirmed.note
+    assert not confirmed.n_tested

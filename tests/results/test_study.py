@@ -70,6 +70,17 @@ def test_a_study_without_trials_has_empty_tables_of_the_same_columns(tmp_path, s
         empty.plot_front()
 
 
+def test_what_the_end_of_a_run_measures_has_columns(tmp_path):
+    def fill(made):
+        made.complete(Schedule.full(6), 0.8, name="full", forgetting=0.5)
+        made.complete(Schedule.full(6), 0.8, forgetting=0.25, repeats=0)
+        made.complete(Schedule.last_blocks(6, 1), 0.7)
+
+    trials = fake(tmp_path, fill).trials
+    assert trials["forgetting"].dropna().to_dict() == {0: 0.375, 1: 0.25}
+    assert "exact_match" not in trials
+
+
 def test_how_trials_end(tmp_path):
     def fill(made):
         made.baselines()

@@ -91,7 +91,9 @@ class FakeStudy:
         }
         self.recipe = Recipe(
             study="fake",
-            task=TaskConfig(name="mrpc"),
+            task=TaskConfig(
+                name="mrpc", general_file="general.txt" if "forgetting" in objectives else None
+            ),
             objectives=objectives,
             budget=budget,
             # It has no repeats.
@@ -140,13 +142,15 @@ class FakeStudy:
         repeats=None,
         constant_from=None,
         per_class=None,
+        forgetting=None,
     ):
         plan = self._plan(schedule, learning_rate, scores)
         cost = plan.costs
         seconds = 20 + 300 * cost.flops_relative
         saved = seconds * steps_reused / STEPS
         outcome = Outcome(
-            metrics={"accuracy": metric, "f1": metric + 0.05},
+            metrics={"accuracy": metric, "f1": metric + 0.05}
+            | ({} if forgetting is None else {"forgetting": forgetting}),
             spent=Spent(
                 timings=Timings(2.0, seconds - 10.0, 10.0, saved),
                 steps_trained=STEPS - steps_reused,
@@ -177,6 +181,7 @@ class FakeStudy:
             "flops": cost.flops,
             "seconds": seconds,
             "peak_memory": 1.0e9 + 5e8 * cost.updated_parameters,
+            "forgetting": forgetting,
         }
         self._add(
             TrialState.COMPLETE,

@@ -162,10 +162,11 @@ def progress(epoch, accuracy=0.7):
     )
 
 
-def finished(accuracy=0.7, **outcome):
+def finished(accuracy=0.7, forgetting=None, **outcome):
     """What a worker sends when it has trained a run."""
     spent = Spent(Timings(1.0, 5.0, 2.0, 0.0), 30, 1000)
     metrics = {"accuracy": accuracy, "f1": 0.8}
+    metrics |= {} if forgetting is None else {"forgetting": forgetting}
     return Finished(record(3, accuracy), Outcome(metrics, spent, **outcome))
 
 

@@ -50,6 +50,15 @@ def test_windows_cover_each_word_and_share_as_many_tokens_as_asked(tokenizer, le
     assert found.tokens.lengths.max() <= length
 
 
+def test_the_text_alone_is_cut_even_if_the_question_is_longer(tokenizer):
+    question, text = ["who"] * 11, WORDS[:8]
+    found = windows([" ".join(question)], [" ".join(text)], tokenizer, 20, 4)
+    assert found.n_cut == 0
+    who = tokenizer.convert_tokens_to_ids("who")
+    assert len(found.tokens.lengths) > 1
+    assert all((ids == who).sum() == len(question) for ids, _ in rows(found))
+
+
 def test_tokens_outside_the_text_stand_nowhere(tokenizer):
     found = windows(["who who"], ["w0 w1"], tokenizer, 20)
     (ids, offsets), *rest = rows(found)

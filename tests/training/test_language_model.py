@@ -1,5 +1,6 @@
 """Language models in runs: the Trainer's weights, stored steps, saved models."""
 
+import itertools
 import json
 import math
 import re
@@ -8,13 +9,18 @@ from dataclasses import replace
 import pytest
 import torch
 from torch.utils.data import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 from progsearch.config import TaskConfig
 from progsearch.contribution import contribution_scores_many, metric_names
 from progsearch.engine.batches import epoch_batches
 from progsearch.errors import TaskError
-from progsearch.schedule import Schedule
+from progsearch.schedule import Schedule, Stage
 from progsearch.store import Store
 from progsearch.tasks.answering import found_in
 from progsearch.tasks.reading import check_task
@@ -36,7 +42,7 @@ from tests.support.runs import (
     weights,
 )
 from tests.support.tiny import tiny_language_model
-from tests.support.trainers import ONE_EPOCH, PLAIN, InOrder
+from tests.support.trainers import ONE_EPOCH, PLAIN, InOrder, trainer_for
 
 
 class Rows(Dataset):
@@ -90,6 +96,46 @@ def test_trainer_with_the_callback_reaches_the_engines_weights(name, tied, accum
     ).train()
     # Adam amplifies the rounding of gradients that are zero, such as those of key biases.
     torch.testing.assert_close(weights(theirs), weights(ours), rtol=0, atol=5e-5)
+
+
+class Kept(TrainerCallback):
+    """Keeps the table and whether the optimizer knows it after each step."""
+
+    def __init__(self, model):
+        self.table, self.found = model.get_input_embeddings().weight, []
+
+    def on_step_end(self, args, state, control, optimizer=None, **given):
+        self.found.append((self.table.detach().clone(), self.table in optimizer.state))
+
+
+def test_a_tied_table_is_trained_and_frozen_as_a_whole(tmp_path):
+    """With the embeddings, in both places, in the engine and in a Trainer alike."""
+    stages = (
+        Stage(0, 1 / 3, (0, 1, 2), embeddings=True),
+        Stage(1 / 3, 2 / 3, (2,), embeddings=False),
+        Stage(2 / 3, 1, (), embeddings=False),
+    )
+    schedule, split = Schedule(3, stages), language_split(32)
+    engine, ours = tiny_engine(schedule, tiny_language_model("qwen2", tied=True), split=split)
+    table, found = ours.lm_head.weight, []
+    assert table is ours.model.embed_tokens.weight
+    for step in range(1, engine.total_steps + 1):
+        engine.advance(step)
+        found.append((table.detach().clone(), table in engine.optimizer.adamw.state))
+    theirs = tiny_language_model("qwen2", tied=True)
+    kept, norm = Kept(theirs), theirs.model.norm.weight.detach().clone()
+    trainer = trainer_for(theirs, schedule, tmp_path, split=split)
+    trainer.add_callback(kept)
+    trainer.train()
+    assert theirs.lm_head.weight is theirs.model.embed_tokens.weight
+    third = engine.total_steps // 3
+    for tables in (found, kept.found):
+        assert len(tables) == engine.total_steps
+        moved = [not torch.equal(a, b) for (a, _), (b, _) in itertools.pairwise(tables)]
+        assert moved == [True] * (third - 1) + [False] * (2 * third)
+        assert [known for _, known in tables] == [True] * third + [False] * (2 * third)
+    # What is left of the head is trained all the time.
+    assert not torch.equal(theirs.model.norm.weight, norm)
 
 
 @pytest.fixture

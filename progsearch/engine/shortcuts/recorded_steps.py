@@ -52,13 +52,17 @@ class RecordedSteps(Shortcut):
         device: A GPU.
         prefix: The frozen-prefix shortcut, if it is used. A step that copies its states from host
             memory waits for them, so it cannot be recorded.
+        counts_targets: Whether the shape of a step depends on its number of target tokens.
     """
 
     title = "recorded steps"
 
-    def __init__(self, device: torch.device, prefix: FrozenPrefix | None) -> None:
+    def __init__(
+        self, device: torch.device, prefix: FrozenPrefix | None, *, counts_targets: bool = False
+    ) -> None:
         self._device = device
         self._prefix = prefix
+        self._counts_targets = counts_targets
         self._recorded: dict[Hashable, _Recorded] = {}
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._usable = True
@@ -94,9 +98,6 @@ class RecordedSteps(Shortcut):
         kinds = [self._kind(batch) for batch in batches]
         if None in kinds:
             return None
-        if len(batches) > 1 and batches[0].split.per_token:
-            # The weight of each batch in the loss of the step is part of a recording.
-            return None
         key = tuple(kinds)
         if key not in self._recorded and self._usable and len(self._recorded) < _MOST_GRAPHS:
             self._record(key, rows, partial(update, batches))
@@ -112,7 +113,7 @@ class RecordedSteps(Shortcut):
         if self._prefix is not None and not self._prefix.on_device(batch):
             return None
         shape = len(batch.indices), batch.width
-        return (*shape, n_places(batch)) if batch.split.per_token else shape
+        return (*shape, n_places(batch)) if self._counts_targets else shape
 
     def _record(
         self, key: Hashable, rows: list[Tensor], step: Callable[[list[Tensor]], None]

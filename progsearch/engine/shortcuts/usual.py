@@ -65,11 +65,13 @@ def usual_shortcuts(
         shortcuts.append(prefix)
         if takes(UnreadEmbeddings):
             shortcuts.append(UnreadEmbeddings(model, anatomy, prefix))
+    targets = None
     if takes(TargetTokens):
         targets = TargetTokens.found(model, splits[0])
         shortcuts += [] if targets is None else [targets]
     if takes(RecordedSteps) and can_record(model, precision):
-        shortcuts.append(RecordedSteps(next(model.parameters()).device, prefix))
+        device = next(model.parameters()).device
+        shortcuts.append(RecordedSteps(device, prefix, counts_targets=targets is not None))
     return shortcuts
 
 

@@ -14,7 +14,8 @@ class Curve:
 
     Attributes:
         number: The trial's.
-        costs: The objectives except the metric, all minimised and known before the training.
+        costs: The objectives except the metric, all minimised and known before the training,
+            but for forgetting: while a trial runs, the least that it is likely to forget.
         metrics: The task's metric by the fraction of the run after which it was measured.
         final: The metric at the run's end; None while it runs and if it was stopped.
         allowed: Whether it satisfies the limits of the study.

@@ -93,7 +93,8 @@ class CausalLM(TaskType):
             FORGETTING,
             higher_is_better=False,
             worst=math.inf,
-            description="loss on --general-file after the training minus before; not to choose by",
+            description="loss on --general-file after the training minus before; not to choose "
+            "by, but an objective of searches",
         ),
     )
     usual_length: ClassVar[int] = 1024

@@ -168,7 +168,7 @@ def test_steps_are_those_of_any_cut_into_micro_batches(name):
 def test_a_mean_over_micro_batches_would_give_other_weights(monkeypatch):
     given = {"split": language_split(16), "batch_size": 4, "gradient_accumulation": 4}
     right, _ = trained("llama", Schedule.full(3), **given)
-    monkeypatch.setattr(loop, "weighted", lambda loss, units, units_of_step: loss / 4)
+    monkeypatch.setattr(loop, "shares", lambda batches, rows: [0.25] * 4)
     wrong, _ = trained("llama", Schedule.full(3), **given)
     assert max(float((right[n] - wrong[n]).abs().max()) for n in right) > 1e-4
 
@@ -197,14 +197,11 @@ def test_a_frozen_tied_table_keeps_every_bit():
 
 def test_recorded_steps_are_told_apart_by_their_number_of_places():
     recorder = RecordedSteps.__new__(RecordedSteps)
-    recorder._prefix, recorder._is_first = None, False
+    recorder._prefix, recorder._counts_targets = None, True
     steps = TrainingBatches(language_split(), TrainingConfig(), torch.device("cpu")).steps_of(0)
     batch = steps[0][0]
     assert recorder._kind(batch) == (len(batch.indices), batch.width, n_places(batch))
     assert n_places(batch) >= batch.units
-    # The weight of a micro-batch is a number in the recording.
-    rows = [torch.from_numpy(batch.indices)]
-    assert recorder.step([batch, batch], rows * 2, lambda *given: None) is None
 
 
 def test_on_a_gpu_places_are_filled_up_without_reading_the_device(monkeypatch):

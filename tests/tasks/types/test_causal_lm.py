@@ -16,6 +16,7 @@ from progsearch.space.space import Space
 from progsearch.tasks import load_task, load_task_for
 from progsearch.tasks.next_tokens import begin_of, with_own_padding
 from progsearch.tasks.reading import check_task, read_task
+from progsearch.tasks.types import TASK_TYPES
 from progsearch.tasks.types.causal_lm import CausalLM
 from progsearch.tasks.understanding import understand
 from tests.support.language import (
@@ -327,6 +328,13 @@ def test_learning_rates_are_those_of_instruction_tuning():
     space = Space.load("windows", ["full", "lora"]).at(CausalLM.learning_rate)
     assert space.learning_rates("full", 1.0) == (5e-6, 1e-5, 2e-5, 4e-5)
     assert space.learning_rates("lora", 1.0) == (5e-5, 1e-4, 2e-4, 4e-4)
+
+
+def test_the_blocks_in_the_middle_are_a_reference_of_language_models_alone():
+    assert CausalLM.references == ("middle",)
+    others = [kind for kind in TASK_TYPES if kind is not CausalLM]
+    assert others
+    assert not any(kind.references for kind in others)
 
 
 def test_a_tie_is_no_right_answer():

@@ -243,6 +243,18 @@ def test_answers_have_at_most_thirty_tokens(write, tokenizer):
     assert data.evaluate(scores(split, {first: 9}, {last - 1: 9, first: 1}), split)["f1"] < 0.1
 
 
+@pytest.mark.parametrize(("more_likely", "is_found"), [(19, 1.0), (20, 0.0)])
+def test_the_twenty_likeliest_places_are_paired(write, tokenizer, more_likely, is_found):
+    rows = [("Who?", " ".join(["ann"] + ["here"] * 40), ("ann", 0))]
+    file = write(rows, name="valid").train_file
+    data = load_task(write(validation_file=file), tokenizer)
+    answer = 4
+    # Places after the only likely end begin no answer.
+    starts = {answer: 1, **{answer + 1 + place: 9 for place in range(more_likely)}}
+    found = data.evaluate(scores(data.validation, starts, {answer: 9}), data.validation)
+    assert found["exact_match"] == is_found
+
+
 def test_no_answer_is_given_if_each_window_says_so(write, tokenizer):
     context = " ".join(["here"] * 30 + ["ann"])
     rows = [("Who?", context, None), ("Who?", TEXTS[0], RIGHT[0])]
