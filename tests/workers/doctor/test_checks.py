@@ -4,6 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from progsearch.errors import ConfigError
+from progsearch.workers.cluster import Machines
+from progsearch.workers.doctor import before
+from progsearch.workers.doctor.before import check_nodes
 from progsearch.workers.doctor.checks import checks
 from progsearch.workers.doctor.facts import PACKAGES, Facts, gather, unread
 from progsearch.workers.doctor.nodes import Node
@@ -88,3 +92,25 @@ def test_the_paths_of_a_recipe_are_its_models_and_its_files():
     task = recipe().task.model_copy(update={"train_file": "/t.csv", "data_dir": "/d"})
     assert local_paths(recipe(model="/m", task=task)) == ["/m", "/t.csv", "/d"]
     assert local_paths(recipe(model="owner/name", task=task)) == ["/t.csv", "/d"]
+
+
+def test_a_node_that_lacks_a_path_is_named_before_the_first_trial(monkeypatch):
+    bare = replace(HERE, unread={"/t.csv": "No such file or directory"})
+    old = replace(HERE, packages=gather([])["packages"] | {"torch": "1.0"}, python="3.11.7")
+    nodes = [Node("a (10.0.0.1)", bare), Node("b", old)]
+    asked = []
+
+    def nodes_of_cluster(paths, needs):
+        asked.append((paths, needs))
+        return nodes
+
+    monkeypatch.setattr(before, "nodes_of_cluster", nodes_of_cluster)
+    monkeypatch.setattr(before, "here", lambda paths: Node("here", HERE))
+    task = recipe().task.model_copy(update={"train_file": "/t.csv"})
+    notes = []
+    with pytest.raises(ConfigError, match=r"node a \(10.0.0.1\): /t.csv cannot be read"):
+        check_nodes(recipe(task=task), Machines(1, 1.0), notes.append)
+    assert asked == [(["/t.csv"], {"CPU": 1.0, "GPU": 1.0})]
+    nodes.pop(0)
+    check_nodes(recipe(task=task), Machines(1, 0.0), notes.append)
+    assert any(note.startswith("node b: torch: 1.0") for note in notes)
