@@ -1,7 +1,7 @@
 """A folder of tensors under content keys, shared by all studies of a machine.
 
 Written atomically, checked on reading, limited to a byte budget. Damaged or missing entries are
-computed again.
+computed again. It may be the local copy of a store that several machines share.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from progsearch.cache import cache_dir, read_json, sweep, write_json
+from progsearch.shared_store import SharedStore
 
 _log = logging.getLogger(__name__)
 
@@ -47,12 +48,17 @@ class Store:
         folder: Holds the entries; by default the machine-wide cache, so that studies share them.
         budget: Bytes of tensors it may hold; see `default_budget`. The least recently used
             entries are removed first.
+        shared: Where several machines share entries; see `SharedStore`. What is missing here is
+            copied from there, what is made here is copied there.
     """
 
-    def __init__(self, folder: Path | None = None, budget: int | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, budget: int | None = None, shared: str | None = None
+    ) -> None:
         self.folder = folder or cache_dir("reuse")
         sweep(self.folder, _UNFINISHED)
         self._budget = default_budget(self.folder) if budget is None else budget
+        self._shared = None if shared is None else SharedStore(shared)
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
@@ -72,7 +78,7 @@ class Store:
 
     def get(self, key: str) -> Any | None:
         """The description of an entry; None if it is missing or damaged."""
-        data: Any = read_json(self.folder / f"{key}.json")
+        data = self._data(key)
         try:
             return data["description"] if data["check"] == _check(data) else None
         except (TypeError, KeyError):
@@ -80,18 +86,25 @@ class Store:
 
     def has_tensors(self, key: str) -> bool:
         """Whether an entry has tensors; `load` checks them."""
-        data: Any = read_json(self.folder / f"{key}.json")
-        stored = isinstance(data, dict) and data.get("tensors") is not None
-        return stored and isfile(self._tensors(key))
+        data = self._data(key)
+        if not isinstance(data, dict) or data.get("tensors") is None:
+            return False
+        path = self._tensors(key)
+        return isfile(path) or (self._shared is not None and self._shared.has(path.name))
 
     def put(self, key: str, description: Any, tensors: dict[str, Tensor] | None = None) -> None:
         """Keep an entry; if the disk is full or the budget too small, do nothing."""
         try:
             checksum = None if tensors is None else self._write_tensors(key, tensors)
             data = {"description": description, "tensors": checksum}
-            write_json(self.folder / f"{key}.json", data | {"check": _check(data)})
+            described = self._description(key)
+            write_json(described, data | {"check": _check(data)})
         except (OSError, SafetensorError) as error:
             _log.warning("reusable work was not kept: %s", error)
+            return
+        # The description last: an entry that has one is whole.
+        if self._shared is not None and (tensors is None or self._shared.send(self._tensors(key))):
+            self._shared.send(described)
 
     def _write_tensors(self, key: str, tensors: dict[str, Tensor]) -> int:
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
@@ -124,15 +137,18 @@ class Store:
             held -= file_size
 
     def remove(self, key: str) -> None:
-        """Forget an entry."""
-        (self.folder / f"{key}.json").unlink(missing_ok=True)
+        """Forget the local copy of an entry."""
+        self._description(key).unlink(missing_ok=True)
         self._tensors(key).unlink(missing_ok=True)
 
     def load(self, key: str) -> dict[str, Tensor] | None:
         """The tensors of an entry; if they are missing or damaged, None, and it is forgotten."""
         path = self._tensors(key)
-        data: Any = read_json(self.folder / f"{key}.json")
+        data = self._data(key)
         try:
+            if self._shared is not None and data["tensors"] is not None and not isfile(path):
+                self._make_room(self._shared.size(path.name))
+                self._shared.fetch(path.name, self.folder)
             if data["tensors"] is None:
                 # Earlier versions kept no weights at the end of a run.
                 return None
@@ -143,8 +159,26 @@ class Store:
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             _log.warning("a stored entry cannot be used and is computed again: %s", error)
             self.remove(key)
+            if self._shared is not None and isinstance(error, ValueError):
+                # Otherwise the damaged entry would be copied again.
+                self._shared.remove(f"{key}.json")
             return None
         return tensors
+
+    def _data(self, key: str) -> Any:
+        """What the description's file holds; None if there is none or it is damaged."""
+        path = self._description(key)
+        data = read_json(path)
+        if (
+            data is None
+            and self._shared is not None
+            and self._shared.fetch(path.name, self.folder)
+        ):
+            data = read_json(path)
+        return data
+
+    def _description(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
 
     def _tensors(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"

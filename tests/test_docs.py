@@ -55,6 +55,8 @@ def check_command(words):
     tool, *rest = words
     if tool == "progsearch":
         COMMANDS[rest[0]].make_context(rest[0], rest[1:])
+    elif tool == "ray":
+        check_command(rest[rest.index("--") + 1 :])
     elif tool == "python" and rest[0] != "-m":
         script = ROOT / rest[0]
         text = script.read_text(encoding="utf-8")
@@ -125,9 +127,11 @@ def test_python_of_schedules_runs(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("page", "text"), of_language("yaml"))
-def test_yaml_is_a_recipe_a_space_or_a_config(page, text, tmp_path):
+def test_yaml_is_a_recipe_a_space_a_config_or_a_job(page, text, tmp_path):
     found = yaml.safe_load(text)
-    if "dimensions" in found:
+    if found.get("kind") == "RayJob":
+        check_command(found["spec"]["entrypoint"].split())
+    elif "dimensions" in found:
         from progsearch.space.space import Space
 
         (tmp_path / "space.yaml").write_text(text)

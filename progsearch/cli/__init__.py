@@ -21,6 +21,7 @@ from progsearch.cli import (
     contributions,
     cp,
     dashboard,
+    doctor,
     export,
     ls,
     report,
@@ -61,6 +62,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Look inside": {
         "contributions": contributions.contributions,
         "selfcheck": selfcheck.selfcheck,
+        "doctor": doctor.doctor,
         "dashboard": dashboard.dashboard,
     },
     "Lists and files": {

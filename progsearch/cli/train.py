@@ -128,13 +128,14 @@ def train(
 
 def _assembled(config: RunConfig, folder: Path, *, reuse: bool) -> tuple[TrainingRun, Understood]:
     """The run, checked to fit on the folder's disk, and the summary of its data."""
+    from progsearch.config import shared_store
     from progsearch.tasks import understand
     from progsearch.training import Store, TrainingRun, check_room
     from progsearch.training.remarks import collected_remarks, doubts_of
     from progsearch.workers.processors import free_threads
 
     with collected_remarks() as remarks:
-        store = Store() if reuse else None
+        store = Store(shared=shared_store()) if reuse else None
         run = TrainingRun.from_config(config, store=store, threads=free_threads())
         check_room(run, folder, _PLACE)
         # It logs a warning, which is always shown, if the metric cannot tell schedules apart.

@@ -28,6 +28,7 @@ from progsearch.config.run import (
 )
 from progsearch.config.sampler import SAMPLERS
 from progsearch.config.storage_url import StorageUrl
+from progsearch.config.store_url import shared_store
 from progsearch.config.understood import Answers, Understood, UnderstoodSplit
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "plain",
     "read_yaml",
     "run_identity",
+    "shared_store",
     "training_under",
     "with_seed",
     "write_yaml",

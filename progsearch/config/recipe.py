@@ -14,6 +14,7 @@ from progsearch.config.option import Option
 from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
+from progsearch.config.store_url import place_of_store
 from progsearch.config.understood import Understood
 from progsearch.numerals import bytes_of, fraction_of
 
@@ -246,6 +247,15 @@ class Recipe(Config):
             "of what is free, at most 20).",
         ),
     ] = Field(default=None, gt=0, allow_inf_nan=False)
+    store: Annotated[
+        str | None,
+        AfterValidator(place_of_store),
+        Option(
+            "URL",
+            "A folder or an object store (s3://BUCKET/FOLDER, gs://...) in which machines share "
+            "the steps that they have trained (default: PROGSEARCH_STORE).",
+        ),
+    ] = None
     prefix_cache: Annotated[
         bool, Option("", "Keep the output of frozen blocks (default: yes).")
     ] = True

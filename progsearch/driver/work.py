@@ -18,6 +18,7 @@ from progsearch.study.folder import StudyFolder
 from progsearch.study.view import ConfirmGoal, Ending, SearchGoal, View
 from progsearch.workers.adapter import run_source
 from progsearch.workers.cluster import Machines, machines, starts_here, with_memory_for
+from progsearch.workers.doctor.before import check_nodes
 from progsearch.workers.halt import Halt
 from progsearch.workers.inspection import inspection
 from progsearch.workers.watch import RayLost, Stuck
@@ -58,6 +59,9 @@ def ready(
     view.preparing("starting Ray")
     here = starts_here(recipe)
     with inspection(recipe, methods, metrics) as answer, machines(recipe) as there:
+        if recipe.address is not None:
+            view.preparing("checking the nodes of the cluster")
+            check_nodes(recipe, there, view.note)
         view.preparing(f"inspecting {recipe.task.name} and {recipe.model}")
         problem = answer(there, view.step)
         for remark in problem.remarks:

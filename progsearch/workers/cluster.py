@@ -36,6 +36,11 @@ _DRIVER_ENVIRONMENT = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # Ctrl-C is handled by `Halt`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Otherwise Tune asks Ray's control service again and again what there is, for its messages
+    # only. If the service is gone, such a call cannot be interrupted, and if another one then
+    # answers at its address, Ray aborts this process.
+    "TUNE_STATE_REFRESH_PERIOD": "1e9",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000000",
 }
 
 

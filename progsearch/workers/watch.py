@@ -114,8 +114,13 @@ class Watch:
             return self.trouble
 
     def _waits(self, gone: str) -> bool:
-        """Whether a cluster's control service may still come back."""
-        if gone != CONTROL_SERVICE or not self._patience:
+        """Whether a cluster's control service may still come back.
+
+        Without its daemon on this machine (both are gone with the head), this
+        process cannot go on in the same connection.
+        """
+        others = [place for place in self._places if place[0] != CONTROL_SERVICE]
+        if gone != CONTROL_SERVICE or not self._patience or anyone_gone(others):
             return False
         now = time.monotonic()
         if self._gone_since is None:

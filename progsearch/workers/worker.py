@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from progsearch.config import with_seed
+from progsearch.config import shared_store, with_seed
 from progsearch.errors import OutOfMemory, TrialFailed
 from progsearch.strategy.source import Assignment, Failed, Finished, Message, Progress
 from progsearch.workers.logs import log_to, name_trial
@@ -35,18 +35,22 @@ class WorkerSettings:
         reuse: Whether they start from steps that others have made.
         reuse_budget: GiB of disk that reusable work may take; None leaves it to the store.
         prefix_cache: Whether they keep the output of frozen blocks.
+        store: Where machines share reusable work; None if they do not.
     """
 
     log: str
     reuse: bool
     reuse_budget: float | None
     prefix_cache: bool
+    store: str | None = None
 
     @classmethod
     def of(cls, folder: StudyFolder) -> WorkerSettings:
         """Those that a study's recipe asks for."""
         recipe = folder.recipe
-        return cls(str(folder.log), recipe.reuse, recipe.reuse_budget, recipe.prefix_cache)
+        # Workers on other machines do not have the environment of this one.
+        shared = recipe.store or shared_store()
+        return cls(str(folder.log), recipe.reuse, recipe.reuse_budget, recipe.prefix_cache, shared)
 
 
 class TrialWorker(Trainable):  # type: ignore[misc]
@@ -120,7 +124,8 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         store = None
         if settings.reuse:
             gib = settings.reuse_budget
-            store = Store(budget=None if gib is None else int(gib * 2**30))
+            budget = None if gib is None else int(gib * 2**30)
+            store = Store(budget=budget, shared=settings.store)
         seed = assignment.run.training.seed
         runs = [
             TrainingRun.from_config(

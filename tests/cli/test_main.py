@@ -48,7 +48,7 @@ def test_every_command_explains_itself(progsearch):
     overview = progsearch("--help").stdout
     for command in (
         "run", "resume", "status", "report", "confirm", "export", "train", "contributions",
-        "selfcheck", "dashboard", "ls", "cp", "validate", "cache", "rm",
+        "selfcheck", "doctor", "dashboard", "ls", "cp", "validate", "cache", "rm",
     ):  # fmt: skip
         assert f"\n  {command} " in overview
         assert progsearch(command, "-h").stdout.startswith(f"Usage: progsearch {command} ")

@@ -75,7 +75,8 @@ TASK_LEFT_OUT = {
 RECIPE_LEFT_OUT = {
     "understood": "says what the data holds, for people",
     **dict.fromkeys(
-        ("study", "storage", "storage_timeout", "address", "reconnect"), "where it is kept"
+        ("study", "storage", "storage_timeout", "address", "reconnect", "store"),
+        "where it is kept",
     ),
     "log_to": "where it is watched",
     **dict.fromkeys(("space", "methods", "warm_start"), "which runs are possible"),

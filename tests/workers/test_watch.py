@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from progsearch.internals.ray import CONTROL_SERVICE
 from progsearch.workers import watch
 from progsearch.workers.watch import RayLost, Stuck, Watch
 
@@ -93,3 +94,15 @@ def test_ten_minutes_are_always_waited_and_without_runs_any_time(now):
     found.ended("a")
     now[0] += 100_000
     assert found.look() is None
+
+
+def test_a_cluster_is_not_waited_for_without_its_daemon_here(daemons, monkeypatch, now, tmp_path):
+    raylet = os.path.relpath(tmp_path / "raylet")
+    control = daemons["the GCS"].getsockname()
+    places = [(CONTROL_SERVICE, control), ("the raylet", raylet)]
+    monkeypatch.setattr(watch, "listening_places", lambda: places)
+    found = Watch(patience=600)
+    daemons["the GCS"].close()
+    assert found.look() is None, "its control service may come back"
+    daemons["the raylet"].close()
+    assert isinstance(found.look(), RayLost)

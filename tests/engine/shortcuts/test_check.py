@@ -247,7 +247,7 @@ class Replayed(RecordedSteps):
 
     copies_rows = True
 
-    def __init__(self, device, prefix):
+    def __init__(self, device, prefix, *, counts_targets):
         self._held = {}
         self._is_first = True
 

@@ -1,0 +1,1 @@
+"""Checks the machines of a search: versions, paths, disk, memory, GPUs, limits and clocks."""
