@@ -6,7 +6,6 @@ computed again.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -23,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from progsearch.cache import cache_dir, read_json, sweep, write_json
+from progsearch.cache import cache_dir, checksum, read_json, sweep, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -72,23 +71,19 @@ class Store:
 
     def get(self, key: str) -> Any | None:
         """The description of an entry; None if it is missing or damaged."""
-        data: Any = read_json(self.folder / f"{key}.json")
-        try:
-            return data["description"] if data["check"] == _check(data) else None
-        except (TypeError, KeyError):
-            return None
+        data = self._read(key)
+        return None if data is None else data["description"]
 
     def has_tensors(self, key: str) -> bool:
         """Whether an entry has tensors; `load` checks them."""
-        data: Any = read_json(self.folder / f"{key}.json")
-        stored = isinstance(data, dict) and data.get("tensors") is not None
-        return stored and isfile(self._tensors(key))
+        data = self._read(key)
+        return data is not None and data["tensors"] is not None and isfile(self._tensors(key))
 
     def put(self, key: str, description: Any, tensors: dict[str, Tensor] | None = None) -> None:
         """Keep an entry; if the disk is full or the budget too small, do nothing."""
         try:
-            checksum = None if tensors is None else self._write_tensors(key, tensors)
-            data = {"description": description, "tensors": checksum}
+            written = None if tensors is None else self._write_tensors(key, tensors)
+            data = {"key": key, "description": description, "tensors": written}
             write_json(self.folder / f"{key}.json", data | {"check": _check(data)})
         except (OSError, SafetensorError) as error:
             _log.warning("reusable work was not kept: %s", error)
@@ -100,11 +95,11 @@ class Store:
         os.close(descriptor)
         try:
             save_file(tensors, temporary)
-            checksum = _checksum(Path(temporary))
+            written = _checksum(Path(temporary))
             os.replace(temporary, self._tensors(key))
         finally:
             Path(temporary).unlink(missing_ok=True)
-        return checksum
+        return written
 
     def _make_room(self, size: int) -> None:
         if size > self._budget:
@@ -131,8 +126,10 @@ class Store:
     def load(self, key: str) -> dict[str, Tensor] | None:
         """The tensors of an entry; if they are missing or damaged, None, and it is forgotten."""
         path = self._tensors(key)
-        data: Any = read_json(self.folder / f"{key}.json")
+        data = self._read(key)
         try:
+            if data is None:
+                raise ValueError("its description is missing or damaged")
             if data["tensors"] is None:
                 # Earlier versions kept no weights at the end of a run.
                 return None
@@ -149,10 +146,20 @@ class Store:
     def _tensors(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
 
+    def _read(self, key: str) -> dict[str, Any] | None:
+        """The description of an entry and the checksum of its tensors; None if damaged."""
+        data: Any = read_json(self.folder / f"{key}.json")
+        try:
+            # A file under another entry's name describes other work; earlier versions kept no key.
+            is_its_own = data.get("key", key) == key
+            return data if is_its_own and data["check"] == _check(data) else None
+        except (AttributeError, TypeError, KeyError):
+            return None
+
 
 def _check(data: dict[str, Any]) -> int:
-    content = json.dumps([data["description"], data["tensors"]], sort_keys=True)
-    return zlib.crc32(content.encode())
+    key = [data["key"]] if "key" in data else []
+    return checksum([data["description"], data["tensors"], *key])
 
 
 def _checksum(path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.cache import cache_dir, content_key, keep_json, kept_json
 from progsearch.config import RunConfig
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, autocast
@@ -65,7 +65,7 @@ class AtEnd:
             arithmetic(self._model.device),
         )
         path = cache_dir("general") / f"{key}.json"
-        known = read_json(path)
+        known = kept_json(path)
         if not isinstance(known, float):
             known = self._loss()
             keep_json(path, known)
