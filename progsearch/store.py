@@ -6,6 +6,7 @@ computed again.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -22,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from progsearch.cache import cache_dir, checksum, read_json, sweep, write_json
+from progsearch.cache import cache_dir, read_json, sweep, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -159,7 +160,8 @@ class Store:
 
 def _check(data: dict[str, Any]) -> int:
     key = [data["key"]] if "key" in data else []
-    return checksum([data["description"], data["tensors"], *key])
+    content = json.dumps([data["description"], data["tensors"], *key], sort_keys=True)
+    return zlib.crc32(content.encode())
 
 
 def _checksum(path: Path) -> int:

@@ -66,7 +66,7 @@ def _first_damaged(path: Path) -> int | None:
     except OSError:
         return None
     has_trials = False
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
         try:
             log = json.loads(line)
             code = int(log["op_code"])
