@@ -93,7 +93,7 @@ def keep_json(path: Path, data: Any) -> None:
 
 def kept_json(path: Path) -> Any | None:
     """What `keep_json` wrote; None if it is missing or damaged, a single wrong bit included."""
-    found = read_json(path)
+    found: Any = read_json(path)
     try:
         return found["data"] if found["check"] == checksum(found["data"]) else None
     except (TypeError, LookupError):

@@ -1,4 +1,4 @@
-"""Checks that what a journal says of a study fits together, before anything is computed from it."""
+"""Checks that what a journal says of a study fits together, before it is used."""
 
 from __future__ import annotations
 

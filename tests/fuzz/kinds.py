@@ -115,21 +115,15 @@ def _lines_of(rows: Any) -> bytes:
     return "".join(json.dumps(row, default=str) + "\n" for row in found).encode()
 
 
-def _written(rows: list[dict[str, Any]], suffix: str) -> bytes:
-    match suffix:
-        case ".csv":
-            return csv_of(rows).encode()
-        case ".tsv":
-            return csv_of(rows, "\t").encode()
-        case ".jsonl":
-            return _lines_of(rows)
-        case ".parquet":
-            return _parquet_of(rows)
-        case ".conll":
-            return conll_of(rows).encode()
-        case ".txt":
-            return "\n\n".join(row["text"] for row in rows).encode()
-    return json.dumps(rows).encode()
+_WRITERS: dict[str, Callable[[Any], bytes]] = {
+    ".csv": lambda rows: csv_of(rows).encode(),
+    ".tsv": lambda rows: csv_of(rows, "\t").encode(),
+    ".json": lambda rows: json.dumps(rows, default=str).encode(),
+    ".jsonl": _lines_of,
+    ".parquet": _parquet_of,
+    ".conll": lambda rows: conll_of(rows).encode(),
+    ".txt": lambda rows: "\n\n".join(row["text"] for row in rows).encode(),
+}
 
 
 @st.composite
@@ -143,15 +137,11 @@ def _data(draw: st.DrawFn) -> Data:
         tree: Any = squad_of(rows)
         content, suffix = json.dumps(tree).encode(), ".json"
     else:
-        tree, content = rows, _written(rows, suffix)
+        tree, content = rows, _WRITERS[suffix](rows)
     if draw(st.booleans()) and suffix in (".csv", ".tsv", ".json", ".jsonl", ".parquet"):
         tree = draw(damaged_trees(tree, most=4))
         try:
-            content = (
-                json.dumps(tree, default=str).encode()
-                if suffix == ".json"
-                else _written(tree, suffix)
-            )
+            content = _WRITERS[suffix](tree)
         except (AttributeError, TypeError):
             content = json.dumps(tree, default=str).encode()
     elif draw(st.integers(0, 4)) and suffix != ".parquet":
@@ -189,7 +179,7 @@ def _data_fault(world: World, data: Data) -> Fault | None:
 # -- command lines -----------------------------------------------------------------------------
 
 _STUDY = ["--studies-dir", "studies"]
-_OPTIONS = (
+_OPTION_WORDS = (
     "--task --type --train-file --validation-file --model --method --space --objective --budget "
     "--seeds --time --patience --max-updated --min-metric --max-memory --sampler --candidates "
     "--scheduler --parallel --gpus-per-trial --storage-timeout --reuse-budget --no-reuse --epochs "
@@ -197,7 +187,8 @@ _OPTIONS = (
     "--label-column --task-metric --max-length --separator --encoding --json --quiet --dry-run "
     "--studies-dir --pick --force --anyway --out --margin --limit --clear --yes --output-dir "
     "--overwrite --help --version --reconnect --frozen-dtype"
-).split()
+)
+_OPTIONS = _OPTION_WORDS.split()
 
 
 def _lines(world: World) -> st.SearchStrategy[list[str]]:

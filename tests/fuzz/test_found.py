@@ -157,7 +157,7 @@ def test_a_list_of_lists_as_columns_of_the_label():
     ("text", "reason"),
     [
         ("- " * 3000, "nested too deeply"),
-        ("[" * 5000, "nested too deeply"),
+        ("[" * 1200, "nested too deeply"),
         ("a: 2026-13-45", "is not YAML"),
         ("a: " + "9" * 5000, "is not YAML"),
         ("a: !!timestamp x", "is not YAML"),
@@ -198,3 +198,10 @@ def test_json_that_python_cannot_read(tmp_path, text, reason, ending):
     (tmp_path / f"a.{ending}").write_text(text)
     with pytest.raises(TaskError, match=reason):
         check_task(TaskConfig(name="own", train_file=str(tmp_path / f"a.{ending}")))
+
+
+@pytest.mark.parametrize("text", ['" "', '" "\t""\n', "\n \n"])
+def test_a_table_whose_only_cells_are_blank(tmp_path, text):
+    (tmp_path / "a.tsv").write_text(text)
+    with pytest.raises(TaskError, match="has no rows"):
+        check_task(TaskConfig(name="own", train_file=str(tmp_path / "a.tsv")))

@@ -1,4 +1,4 @@
-"""What is run with fuzzed inputs: all that a command does before Ray starts and training begins."""
+"""What is run with fuzzed inputs: all that a command does before Ray starts or a model trains."""
 
 from __future__ import annotations
 

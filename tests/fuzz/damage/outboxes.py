@@ -45,7 +45,9 @@ def inputs(world: World) -> st.SearchStrategy[bytes]:
         rows = found if isinstance(found, list) else [found]
         return "".join(json.dumps(row, default=str) + "\n" for row in rows).encode()
 
-    return st.one_of(damaged_trees(lines).map(written), damaged_bytes(whole), damaged_bytes(written(lines)))
+    return st.one_of(
+        damaged_trees(lines).map(written), damaged_bytes(whole), damaged_bytes(written(lines))
+    )
 
 
 def fault(world: World, content: bytes) -> Fault | None:
