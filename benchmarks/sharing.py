@@ -80,7 +80,7 @@ def shares(runs: Runs, cost: ModelCost, examples: int) -> dict[str, float]:
 
 def draw_runs(space: Space, seed: int, scores: dict[str, tuple[float, ...]]) -> Runs:
     """A study of random draws, none twice."""
-    draws = Draws(space, "random", seed, directions(2), [])
+    draws = Draws(space, "random", seed, directions(2))
     runs: dict[tuple[float, str], Schedule] = {}
     default = TrainingConfig(learning_rate=default_learning_rate(MODEL))
     while len(runs) < BUDGET:

@@ -173,9 +173,8 @@ class _TableDraws(Draws):
 
     def __init__(self, table: Table, space: Space, folder: StudyFolder, seed: int) -> None:
         recipe = folder.recipe
-        known = [trial.frozen for trial in folder.trials() if trial.repeats is None]
         sides = directions(len(recipe.objectives))
-        super().__init__(space, recipe.sampler, seed, sides, known)
+        super().__init__(space, recipe.sampler, seed, sides)
         self._table = table
 
     def draw(self, *, at_random: bool = False) -> Draw | None:

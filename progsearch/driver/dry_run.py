@@ -252,7 +252,7 @@ def _points(recipe: Recipe, space: Space, problem: Problem) -> list[Candidate]:
     """Random points of the space, without those that do not fit."""
     # It would say that it made a study.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    draws = Draws(space, "random", recipe.training.seed, directions(len(recipe.objectives)), ())
+    draws = Draws(space, "random", recipe.training.seed, directions(len(recipe.objectives)))
     found = []
     for _ in range(_POINTS):
         point = draws.draw()

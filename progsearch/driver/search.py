@@ -178,13 +178,12 @@ def _run(
         halt.gpus = GpuClock(recipe.max_gpu_hours, found.machines.gpus_per_trial)
     for sentence in references.left_out:
         view.note(sentence)
-    known = [trial.frozen for trial in folder.trials() if trial.repeats is None]
     seed = recipe.training.seed
     source = StudySource(
         folder,
         found.problem,
         references.all,
-        Draws(space, recipe.sampler, seed, directions(len(recipe.objectives)), known),
+        Draws(space, recipe.sampler, seed, directions(len(recipe.objectives))),
         view=view,
         earlier=earlier,
         only_references=only_references,

@@ -74,21 +74,44 @@ class CandidatePool:
         while self._draws.puts_first:
             if first := self._sample(known, tries=1):
                 return first
-        pool = [point for point in self._points if point.candidate.key not in known]
-        known = known | {point.candidate.key for point in pool}
-        n_candidates = self._recipe.n_candidates
-        chooses = n_candidates > 1
-        for _ in range(n_candidates if chooses else 0):
-            self._sample_into(pool, known, tries=1)
-        while not (free := [point for point in pool if not would_wait(point.candidate)]):
-            if len(pool) >= _MOST_HELD or not self._sample_into(pool, known):
-                break
+        pool = self._sampled(known, would_wait)
         if not pool:
             return None
-        free = free or pool
+        free = [point for point in pool if not would_wait(point.candidate)] or pool
+        chooses = self._recipe.n_candidates > 1
         chosen = free[self._prospects.best([p.candidate for p in free]) if chooses else 0]
         self._keep([point for point in pool if point is not chosen])
         return chosen
+
+    def take_again(self, known: set[str], key: str) -> int | None:
+        """Sample as `take` did when it gave the point of ``key``; returns its number.
+
+        Args:
+            known: What `take` was given then.
+            key: The key of the training that was chosen.
+
+        Returns:
+            None if other points were sampled then, such as by an earlier version.
+        """
+        while self._draws.puts_first:
+            if (first := self._sample(known, tries=1)) and first.candidate.key == key:
+                return first.draw.number
+        pool = self._sampled(known, lambda candidate: False)
+        chosen = next((point for point in pool if point.candidate.key == key), None)
+        self._keep([point for point in pool if point is not chosen])
+        return None if chosen is None else chosen.draw.number
+
+    def _sampled(self, known: set[str], would_wait: Callable[[Candidate], bool]) -> list[Point]:
+        """The kept points and new ones, those that are ``known`` left out."""
+        pool = [point for point in self._points if point.candidate.key not in known]
+        known = known | {point.candidate.key for point in pool}
+        n_candidates = self._recipe.n_candidates
+        for _ in range(n_candidates if n_candidates > 1 else 0):
+            self._sample_into(pool, known, tries=1)
+        while all(would_wait(point.candidate) for point in pool):
+            if len(pool) >= _MOST_HELD or not self._sample_into(pool, known):
+                break
+        return pool
 
     def _keep(self, points: list[Point]) -> None:
         """Keep points for later, unless the sampler can give equally good ones."""

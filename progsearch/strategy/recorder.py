@@ -80,6 +80,9 @@ class Recorder:
         observations: What is known of the trials.
         prospects: Estimates their metrics.
         view: Told what happens.
+
+    Attributes:
+        session: The session of the search.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class Recorder:
         self._draws = draws
         self._observations = observations
         self._prospects = prospects
-        self._session = Session(folder)
+        self.session = Session(folder)
         self._view = view
 
     def begin(self, new: NewTrial, point: int | None) -> tuple[RunningTrial, Trial]:
@@ -152,7 +155,7 @@ class Recorder:
 
     def close(self) -> None:
         """Keep the length of the session."""
-        self._session.save()
+        self.session.save()
 
     @property
     def _recipe(self) -> Recipe:
@@ -205,5 +208,5 @@ class Recorder:
             else:
                 self._draws.tell(running.point, values, violations)
         if not again:
-            self._session.count_trial()
+            self.session.count_trial()
         self._view.run_ended(Run(trial))

@@ -16,6 +16,7 @@ from progsearch.strategy.prospects import Prospects
 from progsearch.strategy.recorder import Recorder, RunningTrial
 from progsearch.strategy.references import Reference
 from progsearch.strategy.repeats import Repeats
+from progsearch.strategy.replay import replay
 from progsearch.strategy.samplers import Draws
 from progsearch.strategy.source import (
     WAIT,
@@ -110,8 +111,11 @@ class StudySource(TrialSource):
         if earlier is not None:
             for point in earlier.points:
                 draws.put_first(point)
-        # Patience starts again with each session, so that a search that ran out of it can go on.
+        self._waiting = {} if only_references else replay(trials, recipe, draws, self._pool)
         self._first = len(trials)
+        # Patience starts again after a search that ended, so that one that ran out of it can go
+        # on, and not after one that was interrupted.
+        self._patient_since = self._recorder.session.follows_end_at
         self._only_references = only_references
         self._is_exhausted = False
 
@@ -127,7 +131,7 @@ class StudySource(TrialSource):
             return WAIT
         start = start or self._reference(trials)
         if start is None and self._only_references:
-            return WAIT if self._running else Ended("budget")
+            return WAIT if self._running else self._end("budget")
         if start is None and not any(r.is_reference for r in self._running.values()):
             start = self._repeated(trials, self._repeats.due(trials))
         if start is None and self._repeats.leave_room(trials):
@@ -140,7 +144,7 @@ class StudySource(TrialSource):
             start = self._searched(trials)
         if start is None:
             # What runs may be stopped, which gives a part of the budget back, or change the front.
-            return WAIT if self._running else Ended(self._ending(trials))
+            return WAIT if self._running else self._end(self._ending(trials))
         running, trial = self._recorder.begin(*start)
         seeds = self._folder.recipe.seeds if trial.repeats is None else 1
         assignment = Assignment(trial.number, trial.run, seeds=seeds)
@@ -194,7 +198,9 @@ class StudySource(TrialSource):
         if interrupted is None:
             return None
         is_new = interrupted.params and interrupted.repeats is None
-        point = self._draws.take(interrupted.frozen) if is_new else None
+        point = self._waiting.pop(interrupted.number, None)
+        if point is None and is_new:
+            point = self._draws.take(interrupted.frozen)
         return _Start(retrying(interrupted), point)
 
     def _reference(self, trials: Sequence[Trial]) -> _Start | None:
@@ -243,6 +249,10 @@ class StudySource(TrialSource):
         self._is_exhausted = start is None
         return start
 
+    def _end(self, ending: Ending) -> Ended:
+        self._recorder.session.end()
+        return Ended(ending)
+
     def _ending(self, trials: Sequence[Trial]) -> Ending:
         if spent(trials) >= self._folder.recipe.budget:
             return "budget"
@@ -273,7 +283,7 @@ class StudySource(TrialSource):
         recipe = self._folder.recipe
         if recipe.patience is None:
             return False
-        recent = latest(trials, self._first, recipe.patience)
+        recent = latest(trials, self._patient_since, recipe.patience)
         if recent is None:
             return False
         choice = allowed(trials, recipe.limits)

@@ -10,11 +10,23 @@ from progsearch.config import Config
 
 
 class Session(Config):
-    """One session of a search: its start, its duration and the number of trials that ended."""
+    """One session of a search.
+
+    Attributes:
+        started: When, in ISO 8601.
+        seconds: Its duration.
+        trials: The number of trials that ended in it.
+        n_trials: The number of trials that the study had at its start; None in studies of earlier
+            versions.
+        ended: Whether nothing was left to do, such as in the budget. Without it, the session was
+            interrupted.
+    """
 
     started: str
     seconds: float
     trials: int
+    n_trials: int | None = None
+    ended: bool = False
 
 
 class ModelSize(Config):

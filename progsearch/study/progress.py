@@ -262,6 +262,24 @@ class Session:
         self._started = datetime.now().astimezone().isoformat(timespec="seconds")
         self._since = time.monotonic()
         self._trials = 0
+        self._n_trials = len(folder.trials())
+        self._ended = False
+        self.save()
+
+    @property
+    def follows_end_at(self) -> int:
+        """The number of trials that the study had when its search last ended by itself."""
+        first = self._n_trials
+        for session in reversed(self._earlier):
+            # Sessions of earlier versions do not know how they ended.
+            if session.ended or session.n_trials is None:
+                return first
+            first = session.n_trials
+        return first
+
+    def end(self) -> None:
+        """Nothing is left to do."""
+        self._ended = True
         self.save()
 
     def count_trial(self) -> None:
@@ -272,5 +290,11 @@ class Session:
     def save(self) -> None:
         """Store the session's duration in the study, so that it survives a kill."""
         seconds = round(time.monotonic() - self._since, 3)
-        session = SessionInfo(started=self._started, seconds=seconds, trials=self._trials)
+        session = SessionInfo(
+            started=self._started,
+            seconds=seconds,
+            trials=self._trials,
+            n_trials=self._n_trials,
+            ended=self._ended,
+        )
         keep_sessions(self._folder.study, [*self._earlier, session])

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from progsearch.api import resume
+from progsearch.api import resume, search
 from progsearch.study.folder import open_study
 from progsearch.study.progress import left
 from progsearch.study.trial import INTERRUPTED
@@ -77,9 +77,9 @@ def begin(tmp_path):
         return searches[-1]
 
     yield begin
-    for search in searches:
-        search.process.kill()
-        search.process.wait()
+    for begun in searches:
+        begun.process.kill()
+        begun.process.wait()
 
 
 def states(folder):
@@ -172,6 +172,22 @@ def test_a_killed_search_is_finished_by_resume(tmp_path, begin):
         assert [t.run for t in again] == [trial.run]
     assert len({trial.key for trial in done}) == 8
     assert not any(worker.is_running() for worker in workers)
+
+
+def test_a_search_that_was_killed_and_resumed_is_the_undisturbed_one(tmp_path, begin):
+    def trained(folder):
+        found = [trial for trial in folder.trials() if not trial.is_interrupted]
+        return [(t.name, t.params, t.key, t.state, t.frozen.values) for t in found]
+
+    recipe = tiny_recipe(tmp_path / "tiny", budget=4, parallel=1)
+    undisturbed = search(recipe, studies_dir=tmp_path / "undisturbed")
+    running = begin(recipe)
+    running.wait_for("run_started", 6)
+    running.process.kill()
+    running.process.communicate()
+    resumed = resume("tiny", studies_dir=tmp_path / "studies")
+    assert any(trial.is_interrupted for trial in resumed.folder.trials())
+    assert trained(resumed.folder) == trained(undisturbed.folder)
 
 
 def test_a_dead_worker_costs_nothing(tmp_path, begin):

@@ -132,12 +132,11 @@ def new_folder(tmp_path, given, space, n_blocks=6):
 def source_of(folder, space, *, n_blocks=6, view=None, earlier=None):
     given, found = folder.recipe, problem(space, n_blocks)
     references = make_references(space, given, found)
-    known = [trial.frozen for trial in folder.trials()]
     return StudySource(
         folder,
         found,
         references.all,
-        Draws(space, given.sampler, given.training.seed, directions(len(given.objectives)), known),
+        Draws(space, given.sampler, given.training.seed, directions(len(given.objectives))),
         view=view or View(),
         earlier=earlier,
     )

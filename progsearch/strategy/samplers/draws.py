@@ -48,10 +48,8 @@ class Draws:
     Args:
         space: The space to sample from.
         sampler: The name of the sampler.
-        seed: Of the sampler. Another number of ``known`` trials gives other samples, so that a
-            resumed search does not sample the same points again.
+        seed: Of the sampler.
         directions: Of the objectives.
-        known: Trials to learn from; those without a result are skipped.
     """
 
     def __init__(
@@ -60,17 +58,14 @@ class Draws:
         sampler: str,
         seed: int,
         directions: Sequence[Direction],
-        known: Sequence[FrozenTrial],
     ) -> None:
         self._space = space
-        mixed = np.random.SeedSequence([seed, len(known)])
+        # The 0 is history: it keeps the samples of earlier versions.
+        mixed = np.random.SeedSequence([seed, 0])
         own, other = (int(number) for number in mixed.generate_state(2))
         self._sampler = sampler_of(sampler).make(space, own)
         self._random = RandomSampler(seed=other)
         self._study = optuna.create_study(directions=directions, sampler=self._sampler)
-        for trial in known:
-            if trial.params and trial.state == TrialState.COMPLETE:
-                self._study.add_trial(trial)
 
     @property
     def is_finite(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.kinds import normalised
 
+_log = logging.getLogger(__name__)
+
 Answer = tuple[str, int]
 """The words of a right answer and their first character in the text."""
 
@@ -23,6 +27,10 @@ _ANSWERS = ("answers", "answer")
 _TEXTS = ("text", "answer_text", "answer", "answers")
 _STARTS = ("answer_start", "answer_starts", "start", "answer_begin")
 _IMPOSSIBLE = "is_impossible"
+# Answers of no text, and the share of answers that must stand in their texts to be parts of them.
+_YES_OR_NO = {"yes", "no", "true", "false", "maybe"}
+_FOUND = 0.9
+_SAMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -34,12 +42,14 @@ class AnswerColumns:
         context: The texts.
         answer: The words of the answers, or objects of words and starts.
         start: The first characters of the answers; None if they are in ``answer``.
+        searched: Whether nothing says where answers start, so that they are searched.
     """
 
     question: str
     context: str
     answer: str
     start: str | None
+    searched: bool = False
 
     @property
     def label(self) -> str:
@@ -60,8 +70,34 @@ def find_columns(source: Source, config: TaskConfig) -> AnswerColumns | None:
     )
     if not question or not context or not {question, context} <= table.columns.keys():
         return None
-    found = _answer_columns(table, named, source.label_column or config.label_column)
-    return None if found is None else AnswerColumns(question, context, *found)
+    label = source.label_column or config.label_column
+    found = _answer_columns(table, named, label)
+    if found is not None:
+        return AnswerColumns(question, context, *found)
+    answer = label or _first(named, _ANSWERS)
+    if answer not in table.columns or not _are_in_texts(table, answer, context):
+        return None
+    return AnswerColumns(question, context, answer, None, searched=True)
+
+
+def _are_in_texts(table: Table, answer: str, context: str) -> bool:
+    """Whether nearly all answers are words of their texts."""
+    cells = zip(table.columns[answer][:_SAMPLE], table.columns[context], strict=False)
+    found, words = [], set()
+    for cell, text in cells:
+        for given in _listed(cell):
+            if not isinstance(given, str):
+                return False
+            words.add(given.strip().casefold())
+            found.append(bool(_places(given, str(text))))
+    return bool(found) and sum(found) >= _FOUND * len(found) and not words <= _YES_OR_NO
+
+
+def _places(answer: str, text: str) -> list[int]:
+    """Where an answer stands in a text as whole words."""
+    if not answer.strip():
+        return []
+    return [match.start() for match in re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", text)]
 
 
 def _answer_columns(
@@ -98,6 +134,8 @@ def read_answers(table: Table, columns: AnswerColumns) -> list[tuple[Answer, ...
     Raises:
         TaskError: A row has answers without a start, or not as many as starts.
     """
+    if columns.searched:
+        return _searched(table, columns)
     cells = table.column(columns.answer)
     starts: Sequence[Any] = table.column(columns.start) if columns.start else [None] * len(cells)
     flags = table.columns.get(_IMPOSSIBLE, [None] * len(cells))
@@ -116,6 +154,36 @@ def read_answers(table: Table, columns: AnswerColumns) -> list[tuple[Answer, ...
         found.append(
             tuple((text, begin) for text, begin in pairs if begin is not None and text.strip())
         )
+    return found
+
+
+def _searched(table: Table, columns: AnswerColumns) -> list[tuple[Answer, ...]]:
+    """The answers at the first place where their texts have them."""
+    found, several, missing = [], 0, []
+    cells = zip(table.column(columns.answer), table.column(columns.context), strict=True)
+    for row, (cell, text) in enumerate(cells):
+        answers = [str(given) for given in _listed(cell) if str(given).strip()]
+        places = [_places(answer, str(text)) for answer in answers]
+        several += any(len(of_answer) > 1 for of_answer in places)
+        if not all(places):
+            missing.append(row)
+        else:
+            found.append(tuple((a, at[0]) for a, at in zip(answers, places, strict=True)))
+    if missing:
+        raise TaskError(
+            f"{table.source}, {table.places(missing)}: the answer is not in the text of column "
+            f"{columns.context!r} as whole words: correct it, leave it empty if the text has no "
+            f"answer, or give a column {columns.answer}_start"
+        )
+    _log.info(
+        "%s: no column says where answers start, so they are searched in the texts%s",
+        *(
+            table.source,
+            f"; {several:,} of {len(found):,} occur more than once, the first place is taken"
+            if several
+            else "",
+        ),
+    )
     return found
 
 

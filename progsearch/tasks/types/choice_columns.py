@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,14 @@ from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.kinds import normalised
 
-_BEGINNINGS = ("sent1", "question", "context", "premise", "ctx", "startphrase")
+_QUESTIONS = ("question", "question_stem", "question.stem", "query", "stem")
+_CONTEXTS = ("context", "article", "passage", "premise", "paragraph")
+_BEGINNINGS = ("sent1", *_QUESTIONS, *_CONTEXTS, "ctx", "goal", "startphrase", "sentence")
 _SECOND = "sent2"
-_LISTS = ("choices", "endings", "options", "answers")
-_NUMBERED = re.compile(r"(ending|choice|option|answer)_?([0-9])")
-_LABELS = ("label", "answer", "answer_key", "gold", "correct")
+_LISTS = ("choices", "endings", "options", "answers", "question.choices")
+_NUMBERED = re.compile(r"(ending|choice|option|answer|sol|solution)_?([0-9])")
+_LETTERED = re.compile(r"(ending_|choice_|option_|answer_|)([a-j])")
+_LABELS = ("label", "answer", "answer_key", "correct_answer", "gold", "correct")
 _LETTERS = "abcdefghij"
 _FEWEST = 2
 _SAMPLE = 10
@@ -31,8 +35,8 @@ class ChoiceColumns:
 
     Attributes:
         beginning: What the choices follow.
-        second: A part of the beginning that is joined to each choice, as in SWAG; None if there
-            is none.
+        second: A part of the beginning that is joined to each choice, as in SWAG, or the question
+            on a text, as in RACE; None if there is none.
         choices: A column of each choice, or a single one of lists.
         label: Which choice is right.
         first: The number of the first choice, where labels are numbers.
@@ -52,26 +56,46 @@ def find_columns(source: Source, config: TaskConfig) -> ChoiceColumns | None:
     given = source.text_columns or config.text_columns or ()
     label = source.label_column or config.label_column
     label = label or next((named[name] for name in _LABELS if name in named), None)
-    beginning = next((named[name] for name in _BEGINNINGS if name in named), None)
-    choices = _choice_columns(table, named)
+    beginning, second = _beginning(named)
+    choices = _choice_columns(table, named, label)
     if given:
-        beginning = given[0]
+        beginning, second = given[0], named.get(_SECOND)
         choices = tuple(given[1:]) if _holds_lists(table, given[-1]) else ()
     if beginning is None or label is None or not choices or label in choices:
         return None
     if not {beginning, label, *choices} <= table.columns.keys():
         return None
     first = _first_of(table, choices[0], label)
-    return ChoiceColumns(beginning, named.get(_SECOND), choices, label, first)
+    return ChoiceColumns(beginning, second, choices, label, first)
 
 
-def _choice_columns(table: Table, named: dict[str, str]) -> tuple[str, ...]:
+def _beginning(named: dict[str, str]) -> tuple[str | None, str | None]:
+    """The column that begins, and the one that is joined to each choice."""
+    context, question = _first(named, _CONTEXTS), _first(named, _QUESTIONS)
+    if context is not None and question is not None and "sent1" not in named:
+        return context, question
+    return _first(named, _BEGINNINGS), named.get(_SECOND)
+
+
+def _first(named: dict[str, str], names: Iterable[str]) -> str | None:
+    return next((named[name] for name in names if name in named), None)
+
+
+def _choice_columns(table: Table, named: dict[str, str], label: str | None) -> tuple[str, ...]:
     numbered = {match[0]: match for match in map(_NUMBERED.fullmatch, named) if match}
     for kind in dict.fromkeys(match[1] for match in numbered.values()):
         found = sorted((int(m[2]), named[name]) for name, m in numbered.items() if m[1] == kind)
         places = [place for place, _ in found]
         if len(found) >= _FEWEST and places == list(range(places[0], places[0] + len(found))):
             return tuple(name for _, name in found)
+    lettered = [match for match in map(_LETTERED.fullmatch, named) if match]
+    for kind in dict.fromkeys(match[1] for match in lettered):
+        by_letter = {match[2]: named[match[0]] for match in lettered if match[1] == kind}
+        letters = "".join(sorted(by_letter))
+        right = {str(cell).strip().casefold() for cell in table.columns.get(label or "", [])}
+        # Columns may be called a and b for other reasons: the right ones must be letters, too.
+        if len(letters) >= _FEWEST and _LETTERS.startswith(letters) and right <= set(letters):
+            return tuple(by_letter[letter] for letter in letters)
     # Lists of the hub's questions are objects of labels and texts.
     for name in (f"{name}{suffix}" for name in _LISTS for suffix in ("", ".text")):
         if name in named and _holds_lists(table, named[name]):
@@ -97,7 +121,7 @@ def read_choices(
         TaskError: Rows have not the same number of choices, or a label is none of them.
     """
     if len(columns.choices) == 1:
-        cells = [tuple(map(str, cell or ())) for cell in table.column(columns.choices[0])]
+        cells = [tuple(map(_words, cell or ())) for cell in table.column(columns.choices[0])]
     else:
         parts = [table.column(name) for name in columns.choices]
         cells = [tuple(map(str, row)) for row in zip(*parts, strict=True)]
@@ -116,6 +140,11 @@ def read_choices(
             for second, choices in zip(seconds, cells, strict=True)
         ]
     return cells, np.array(labels, dtype=np.int64)
+
+
+def _words(choice: Any) -> str:
+    """The words of a choice, which may be an object of its letter and its text."""
+    return str(choice["text"] if isinstance(choice, dict) and "text" in choice else choice)
 
 
 def _first_of(table: Table, choice: str, label: str) -> int:

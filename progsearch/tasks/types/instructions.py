@@ -16,9 +16,13 @@ from progsearch.tasks.types.columns import read_texts
 
 Form = Literal["text", "completion", "messages"]
 
-MESSAGES = "messages"
-_ALPACA = ("instruction", "output")
-_INPUT = "input"
+_CONVERSATIONS = ("messages", "conversations", "conversation")
+# The columns of Alpaca, and of Dolly, which are written with the same template.
+_INSTRUCTIONS = (("input", "output"), ("context", "response"))
+_INPUTS = tuple(given for given, _ in _INSTRUCTIONS)
+# Who speaks, as ShareGPT's files call them.
+_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant"}
+_ROLES |= {"model": "assistant", "bot": "assistant"}
 _TEXTS = ("text", "content")
 _SHARE = 0.9
 _ROWS = 1000
@@ -54,7 +58,7 @@ class Layout:
     @property
     def required(self) -> tuple[str, ...]:
         """The columns that each row must have a value in."""
-        named = [name for name in self.prompts if not (self.is_alpaca and name == _INPUT)]
+        named = [name for name in self.prompts if not (self.is_alpaca and name in _INPUTS)]
         return (*named, *([self.completion] if self.completion else []))
 
     @property
@@ -69,7 +73,9 @@ class Layout:
             TaskError: A row cannot be used; the message names it.
         """
         if self.form == "messages":
-            return ([_conversation(table, row, cell) for row, cell in self._cells(table)],)
+            (name,) = self.prompts
+            cells = enumerate(table.column(name))
+            return ([_conversation(table, row, name, cell) for row, cell in cells],)
         if self.completion is None:
             return (read_texts(table, self.prompts[0]),)
         columns = [
@@ -82,9 +88,6 @@ class Layout:
             table, self.completion
         )
 
-    def _cells(self, table: Table) -> Sequence[tuple[int, Any]]:
-        return list(enumerate(table.column(self.prompts[0])))
-
     def _prompt(self, cells: Sequence[str]) -> str:
         if self.is_alpaca:
             instruction, given = cells[0], "".join(cells[1:])
@@ -96,13 +99,15 @@ class Layout:
 def known_layout(table: Table) -> Layout | None:
     """The layout of a table whose column names are those of instruction data."""
     names = set(table.columns)
-    if MESSAGES in names and _holds_messages(table.columns[MESSAGES]):
-        return Layout("messages", (MESSAGES,))
+    for name in _CONVERSATIONS:
+        if name in names and _holds_messages(table.columns[name]):
+            return Layout("messages", (name,))
     if {"prompt", "completion"} <= names:
         return Layout("completion", ("prompt",), "completion")
-    if names >= set(_ALPACA):
-        prompts = ("instruction", *([_INPUT] if _INPUT in names else []))
-        return Layout("completion", prompts, "output", "Alpaca's template")
+    for given, output in _INSTRUCTIONS:
+        if names >= {"instruction", output}:
+            prompts = ("instruction", *([given] if given in names else []))
+            return Layout("completion", prompts, output, "Alpaca's template")
     if names == {"question", "answer"} and _are_free_texts(table.columns["answer"]):
         return _lines(("question",), "answer")
     return None
@@ -120,7 +125,7 @@ def layout_of(table: Table, config: TaskConfig) -> Layout:
     if texts and label:
         known = (texts, label) == (("prompt",), "completion")
         return Layout("completion", texts, label) if known else _lines(texts, label)
-    if texts == (MESSAGES,) and _holds_messages(table.columns[MESSAGES]):
+    if texts and len(texts) == 1 and _holds_messages(table.columns[texts[0]]):
         return Layout("messages", texts)
     if texts and len(texts) == 1:
         return Layout("text", texts)
@@ -135,7 +140,8 @@ def layout_of(table: Table, config: TaskConfig) -> Layout:
         f"{table.source} has the columns {', '.join(table.columns)}, and it is not clear which "
         "ones a language model must learn from: name the prompt with --text-columns and its "
         "completion with --label-column, or a single text with --text-columns (the columns "
-        "messages, prompt and completion, instruction and output, question and answer, or text "
+        "messages, conversations, prompt and completion, instruction and output or response, "
+        "question and answer, or text "
         "need not be named)"
     )
 
@@ -207,34 +213,40 @@ def _rendered(messages: Sequence[dict[str, str]], tokenizer: Any, *, prompts: bo
         ) from None
 
 
-def _conversation(table: Table, row: int, cell: Any) -> str:
+def _conversation(table: Table, row: int, name: str, cell: Any) -> str:
     """The messages of a cell as JSON."""
-    if not _is_conversation(cell):
+    messages = _messages(cell)
+    if messages is None or not any(m["role"] == "assistant" for m in messages):
         raise TaskError(
-            f"{table.source}, {table.places([row])} is no conversation in column {MESSAGES!r}: "
+            f"{table.source}, {table.places([row])} is no conversation in column {name!r}: "
             'write a list such as [{"role": "user", "content": "..."}, {"role": "assistant", '
             '"content": "..."}], with at least one answer of the assistant'
         )
-    messages = [{"role": m["role"], "content": m["content"]} for m in cell]
     return json.dumps(messages, ensure_ascii=False)
 
 
-def _is_conversation(cell: Any) -> bool:
-    return (
-        isinstance(cell, list)
-        and all(
-            isinstance(m, dict)
-            and isinstance(m.get("role"), str)
-            and isinstance(m.get("content"), str)
-            for m in cell
-        )
-        and any(m["role"] == "assistant" for m in cell)
-    )
+def _messages(cell: Any) -> list[dict[str, str]] | None:
+    """The messages of a conversation, which ShareGPT writes with ``from`` and ``value``."""
+    if not isinstance(cell, list):
+        return None
+    found = []
+    for message in cell:
+        if not isinstance(message, dict):
+            return None
+        role = message.get("role", message.get("from"))
+        content = message.get("content", message.get("value"))
+        if not isinstance(role, str) or not isinstance(content, str):
+            return None
+        found.append({"role": _ROLES.get(role, role), "content": content})
+    return found
 
 
 def _holds_messages(cells: Sequence[Any]) -> bool:
     return any(
-        isinstance(cell, list) and any(isinstance(m, dict) and "role" in m for m in cell)
+        isinstance(cell, list)
+        and any(
+            isinstance(m, dict) and (("role" in m) or {"from", "value"} <= m.keys()) for m in cell
+        )
         for cell in cells[:_ROWS]
     )
 

@@ -76,7 +76,8 @@ class Span(TaskType):
             raise TaskError(
                 f"{source.train.source} has no questions with texts and answers (its columns are "
                 f"{', '.join(source.train.columns)}): name the columns question, context, answer "
-                "and answer_start, or give a file in the layout of SQuAD"
+                "and answer_start (not needed if answers are words of the context), or give a "
+                "file in the layout of SQuAD"
             )
         _log.info(
             "%s: question from %s, text from %s, answers from %s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,12 @@ _TAG_NAMES = (
     *("ner_tags", "ner", "ner_tag", "ner_labels", "entity_tags", "entities", "tags", "tag"),
     *("labels", "label"),
 )
+# Names that only a tag for each word has.
+_TAGS_ONLY = _TAG_NAMES[: _TAG_NAMES.index("entities")]
 _OTHER_TAGS = ("pos_tags", "pos", "upos", "xpos", "chunk_tags", "chunk")
 _SAMPLE = 200
+_TAG = re.compile(r"O|[BIESLU]-\S+")
+_AS_LISTS = 'lists such as {"tokens": ["Ada", "came"], "ner_tags": ["B-PER", "O"]}'
 
 
 @dataclass(frozen=True)
@@ -40,18 +45,57 @@ class WordColumns:
 def has_words(table: Table, texts: Sequence[str] | None, label: str | None) -> bool:
     """Whether rows are lists of words, each with a tag; the columns are given or have usual names.
 
+    Words and tags of entities may also stand in texts, separated by blanks.
+
     Raises:
-        TaskError: There is no such column.
+        TaskError: There is no such column, or tags are given in a form that is not supported.
     """
     for name in (*(texts or ()), *([label] if label else [])):
         table.column(name)
     if texts is not None and len(texts) != 1:
         return False
     words = texts[0] if texts else _first(table.columns, WORD_NAMES)
-    if words is None or not _are_lists(table, words):
+    if words is None:
         return False
     labels = [label] if label else [name for name in table.columns if name != words]
-    return any(_belong(table, words, name) for name in labels)
+    _refuse_other_forms(table, words, labels)
+    if not _are_lists(table, words):
+        return any(_are_in_texts(table, words, name) for name in labels)
+    # Rows with more words than tags are named when they are read.
+    named = [name for name in labels if normalised(name) in _TAGS_ONLY and _are_lists(table, name)]
+    return bool(named) or any(_belong(table, words, name) for name in labels)
+
+
+def _refuse_other_forms(table: Table, words: str, labels: Sequence[str]) -> None:
+    """Refuse a row per word, and entities that are marked by characters."""
+    for name in labels:
+        cells = [c for c in table.columns[name][:_SAMPLE] if not is_missing(c)]
+        marked = [parsed(cell) for cell in cells]
+        if marked and any(marked) and all(_is_marked(cell) for cell in marked):
+            raise TaskError(
+                f"{table.source} marks parts of texts by characters in column {name!r}: give a "
+                f"tag for each word instead, as a CoNLL file or as {_AS_LISTS}"
+            )
+        if cells and all(isinstance(c, str) and _TAG.fullmatch(c) for c in cells):
+            single = [str(cell) for cell in table.columns[words][:_SAMPLE]]
+            if set(cells) != {"O"} and not any(" " in word for word in single):
+                raise TaskError(
+                    f"{table.source} has a row for each word: give a row for each sentence, with "
+                    f"{_AS_LISTS}, or a CoNLL file (a word and its tag per line, an empty line "
+                    "between sentences)"
+                )
+
+
+def _is_marked(cell: Any) -> bool:
+    """Whether a cell is a list of parts such as ``[0, 3, "PER"]``, or of objects of these."""
+    if not isinstance(cell, list):
+        return False
+    return all(
+        {"start", "end"} <= part.keys()
+        if isinstance(part, dict)
+        else isinstance(part, list) and [type(value) for value in part] == [int, int, str]
+        for part in cell
+    )
 
 
 def word_columns(table: Table, texts: Sequence[str] | None, label: str | None) -> WordColumns:
@@ -61,6 +105,10 @@ def word_columns(table: Table, texts: Sequence[str] | None, label: str | None) -
         TaskError: There are none, or it is not clear which.
     """
     lists = [name for name in table.columns if _are_lists(table, name)]
+    if not lists:
+        found = texts[0] if texts else _first(table.columns, WORD_NAMES)
+        tagged = [n for n in table.columns if found and _are_in_texts(table, found, n)]
+        lists = [found, *tagged] if found and tagged else []
     words = texts[0] if texts else _first(lists, WORD_NAMES)
     if texts and (len(texts) > 1 or texts[0] not in lists):
         raise TaskError(
@@ -70,12 +118,14 @@ def word_columns(table: Table, texts: Sequence[str] | None, label: str | None) -
     if words is None or len(lists) < 2:
         raise TaskError(
             f"{table.source} has no column of lists of words with one of their tags: give a CoNLL "
-            'file, or lists such as {"tokens": ["Ada", "came"], "ner_tags": ["B-PER", "O"]}'
+            f"file, or {_AS_LISTS}"
         )
     if label is not None:
         table.column(label)
         return WordColumns(words, label)
-    may_be = [name for name in lists if name != words and _belong(table, words, name)]
+    others = [name for name in lists if name != words]
+    may_be = [name for name in others if _belong(table, words, name)]
+    may_be = may_be or [name for name in others if normalised(name) in _TAGS_ONLY]
     tags = _first(may_be, _TAG_NAMES) or (may_be[0] if len(may_be) == 1 else None)
     if tags is None and set(map(normalised, may_be)) & set(_OTHER_TAGS):
         raise TaskError(
@@ -83,7 +133,6 @@ def word_columns(table: Table, texts: Sequence[str] | None, label: str | None) -
             "name it with --label-column"
         )
     if tags is None:
-        others = [name for name in lists if name != words]
         raise TaskError(
             f"{table.source} has no column with a tag for each word in {words!r}, only "
             f"{listed(others)}: name it with --label-column"
@@ -102,7 +151,7 @@ def read_words(
     words, tags = [], []
     cells = zip(table.column(columns.words), table.column(columns.tags), strict=True)
     for row, (in_words, in_tags) in enumerate(cells):
-        found = [parsed(in_words), parsed(in_tags)]
+        found = [_items(in_words), _items(in_tags, are_tags=True)]
         for name, cell in zip((columns.words, columns.tags), found, strict=True):
             if not isinstance(cell, list) or any(map(_is_none, cell)):
                 raise TaskError(
@@ -139,7 +188,7 @@ def _are_lists(table: Table, name: str) -> bool:
 def _belong(table: Table, words: str, tags: str) -> bool:
     """Whether each word has a tag: texts beside texts or whole numbers, as many of them."""
     cells = list(zip(table.columns[words][:_SAMPLE], table.columns[tags][:_SAMPLE], strict=True))
-    pairs = [(parsed(of_words), parsed(of_tags)) for of_words, of_tags in cells]
+    pairs = [(_items(of_words), _items(of_tags, are_tags=True)) for of_words, of_tags in cells]
     fitting = [
         isinstance(of_words, list)
         and isinstance(of_tags, list)
@@ -150,6 +199,27 @@ def _belong(table: Table, words: str, tags: str) -> bool:
     ]
     # A few faulty rows are named when they are read.
     return 10 * sum(fitting) >= 9 * len(fitting) > 0
+
+
+def _are_in_texts(table: Table, words: str, tags: str) -> bool:
+    """Whether cells are texts of as many words as tags of entities, separated by blanks."""
+    cells = [cell for cell in table.columns[tags][:_SAMPLE] if not is_missing(cell)]
+    if words == tags or not cells or not all(isinstance(cell, str) for cell in cells):
+        return False
+    found = {tag for cell in cells for tag in _items(cell, are_tags=True) or ()}
+    return (
+        all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in found)
+        and found > {"O"}
+        and _belong(table, words, tags)
+    )
+
+
+def _items(cell: Any, *, are_tags: bool = False) -> Any:
+    """The words or tags of a cell: a list, or a text that blanks (of tags, commas) separate."""
+    found = parsed(cell)
+    if found is not None or not isinstance(cell, str):
+        return found
+    return (cell.replace(",", " ") if are_tags else cell).split()
 
 
 def _is_none(value: Any) -> bool:
