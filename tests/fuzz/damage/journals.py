@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from progsearch.study.folder import open_study
-from tests.fuzz.mutations import damaged_bytes, damaged_trees
+from tests.fuzz.mutations import damaged_bytes
 from tests.fuzz.running import Fault, command_fault, fault_of
 from tests.fuzz.world import STUDY, World
 
@@ -33,20 +33,14 @@ def inputs(world: World) -> st.SearchStrategy[Content]:
     @st.composite
     def other_lines(draw: st.DrawFn) -> bytes:
         found, place = list(lines), draw(st.integers(0, len(lines) - 1))
-        match draw(st.sampled_from(("tree", "lose", "repeat", "swap"))):
+        match draw(st.sampled_from(("lose", "repeat", "swap"))):
             case "lose":
                 del found[place]
             case "repeat":
                 found.insert(place, found[place])
-            case "swap":
+            case _:
                 other = draw(st.integers(0, len(lines) - 1))
                 found[place], found[other] = found[other], found[place]
-            case _:
-                tree = json.loads(found[place])
-                # As a writer of another version, which gives no checksum.
-                tree.pop("check", None)
-                damaged = draw(damaged_trees(tree))
-                found[place] = json.dumps(damaged, default=str).encode()
         return b"\n".join(found) + b"\n"
 
     return st.one_of(
