@@ -56,7 +56,7 @@ def no_work() -> Iterator[None]:
 def point_faults(space: str) -> None:
     """Sample points of a space and make their settings."""
     found = Space.load(space).at(1e-4)
-    draws = Draws(found, "random", 0, directions(2), ())
+    draws = Draws(found, "random", 0, directions(2))
     for _ in range(3):
         point = draws.draw()
         if point is not None:

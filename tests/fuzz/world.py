@@ -114,6 +114,7 @@ def rows_of(kind: str) -> list[dict[str, Any]]:
         return " ".join(draw.choices(_WORDS, k=draw.randint(2, 6)))
 
     found: list[dict[str, Any]] = []
+    row: dict[str, Any]
     for number in range(24):
         given, words = {"text": text()}, text().split()
         match kind:
