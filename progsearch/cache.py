@@ -9,6 +9,7 @@ import logging
 import os
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from os.path import expanduser
@@ -78,16 +79,31 @@ def read_json(path: Path) -> Any | None:
     """The content of ``path``, or None if it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def keep_json(path: Path, data: Any) -> None:
     """As `write_json`, for reproducible data: if the disk is full, nothing is written."""
     try:
-        write_json(path, data)
+        write_json(path, {"data": data, "check": checksum(data)})
     except OSError as error:
         _log.warning("%s was not kept: %s", path.name, error)
+
+
+def kept_json(path: Path) -> Any | None:
+    """What `keep_json` wrote; None if it is missing or damaged, a single wrong bit included."""
+    found: Any = read_json(path)
+    try:
+        return found["data"] if found["check"] == checksum(found["data"]) else None
+    except (TypeError, LookupError):
+        return None
+
+
+def checksum(data: Any) -> int:
+    """The CRC-32 of JSON-able data; the same before and after it was written and read."""
+    # Sorted, keys that are numbers would have another place than as texts.
+    return zlib.crc32(json.dumps(data).encode())
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -78,16 +78,13 @@ class Store:
 
     def get(self, key: str) -> Any | None:
         """The description of an entry; None if it is missing or damaged."""
-        data = self._data(key)
-        try:
-            return data["description"] if data["check"] == _check(data) else None
-        except (TypeError, KeyError):
-            return None
+        data = self._read(key)
+        return None if data is None else data["description"]
 
     def has_tensors(self, key: str) -> bool:
         """Whether an entry has tensors; `load` checks them."""
-        data = self._data(key)
-        if not isinstance(data, dict) or data.get("tensors") is None:
+        data = self._read(key)
+        if data is None or data["tensors"] is None:
             return False
         path = self._tensors(key)
         return isfile(path) or (self._shared is not None and self._shared.has(path.name))
@@ -95,8 +92,8 @@ class Store:
     def put(self, key: str, description: Any, tensors: dict[str, Tensor] | None = None) -> None:
         """Keep an entry; if the disk is full or the budget too small, do nothing."""
         try:
-            checksum = None if tensors is None else self._write_tensors(key, tensors)
-            data = {"description": description, "tensors": checksum}
+            written = None if tensors is None else self._write_tensors(key, tensors)
+            data = {"key": key, "description": description, "tensors": written}
             described = self._description(key)
             write_json(described, data | {"check": _check(data)})
         except (OSError, SafetensorError) as error:
@@ -113,11 +110,11 @@ class Store:
         os.close(descriptor)
         try:
             save_file(tensors, temporary)
-            checksum = _checksum(Path(temporary))
+            written = _checksum(Path(temporary))
             os.replace(temporary, self._tensors(key))
         finally:
             Path(temporary).unlink(missing_ok=True)
-        return checksum
+        return written
 
     def _make_room(self, size: int) -> None:
         if size > self._budget:
@@ -144,8 +141,10 @@ class Store:
     def load(self, key: str) -> dict[str, Tensor] | None:
         """The tensors of an entry; if they are missing or damaged, None, and it is forgotten."""
         path = self._tensors(key)
-        data = self._data(key)
+        data = self._read(key)
         try:
+            if data is None:
+                raise ValueError("its description is missing or damaged")
             if self._shared is not None and data["tensors"] is not None and not isfile(path):
                 self._make_room(self._shared.size(path.name))
                 self._shared.fetch(path.name, self.folder)
@@ -166,7 +165,7 @@ class Store:
         return tensors
 
     def _data(self, key: str) -> Any:
-        """What the description's file holds; None if there is none or it is damaged."""
+        """What the description's file holds, copied if only others have it; None if unreadable."""
         path = self._description(key)
         data = read_json(path)
         if (
@@ -183,9 +182,20 @@ class Store:
     def _tensors(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
 
+    def _read(self, key: str) -> dict[str, Any] | None:
+        """The description of an entry and the checksum of its tensors; None if damaged."""
+        data = self._data(key)
+        try:
+            # A file under another entry's name describes other work; earlier versions kept no key.
+            is_its_own = data.get("key", key) == key
+            return data if is_its_own and data["check"] == _check(data) else None
+        except (AttributeError, TypeError, KeyError):
+            return None
+
 
 def _check(data: dict[str, Any]) -> int:
-    content = json.dumps([data["description"], data["tensors"]], sort_keys=True)
+    key = [data["key"]] if "key" in data else []
+    content = json.dumps([data["description"], data["tensors"], *key], sort_keys=True)
     return zlib.crc32(content.encode())
 
 

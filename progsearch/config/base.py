@@ -88,6 +88,13 @@ def read_yaml(path: str | PathLike[str]) -> Any:
         where = f"line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or "it cannot be parsed"
         raise ConfigError(str(path), [(where, f"is not YAML: {what}")]) from None
+    except RecursionError:
+        reason = "is nested too deeply; correct its indentation and brackets"
+        raise ConfigError(str(path), [("", reason)]) from None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        # Of values that have the form of a date or a number and are none, such as 2026-13-01.
+        reason = f"is not YAML: {error}; put such a value in quotes"
+        raise ConfigError(str(path), [("", reason)]) from None
 
 
 def write_yaml(path: str | Path, data: Any, *, header: str = "") -> None:

@@ -19,6 +19,12 @@ TASK_FILES = ("train_file", "validation_file", "test_file", "general_file")
 """The fields of `TaskConfig` that name the user's own files."""
 
 
+def _joined(value: Any) -> Any:
+    """A list of columns as one text; anything else as it is."""
+    is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return ",".join(value) if is_list else value
+
+
 class TaskConfig(Config):
     """Which data to train on and how to read it."""
 
@@ -91,7 +97,7 @@ class TaskConfig(Config):
     label_column: Annotated[
         str | None,
         Option("A[,B...]", "Column of the label, or several of 0 and 1, else inferred."),
-        BeforeValidator(lambda value: ",".join(value) if isinstance(value, list) else value),
+        BeforeValidator(_joined),
     ] = None
     metric: Annotated[
         str | None,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.cache import cache_dir, content_key, keep_json, kept_json
 from progsearch.config import TaskConfig
 from progsearch.contribution import get_metric
 from progsearch.contribution.base import ContributionMetric
@@ -236,7 +236,7 @@ def _identity(metric: ContributionMetric) -> tuple[str, str, int]:
 
 def _read(path: Path) -> tuple[float, ...] | None:
     """The scores cached at ``path``; None if the file is missing or damaged."""
-    scores = read_json(path)
+    scores = kept_json(path)
     if not (isinstance(scores, list) and scores):
         return None
     if not all(isinstance(score, float) and math.isfinite(score) for score in scores):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.cache import cache_dir, content_key, keep_json, kept_json
 from progsearch.errors import ModelError
 from progsearch.internals.transformers import commit_of
 from progsearch.models.checkpoint import COPY_TOKENIZER, check_tokenizer, tokenizer_kind_in
@@ -108,7 +108,7 @@ def inspect_weights(
     """
     key = content_key(WEIGHTS_VERSION, model_fingerprint(ref), head.n_outputs, *head.identity)
     kept = cache_dir("weights") / f"{key}.json"
-    known = read_json(kept)
+    known = kept_json(kept)
     if known is None:
         known = {"remark": _pristine_model(ref, head, seed, pad_token_id).remark}
         keep_json(kept, known)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.cache import cache_dir, content_key, keep_json, kept_json
 from progsearch.internals.torch import TorchDispatchMode
 from progsearch.models.anatomy import as_input, evaluating
 from progsearch.models.head import Head
@@ -82,7 +82,7 @@ def room_of(ref: str, head: Head, pad_token_id: int | None, longest: int) -> Roo
 
 def _kept(key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     path = cache_dir("room") / f"{key}.json"
-    known: dict[str, Any] | None = read_json(path)
+    known: dict[str, Any] | None = kept_json(path)
     if known is None:
         known = measure()
         keep_json(path, known)

@@ -32,6 +32,7 @@ from progsearch.study.lock import Holder, lock_state, try_lock
 from progsearch.study.metadata import info_of, keep_info, keep_recipe, trials_of
 from progsearch.study.new_trials import NewTrial
 from progsearch.study.patient import PatientStorage
+from progsearch.study.soundness import check_sound
 from progsearch.study.storage import open_storage, taken_in
 from progsearch.study.told_later import told_later
 from progsearch.study.trial import Trial
@@ -277,10 +278,13 @@ def open_study(
             if free:
                 repair_journal(journal)
     try:
-        return StudyFolder(path, recipe, _storage_of(recipe, path, waits=False))
+        folder = StudyFolder(path, recipe, _storage_of(recipe, path, waits=False))
+        if recipe.storage is None:
+            check_sound(folder.study)
+        return folder
     except PermissionError as error:
         raise _unreadable(journal, reason_of(error)) from None
-    except (KeyError, ValueError, TypeError, AssertionError):
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError):
         if recipe.study not in (None, path.name):
             raise StudyError(
                 f"the folder {path} holds the study {recipe.study}; give it this name again"

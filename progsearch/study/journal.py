@@ -10,6 +10,7 @@ from pathlib import Path
 
 from progsearch.errors import StudyError
 from progsearch.internals.optuna import ADDS_TRIAL
+from progsearch.study.journal_file import is_intact
 
 # Other writers, such as Optuna's dashboard, hold the lock for milliseconds.
 _LOCK_PATIENCE = 2.0
@@ -65,10 +66,14 @@ def _first_damaged(path: Path) -> int | None:
     except OSError:
         return None
     has_trials = False
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
         try:
-            code = int(json.loads(line)["op_code"])
-        except (ValueError, TypeError, LookupError):
+            log = json.loads(line)
+            code = int(log["op_code"])
+            is_damaged = not is_intact(log)
+        except (ValueError, TypeError, LookupError, RecursionError):
+            is_damaged = True
+        if is_damaged:
             return number if has_trials else None
         has_trials = has_trials or code == ADDS_TRIAL
     return None

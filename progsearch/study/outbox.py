@@ -10,13 +10,14 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from progsearch.cache import checksum
 from progsearch.errors import StudyError
 
 Kind = Literal["study user", "study system", "add", "user", "system", "end"]
@@ -68,6 +69,11 @@ class Change:
         if self.kind == "add":
             self._add(storage, study_id)
             return
+        if storage.get_n_trials(study_id) <= self.number:
+            raise StudyError(
+                f"the database does not have trial {self.number} of the study, of which a result "
+                "waits; restore it from a newer copy"
+            )
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, self.number)
         # It has ended only if it was told this change and what follows before.
         with suppress(UpdateFinishedTrialError):
@@ -87,6 +93,10 @@ class Change:
                 f"the database has {count} trials of the study where it had {self.number}; "
                 "restore it from a newer copy"
             )
+        storage.create_new_trial(study_id, self._trial())
+
+    def _trial(self) -> FrozenTrial:
+        """The new trial."""
         kinds = {n: json_to_distribution(text) for n, text in self.value["distributions"].items()}
         trial = create_trial(
             state=TrialState[self.name],
@@ -98,7 +108,7 @@ class Change:
         )
         if self.value["started"] is not None:
             trial.datetime_start = datetime.fromisoformat(self.value["started"])
-        storage.create_new_trial(study_id, trial)
+        return trial
 
 
 class Outbox:
@@ -123,7 +133,8 @@ class Outbox:
         Raises:
             OSError: The disk is full or broken; the change is not added.
         """
-        line = json.dumps(astuple(change)).encode() + b"\n"
+        fields = astuple(change)
+        line = json.dumps([*fields, checksum(fields)]).encode() + b"\n"
         with self._lock:
             with self.path.open("ab", buffering=0) as file:
                 size, rest = file.tell(), memoryview(line)
@@ -155,8 +166,8 @@ def _read(path: Path) -> list[Change]:
         return []
     whole = content[: content.rfind(b"\n") + 1]
     try:
-        changes = [Change(*json.loads(line)) for line in whole.splitlines()]
-    except (ValueError, TypeError):
+        changes = [_change_in(line) for line in whole.splitlines()]
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise StudyError(
             f"{path} is damaged, so its results cannot be told to the database; restore it from "
             "a copy, or delete it to run these trials again"
@@ -164,3 +175,19 @@ def _read(path: Path) -> list[Change]:
     if whole != content:
         path.write_bytes(whole)
     return changes
+
+
+def _change_in(line: bytes) -> Change:
+    """The change in a line of the file; raises an error of Python's if it is damaged."""
+    kind, number, name, value, *check = json.loads(line)
+    change = Change(kind, number, name, value)
+    # Earlier versions wrote no checksum.
+    if check and check != [checksum(astuple(change))]:
+        raise ValueError("its checksum is wrong")
+    if kind not in get_args(Kind) or not (isinstance(number, int) and isinstance(name, str)):
+        raise ValueError("it is no change")
+    if kind == "add":
+        change._trial()
+    elif kind == "end":
+        TrialState[name]
+    return change

@@ -11,13 +11,13 @@ import re
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 
 from progsearch.config import StorageUrl
 from progsearch.errors import StudyError
 from progsearch.extras import install_line
 from progsearch.internals.optuna import cached
 from progsearch.study.database import PATIENCE, Database
+from progsearch.study.journal_file import CheckedJournal
 from progsearch.study.patient import PatientStorage
 from progsearch.study.secrets import (
     VARIABLE,
@@ -50,7 +50,7 @@ def open_storage(
         MachineFailed: It did not answer for too long.
     """
     if url is None:
-        return JournalStorage(JournalFileBackend(str(journal)))
+        return JournalStorage(CheckedJournal(str(journal)))
     database = Database(url, patience)
     if waits:
         # Its secrets are known: this command or the one before has opened it.

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.cache import cache_dir, content_key, keep_json, kept_json
 from progsearch.config import RunConfig, training_under
 from progsearch.engine.frozen_weights import rounds
 from progsearch.engine.loop import Engine
@@ -72,7 +72,7 @@ class AtEnd:
             arithmetic(self._model.device),
         )
         path = cache_dir("general") / f"{key}.json"
-        known = read_json(path)
+        known = kept_json(path)
         if not isinstance(known, float):
             known = self._loss()
             keep_json(path, known)

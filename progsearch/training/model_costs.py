@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.cache import cache_dir, content_key, keep_json, kept_json
 from progsearch.config import MethodConfig, TaskConfig, TrainingConfig, training_under
 from progsearch.costs import ModelCost, PartCost
 from progsearch.costs.flops import measure_parts
@@ -57,7 +57,7 @@ def describe(
         method.identity,
     )
     path = cache_dir("costs") / f"{key}.json"
-    known = read_json(path)
+    known = kept_json(path)
     if known is None:
         network, anatomy, trainable, parameters = _applied(model, data, method)
         cost = measure_parts(network, anatomy, trainable, data.train.batch(nearest), parameters)
@@ -97,7 +97,7 @@ def _memory(
         sorted(kind.__name__ for kind in left_out),
     )
     path = cache_dir("costs") / f"{key}.json"
-    known = read_json(path)
+    known = kept_json(path)
     if known is not None:
         return ModelMemory.from_dict(known)
     network, anatomy, trainable, _ = _applied(model, data, method)

@@ -53,9 +53,12 @@ class Segment:
 
 
 def get_segment(store: Store, key: str) -> Segment | None:
-    """The segment of this key; None if the store does not have it."""
+    """The segment of this key; None if the store does not have it in a form this version reads."""
     description = store.get(key)
-    return None if description is None else Segment(**description)
+    try:
+        return None if description is None else Segment(**description)
+    except TypeError:
+        return None  # a version with other fields wrote it
 
 
 def put_segment(store: Store, key: str, segment: Segment, tensors: dict[str, Tensor]) -> None:

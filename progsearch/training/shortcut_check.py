@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from progsearch.cache import cache_dir, content_key, keep_json, read_json
+from progsearch.cache import cache_dir, content_key, keep_json, kept_json
 from progsearch.config import MethodConfig, TaskConfig, method_of
 from progsearch.engine.precision import arithmetic
 from progsearch.engine.shortcuts.check import Check, Finding, check_shortcuts
@@ -60,7 +60,7 @@ def checked_shortcuts(
         method.identity,
     )
     path = cache_dir("shortcuts") / f"{key}.json"
-    check = _read(read_json(path))
+    check = _read(kept_json(path))
     if check is None:
         check = _compare(model, data.head, data.train, data.keep, method, device)
         keep_json(path, asdict(check))

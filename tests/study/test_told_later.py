@@ -15,6 +15,7 @@ from progsearch.study import folder as folders
 from progsearch.study import storage as storages
 from progsearch.study import told_later as later
 from progsearch.study.folder import create_study, open_study
+from progsearch.study.outbox import Change, Outbox
 from progsearch.study.told_later import told_later
 from tests.support.blinking import Blinking, patient
 from tests.support.fakes import new_folder, recipe, run_all, source_of, space_of
@@ -197,9 +198,8 @@ def test_a_search_over_a_database_that_blinks_is_the_search_over_a_journal(tmp_p
 
 
 def test_an_older_copy_of_the_database_is_refused(study, database):
-    (study.path / "outbox.log").write_text(
-        json.dumps(["add", 5, "RUNNING", {"distributions": {}}]) + "\n"
-    )
+    trial = create_trial(state=TrialState.RUNNING)
+    Outbox(study.path / "outbox.log").put(Change.adding(5, trial))
     with pytest.raises(StudyError, match="0 trials of the study where it had 5"), study.locked():
         pass
 

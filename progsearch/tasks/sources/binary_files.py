@@ -25,8 +25,10 @@ def read_parquet(path: Path, raw: bytes) -> Table:
 
     try:
         table = parquet.read_table(pa.BufferReader(raw))
-    except pa.ArrowInvalid as error:
-        raise TaskError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+    # Of damaged pages and metadata Arrow also says that they cannot be read, as of a bad disk.
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TaskError(f"{path} is not a Parquet file: {reason}; write it again") from None
     classes = _classes_in_lists(table.schema.metadata or {})
     while any(pa.types.is_struct(kind) for kind in table.schema.types):
         table = table.flatten()
@@ -49,7 +51,7 @@ def _classes_in_lists(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]
             for name, feature in features.items()
             if feature.get("feature", {}).get("_type") == "ClassLabel"
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

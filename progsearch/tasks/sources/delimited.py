@@ -242,10 +242,10 @@ def _check_fits(source: str, parsed: _Parsed, separator: str) -> None:
 
 
 def _by_column(source: str, parsed: _Parsed, separator: str, notes: list[str]) -> Table:
-    if not parsed.rows:
-        return Table(source, {})
     width = parsed.width
     filled = [any(map(str.strip, row)) for row in parsed.rows]
+    if not any(filled):
+        return Table(source, {})
     n_empty = filled.count(False)
     if n_empty:  # what Excel writes for rows that once had values
         notes.append(f"{source}: {n_empty} rows without any value are left out")

@@ -44,7 +44,7 @@ def parse_json(source: str, text: str) -> Table:
         if not line.strip():
             continue
         try:
-            item = json.loads(line)
+            item = _parsed(line, f"{source}, line {number}")
         except json.JSONDecodeError as error:
             raise TaskError(
                 f"{source}, line {number} is not JSON: {error.msg}; a file must be an array of "
@@ -55,6 +55,23 @@ def parse_json(source: str, text: str) -> Table:
     return Table(source, _columns(records), lines=tuple(lines))
 
 
+def _parsed(text: str, place: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        TaskError: It has more levels or digits than Python reads.
+        json.JSONDecodeError: It is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise TaskError(f"{place} is nested too deeply: correct its brackets") from None
+    except ValueError as error:
+        raise TaskError(f"{place} has a number that cannot be read: {error}") from None
+
+
 def _whole(source: str, text: str) -> list[Any] | dict[str, Any] | None:
     """The text as one array or as one object of rows or columns; else None.
 
@@ -62,7 +79,7 @@ def _whole(source: str, text: str) -> list[Any] | dict[str, Any] | None:
         TaskError: It begins as an array but is damaged.
     """
     try:
-        found = json.loads(text)
+        found = _parsed(text, source)
     except json.JSONDecodeError as error:
         if not text.lstrip().startswith("[") or error.msg == "Extra data":
             return None
