@@ -191,6 +191,7 @@ def memory() -> str:
         "frozen": "frozen in bf16",
         "checkpointing": "checkpointing",
         "both": "both",
+        "nf4": "4 bits, checkpointing",
     }
     runs = results("memory")["runs"]
     found = {(run["schedule"], run["way"]): run for run in runs}
@@ -201,10 +202,11 @@ def memory() -> str:
             f"{size(found[name, way]['measured'])} ({size(found[name, way]['predicted'])})"
             for way in ways
         ]
-        saved = 1 - found[name, "both"]["measured"] / full
+        saved = [1 - found[name, way]["measured"] / full for way in ("plain", "both")]
         updated = percent(found[name, "plain"]["updated"])
-        rows.append((NAMES.get(name, name), updated, *cells, f"{100 * saved:.0f} %"))
-    head = ("schedule", "updated", *ways.values(), "both, below full without")
+        rows.append((NAMES.get(name, name), updated, *cells, *(f"{100 * s:.0f} %" for s in saved)))
+    below = ("without, below full", "both, below full")
+    head = ("schedule", "updated", *ways.values(), *below)
     return table(head, rows)
 
 

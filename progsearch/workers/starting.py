@@ -12,7 +12,6 @@ from os.path import exists, expanduser
 from pathlib import Path
 from queue import Queue
 from shutil import rmtree
-from tempfile import mkdtemp
 from threading import Thread
 from typing import Any
 
@@ -31,6 +30,7 @@ from progsearch.internals.ray import (
 from progsearch.paths import check_writable_folder, is_of_a_place, reason_of
 from progsearch.workers.address import check_address
 from progsearch.workers.halt import signals_kept_from_children
+from progsearch.workers.owned import owned_folder
 from progsearch.workers.processors import allowed_processors, has_gpus, workers_that_fit
 
 # Relative paths of the user's files start in the current folder.
@@ -98,7 +98,7 @@ def _start_here(recipe: Recipe) -> None:
         # A new one for each try, since Ray would continue what it finds in it.
         place = Path(variables["RAY_TMPDIR"]) / "ray"
         place.mkdir(exist_ok=True)
-        folder = Path(mkdtemp(prefix="progsearch-", dir=place))
+        folder = owned_folder(place, "progsearch-")
         try:
             # Ray's processes inherit it. With a runtime_env, Ray would not use the processes that
             # it starts ahead.

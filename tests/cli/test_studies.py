@@ -54,7 +54,9 @@ def test_status(progsearch):
 
 
 def test_status_says_what_runs_and_what_died(progsearch, study):
-    study.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING))
+    known = study.trials()[0].frozen.user_attrs
+    running = optuna.trial.TrialState.RUNNING
+    study.study.add_trial(optuna.trial.create_trial(state=running, user_attrs=known))
     with study.locked():
         lines = progsearch("status", "fake").stdout.splitlines()
         assert lines[1].startswith(f"running, search by process {os.getpid()} on ")
