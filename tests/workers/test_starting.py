@@ -22,7 +22,7 @@ def _own_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     # Ray, which would remove it at its end, is not started.
-    monkeypatch.setattr(starting, "mkdtemp", lambda prefix, dir: str(tmp_path / prefix))
+    monkeypatch.setattr(starting, "owned_folder", lambda place, prefix: tmp_path / prefix)
     yield
     starting._token.cache_clear()
 
