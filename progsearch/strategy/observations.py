@@ -31,7 +31,7 @@ class Observations:
         earlier: Another study to learn from.
 
     Attributes:
-        time: What is trained, and how long training takes.
+        time: What is trained, and how much training is left of a run.
         curves: Of the trials that finished or were stopped, by number; of those that continue a
             stopped one, the longer curve alone.
         vectors: `features` of the runs of the same trials, by number.
@@ -62,9 +62,6 @@ class Observations:
         if not records:
             return
         self.time.add_trained(trial.segments, records[-1].step)
-        if trial.timings and trial.steps_trained:
-            flops = trial.costs.flops * trial.steps_trained / trial.segments[-1][0]
-            self.time.measure(trial.timings.spent, flops)
         if trial.repeats is not None:
             if trial.is_usable:
                 self.repeats.setdefault(trial.repeats, []).append(trial.measured)

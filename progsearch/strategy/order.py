@@ -10,7 +10,7 @@ from progsearch.strategy.candidates import Candidate
 
 def next_in_order(
     runs: Sequence[Candidate],
-    seconds: Sequence[float],
+    times: Sequence[float],
     recipe: Recipe,
     trained: Container[str],
     running: Iterable[tuple[Candidate, int]],
@@ -24,14 +24,14 @@ def next_in_order(
 
     Args:
         runs: At least one.
-        seconds: Remaining training time of each.
+        times: Remaining training time of each, in any unit.
         recipe: What runs share.
         trained: The keys of the segments that need no training.
         running: Runs that are being made, and the steps that each has made.
     """
     every = range(len(runs))
     if not (recipe.reuse and recipe.prefix_cache):
-        return max(every, key=lambda index: seconds[index])
+        return max(every, key=lambda index: times[index])
 
     def place(run: Candidate, done: int = 0) -> tuple[tuple[str | None, str], int]:
         start, frozen = run.next_step(trained, done)
@@ -45,7 +45,7 @@ def next_in_order(
         for index, (start, frozen) in enumerate(places)
         if not any(start == theirs and 0 < fewer <= frozen for theirs, fewer in computing)
     ] or every
-    longest = max(free, key=lambda index: seconds[index])
+    longest = max(free, key=lambda index: times[index])
     start, frozen = places[longest]
     beside = [i for i in free if places[i][0] == start and 0 < places[i][1] < frozen]
-    return min(beside, key=lambda index: (places[index][1], -seconds[index]), default=longest)
+    return min(beside, key=lambda index: (places[index][1], -times[index]), default=longest)

@@ -1,4 +1,7 @@
-"""The expected gain of trainings for the front of a study, per second."""
+"""The expected gain of trainings for the front of a study, for the time that each takes.
+
+Times are in FLOPs, see `progsearch.strategy.training_time`.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,11 @@ _Measurements = list[tuple[int | None, float, float]]
 
 
 class _Prospect(NamedTuple):
-    """A training that may be made: what it is, its costs, and the seconds it takes."""
+    """A training that may be made: what it is, its costs, and the time it takes."""
 
     vector: Vector
     costs: tuple[float, ...]
-    seconds: float
+    time: float
 
 
 class _Outlook(NamedTuple):
@@ -80,12 +83,12 @@ class Prospects:
             return 0
         return int(np.argmax(_gains(outlook, map(self._of_candidate, candidates))))
 
-    def repeats(self, trials: Sequence[Trial], seconds: Sequence[float]) -> list[float]:
-        """The expected gain of repeating each of some trials with another seed, per second.
+    def repeats(self, trials: Sequence[Trial], times: Sequence[float]) -> list[float]:
+        """The expected gain of repeating each of some trials with another seed, for its time.
 
         Args:
             trials: Trials with a result.
-            seconds: What a run of each takes.
+            times: What a run of each takes.
         """
         outlook = self._outlook(self._observed())
         if outlook is None:
@@ -95,11 +98,11 @@ class Prospects:
         by_number = dict(zip(outlook.numbers, gains, strict=True))
         return [
             float(by_number.get(trial.number, 0.0)) / time
-            for trial, time in zip(trials, seconds, strict=True)
+            for trial, time in zip(trials, times, strict=True)
         ]
 
     def waiting(self, candidates: Sequence[Candidate]) -> float:
-        """The largest expected gain of any of some candidates, per second; 0 without any."""
+        """The largest expected gain of any of some candidates, for its time; 0 without any."""
         outlook = self._outlook(self._observed())
         if outlook is None or not candidates:
             return 0.0
@@ -165,16 +168,16 @@ class Prospects:
         return known.metrics(known.curves.values(), known.vectors)
 
     def _of_candidate(self, run: Candidate) -> _Prospect:
-        seconds = self._observations.time.left(run.segments, run.segment_flops)
+        time = self._observations.time.left(run.segments, run.segment_flops)
         costs = self._observations.costs(run.costs, run.vector)
-        return _Prospect(run.vector, costs, seconds)
+        return _Prospect(run.vector, costs, time)
 
     def _of_rest(self, trial: Trial, curve: Curve, done: int) -> _Prospect:
         vector = self._observations.vectors.get(trial.number)
         if vector is None:
             vector = self._observations.vector(trial)
-        seconds = self._observations.time.left(trial.segments, trial.segment_flops, done)
-        return _Prospect(vector, curve.costs, seconds)
+        time = self._observations.time.left(trial.segments, trial.segment_flops, done)
+        return _Prospect(vector, curve.costs, time)
 
     def _outlook(self, observed: Sequence[Observation]) -> _Outlook | None:
         """What is known of the trials that may stand on the front; None if it is too little."""
@@ -204,14 +207,14 @@ class Prospects:
 
 
 def _gains(outlook: _Outlook, prospects: Iterable[_Prospect]) -> Values:
-    """The expected gain of each new training for the front, per second.
+    """The expected gain of each new training for the front, for its time.
 
     That is the expected growth of the hypervolume (Emmerich, Giannakoglou and Naujoks, IEEE TEC
     10(4), 2006) by what a noisy run can show, over its time (expected improvement per second:
     Snoek, Larochelle and Adams, arXiv 1206.2944, section 3.2).
     """
-    vectors, costs, seconds = zip(*prospects, strict=True)
+    vectors, costs, times = zip(*prospects, strict=True)
     means, deviations = outlook.surrogate.predict(vectors)
     moves = learned(deviations, outlook.surrogate.noise(vectors))
     expected = expected_improvement(means, moves, np.array(costs), outlook.front, outlook.corner)
-    return np.asarray(expected / np.array(seconds))
+    return np.asarray(expected / np.array(times))

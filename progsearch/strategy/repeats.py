@@ -109,9 +109,7 @@ class Repeats:
             and (trial.is_baseline or affordable)
             and trial.number not in running
         ]
-        time = self._observations.time
-        seconds = [time.of(sum(trial.segment_flops)) for trial in asked]
-        gains = self._prospects.repeats(asked, seconds)
+        gains = self._prospects.repeats(asked, [sum(trial.segment_flops) for trial in asked])
         best = max(range(len(asked)), key=lambda index: gains[index], default=None)
         if best is None or gains[best] <= self._prospects.waiting(waiting):
             return None

@@ -1,4 +1,4 @@
-"""The untrained rest of a run, and its training time."""
+"""The untrained rest of a run, as the FLOPs that its training takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterable
 
 
 class TrainingTime:
-    """Knows which segments a study has trained and what training costs on its machine.
+    """Knows which segments a study has trained.
+
+    Times are compared with each other alone, so FLOPs stand for seconds: on one machine they
+    differ by one factor, and measured seconds would make a search depend on how busy it was.
 
     Args:
         reuse: Whether segments that were trained once need not be trained again.
@@ -18,22 +21,15 @@ class TrainingTime:
     def __init__(self, reuse: bool) -> None:
         self._reuse = reuse
         self.trained: set[str] = set()
-        self._seconds = 0.0
-        self._flops = 0.0
 
     def add_trained(self, segments: Iterable[tuple[int, str]], done: int) -> None:
         """A trial made its first ``done`` steps."""
         self.trained.update(key for end, key in segments if end <= done)
 
-    def measure(self, seconds: float, flops: float) -> None:
-        """Training of ``flops`` FLOPs took ``seconds``."""
-        self._seconds += seconds
-        self._flops += flops
-
     def left(
         self, segments: Iterable[tuple[int, str]], flops: Iterable[float], done: int = 0
     ) -> float:
-        """Seconds that the rest of a run takes; FLOPs as long as nothing was measured.
+        """FLOPs of the rest of a run.
 
         Args:
             segments: End step and key of each of its segments.
@@ -44,8 +40,4 @@ class TrainingTime:
         for (end, key), part in zip(segments, flops, strict=True):
             if end > done and not (self._reuse and key in self.trained):
                 left += part
-        return self.of(left)
-
-    def of(self, flops: float) -> float:
-        """Seconds for training of ``flops`` FLOPs; FLOPs as long as nothing was measured."""
-        return flops * (self._seconds / self._flops if self._flops else 1.0)
+        return left

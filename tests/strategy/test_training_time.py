@@ -1,5 +1,3 @@
-import pytest
-
 from progsearch.strategy.training_time import TrainingTime
 
 RUN = ((10, "a"), (20, "b"), (30, "c")), (4.0, 2.0, 1.0)
@@ -26,10 +24,3 @@ def test_without_reuse_all_is_left():
 
 def test_what_a_running_trial_made_is_not_left_to_it():
     assert TrainingTime(reuse=False).left(*RUN, done=10) == 3
-
-
-def test_seconds_are_those_of_the_machine():
-    time = TrainingTime(reuse=True)
-    time.measure(seconds=6.0, flops=2.0)
-    time.measure(seconds=2.0, flops=2.0)
-    assert time.left(*RUN) == pytest.approx(14)
