@@ -51,7 +51,7 @@ def cache_root() -> Path:
         ConfigError: The user has no cache folder.
     """
     root = os.environ.get("PROGSEARCH_CACHE")
-    if root is not None:
+    if root:
         return Path(root)
     base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
     if str(base).startswith("~"):

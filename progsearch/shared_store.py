@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,16 +113,22 @@ class SharedStore:
     def _send(self, file: Path) -> bool:
         system, root = self._connected()
         # Objects appear when they are whole; files are written under another name.
-        in_place = system.type_name != "local"
+        in_place = system.type_name not in ("local", "hdfs")
         target = f"{root}/{file.name}"
         written = target if in_place else f"{target}.{os.uname().nodename}-{os.getpid()}.part"
         if not in_place:
             system.create_dir(root, recursive=True)
-        with file.open("rb") as source, system.open_output_stream(written) as stream:
-            while chunk := source.read(_CHUNK):
-                stream.write(chunk)
-        if not in_place:
-            system.move(written, target)
+        try:
+            with file.open("rb") as source, system.open_output_stream(written) as stream:
+                while chunk := source.read(_CHUNK):
+                    stream.write(chunk)
+            if not in_place:
+                system.move(written, target)
+        except BaseException:
+            if not in_place:
+                with suppress(Exception):
+                    system.delete_file(written)
+            raise
         return True
 
     def _remove(self, names: tuple[str, ...]) -> bool:

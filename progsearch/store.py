@@ -140,6 +140,19 @@ class Store:
 
     def load(self, key: str) -> dict[str, Tensor] | None:
         """The tensors of an entry; if they are missing or damaged, None, and it is forgotten."""
+        tensors = self._load(key)
+        if isinstance(tensors, Exception) and self._shared is not None:
+            # Only the copy may be damaged; it is gone now, so that another one is made.
+            tensors = self._load(key)
+            if isinstance(tensors, ValueError):
+                self._shared.remove(f"{key}.json")
+        if isinstance(tensors, Exception):
+            _log.warning("a stored entry cannot be used and is computed again: %s", tensors)
+            return None
+        return tensors
+
+    def _load(self, key: str) -> dict[str, Tensor] | Exception | None:
+        """The tensors, or why they cannot be used; the local copy is removed then."""
         path = self._tensors(key)
         data = self._read(key)
         try:
@@ -156,12 +169,8 @@ class Store:
             tensors: dict[str, Tensor] = load_file(path)
             os.utime(path)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            _log.warning("a stored entry cannot be used and is computed again: %s", error)
             self.remove(key)
-            if self._shared is not None and isinstance(error, ValueError):
-                # Otherwise the damaged entry would be copied again.
-                self._shared.remove(f"{key}.json")
-            return None
+            return error
         return tensors
 
     def _data(self, key: str) -> Any:

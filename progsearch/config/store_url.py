@@ -10,6 +10,9 @@ from progsearch.errors import ConfigError
 VARIABLE = "PROGSEARCH_STORE"
 _SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 
+# Options of pyarrow that are no secrets.
+_NOT_SECRET = {"allow_bucket_creation", "endpoint_override", "region", "scheme"}
+
 
 def place_of_store(given: str | None) -> str | None:
     """The place, if it can be one.
@@ -25,10 +28,11 @@ def place_of_store(given: str | None) -> str | None:
             f"must be an absolute path or a URL that begins with {', '.join(_SCHEMES)} and ://, "
             f"such as s3://bucket/folder"
         )
-    if parts.password is not None or any("key" in name for name in parse_qs(parts.query)):
+    if parts.password is not None or not set(parse_qs(parts.query)) <= _NOT_SECRET:
         # It would be kept in the files of the study.
         raise ValueError(
-            "must not hold a secret; give it as the store's own tools do, such as in "
+            f"must not hold a secret, and no options but {', '.join(sorted(_NOT_SECRET))}; give "
+            "secrets as the store's own tools do, such as in "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY on each machine"
         )
     return given

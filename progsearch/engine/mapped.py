@@ -18,12 +18,12 @@ def mapped(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """
     numbers = torch.Size(shape).numel()
     n_bytes = numbers * dtype.itemsize
-    # The mapping outlives the file's name.
-    with tempfile.NamedTemporaryFile(prefix="progsearch-") as file:
+    # A file without a name, so that a kill leaves none; the mapping outlives it.
+    with tempfile.TemporaryFile() as file:
         if hasattr(os, "posix_fallocate"):
             # Otherwise a full disk would end the process when a value is written.
             os.posix_fallocate(file.fileno(), 0, max(1, n_bytes))
         else:
             file.truncate(n_bytes)
-        flat = torch.from_file(file.name, shared=True, size=numbers, dtype=dtype)
+        flat = torch.from_file(f"/dev/fd/{file.fileno()}", shared=True, size=numbers, dtype=dtype)
     return flat.view(*shape)

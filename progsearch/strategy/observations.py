@@ -32,8 +32,6 @@ class Observations:
 
     Attributes:
         time: What is trained, and how much training is left of a run.
-        curves: Of the trials that finished or were stopped, by number; of those that continue a
-            stopped one, the longer curve alone.
         vectors: `features` of the runs of the same trials, by number.
         repeats: What runs of them with other seeds reached, by their number.
     """
@@ -43,13 +41,26 @@ class Observations:
         self._problem = problem
         self._earlier = earlier
         self.time = TrainingTime(recipe.reuse)
-        self.curves: dict[int, Curve] = {}
+        self._curves: dict[int, Curve] = {}
         self.vectors: dict[int, Vector] = {}
         self.repeats: dict[int, list[float]] = {}
         self._forgetting = Forgetting()
         self._forgets = "forgetting" in recipe.objectives
+        self._is_outdated = False
         self._run_costs: dict[int, RunCost] = {}
         self._full: int | None = None
+
+    @property
+    def curves(self) -> dict[int, Curve]:
+        """Of the trials that finished or were stopped, by number.
+
+        Of those that continue a stopped one it holds the longer curve alone.
+        """
+        if self._is_outdated:
+            self._is_outdated = False
+            for number, curve in self._curves.items():
+                self._curves[number] = replace(curve, costs=self._costs_of(number))
+        return self._curves
 
     @property
     def full(self) -> Curve | None:
@@ -68,12 +79,15 @@ class Observations:
                 self._learn_forgetting(trial, trial.repeats)
         elif trial.is_complete or trial.is_stopped:
             if trial.continues is not None:
-                self.curves.pop(trial.continues, None)
+                self._curves.pop(trial.continues, None)
             self._run_costs[trial.number] = trial.costs
-            self.curves[trial.number] = self.curve(trial, records)
             self.vectors[trial.number] = self.vector(trial)
+            costs = () if self._forgets else self.costs(trial.costs, self.vectors[trial.number])
+            self._curves[trial.number] = self._curve(trial, records, costs)
+            # What runs forget is asked of a model of all, so all at once when they are asked for.
+            self._is_outdated = self._forgets
             if trial.name == FULL and trial.is_usable:
-                before = None if self.full is None else self.full.final
+                before = None if self._full is None else self._curves[self._full].final
                 if before is None or trial.measured > before:
                     self._full = trial.number
             if trial.is_usable:
@@ -82,9 +96,13 @@ class Observations:
     def curve(self, trial: Trial, records: Sequence[Record]) -> Curve:
         """A trial as judges see it, with what it was measured at so far."""
         vector = self.vectors.get(trial.number)
+        costs = self.costs(trial.costs, self.vector(trial) if vector is None else vector)
+        return self._curve(trial, records, costs)
+
+    def _curve(self, trial: Trial, records: Sequence[Record], costs: tuple[float, ...]) -> Curve:
         return Curve(
             trial.number,
-            self.costs(trial.costs, self.vector(trial) if vector is None else vector),
+            costs,
             {round(r.fraction, _DIGITS): r.metrics[self._problem.metric] for r in records},
             trial.measured if trial.is_complete else None,
             self._recipe.limits.allow(trial.measured, trial.costs) if trial.is_complete else True,
@@ -115,12 +133,14 @@ class Observations:
         if not self._forgets:
             return
         self._forgetting.add(number, self.vector(run), run.metrics["forgetting"])
-        at = self._recipe.objectives[1:].index("forgetting")
-        for known, curve in self.curves.items():
-            costs = list(self.costs(self._run_costs[known], self.vectors[known]))
-            measured = self._forgetting.of(known)
-            costs[at] = costs[at] if measured is None else measured
-            self.curves[known] = replace(curve, costs=tuple(costs))
+        self._is_outdated = True
+
+    def _costs_of(self, number: int) -> tuple[float, ...]:
+        costs = list(self.costs(self._run_costs[number], self.vectors[number]))
+        measured = self._forgetting.of(number)
+        if measured is not None:
+            costs[self._recipe.objectives[1:].index("forgetting")] = measured
+        return tuple(costs)
 
     def metrics(self, curves: Iterable[Curve], vectors: Mapping[int, Vector]) -> list[Observation]:
         """The final metrics of runs, measured or predicted, the earlier study's too.

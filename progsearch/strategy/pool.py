@@ -94,10 +94,17 @@ class CandidatePool:
             None if other points were sampled then, such as by an earlier version.
         """
         while self._draws.puts_first:
-            if (first := self._sample(known, tries=1)) and first.candidate.key == key:
-                return first.draw.number
+            if first := self._sample(known, tries=1):
+                if first.candidate.key == key:
+                    return first.draw.number
+                self._draws.throw_away(first.draw.number)
         pool = self._sampled(known, lambda candidate: False)
         chosen = next((point for point in pool if point.candidate.key == key), None)
+        if chosen is None and self._recipe.n_candidates == 1:
+            # Kept, it would be the next one in the place of a new one.
+            for point in pool:
+                self._draws.throw_away(point.draw.number)
+            pool = []
         self._keep([point for point in pool if point is not chosen])
         return None if chosen is None else chosen.draw.number
 

@@ -61,11 +61,6 @@ class _Start(NamedTuple):
     trial: NewTrial
     point: int | None = None
 
-    @property
-    def is_alone(self) -> bool:
-        """Whether nothing may run beside it."""
-        return bool(self.trial.user_attrs.get("alone"))
-
 
 class StudySource(TrialSource):
     """Hands out interrupted trials, then the references, then repeated, resumed and sampled ones.
@@ -127,7 +122,7 @@ class StudySource(TrialSource):
             return WAIT
         trials = self._folder.trials()
         start = self._retry(trials)
-        if start is not None and self._running and start.is_alone:
+        if start == WAIT:
             return WAIT
         start = start or self._reference(trials)
         if start is None and self._only_references:
@@ -185,7 +180,7 @@ class StudySource(TrialSource):
 
     # -- who is next -------------------------------------------------------------------------
 
-    def _retry(self, trials: Sequence[Trial]) -> _Start | None:
+    def _retry(self, trials: Sequence[Trial]) -> _Start | Wait | None:
         """The oldest trial that was interrupted and not run again yet."""
         # What this session stops trying waits for the next one.
         missing = [t for t in missing_references(trials) if t.number < self._first]
@@ -197,11 +192,14 @@ class StudySource(TrialSource):
         interrupted = next(iter(waiting), None)
         if interrupted is None:
             return None
+        again = retrying(interrupted)
+        if self._running and again.user_attrs.get("alone"):
+            return WAIT
         is_new = interrupted.params and interrupted.repeats is None
         point = self._waiting.pop(interrupted.number, None)
         if point is None and is_new:
             point = self._draws.take(interrupted.frozen)
-        return _Start(retrying(interrupted), point)
+        return _Start(again, point)
 
     def _reference(self, trials: Sequence[Trial]) -> _Start | None:
         """A run of a reference that is missing."""

@@ -111,7 +111,9 @@ def test_the_first_place_of_an_answer_is_taken_and_said(read, caplog):
     task = read(lambda n: {"question": "q", "context": f"knot no {n} no", "answer": f"no {n}"})
     assert task.train.answers[0] == (("no 0", 5),)
     assert "more than once" not in caplog.text
-    task = read(lambda n: {"question": "q", "context": "red, blue, red", "answer": "red"})
+    task = read(
+        lambda n: {"question": "q", "context": "red, blue, red", "answer": "red"}, type="span"
+    )
     assert task.train.answers[0] == (("red", 0),)
     assert "occur more than once, the first place is taken" in caplog.text
 
@@ -129,6 +131,51 @@ def test_yes_and_no_are_classes(read):
         lambda n: {"question": f"q{n}", "passage": f"no {n}", "answer": ["yes", "no"][n % 2]}
     )
     assert task.type.name == "classification"
+
+
+def test_answers_in_a_language_without_blanks(read):
+    task = read(
+        lambda n: {"question": "问", "context": f"法国的首都是巴黎{n}区。", "answer": f"巴黎{n}"}
+    )
+    assert (task.type.name, task.train.answers[0]) == ("span", (("巴黎0", 6),))
+
+
+TEXT = "good battery and more"
+OTHERS = {
+    "an answer to be judged": lambda n: {
+        **{"question": f"q{n}", "context": f"it is room {n}", "answer": f"room {n}"},
+        "label": n % 2,
+    },
+    "answers that are few": lambda n: {
+        **{"question": f"q{n}", "context": f"red or blue {n}", "answer": ["red", "blue"][n % 2]},
+    },
+    "marks beside a label": lambda n: {
+        **{"text": f"{TEXT} {n}", "label": n % 2, "spans": [[0, 3, "X"]]}
+    },
+    "tags beside a label": lambda n: {"text": "a b c", "label": n % 2, "ner": "B-LOC O O"},
+    "letters before a dash": lambda n: {"text": f"w{n % 9}", "label": ["E-mail", "B-side"][n % 2]},
+    "columns a and b": lambda n: {
+        **{"sentence": f"{TEXT} {n}", "a": "1", "b": "2", "label": "ab"[n % 2]},
+    },
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_classes_beside_columns_of_other_types_stay_classes(name, read):
+    try:
+        assert read(OTHERS[name]).type.name == "classification"
+    except TaskError as error:
+        assert "--label-column" in str(error)
+
+
+def test_choices_with_answers_in_the_text_stay_choices(read):
+    task = read(
+        lambda n: {
+            **{"context": f"it is room {n}", "question": "where?", "answer": f"room {n}"},
+            "options": [f"room {n}", "nowhere"],
+        }
+    )
+    assert task.type.name == "multiple-choice"
 
 
 def test_tags_in_texts(read):

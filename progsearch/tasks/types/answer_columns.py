@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.kinds import normalised
+from progsearch.tasks.types.kinds import has_usual_label, normalised
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ _IMPOSSIBLE = "is_impossible"
 _YES_OR_NO = {"yes", "no", "true", "false", "maybe"}
 _FOUND = 0.9
 _SAMPLE = 1000
+# With fewer different answers they may be classes.
+_FEWEST_ANSWERS = 4
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,42 @@ def find_columns(source: Source, config: TaskConfig) -> AnswerColumns | None:
 def _are_in_texts(table: Table, answer: str, context: str) -> bool:
     """Whether nearly all answers are words of their texts."""
     cells = zip(table.columns[answer][:_SAMPLE], table.columns[context], strict=False)
-    found, words = [], set()
+    found = []
     for cell, text in cells:
         for given in _listed(cell):
             if not isinstance(given, str):
                 return False
-            words.add(given.strip().casefold())
             found.append(bool(_places(given, str(text))))
-    return bool(found) and sum(found) >= _FOUND * len(found) and not words <= _YES_OR_NO
+    return bool(found) and sum(found) >= _FOUND * len(found)
+
+
+def are_searched(source: Source, config: TaskConfig, columns: AnswerColumns) -> bool:
+    """Whether answers without starts cannot be classes, nor another column the label."""
+    table = source.train
+    if (source.label_column or config.label_column) is None and has_usual_label(table):
+        return False
+    words = {str(a).strip().casefold() for c in table.columns[columns.answer] for a in _listed(c)}
+    return len(words) >= _FEWEST_ANSWERS and not words <= _YES_OR_NO
 
 
 def _places(answer: str, text: str) -> list[int]:
     """Where an answer stands in a text as whole words."""
     if not answer.strip():
         return []
-    return [match.start() for match in re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", text)]
+    found = [match.start() for match in re.finditer(re.escape(answer), text)]
+    return [
+        at
+        for at in found
+        if not _is_one_word(text[max(0, at - 1) : at + 1])
+        and not _is_one_word(text[at + len(answer) - 1 : at + len(answer) + 1])
+    ]
+
+
+def _is_one_word(pair: str) -> bool:
+    """Whether two characters belong to one word; Chinese and Japanese have no blanks between."""
+    return len(pair) == 2 and all(
+        char.isalnum() and unicodedata.east_asian_width(char) not in "WF" for char in pair
+    )
 
 
 def _answer_columns(

@@ -66,7 +66,20 @@ def find_columns(source: Source, config: TaskConfig) -> ChoiceColumns | None:
     if not {beginning, label, *choices} <= table.columns.keys():
         return None
     first = _first_of(table, choices[0], label)
-    return ChoiceColumns(beginning, second, choices, label, first)
+    found = ChoiceColumns(beginning, second, choices, label, first)
+    return found if given or _labels_fit(table, found) else None
+
+
+def _labels_fit(table: Table, columns: ChoiceColumns) -> bool:
+    """Whether the first labels are whole numbers, letters or choices, most of them."""
+    fitting = []
+    for row, cell in enumerate(table.columns[columns.label][:_SAMPLE]):
+        value, text = number(cell), str(cell).strip()
+        named = [str(table.columns[name][row]).strip() for name in columns.choices]
+        is_word = len(columns.choices) == 1 or text in named
+        is_letter = len(text) == 1 and text.casefold() in _LETTERS
+        fitting.append(value == int(value) if value is not None else is_letter or is_word)
+    return 2 * sum(fitting) >= len(fitting)
 
 
 def _beginning(named: dict[str, str]) -> tuple[str | None, str | None]:
@@ -93,8 +106,10 @@ def _choice_columns(table: Table, named: dict[str, str], label: str | None) -> t
         by_letter = {match[2]: named[match[0]] for match in lettered if match[1] == kind}
         letters = "".join(sorted(by_letter))
         right = {str(cell).strip().casefold() for cell in table.columns.get(label or "", [])}
-        # Columns may be called a and b for other reasons: the right ones must be letters, too.
-        if len(letters) >= _FEWEST and _LETTERS.startswith(letters) and right <= set(letters):
+        # Columns may be called a and b for other reasons: the right ones must be letters, too,
+        # and without another name there must be more of them.
+        enough = _FEWEST if kind else _FEWEST + 1
+        if len(letters) >= enough and _LETTERS.startswith(letters) and right <= set(letters):
             return tuple(by_letter[letter] for letter in letters)
     # Lists of the hub's questions are objects of labels and texts.
     for name in (f"{name}{suffix}" for name in _LISTS for suffix in ("", ".text")):

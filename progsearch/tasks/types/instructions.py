@@ -13,6 +13,7 @@ from progsearch.tasks.next_tokens import Piece
 from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.types.columns import read_texts
+from progsearch.tasks.types.kinds import has_usual_label
 
 Form = Literal["text", "completion", "messages"]
 
@@ -105,7 +106,7 @@ def known_layout(table: Table) -> Layout | None:
     if {"prompt", "completion"} <= names:
         return Layout("completion", ("prompt",), "completion")
     for given, output in _INSTRUCTIONS:
-        if names >= {"instruction", output}:
+        if names >= {"instruction", output} and (output == "output" or not has_usual_label(table)):
             prompts = ("instruction", *([given] if given in names else []))
             return Layout("completion", prompts, output, "Alpaca's template")
     if names == {"question", "answer"} and _are_free_texts(table.columns["answer"]):

@@ -49,6 +49,8 @@ TEXT_NAMES = frozenset(
 )
 """Names of a column of texts."""
 
+_USUAL_LABELS = ("label", "labels", "target", "class", "score", "rating")
+
 SPLIT_NAMES = "split names"
 IDS = "ids"
 DATES = "dates"
@@ -139,6 +141,11 @@ def normalised(name: str) -> str:
     """A column's name as it is compared: ``Label Text``, ``labelText``, ``label_text``."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
     return re.sub(r"[\s_\-]+", "_", parted.casefold()).strip("_")
+
+
+def has_usual_label(table: Table, *but: str) -> bool:
+    """Whether a column, other than those of ``but``, has a name that only labels have."""
+    return any(normalised(name) in _USUAL_LABELS for name in table.columns if name not in but)
 
 
 def kind_of(table: Table, name: str) -> Kind:

@@ -21,11 +21,17 @@ from progsearch.tasks.sources.missing import complete_rows
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
 from progsearch.tasks.split import Split
-from progsearch.tasks.types.answer_columns import AnswerColumns, find_columns, read_answers
+from progsearch.tasks.types.answer_columns import (
+    AnswerColumns,
+    are_searched,
+    find_columns,
+    read_answers,
+)
 from progsearch.tasks.types.answer_spans import answers_to, windows_of
 from progsearch.tasks.types.answer_tokens import lost_answers, positions
 from progsearch.tasks.types.answer_words import best, exact_match, f1
 from progsearch.tasks.types.base import Metric, TaskType
+from progsearch.tasks.types.choice_columns import find_columns as choice_columns
 from progsearch.tasks.types.columns import read_texts
 from progsearch.tasks.types.metrics import if_finite
 from progsearch.tasks.windows import windows
@@ -67,7 +73,12 @@ class Span(TaskType):
 
     def recognises(self, source: Source, config: TaskConfig) -> bool:
         """Whether there are columns of questions, texts, answers and starts of answers."""
-        return not source.is_official and find_columns(source, config) is not None
+        if source.is_official:
+            return False
+        columns = find_columns(source, config)
+        if columns is None or not columns.searched:
+            return columns is not None
+        return choice_columns(source, config) is None and are_searched(source, config, columns)
 
     def read(self, source: Source, config: TaskConfig) -> TextTask:
         """See `TaskType.read`."""

@@ -10,7 +10,7 @@ from typing import Any
 from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.kinds import listed, normalised
+from progsearch.tasks.types.kinds import has_usual_label, listed, normalised
 from progsearch.tasks.types.label_sets import parsed
 from progsearch.tasks.types.labels import class_name
 
@@ -58,9 +58,11 @@ def has_words(table: Table, texts: Sequence[str] | None, label: str | None) -> b
     if words is None:
         return False
     labels = [label] if label else [name for name in table.columns if name != words]
-    _refuse_other_forms(table, words, labels)
+    # Beside a label, other columns hold what else is known of a text.
+    doubtful = [n for n in labels if label is not None or not has_usual_label(table, n)]
+    _refuse_other_forms(table, words, doubtful)
     if not _are_lists(table, words):
-        return any(_are_in_texts(table, words, name) for name in labels)
+        return any(_are_in_texts(table, words, name) for name in doubtful)
     # Rows with more words than tags are named when they are read.
     named = [name for name in labels if normalised(name) in _TAGS_ONLY and _are_lists(table, name)]
     return bool(named) or any(_belong(table, words, name) for name in labels)
@@ -78,7 +80,7 @@ def _refuse_other_forms(table: Table, words: str, labels: Sequence[str]) -> None
             )
         if cells and all(isinstance(c, str) and _TAG.fullmatch(c) for c in cells):
             single = [str(cell) for cell in table.columns[words][:_SAMPLE]]
-            if set(cells) != {"O"} and not any(" " in word for word in single):
+            if set(cells) > {"O"} and not any(" " in word for word in single):
                 raise TaskError(
                     f"{table.source} has a row for each word: give a row for each sentence, with "
                     f"{_AS_LISTS}, or a CoNLL file (a word and its tag per line, an empty line "

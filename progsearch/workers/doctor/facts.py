@@ -133,7 +133,7 @@ def _cache() -> str:
 
 def _existing(folder: str) -> str:
     place = os.path.abspath(folder)
-    while not os.path.isdir(place):
+    while not os.path.exists(place):
         place = os.path.dirname(place)
     return place
 
