@@ -204,10 +204,14 @@ def memory() -> str:
         ]
         saved = [1 - found[name, way]["measured"] / full for way in ("plain", "both")]
         updated = percent(found[name, "plain"]["updated"])
-        rows.append((NAMES.get(name, name), updated, *cells, *(f"{100 * s:.0f} %" for s in saved)))
+        rows.append((NAMES.get(name, name), updated, *cells, *map(_below, saved)))
     below = ("without, below full", "both, below full")
     head = ("schedule", "updated", *ways.values(), *below)
     return table(head, rows)
+
+
+def _below(share: float) -> str:
+    return f"{100 * share:.0f} %".replace("-", "−")
 
 
 def study() -> str:

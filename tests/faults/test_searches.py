@@ -97,7 +97,7 @@ def test_ctrl_c_saves_everything_at_once(tmp_path, begin, moment):
     os.killpg(running.process.pid, signal.SIGINT)
     code, seconds = running.end()
     assert code == 130
-    assert seconds < 15
+    assert seconds < 30
     assert running.words[-2] == ["finished", "interrupted"]
     kind, text = running.words[-1][1:]
     assert kind == "Interrupted"
@@ -117,7 +117,7 @@ def test_a_closed_terminal_and_a_batch_system_are_as_ctrl_c(tmp_path, begin, kin
     os.killpg(running.process.pid, kind)
     code, seconds = running.end()
     assert code == (129 if kind == signal.SIGHUP else 130)
-    assert seconds < 20
+    assert seconds < 30
     assert running.words[-2] == ["finished", "interrupted"]
     assert "continue with `resume('tiny', " in running.words[-1][2]
 
