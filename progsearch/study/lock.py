@@ -122,7 +122,11 @@ def _write(descriptor: int, text: str) -> None:
 
 
 def _read(descriptor: int) -> Holder | None:
+    """The holder that the file names; None if it names none, or is damaged."""
     try:
-        return Holder(**json.loads(os.pread(descriptor, 10_000, 0)))
-    except (OSError, ValueError, TypeError):
+        found = Holder(**json.loads(os.pread(descriptor, 10_000, 0)))
+        has_zone = datetime.fromisoformat(found.since).tzinfo is not None
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    are_texts = isinstance(found.work, str) and isinstance(found.host, str)
+    return found if has_zone and are_texts and type(found.process) is int else None

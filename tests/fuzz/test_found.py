@@ -11,8 +11,10 @@ from progsearch.config import Recipe, TaskConfig, parse, read_yaml
 from progsearch.errors import ConfigError, StudyError, TaskError
 from progsearch.store import Store
 from progsearch.study.folder import create_study, open_study
+from progsearch.study.lock import lock_state
 from progsearch.study.outbox import Change, Outbox
 from progsearch.tasks import check_task
+from progsearch.tasks.reading import read_task
 from progsearch.training.segments import Segment, get_segment, put_segment
 from tests.support.fake_study import FakeStudy
 
@@ -139,6 +141,37 @@ def test_a_waiting_change_without_checksum(tmp_path, line):
         return
     with pytest.raises(StudyError, match="is damaged"):
         Outbox(file)
+
+
+# -- other files of a study ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"process": float("-inf")},
+        {"process": "4"},
+        {"since": "x"},
+        {"since": "2026-11-23"},
+        {"host": []},
+    ],
+)
+def test_a_damaged_lock_names_nobody(tmp_path, changes):
+    given = {"work": "search", "host": "a", "process": 4, "since": "2026-11-23T18:00:00+00:00"}
+    (tmp_path / ".lock").write_text(json.dumps(given))
+    assert lock_state(tmp_path).holder is not None
+    (tmp_path / ".lock").write_text(json.dumps(given | changes))
+    assert lock_state(tmp_path).holder is None
+
+
+# -- data ------------------------------------------------------------------------------------
+
+
+def test_lists_of_lists_beside_a_text(tmp_path):
+    rows = "".join(f'text {n},"[[[{{""a"": 1}}]]]"\n' for n in range(9))
+    (tmp_path / "a.csv").write_text(f"text,marks\n{rows}")
+    with pytest.raises(TaskError):
+        read_task(TaskConfig(name="own", train_file=str(tmp_path / "a.csv")))
 
 
 # -- recipes ---------------------------------------------------------------------------------

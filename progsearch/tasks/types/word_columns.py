@@ -206,7 +206,9 @@ def _belong(table: Table, words: str, tags: str) -> bool:
 def _are_in_texts(table: Table, words: str, tags: str) -> bool:
     """Whether cells are texts of as many words as tags of entities, separated by blanks."""
     cells = [cell for cell in table.columns[tags][:_SAMPLE] if not is_missing(cell)]
-    if words == tags or not cells or not all(isinstance(cell, str) for cell in cells):
+    if words == tags or not cells:
+        return False
+    if not all(isinstance(cell, str) and parsed(cell) is None for cell in cells):
         return False
     found = {tag for cell in cells for tag in _items(cell, are_tags=True) or ()}
     return (
