@@ -33,6 +33,7 @@ import yaml
 from progsearch.store import Store
 from progsearch.study.folder import StudyFolder, open_study
 from progsearch.study.progress import to_retry
+from progsearch.workers.owned import owned_folder
 from tests.support.tiny_task import tiny_recipe
 
 _COMMAND = [sys.executable, "-c", "from progsearch.cli import main; main()"]
@@ -67,6 +68,7 @@ class Campaign:
         faults: A sentence each.
         studies: How many studies were done.
         longest_end: Seconds from a signal that ends a search to the end of its process.
+        swept_later: Folders of killed searches that the next start of Ray removes.
     """
 
     folder: Path
@@ -75,6 +77,7 @@ class Campaign:
     faults: list[str] = field(default_factory=list)
     studies: int = 0
     longest_end: float = 0.0
+    swept_later: int = 0
 
     def run(self, wanted: int, say: Callable[[str], None] = lambda text: None) -> None:
         """Kill ``wanted`` times, and once more as often as the last study needs to be done."""
@@ -87,7 +90,7 @@ class Campaign:
         say(f"undisturbed: exit code {code} after {lasts:.0f} s")
         while self.kills.total() < wanted:
             place = self._place()
-            self._study(recipe_file, place, lasts, wanted, say)
+            lasts = self._study(recipe_file, place, lasts, wanted, say)
             self._audit(place, undisturbed)
             self.studies += 1
             shutil.rmtree(place)
@@ -117,10 +120,19 @@ class Campaign:
 
     def _study(
         self, recipe_file: Path, place: Path, lasts: float, wanted: int, say: Callable[[str], None]
-    ) -> None:
-        """One study, killed until it is done."""
+    ) -> float:
+        """One study, killed until it is done; returns how long a session lasts at most.
+
+        Args:
+            recipe_file: Its recipe.
+            place: Where everything is written.
+            lasts: Seconds that a whole search takes.
+            wanted: How many kills there should be in all.
+            say: Is told each kill.
+        """
         for _ in range(100):
             known = (place / "studies" / "tiny" / "journal.log").exists()
+            began = time.monotonic()
             running = self._begin(
                 place, *(["resume", "tiny"] if known else ["run", str(recipe_file)])
             )
@@ -139,7 +151,7 @@ class Campaign:
                 os.killpg(running.pid, signal.SIGKILL)
                 code = running.wait()
             if code == _DONE:
-                return
+                return lasts if known else min(lasts, time.monotonic() - began)
             if code not in (
                 3,
                 129,
@@ -152,8 +164,9 @@ class Campaign:
             ):
                 self.faults.append(f"exit code {code}: {_last_lines(place / 'output')}")
                 if code in (1, 2):
-                    return
+                    return lasts
         self.faults.append("a study was not done after 100 sessions")
+        return lasts
 
     def _kill(self, running: subprocess.Popen[bytes], what: str, how: signal.Signals) -> bool:
         """Send a signal; returns whether there was a process that could get it."""
@@ -212,7 +225,11 @@ class Campaign:
             )
             for process in alive:
                 process.kill()
-        left = [path.name for path in place.glob("ray/progsearch-*")]
+        # A search that had nothing left to do does not start Ray.
+        unowned = list(place.glob("ray/progsearch-*"))
+        owned_folder(place / "ray", "progsearch-")
+        left = [path.name for path in unowned if path.exists()]
+        self.swept_later += len(unowned) - len(left)
         left += [path.name for path in place.iterdir() if path.name not in _EXPECTED]
         if left:
             self.faults.append(f"folders or files are left: {left}")
@@ -260,6 +277,7 @@ def main() -> None:
         "kills": campaign.kills.total(),
         "by_kind": dict(sorted(campaign.kills.items())),
         "studies": campaign.studies,
+        "swept_later": campaign.swept_later,
         "longest_end_seconds": round(campaign.longest_end, 1),
         "faults": campaign.faults,
     }
