@@ -82,7 +82,8 @@ class Registry(Generic[T]):
         if name in others:
             return self._load(others[name])
         known = [*self._built_in, *others]
-        close = difflib.get_close_matches(name, known, n=1)
+        # What a file holds may be a number.
+        close = difflib.get_close_matches(str(name), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"
         raise self._error(f"there is no {self.kind} {name!r}; {hint}")
 

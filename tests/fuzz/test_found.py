@@ -8,7 +8,8 @@ import torch
 
 from progsearch.cache import keep_json, kept_json
 from progsearch.config import Recipe, TaskConfig, parse, read_yaml
-from progsearch.errors import ConfigError, StudyError, TaskError
+from progsearch.errors import ConfigError, ProgsearchError, StudyError, TaskError
+from progsearch.space.space import Space
 from progsearch.store import Store
 from progsearch.study.folder import create_study, open_study
 from progsearch.study.lock import lock_state
@@ -181,6 +182,16 @@ def test_a_list_of_lists_as_columns_of_the_label():
     task = {"name": "own", "train_file": "a.csv", "label_column": [["a"], "b"]}
     with pytest.raises(ConfigError, match="label_column"):
         parse(Recipe, {"task": task}, "a file")
+
+
+# -- spaces ----------------------------------------------------------------------------------
+
+
+def test_a_number_as_a_method_beside_rates():
+    method = {"type": "categorical", "choices": ["full", 32]}
+    space = {"dimensions": {"method": method, "learning_rate": {"type": "rates"}}}
+    with pytest.raises(ProgsearchError, match="there is no method 32; choose one of full"):
+        Space.of(space, "my.yaml")
 
 
 # -- files of YAML ---------------------------------------------------------------------------
