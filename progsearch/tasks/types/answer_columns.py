@@ -6,7 +6,7 @@ import ast
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,12 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.kinds import has_usual_label, normalised
+from progsearch.tasks.types.kinds import (
+    first_named,
+    has_usual_label,
+    named_columns,
+    normalised,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -67,9 +72,11 @@ def find_columns(source: Source, config: TaskConfig) -> AnswerColumns | None:
     """
     table = source.train
     given = source.text_columns or config.text_columns or ()
-    named = {normalised(name): name for name in reversed(list(table.columns))}
+    named = named_columns(table)
     question, context = (
-        given if len(given) == 2 else (_first(named, _QUESTIONS), _first(named, _CONTEXTS))
+        given
+        if len(given) == 2
+        else (first_named(named, _QUESTIONS), first_named(named, _CONTEXTS))
     )
     if not question or not context or not {question, context} <= table.columns.keys():
         return None
@@ -77,7 +84,7 @@ def find_columns(source: Source, config: TaskConfig) -> AnswerColumns | None:
     found = _answer_columns(table, named, label)
     if found is not None:
         return AnswerColumns(question, context, *found)
-    answer = label or _first(named, _ANSWERS)
+    answer = label or first_named(named, _ANSWERS)
     if answer not in table.columns or not _are_in_texts(table, answer, context):
         return None
     return AnswerColumns(question, context, answer, None, searched=True)
@@ -128,22 +135,18 @@ def _answer_columns(
     table: Table, named: dict[str, str], given: str | None
 ) -> tuple[str, str | None] | None:
     for prefix in [given] if given else _ANSWERS:
-        text = _first(named, [f"{normalised(prefix)}.{name}" for name in _TEXTS])
-        start = _first(named, [f"{normalised(prefix)}.{name}" for name in _STARTS])
+        text = first_named(named, [f"{normalised(prefix)}.{name}" for name in _TEXTS])
+        start = first_named(named, [f"{normalised(prefix)}.{name}" for name in _STARTS])
         if text and start:
             return text, start
-    text = given if given in table.columns else None if given else _first(named, _TEXTS)
+    text = given if given in table.columns else None if given else first_named(named, _TEXTS)
     if text is None:
         return None
     beside = [f"{normalised(text)}_start", *_STARTS]
-    start = _first(named, beside)
+    start = first_named(named, beside)
     if start and start != text:
         return text, start
     return (text, None) if any(map(_holds_objects, table.columns[text])) else None
-
-
-def _first(named: dict[str, str], names: Iterable[str]) -> str | None:
-    return next((named[name] for name in names if name in named), None)
 
 
 def _holds_objects(cell: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from progsearch.errors import TaskError
 from progsearch.tasks.sources.cells import is_missing, number
 from progsearch.tasks.sources.source import Source
 from progsearch.tasks.sources.table import Table
-from progsearch.tasks.types.kinds import normalised
+from progsearch.tasks.types.kinds import first_named, named_columns, normalised
 
 _QUESTIONS = ("question", "question_stem", "question.stem", "query", "stem")
 _CONTEXTS = ("context", "article", "passage", "premise", "paragraph")
@@ -52,10 +51,10 @@ class ChoiceColumns:
 def find_columns(source: Source, config: TaskConfig) -> ChoiceColumns | None:
     """The columns, given or found by their names; None if they are not there."""
     table = source.train
-    named = {normalised(name): name for name in reversed(list(table.columns))}
+    named = named_columns(table)
     given = source.text_columns or config.text_columns or ()
     label = source.label_column or config.label_column
-    label = label or next((named[name] for name in _LABELS if name in named), None)
+    label = label or first_named(named, _LABELS)
     beginning, second = _beginning(named)
     choices = _choice_columns(table, named, label)
     if given:
@@ -84,14 +83,10 @@ def _labels_fit(table: Table, columns: ChoiceColumns) -> bool:
 
 def _beginning(named: dict[str, str]) -> tuple[str | None, str | None]:
     """The column that begins, and the one that is joined to each choice."""
-    context, question = _first(named, _CONTEXTS), _first(named, _QUESTIONS)
+    context, question = first_named(named, _CONTEXTS), first_named(named, _QUESTIONS)
     if context is not None and question is not None and "sent1" not in named:
         return context, question
-    return _first(named, _BEGINNINGS), named.get(_SECOND)
-
-
-def _first(named: dict[str, str], names: Iterable[str]) -> str | None:
-    return next((named[name] for name in names if name in named), None)
+    return first_named(named, _BEGINNINGS), named.get(_SECOND)
 
 
 def _choice_columns(table: Table, named: dict[str, str], label: str | None) -> tuple[str, ...]:

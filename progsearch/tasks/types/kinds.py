@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -141,6 +141,16 @@ def normalised(name: str) -> str:
     """A column's name as it is compared: ``Label Text``, ``labelText``, ``label_text``."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
     return re.sub(r"[\s_\-]+", "_", parted.casefold()).strip("_")
+
+
+def named_columns(table: Table) -> dict[str, str]:
+    """The names of a table's columns by how they are compared; of equal ones the first."""
+    return {normalised(name): name for name in reversed(list(table.columns))}
+
+
+def first_named(named: Mapping[str, str], wanted: Iterable[str]) -> str | None:
+    """The first of the wanted names among `named_columns`, as the table has it."""
+    return next((named[name] for name in wanted if name in named), None)
 
 
 def has_usual_label(table: Table, *but: str) -> bool:

@@ -1,6 +1,5 @@
 """Logits of target tokens only, in chunks, and the other shortcuts for language models."""
 
-import itertools
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from tests.support.runs import (
     tiny_engine,
     weights,
 )
+from tests.support.schedules import schedules
 from tests.support.tiny import tiny_language_model
 
 DECODERS = ("gpt2", "gpt_neox", "opt", "llama", "qwen2", "qwen3", "gemma", "gemma2")
@@ -126,27 +126,9 @@ def test_training_with_all_shortcuts_gives_the_weights_of_plain_passes(name, met
     assert_equal_training(name, three_stages(3), method, tied=tied)
 
 
-@st.composite
-def schedules(draw):
-    ends = sorted(draw(st.sets(st.integers(1, 8), max_size=2)))
-    bounds = [0.0, *(end / 9 for end in ends), 1.0]
-    return Schedule(
-        3,
-        tuple(
-            Stage(
-                start,
-                end,
-                tuple(sorted(draw(st.sets(st.integers(0, 2))))),
-                embeddings=draw(st.booleans()),
-            )
-            for start, end in itertools.pairwise(bounds)
-        ),
-    )
-
-
 @settings(max_examples=5, deadline=None)
 @given(
-    schedules(),
+    schedules(9),
     st.sampled_from(["gpt2", "llama", "qwen2"]),
     st.sampled_from(["full", "lora"]),
     st.booleans(),

@@ -1,6 +1,5 @@
 """Cache, reuse and shortcuts change no number of any type, whatever the schedule."""
 
-import itertools
 from typing import Any
 
 import pytest
@@ -9,32 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progsearch.engine.shortcuts.base import Shortcut
-from progsearch.schedule import Schedule, Stage
 from tests.support.runs import changed, three_stages, tiny_engine, weights
+from tests.support.schedules import schedules
 from tests.support.types import CASES, model_of, split_of, that_matter
 
 # Products of other shapes round differently.
 TOLERANCE: dict[str, Any] = {"rtol": 1e-4, "atol": 2e-5}
 METHODS = ("full", "lora")
-
-
-@st.composite
-def schedules(draw):
-    """Stages that train any blocks, with and without the embeddings; parts may thaw."""
-    ends = sorted(draw(st.sets(st.integers(1, 5), max_size=2)))
-    bounds = [0.0, *(end / 6 for end in ends), 1.0]
-    return Schedule(
-        3,
-        tuple(
-            Stage(
-                start,
-                end,
-                tuple(sorted(draw(st.sets(st.integers(0, 2))))),
-                embeddings=draw(st.booleans()),
-            )
-            for start, end in itertools.pairwise(bounds)
-        ),
-    )
 
 
 def trained(case, method, schedule, **given):
@@ -58,7 +38,7 @@ def assert_same_with_and_without(case, method, schedule):
 
 
 @settings(max_examples=6, deadline=None)
-@given(st.sampled_from(CASES), st.sampled_from(METHODS), schedules())
+@given(st.sampled_from(CASES), st.sampled_from(METHODS), schedules(6))
 def test_any_schedule_trains_the_same_with_all_shortcuts(case, method, schedule):
     assert_same_with_and_without(case, method, schedule)
 
@@ -67,7 +47,7 @@ def test_any_schedule_trains_the_same_with_all_shortcuts(case, method, schedule)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 @settings(max_examples=5, deadline=None)
-@given(schedules())
+@given(schedules(6))
 def test_any_schedule_of_each_type_trains_the_same(case, method, schedule):
     assert_same_with_and_without(case, method, schedule)
 
