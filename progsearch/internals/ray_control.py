@@ -134,7 +134,7 @@ class ControlService:
 
 
 def _port_file(session: str, node_id: str) -> Path:
-    return Path(session, f"gcs_server_port_{node_id}")
+    return Path(session, node_module.get_port_filename(node_id, node_module.GCS_SERVER_PORT_NAME))
 
 
 def _written_port(settings: dict[str, Any]) -> int | None:
