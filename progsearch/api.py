@@ -46,7 +46,8 @@ def search(
 
     Args:
         recipe: What to search, or a file that holds it. Without it the words say all.
-        studies_dir: The folder in which the study's folder is made.
+        studies_dir: The folder in which the study's folder is made, or its URL if the trials are
+            in a database, such as ``s3://bucket/studies``.
         progress: Show the progress: in a notebook's output, in a terminal, else line by line.
         view: Watches the search instead.
         **words: The options of `progsearch run`, with underscores: ``task``, ``train_file``,
