@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 _CHUNK = 2**24
+# Seconds; the machine's clock need not be the place's.
+_LONGEST_WRITE = 24 * 3600
 PARTIAL = ".part"
 """How the name of a file ends that is not whole yet."""
 
@@ -34,6 +37,11 @@ class Place:
             self._connection = fs.FileSystem.from_uri(self.url)
         return self._connection
 
+    def _has_only_whole_files(self) -> bool:
+        """Whether a file appears when it is whole; others are written under another name."""
+        system, _ = self._connected()
+        return system.type_name not in ("local", "hdfs")
+
     def _info(self, name: str) -> Any:
         system, root = self._connected()
         return system.get_file_info(f"{root}/{name}")
@@ -53,6 +61,10 @@ class Place:
             below: The folder; the place itself by default.
             deep: Also those in its folders.
         """
+        found = self._listed(below, deep=deep)
+        return {name: stamp for name, stamp in found.items() if not name.endswith(PARTIAL)}
+
+    def _listed(self, below: str, *, deep: bool) -> dict[str, tuple[int, int]]:
         system, root = self._connected()
         from pyarrow import fs
 
@@ -61,7 +73,7 @@ class Place:
         return {
             info.path.removeprefix(root).lstrip("/"): (info.size, info.mtime_ns or 0)
             for info in system.get_file_info(selector)
-            if info.is_file and not info.path.endswith(PARTIAL)
+            if info.is_file
         }
 
     def read(self, name: str, target: Path) -> None:
@@ -82,8 +94,7 @@ class Place:
     def write(self, file: Path, name: str) -> None:
         """Copy a file there, whole or not at all."""
         system, root = self._connected()
-        # Objects appear when they are whole; files are written under another name.
-        in_place = system.type_name not in ("local", "hdfs")
+        in_place = self._has_only_whole_files()
         target = f"{root}/{name}"
         part = target if in_place else f"{target}.{os.uname().nodename}-{os.getpid()}{PARTIAL}"
         if not in_place:
@@ -99,6 +110,14 @@ class Place:
                 with suppress(Exception):
                     system.delete_file(part)
             raise
+
+    def sweep(self) -> None:
+        """Remove files that killed writers left there more than a day ago."""
+        if self._has_only_whole_files():
+            return
+        for name, (_, changed) in self._listed("", deep=False).items():
+            if name.endswith(PARTIAL) and time.time() - changed / 1e9 > _LONGEST_WRITE:
+                self.remove(name)
 
     def remove(self, *names: str) -> None:
         """Remove files; those that are not there are left out."""

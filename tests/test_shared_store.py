@@ -48,6 +48,25 @@ def test_what_was_removed_to_make_room_is_copied_again(machines):
     assert torch.equal(one.load("key")["weight:a"], TENSORS["weight:a"])
 
 
+def test_what_killed_writers_left_long_ago_is_removed(machines, tmp_path):
+    one, other = machines
+    one.put("words", [1, 2])
+    place = tmp_path / "shared" / "store"
+    for name, age in (("old", 25 * 3600), ("new", 3600)):
+        left = place / f"key.safetensors.{name}-1.part"
+        left.write_text("half")
+        os.utime(left, (left.stat().st_atime, left.stat().st_mtime - age))
+    one.put("again", [3])
+    assert len(files(tmp_path)) == 4, "it looks once, when it first writes"
+    other.put("more", [4])
+    assert files(tmp_path) == [
+        "again.json",
+        "key.safetensors.new-1.part",
+        "more.json",
+        "words.json",
+    ]
+
+
 def test_a_damaged_shared_entry_is_made_again(machines, tmp_path):
     one, other = machines
     one.put("key", DESCRIPTION, TENSORS)
