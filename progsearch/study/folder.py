@@ -190,6 +190,7 @@ def default_name(recipe: Recipe) -> str:
 
 def is_taken(name: str, studies_dir: str | Path) -> bool:
     """Whether there is something of a study's name in the folder of all studies."""
+    remote.bring_names(studies_dir)
     return exists(Path(studies_dir) / name)
 
 
@@ -317,6 +318,7 @@ def check_writable(path: Path, *files: str) -> None:
 
 def study_names(studies_dir: str | Path = "studies") -> list[str]:
     """The studies in a folder, in alphabetical order."""
+    remote.bring_names(studies_dir)
     return sorted(file.parent.name for file in Path(studies_dir).glob(f"*/{RECIPE}"))
 
 
@@ -335,6 +337,7 @@ def command_line(command: str, study: str, studies_dir: str | Path, *others: str
 
 
 def _folder_of(study: str | Path, studies_dir: Path) -> Path:
+    remote.bring_names(studies_dir)
     for path in (studies_dir / study, Path(study)):
         if isfile(path / RECIPE):
             return path.absolute()

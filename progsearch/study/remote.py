@@ -49,10 +49,10 @@ Stamp = tuple[int, int]
 def studies_folder(given: str | Path) -> Path:
     """The folder of all studies on this machine, if it was given as a path or a URL.
 
-    For a URL, that of the copies; it then holds the recipe of each study.
+    For a URL, that of the copies; `bring_names` and `bring` fill it.
 
     Raises:
-        ConfigError: The URL is of an unknown kind, holds a secret, or cannot be read.
+        ConfigError: The URL is of an unknown kind or holds a secret.
     """
     text = str(given)
     if "://" not in text:
@@ -64,6 +64,18 @@ def studies_folder(given: str | Path) -> Path:
     folder = cache_dir(_COPIES) / content_key(url)[:12]
     folder.mkdir(exist_ok=True)
     write_bytes(folder / _URL, url.encode())
+    return folder
+
+
+def bring_names(studies_dir: str | Path) -> None:
+    """Make a folder with the recipe of each study at the URL of which a folder holds copies.
+
+    Raises:
+        ConfigError: The URL cannot be read.
+    """
+    url, folder = url_of(studies_dir), Path(studies_dir)
+    if url is None:
+        return
     place = _place(url)
     try:
         found = [name.split("/") for name in place.files()]
@@ -79,7 +91,6 @@ def studies_folder(given: str | Path) -> Path:
         if copy.parent.name not in names and not lock_state(copy.parent).is_held:
             # Another machine has removed the study.
             shutil.rmtree(copy.parent)
-    return folder
 
 
 def url_of(studies_dir: str | Path) -> str | None:
