@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+_MOST_DIGITS = 30
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgt])(i)?)?b?")
 _PERCENT = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)) ?%")
 
@@ -34,7 +35,8 @@ def fraction_of(given: Any) -> Any:
         return round(float(match[1]) / 100, 12)
     try:
         number = float(given)
-    except (TypeError, ValueError):
+    # A whole number with hundreds of digits is too large for a float.
+    except (TypeError, ValueError, OverflowError):
         return given
     if 1 < number <= 100:
         raise ValueError(f"must be at most 1: write {number:g}% or {number / 100:g}")
@@ -53,6 +55,8 @@ def bytes_of(given: Any) -> Any:
     if match is None:
         raise ValueError("write it like 16GiB or 800MiB")
     base = 1024 if match[3] else 1000
+    if len(match[1]) > _MOST_DIGITS:
+        raise ValueError(f"must have at most {_MOST_DIGITS} digits")
     return int(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 

@@ -197,7 +197,8 @@ def seconds_of(duration: str, shown: str) -> float:
     Raises:
         ConfigError: It has another form; ``shown`` is the option that gave it.
     """
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", duration.strip())
+    # So few digits that the sum is no overflow.
+    match = re.fullmatch(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", duration.strip())
     if not duration or match is None:
         raise ConfigError(shown, [("", f"write it like 2h, 30m or 90s, got {duration!r}")])
     hours, minutes, seconds = (int(part or 0) for part in match.groups())

@@ -95,7 +95,7 @@ def _print_lines(held: dict[str, list[Entry]], freed: int | None) -> None:
 
 
 def _bytes_of(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?i?)B?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,30}(?:\.\d+)?)\s*([KMGT]?i?)B?", text.strip(), re.IGNORECASE)
     unit = "" if match is None else match[2][:1].upper() + match[2][1:].lower()
     if match is None or unit not in _UNITS:
         raise ConfigError("--limit", [("", f"write it like 5GiB or 500MiB, got {text!r}")])

@@ -184,7 +184,12 @@ def _parts_of(text: str) -> Iterator[str | _Secret]:
     query = [_query_part(piece) for piece in (match["query"] or "").split("&")]
     beyond = [place, *(part for part in query if isinstance(part, str))]
     is_path = user is None and place.startswith("/")
-    if (not is_path and "@" in "".join(beyond)) or _SECRET_IN_QUERY.search(password):
+    given = [part.value for part in query if isinstance(part, _Secret) and part.value]
+    given += [unquote(password)] if password not in ("", HIDDEN) else []
+    # Pasted into another value, such as that of a key whose & is missing.
+    others = [unquote_plus(part.partition("=")[2]) for part in beyond]
+    again = any(f"={secret}" in other for secret in given for other in others)
+    if (not is_path and "@" in "".join(beyond)) or _SECRET_IN_QUERY.search(password) or again:
         raise ValueError(
             "it is unclear where the password ends, so the URL is not shown; write special "
             "characters of the password as % and two hex digits, such as %40 for @"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from progsearch.cache import keep_json, kept_json
-from progsearch.config import Recipe, TaskConfig, parse, read_yaml
+from progsearch.config import Recipe, StorageUrl, TaskConfig, parse, read_yaml
 from progsearch.errors import ConfigError, ProgsearchError, StudyError, TaskError
 from progsearch.space.space import Space
 from progsearch.store import Store
@@ -16,7 +16,9 @@ from progsearch.study.lock import lock_state
 from progsearch.study.outbox import Change, Outbox
 from progsearch.tasks import check_task
 from progsearch.tasks.reading import read_task
+from progsearch.tasks.sources.cells import number
 from progsearch.training.segments import Segment, get_segment, put_segment
+from tests.fuzz.running import command_fault
 from tests.support.fake_study import FakeStudy
 
 
@@ -272,3 +274,41 @@ def test_a_cell_that_is_no_list_among_lists_of_choices(tmp_path, odd):
     reason = "line 12: choices must hold a list|no value in column 'choices'"
     with pytest.raises(TaskError, match=reason):
         check_task(TaskConfig(name="own", train_file=str(tmp_path / "a.jsonl")))
+
+
+def test_a_label_of_hundreds_of_digits_is_no_number():
+    assert number(10**400) is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_updated": 10**400},
+        {"max_memory": "9" * 400 + "GiB"},
+        {"min_metric": 10**400},
+        {"reuse_budget": 10**400},
+        {"storage_timeout": 10**400},
+        {"max_gpu_hours": 10**400},
+        {"seconds": 10**400},
+        {"training": {"learning_rate": 10**400}},
+    ],
+)
+def test_a_setting_of_hundreds_of_digits_is_one_sentence(settings):
+    with pytest.raises(ConfigError):
+        parse(Recipe, {"task": {"name": "mrpc"}} | settings, "a recipe")
+
+
+@pytest.mark.parametrize("words", [["--time", "9" * 400 + "h"], ["--time", "9" * 400 + "s"]])
+def test_a_time_of_hundreds_of_digits_is_one_sentence(words):
+    assert command_fault("run", "--task", "mrpc", *words, "--dry-run") is None
+
+
+def test_a_limit_of_hundreds_of_digits_is_one_sentence():
+    assert command_fault("cache", "--limit", "9" * 400 + "GiB") is None
+
+
+def test_a_url_with_its_password_in_two_places_is_not_shown():
+    with pytest.raises(ValueError, match="unclear where the password ends") as error:
+        StorageUrl("mysql+pymysql://user@host/db?password=geh3im&charset=utf8d=geh3im")
+    assert "geh3im" not in str(error.value)
+    assert StorageUrl("postgresql://postgres:postgres@host/postgres?user=postgres")

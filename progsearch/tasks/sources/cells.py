@@ -50,7 +50,8 @@ def number(value: Any) -> float | None:
         return None
     try:
         result = float(value)
-    except (TypeError, ValueError):
+    # Of a whole number with hundreds of digits.
+    except (TypeError, ValueError, OverflowError):
         return None
     return result if math.isfinite(result) else None
 
