@@ -10,7 +10,7 @@ from progsearch.errors import ConfigError
 
 
 def check_bitsandbytes(place: str, what: str) -> None:
-    """Check that the library for weights in 4 bits is there.
+    """Check that the library for weights in 4 and moments in 8 bits is there.
 
     Args:
         place: The option that asks for it, for the message.

@@ -23,7 +23,7 @@ If the new comparison disables a shortcut that changed numbers, also raise `ENGI
 COSTS_VERSION = 1
 """Measured costs of the parts of a model: the measurement itself changes."""
 
-MEMORY_VERSION = 2
+MEMORY_VERSION = 3
 """Measured memory of the parts of a model: the measurement itself changes."""
 
 PROBE_VERSION = 1

@@ -23,9 +23,13 @@ def test_else_it_is_the_packages(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("words", "place"),
-    [({"method": "qlora"}, "method: qlora"), ({"frozen_dtype": "nf4"}, "frozen_dtype: nf4")],
+    [
+        ({"method": "qlora"}, "method: qlora"),
+        ({"frozen_dtype": "nf4"}, "frozen_dtype: nf4"),
+        ({"optimizer": "adamw-8bit"}, "optimizer: adamw-8bit"),
+    ],
 )
-def test_weights_in_four_bits_are_asked_for_without_their_library(
+def test_numbers_in_few_bits_are_asked_for_without_their_library(
     words, place, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(extras, "find_spec", lambda name: None)

@@ -14,6 +14,7 @@ from progsearch.config.understood import Understood
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 FrozenDtype = Literal["auto", "fp32", "bf16", "nf4"]
+OptimizerName = Literal["adamw", "adamw-8bit"]
 
 TASK_FILES = ("train_file", "validation_file", "test_file", "general_file")
 """The fields of `TaskConfig` that name the user's own files."""
@@ -165,6 +166,14 @@ class TrainingConfig(Config):
             "bitsandbytes (default {default}).",
         ),
     ] = "auto"
+    optimizer: Annotated[
+        OptimizerName,
+        Option(
+            "{choices}",
+            "adamw-8bit holds the moments of weights in 8 bits, with bitsandbytes: less memory, "
+            "other numbers, slow on a CPU (default {default}).",
+        ),
+    ] = "adamw"
     gradient_checkpointing: Annotated[
         bool,
         Option(
@@ -180,6 +189,9 @@ class TrainingConfig(Config):
         # The other two choices give the same bits.
         if self.frozen_dtype not in ("bf16", "nf4"):
             left_out.add("frozen_dtype")
+        # Keys made before there was a choice stay valid.
+        if self.optimizer == "adamw":
+            left_out.add("optimizer")
         return self.model_dump(mode="json", exclude=left_out)
 
 

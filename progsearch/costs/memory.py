@@ -12,9 +12,6 @@ from typing import Any, Self
 from progsearch.config import TrainingConfig
 from progsearch.schedule import Schedule, Stage
 
-# Adam's two moments.
-_MOMENTS = 2
-
 
 @dataclass(frozen=True)
 class Bytes:
@@ -36,6 +33,8 @@ class PartMemory:
         weights: Of its weights while it is trained.
         weights_frozen: The same while it is frozen.
         trained: Of the parameters that are trained, which is the size of their gradient.
+        moments: Of Adam's two moments of these.
+        update: Of what an update of its largest parameter needs beside them.
         copied: Of the copies of its trained weights in the dtype of products, which autocast keeps
             until a pass ends; in a pass with gradients they are in ``kept``.
         kept: Of what its forward pass keeps for the backward pass if it is trained.
@@ -49,6 +48,8 @@ class PartMemory:
     weights: int
     weights_frozen: int
     trained: int
+    moments: int
+    update: int
     copied: int
     kept: Bytes
     kept_lowest: Bytes
@@ -104,7 +105,8 @@ class ModelMemory:
         parts = list(self._trained(stage))
         held = sum(part.weights if trained else part.weights_frozen for part, trained in parts)
         gradients = sum(part.trained for part, trained in parts if trained)
-        held += _MOMENTS * gradients
+        held += sum(part.moments for part, trained in parts if trained)
+        update = max((part.update for part, trained in parts if trained), default=0)
         copied = sum(part.copied for part, trained in parts if trained)
         passed = self._passed(rows) + copied, self._passed(self.pass_rows) + copied
         # Micro-batches after the first begin with the gradients of those before.
@@ -112,6 +114,7 @@ class ModelMemory:
         step = max(
             passed[0] + (gradients if accumulates else 0),
             self._step(parts, rows, training.gradient_checkpointing, accumulates),
+            gradients + update,
         )
         return held + max(step, passed[1])
 

@@ -46,6 +46,8 @@ def check_libraries(recipe: Recipe, methods: Iterable[MethodSettings]) -> None:
             if method.frozen_dtype is not None:
                 check_bitsandbytes("--method", method.name)
             check_bitsandbytes("--frozen-dtype", "nf4")
+    if recipe.training.optimizer == "adamw-8bit":
+        check_bitsandbytes("--optimizer", "adamw-8bit")
 
 
 def check_task_settings(recipe: Recipe) -> None:

@@ -6,7 +6,6 @@ of 16 numbers, the quantiles of a normal distribution. So a weight takes 4.5 bit
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,9 +13,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-
-# Its import warns of a faster product for one row, which is not used here.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 _BLOCK = 64
 _KIND = "nf4"
@@ -71,6 +67,6 @@ class Packed:
 
 def _functional() -> Any:
     # Imported on first use: it takes a second.
-    import bitsandbytes.functional
+    from progsearch.internals.bitsandbytes import functional
 
-    return bitsandbytes.functional
+    return functional

@@ -264,7 +264,7 @@ class Engine:
     def state(self, names: Iterable[str]) -> dict[str, Tensor]:
         """The tensors needed to resume: the weights of ``names`` and Adam's state, if any."""
         goes_on = self.step < self.total_steps  # otherwise Adam's state is not needed
-        adam = take_state(self._model, self.optimizer.adamw) if goes_on else {}
+        adam = take_state(self._model, self.optimizer) if goes_on else {}
         return take_weights(self._model, names) | self._frozen.masters(names) | adam
 
     def restore(self, step: int, chain: Sequence[dict[str, Tensor]]) -> None:
@@ -276,7 +276,7 @@ class Engine:
                 latest first; together they hold every weight that was trained.
         """
         self.release_weights()
-        put_state(self._model, self.optimizer.adamw, chain)
+        put_state(self._model, self.optimizer, chain)
         self.shortcuts.forget()
         self.step = step
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from progsearch.config import TrainingConfig
 from progsearch.internals.torch import divide_gradients
 from progsearch.internals.transformers import decayed_parameters
+
+# bitsandbytes: the numbers of a moment that share a scale, and the fewest that are quantised.
+_BLOCK, _LEAST_IN_8_BITS = 256, 4096
 
 
 class Optimizer:
@@ -23,7 +27,8 @@ class Optimizer:
         total_steps: Optimizer steps of the whole run.
 
     Attributes:
-        adamw: torch's optimizer; it holds the parameters that are being trained.
+        adamw: torch's optimizer or, with moments in 8 bits, that of bitsandbytes; it holds the
+            parameters that are being trained.
     """
 
     def __init__(self, model: nn.Module, training: TrainingConfig, total_steps: int) -> None:
@@ -34,20 +39,32 @@ class Optimizer:
         groups: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
         for name, parameter in model.named_parameters():
             groups[name not in self._decayed].append(parameter)
-        device = next(model.parameters()).device
-        self._on_cpu = device.type == "cpu"
-        on_gpu = device.type == "cuda"
-        self.adamw = torch.optim.AdamW(
+        self._device = next(model.parameters()).device
+        self._in_8_bits = training.optimizer == "adamw-8bit"
+        self._divides = self._device.type == "cpu" and not self._in_8_bits
+        self.adamw = self._made(
             [
                 {"params": groups[0], "weight_decay": training.weight_decay},
                 {"params": groups[1], "weight_decay": 0.0},
             ],
+            model,
+        )
+        self._all = [list(group["params"]) for group in self.adamw.param_groups]
+
+    def _made(self, groups: list[dict[str, Any]], model: nn.Module) -> torch.optim.Optimizer:
+        if self._in_8_bits:
+            made: torch.optim.Optimizer = _bitsandbytes().SteadyAdamW8bit(
+                groups, embedding_weights(model)
+            )
+            return made
+        on_gpu = self._device.type == "cuda"
+        return torch.optim.AdamW(
+            groups,
             # On a GPU the learning rate is a tensor, so that recorded steps can read it.
-            lr=torch.zeros((), device=device) if on_gpu else 0.0,
+            lr=torch.zeros((), device=self._device) if on_gpu else 0.0,
             fused=True,
             capturable=on_gpu,
         )
-        self._all = [list(group["params"]) for group in self.adamw.param_groups]
 
     def take_trainable(self) -> None:
         """From now on, update the parameters that currently require a gradient."""
@@ -75,7 +92,7 @@ class Optimizer:
         parameters = self._in_training
         grads = [p.grad for p in parameters if p.grad is not None]
         norm, largest = get_total_norm(grads), self._training.max_grad_norm
-        if self._on_cpu:
+        if self._divides:
             divide_gradients(self.adamw, (norm + 1e-6) / largest if norm > largest else None)
         else:
             clip_grads_with_norm_(parameters, largest, norm)
@@ -98,7 +115,23 @@ class Optimizer:
         states = [self.adamw.state.get(parameter) for parameter in parameters]
         if not all(states):
             return None
-        return [state["exp_avg"] / (1 - beta ** float(state["step"])) for state in states if state]
+        moment = _bitsandbytes().first_moment if self._in_8_bits else _first_moment
+        return [moment(state) / (1 - beta ** float(state["step"])) for state in states if state]
+
+    def state_of(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        """Adam's state of a parameter, not copied; empty if it is not being trained."""
+        state = self.adamw.state.get(parameter, {})
+        return dict(_bitsandbytes().tensors_of(state) if self._in_8_bits else state)
+
+    def put_states(self, states: Mapping[nn.Parameter, dict[str, Tensor]]) -> None:
+        """Replace all state by what `state_of` gave, on any device."""
+        self.adamw.state.clear()
+        for parameter, tensors in states.items():
+            if self._in_8_bits:
+                state = _bitsandbytes().state_from(tensors, self._device)
+            else:
+                state = {kind: value.to(self._device) for kind, value in tensors.items()}
+            self.adamw.state[parameter] = state
 
     def decay(self, name: str, steps: Iterable[int]) -> float:
         """The factor by which weight decay alone scales a parameter over ``steps``.
@@ -116,3 +149,38 @@ class Optimizer:
     @property
     def _in_training(self) -> list[nn.Parameter]:
         return [p for group in self.adamw.param_groups for p in group["params"]]
+
+
+def embedding_weights(model: nn.Module) -> list[nn.Parameter]:
+    """The tables whose moments stay in 32 bits, as the authors of the 8-bit optimizer advise.
+
+    Their gradients are uneven (section 2.3 in arXiv 2110.02861). ``transformers.Trainer`` makes
+    the same exception.
+    """
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    return [parameter for parameter in model.parameters() if id(parameter) in tables]
+
+
+def moment_bytes(parameter: nn.Parameter, *, in_8_bits: bool) -> int:
+    """The bytes of Adam's two moments of a parameter in fp32.
+
+    Args:
+        parameter: The parameter.
+        in_8_bits: Whether it is one that `TrainingConfig.optimizer` holds in 8 bits.
+    """
+    numbers = parameter.numel()
+    if not in_8_bits or numbers < _LEAST_IN_8_BITS:
+        return 2 * 4 * numbers
+    return 2 * (numbers + 4 * math.ceil(numbers / _BLOCK))
+
+
+def _first_moment(state: Mapping[str, Any]) -> Tensor:
+    moment: Tensor = state["exp_avg"]
+    return moment
+
+
+def _bitsandbytes() -> Any:
+    # Imported on first use: it takes a second.
+    from progsearch.internals import bitsandbytes
+
+    return bitsandbytes

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+
+from progsearch.engine.optimizer import Optimizer
 
 _WEIGHT = "weight"
 
@@ -24,11 +25,11 @@ def take_weights(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
 
 def take_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     """Adam's state of every parameter by key, such as ``exp_avg:NAME``, not copied."""
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{key}:{name}"] = value
-    return tensors
+    return {
+        f"{key}:{name}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state_of(parameter).items()
+    }
 
 
 def put_state(model: nn.Module, optimizer: Optimizer, chain: Sequence[dict[str, Tensor]]) -> None:
@@ -49,9 +50,9 @@ def put_state(model: nn.Module, optimizer: Optimizer, chain: Sequence[dict[str, 
     with torch.no_grad():
         for key, value in weights.items():
             parameters[key.partition(":")[2]].copy_(value)
-    optimizer.state.clear()
+    states: dict[nn.Parameter, dict[str, Tensor]] = {}
     for key, value in chain[0].items():
         kind, _, name = key.partition(":")
         if kind != _WEIGHT:
-            parameter = parameters[name]
-            optimizer.state[parameter][kind] = value.to(parameter.device)
+            states.setdefault(parameters[name], {})[kind] = value
+    optimizer.put_states(states)

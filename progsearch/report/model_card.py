@@ -31,6 +31,7 @@ _PIPELINES = {
     "AutoModelForQuestionAnswering": "question-answering",
     "AutoModelForCausalLM": "text-generation",
 }
+_MOMENTS = {"adamw": "", "adamw-8bit": " with moments in 8 bits"}
 # The hub's names of metrics, where they differ from ours.
 _HUB_METRICS = {
     "pearson": "pearsonr",
@@ -215,7 +216,7 @@ def _training(config: RunConfig) -> str:
         "learning rate": f"{learning_rate(training.learning_rate)}, linear with "
         f"{percent(training.warmup_ratio)} warm-up",
         "examples per step": training.batch_size * training.gradient_accumulation,
-        "weight decay": f"{training.weight_decay:g} (AdamW)",
+        "weight decay": f"{training.weight_decay:g} (AdamW{_MOMENTS[training.optimizer]})",
         "precision": training.precision,
     }
     understood = config.understood

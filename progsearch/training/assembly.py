@@ -90,6 +90,9 @@ def assemble(
     if in_four_bits:
         of_method = config.method.frozen_dtype is not None
         check_bitsandbytes("the config", config.method.name if of_method else "frozen_dtype nf4")
+    in_eight_bits = training.optimizer == "adamw-8bit"
+    if in_eight_bits:
+        check_bitsandbytes("the config", "optimizer adamw-8bit")
     tokenizer = load_tokenizer(config.model)
     task = load_task_for(config.model, config.task)
     task.prepare()
@@ -112,9 +115,10 @@ def assemble(
     lineage = lineages(torch.get_num_threads())
     model.to(chosen_device)
     left_out = [*check.left_out, *([] if prefix_cache else [FrozenPrefix])]
-    if training.gradient_checkpointing or in_four_bits:
+    if training.gradient_checkpointing or in_four_bits or in_eight_bits:
         # A recording cannot read the state of the random generator, from which a block is run
-        # again. That kernels of bitsandbytes can be recorded is not known.
+        # again. That kernels of bitsandbytes can be recorded is not known, and its optimizer
+        # takes the learning rate as a number.
         left_out.append(RecordedSteps)
     if task.type.generates:
         left_out.append(OccurringRows)
@@ -192,6 +196,8 @@ def _lineage(
     )
     training = config.training.decisive() | {"precision": precision}
     training.pop("frozen_dtype", None)
+    if "optimizer" in training:
+        training["library"] = library_version()
     return Lineage(
         # The same for every seed: a method does not change what the pre-trained model computes.
         pretrained=(*start, precision, hardware),

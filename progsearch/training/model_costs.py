@@ -37,8 +37,8 @@ def describe(
         model: Alias, folder or hub name.
         task: The data.
         method: The method applied to the model.
-        training: Precision and the dtype of frozen weights, to measure memory, too; None: it is
-            left out.
+        training: Precision, the dtype of frozen weights and the optimizer, to measure memory,
+            too; None: it is left out.
 
     Raises:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.
@@ -94,6 +94,7 @@ def _memory(
         device.type,
         precision,
         training.frozen_dtype,
+        training.optimizer,
         sorted(kind.__name__ for kind in left_out),
     )
     path = cache_dir("costs") / f"{key}.json"

@@ -19,6 +19,7 @@ from progsearch.config import Precision, TrainingConfig
 from progsearch.costs.memory import Bytes, ModelMemory, PartMemory
 from progsearch.engine.batches import Batch, evaluation_batches
 from progsearch.engine.frozen_weights import FrozenWeights, held_bytes, held_weights
+from progsearch.engine.optimizer import embedding_weights, moment_bytes
 from progsearch.engine.precision import DTYPES
 from progsearch.engine.shortcuts.base import Shortcut, Shortcuts
 from progsearch.engine.shortcuts.head_token import HeadToken
@@ -33,6 +34,9 @@ from progsearch.training.measured_pass import Kind, MeasuredPass, size_of
 _FEW, _MORE = 2, 3
 # Bytes of a number that is trained.
 _FP32 = 4
+# The tensors in fp32 that an update of bitsandbytes on a CPU makes at once: gradient, both
+# moments, the root of the second and the divisor.
+_COPIES = 5
 
 
 def measured_rows(split: Split) -> list[int]:
@@ -65,7 +69,7 @@ def measure_memory(
         anatomy: Its parts.
         trainable: The parameters that the method trains.
         splits: All examples that the model will see, the training data first.
-        training: Says how frozen weights are held.
+        training: Says how frozen weights and Adam's moments are held.
         precision: The resolved precision of the training.
         device: Where runs train.
         left_out: Shortcuts that runs do not use.
@@ -102,6 +106,7 @@ def measure_memory(
             batch = Batch.of(split, np.array(measured_rows(split)[:rows]))
             passes[kind, rows] = MeasuredPass(model, anatomy, batch, shortcuts, precision, kind)
     parameters = dict(model.named_parameters())
+    moments = _Moments(model, training, device)
     width = int(split.lengths.max())
     return ModelMemory(
         parts=tuple(
@@ -109,6 +114,8 @@ def measure_memory(
                 weights=sizes.weights[part] - sizes.spared(part, trained=True),
                 weights_frozen=sizes.weights[part] - sizes.spared(part, trained=False),
                 trained=sum(_FP32 * parameters[name].numel() for name in names),
+                moments=sum(moments.held(parameters[name]) for name in names),
+                update=max((moments.update(parameters[name]) for name in names), default=0),
                 copied=sizes.copied(part),
                 kept=_line(passes, "trained", "kept", part),
                 kept_lowest=_line(passes, "lowest", "kept", part),
@@ -182,6 +189,26 @@ class _Sizes:
             for name, size in self._spared.items()
             if self._anatomy.part_of(name) == part and name not in left
         )
+
+
+class _Moments:
+    """The sizes in bytes of Adam's moments and of what an update needs beside them."""
+
+    def __init__(self, model: nn.Module, training: TrainingConfig, device: torch.device) -> None:
+        self._in_8_bits = training.optimizer == "adamw-8bit"
+        self._exact = set(map(id, embedding_weights(model)))
+        # Kernels of a GPU make no copies.
+        self._copies = self._in_8_bits and device.type == "cpu"
+
+    def held(self, parameter: nn.Parameter) -> int:
+        """The moments of a parameter."""
+        return moment_bytes(
+            parameter, in_8_bits=self._in_8_bits and id(parameter) not in self._exact
+        )
+
+    def update(self, parameter: nn.Parameter) -> int:
+        """What its update needs: bitsandbytes computes with whole tensors in fp32 on a CPU."""
+        return self._copies * _COPIES * _FP32 * parameter.numel()
 
 
 def _line(passes: dict[Any, MeasuredPass], kind: Kind, what: str, part: Part) -> Bytes:

@@ -17,13 +17,15 @@ from transformers import TrainerState, TrainingArguments
 from progsearch.config import RunConfig
 from progsearch.engine.precision import resolve_precision
 from progsearch.errors import ConfigError
+from progsearch.extras import check_bitsandbytes
 from progsearch.models.span_loss import base_of
 from progsearch.schedule.files import given_config
 from progsearch.training.trainer_parts import checkpointing_arguments
 
 # The engine's optimizer and learning rate schedule.
-_OPTIMIZER = "adamw_torch_fused"
-_OPTIMIZERS = ("adamw_torch", _OPTIMIZER)
+_FUSED = "adamw_torch_fused"
+_OPTIMIZERS = {"adamw": _FUSED, "adamw-8bit": "adamw_bnb_8bit"}
+_LIBRARIES = {_FUSED: "torch", "adamw_bnb_8bit": "bitsandbytes"}
 _SCHEDULER = "linear"
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 # Arguments that no file holds and that change what is trained.
@@ -75,7 +77,7 @@ def training_arguments(
         # Below 1 it is a share of the steps.
         "warmup_steps": training.warmup_ratio,
         "lr_scheduler_type": _SCHEDULER,
-        "optim": _OPTIMIZER,
+        "optim": _OPTIMIZERS[training.optimizer],
         "weight_decay": training.weight_decay,
         "max_grad_norm": training.max_grad_norm,
         "seed": training.seed,
@@ -84,6 +86,8 @@ def training_arguments(
         "use_cpu": precision == "bf16" and device.type == "cpu",
         "fp16": precision == "fp16",
     }
+    if training.optimizer == "adamw-8bit" and "optim" not in overrides:
+        check_bitsandbytes(_CALL, "optimizer adamw-8bit")
     if training.gradient_checkpointing:
         arguments |= checkpointing_arguments(overrides)
     _check_overrides(overrides, arguments)
@@ -199,7 +203,7 @@ def _compared(
     warmup = math.ceil(training.warmup_ratio * state.max_steps)
     yield "the number of warm-up steps", warmup, args.get_warmup_steps(state.max_steps)
     yield "lr_scheduler_type", _SCHEDULER, getattr(args.lr_scheduler_type, "value", "?")
-    yield "optim", _OPTIMIZER, _optim(args, optimizer)
+    yield "optim", _OPTIMIZERS[training.optimizer], _optim(args, optimizer)
     yield "weight_decay", training.weight_decay, _weight_decay(args, optimizer)
     yield "max_grad_norm", training.max_grad_norm, args.max_grad_norm
     precision = resolve_precision(training.precision, torch.device(args.device.type))
@@ -219,10 +223,22 @@ def _learning_rate(args: TrainingArguments, optimizer: Any) -> float | str:
 
 def _optim(args: TrainingArguments, optimizer: Any) -> str:
     optim = str(getattr(args.optim, "value", args.optim))
-    if optim in _OPTIMIZERS:
-        is_adamw = optimizer is None or isinstance(optimizer, torch.optim.AdamW)
-        return _OPTIMIZER if is_adamw else type(optimizer).__name__
+    if optim == "adamw_torch":
+        optim = _FUSED
+    own = optimizer is not None and optim in _OPTIMIZERS.values()
+    if own and _library(optimizer) != _LIBRARIES[optim]:
+        return type(optimizer).__name__
     return optim
+
+
+def _library(optimizer: Any) -> str | None:
+    """The library that an AdamW is from; None if it is another optimizer."""
+    if isinstance(optimizer, torch.optim.AdamW):
+        return "torch"
+    kind = type(optimizer)
+    # Not imported: it takes a second, and need not be installed.
+    is_theirs = kind.__name__ == "AdamW" and kind.__module__.startswith("bitsandbytes.")
+    return "bitsandbytes" if is_theirs else None
 
 
 def _weight_decay(args: TrainingArguments, optimizer: Any) -> float:
@@ -236,7 +252,7 @@ def _not_in_the_file(args: TrainingArguments, optimizer: Any) -> Iterator[tuple[
     """Name, progsearch's value and value of the Trainer."""
     for name, ours in _UNSET.items():
         yield name, ours, getattr(args, name, ours) or ours
-    if optimizer is None or isinstance(optimizer, torch.optim.AdamW):
+    if optimizer is None or _library(optimizer) in _LIBRARIES.values():
         group = {} if optimizer is None else optimizer.param_groups[0]
         beta1, beta2 = group.get("betas", (args.adam_beta1, args.adam_beta2))
         yield "adam_beta1", _BETAS[0], float(beta1)

@@ -43,7 +43,7 @@ def recipe(**changes):
 def memory_of(n_blocks):
     """Frozen parts take half of what trained ones take; nothing is kept of passes."""
     none = Bytes(0.0, 0.0)
-    block = PartMemory(100, 50, 100, 0, none, none, none, none, none, none)
+    block = PartMemory(100, 50, 100, 200, 0, 0, none, none, none, none, none, none)
     return ModelMemory((block,) * (n_blocks + 2), 0, n_blocks, 1)
 
 

@@ -137,10 +137,13 @@ def test_memory_is_predicted_for_every_kind_of_schedule(architecture, schedule):
         ("adapter", {}),
         ("lora", {}),
         ("lora", {"frozen_dtype": "nf4"}),
+        ("full", {"optimizer": "adamw-8bit"}),
         *(
             pytest.param(method, settings, marks=pytest.mark.slow)
             for method, settings in [
                 ("full", {"gradient_accumulation": 2}),
+                ("full", {"optimizer": "adamw-8bit", "batch_size": 2}),
+                ("lora", {"optimizer": "adamw-8bit"}),
                 ("full", {"frozen_dtype": "fp32"}),
                 ("full", {"frozen_dtype": "bf16", "precision": "fp32"}),
                 ("full", {"frozen_dtype": "nf4"}),
