@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from progsearch.internals.ray import (
     take_back_sigterm,
 )
 from progsearch.strategy.problem import Problem
+from progsearch.workers.places import Strategy, places
 from progsearch.workers.processors import workers_that_fit
 from progsearch.workers.starting import STAY_IN_FOLDER, environment, start_ray
 from progsearch.workers.watch import anyone_gone
@@ -51,6 +53,8 @@ _SHUTDOWN_SECONDS = 30
 _SECONDS_BETWEEN_TRIES = 5
 _SECONDS_OF_GRACE = 120
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Machines:
@@ -59,6 +63,8 @@ class Machines:
     Attributes:
         parallel: The number of parallel trials.
         gpus_per_trial: The number of GPUs per trial; a fraction if several share one.
+        ranks: The number of processes per trial; on GPUs each has one.
+        strategy: How Ray places the processes of a trial.
         start_again: Starts Ray again after it was lost, or waits for the cluster and connects
             again; None if somebody else has connected this process to Ray. It raises
             `MachineFailed` if that fails.
@@ -66,7 +72,14 @@ class Machines:
 
     parallel: int
     gpus_per_trial: float
+    ranks: int = 1
+    strategy: Strategy = "STRICT_PACK"
     start_again: Callable[[], None] | None = field(default=None, compare=False)
+
+    @property
+    def process(self) -> dict[str, float]:
+        """What a process of a trial needs, as Ray names it."""
+        return {"CPU": 1.0, "GPU": self.gpus_per_trial / self.ranks}
 
 
 def starts_here(recipe: Recipe) -> bool:
@@ -81,12 +94,8 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
     If this process is already connected to Ray, that connection is used and stays open.
 
     Raises:
-        ConfigError: There is no cluster at the recipe's address, there are too few GPUs, or a
-            trial asks for several GPUs.
+        ConfigError: There is no cluster at the recipe's address, or no trial fits there.
     """
-    if recipe.gpus_per_trial is not None and recipe.gpus_per_trial > 1:
-        reason = f"a trial is trained on one GPU; give at most 1, got {recipe.gpus_per_trial:g}"
-        raise ConfigError("--gpus-per-trial", [("", reason)])
     mine = not ray.is_initialized()
     before = set(psutil.Process().children(recursive=True))
     # If Ray has started already, Tune must pass it to the workers.
@@ -188,24 +197,19 @@ def with_memory_for(found: Machines, recipe: Recipe, problem: Problem) -> Machin
     if recipe.parallel is not None or found.gpus_per_trial:
         return found
     return replace(
-        found, parallel=workers_that_fit(found.parallel, problem.parameters * recipe.seeds)
+        found,
+        parallel=workers_that_fit(
+            found.parallel, problem.parameters * recipe.seeds, processes=found.ranks
+        ),
     )
 
 
 def _fit(recipe: Recipe) -> Machines:
-    resources = ray.cluster_resources()
-    cpus, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
-    per_trial = recipe.gpus_per_trial
-    if per_trial is None:
-        per_trial = 1.0 if gpus else 0.0
-    if per_trial > gpus:
-        raise ConfigError(
-            "--gpus-per-trial", [("", f"{per_trial:g} GPUs were asked for and {gpus:g} are there")]
+    found = places(recipe, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    if found.strategy == "PACK":
+        _log.info(
+            "no machine has room for the %d processes of a trial, so that trials are trained "
+            "across machines",
+            found.ranks,
         )
-    if recipe.max_gpu_hours is not None and not per_trial:
-        raise ConfigError(
-            "--max-gpu-hours",
-            [("", "this search uses no GPU; limit its time with --time instead")],
-        )
-    slots = min(cpus, int(gpus / per_trial)) if per_trial else cpus
-    return Machines(recipe.parallel or max(1, slots), per_trial)
+    return Machines(found.parallel, found.gpus_per_trial, found.ranks, found.strategy)
