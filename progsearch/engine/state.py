@@ -43,15 +43,24 @@ def put_state(model: nn.Module, optimizer: Optimizer, chain: Sequence[dict[str, 
             hold every weight that was trained.
     """
     parameters = dict(model.named_parameters())
-    weights: dict[str, Tensor] = {}
-    for tensors in reversed(chain):
-        weights |= {k: value for k, value in tensors.items() if k.startswith(f"{_WEIGHT}:")}
-    with torch.no_grad():
-        for key, value in weights.items():
-            parameters[key.partition(":")[2]].copy_(value)
     optimizer.state.clear()
-    for key, value in chain[0].items():
-        kind, _, name = key.partition(":")
-        if kind != _WEIGHT:
+    with torch.no_grad():
+        for key, value in latest(chain).items():
+            kind, _, name = key.partition(":")
             parameter = parameters[name]
-            optimizer.state[parameter][kind] = value.to(parameter.device)
+            if kind == _WEIGHT:
+                parameter.copy_(value)
+            else:
+                optimizer.state[parameter][kind] = value.to(parameter.device)
+
+
+def latest(chain: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """One state from those of a chain: the latest value of each weight, and the latest of Adam.
+
+    Args:
+        chain: As for `put_state`.
+    """
+    found: dict[str, Tensor] = {}
+    for tensors in reversed(chain):
+        found |= {k: value for k, value in tensors.items() if k.startswith(f"{_WEIGHT}:")}
+    return found | chain[0]

@@ -11,12 +11,15 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from progsearch.cache import content_key
 from progsearch.config import FrozenDtype, Precision, RunConfig, training_under
 from progsearch.costs import ModelCost, steps_per_epoch
 from progsearch.engine.four_bits import library_version
 from progsearch.engine.frozen_weights import rounds
+from progsearch.engine.lockstep import LeadingEngine
 from progsearch.engine.loop import Engine
 from progsearch.engine.precision import arithmetic, resolve_precision
+from progsearch.engine.ranks import Ranks
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
@@ -60,6 +63,7 @@ class Parts:
         engine: Trains the model.
         blocks: Chooses the blocks of stages, as planned or by their scores.
         cost: The costs of the model's parts.
+        root: What must be the same in all processes that train the run, as a key.
     """
 
     config: RunConfig
@@ -72,6 +76,7 @@ class Parts:
     engine: Engine
     blocks: PlannedBlocks
     cost: ModelCost
+    root: str
 
 
 def assemble(
@@ -81,8 +86,20 @@ def assemble(
     store: Store | None,
     prefix_cache: bool,
     threads: int | None = None,
+    ranks: Ranks | None = None,
+    number: int = 0,
 ) -> Parts:
-    """Load and prepare all parts of a run; see `TrainingRun.from_config`."""
+    """Load and prepare all parts of a run; see `TrainingRun.from_config`.
+
+    Args:
+        config: As there.
+        device: As there.
+        store: As there.
+        prefix_cache: As there.
+        threads: As there.
+        ranks: As there; of this process, which need not lead.
+        number: The number of the run among those of ``ranks``.
+    """
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     training = training_under(config.method, config.training)
     precision = resolve_precision(training.precision, chosen_device)
@@ -112,9 +129,9 @@ def assemble(
     lineage = lineages(torch.get_num_threads())
     model.to(chosen_device)
     left_out = [*check.left_out, *([] if prefix_cache else [FrozenPrefix])]
-    if training.gradient_checkpointing or in_four_bits:
+    if training.gradient_checkpointing or in_four_bits or ranks is not None:
         # A recording cannot read the state of the random generator, from which a block is run
-        # again. That kernels of bitsandbytes can be recorded is not known.
+        # again. That kernels of bitsandbytes and sums over processes can be is not known.
         left_out.append(RecordedSteps)
     if task.type.generates:
         left_out.append(OccurringRows)
@@ -129,7 +146,13 @@ def assemble(
         origin=lineage.origin,
         left_out=left_out,
     )
-    engine = Engine(model, anatomy, trainable, plan, training, task.train, shortcuts=shortcuts)
+    made: Callable[..., Engine] = Engine
+    if ranks is not None:
+        leads = ranks.rank == 0
+        made = partial(LeadingEngine, run=number) if leads else Engine
+    engine = made(
+        model, anatomy, trainable, plan, training, task.train, shortcuts=shortcuts, ranks=ranks
+    )
     return Parts(
         config=config,
         device=chosen_device,
@@ -139,6 +162,7 @@ def assemble(
         plan=plan,
         lineage=lineage,
         engine=engine,
+        root=content_key(lineages(1).root),
         cost=describe(config.model, config.task, config.method, config.training),
         blocks=blocks_of(
             plan,

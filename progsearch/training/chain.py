@@ -169,7 +169,7 @@ class SegmentChain:
             metrics=metrics,
             train_seconds=before.train_seconds + trained - started,
             evaluate_seconds=before.evaluate_seconds + evaluated - trained,
-            peak_memory=max(before.peak_memory, self._engine.memory.peak),
+            peak_memory=max(before.peak_memory, self._engine.peak_memory),
             test_metrics=test_metrics,
             constant=found.constant,
             per_class=found.per_class if at_end else None,
