@@ -7,7 +7,7 @@ from pathlib import Path
 
 from progsearch.config import Resources
 from progsearch.driver.prepared import check_inputs
-from progsearch.driver.search import train_lost_references, use_resources
+from progsearch.driver.search import train_lost_references, with_resources
 from progsearch.driver.work import interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
 from progsearch.strategy.confirmation import (
@@ -43,7 +43,7 @@ def confirm(
 ) -> StudyFolder:
     """Confirm a study; see `progsearch.api.confirm`."""
     folder = open_study(study, studies_dir)
-    use_resources(folder, resources)
+    folder.recipe = with_resources(folder.recipe, resources)
     with folder.locked("confirmation"), study_log() as log:
         log.write_to(folder.log)
         train_lost_references(folder, view)

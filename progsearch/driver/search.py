@@ -68,7 +68,7 @@ def resume(
 ) -> StudyFolder:
     """Continue a search; see `progsearch.api.resume`."""
     folder = open_study(study, studies_dir)
-    use_resources(folder, resources)
+    with_resources(folder.recipe, resources)
     halt = Halt(folder.recipe.time_limit)
     with folder.locked(), study_log() as log:
         clean(folder)
@@ -76,6 +76,8 @@ def resume(
         interrupt_running(folder)
         if budget is not None:
             folder.set_budget(budget)
+        # Not before, since they are not kept.
+        folder.recipe = resources.of(folder.recipe)
         if left(folder).is_nothing:
             view.finished("budget")
             return _checked(folder)
@@ -83,24 +85,24 @@ def resume(
     return _checked(folder)
 
 
-def use_resources(folder: StudyFolder, resources: Resources) -> None:
-    """Give the trials of a study other resources, as long as this process has it open.
+def with_resources(recipe: Recipe, resources: Resources) -> Recipe:
+    """The recipe of a study whose trials get other resources.
 
     Raises:
         ConfigError: They are impossible, or trials that had them could not be compared.
     """
-    before = folder.recipe
-    folder.recipe = resources.of(before)
-    if folder.recipe == before:
-        return
-    check_machine(folder.recipe)
-    ranks = before.ranks_per_trial
-    if ranks != folder.recipe.ranks_per_trial and "peak_memory" in before.objectives:
+    found = resources.of(recipe)
+    if found == recipe:
+        return recipe
+    check_machine(found)
+    ranks = recipe.ranks_per_trial
+    if ranks != found.ranks_per_trial and "peak_memory" in recipe.objectives:
         reason = (
-            f"the peak memory of the study's trials was predicted for {counted(ranks, 'process')} "
-            f"per trial, and it is an objective; keep {ranks}"
+            "the peak memory of the study's trials is an objective, and was predicted for "
+            f"{counted(ranks, 'process')} per trial; keep {ranks}"
         )
-        raise ConfigError(option_of_ranks(folder.recipe), [("", reason)])
+        raise ConfigError(option_of_ranks(found), [("", reason)])
+    return found
 
 
 def train_lost_references(folder: StudyFolder, view: View) -> None:

@@ -21,6 +21,7 @@ from ray.util import get_current_placement_group, get_node_ip_address
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from progsearch.errors import RankLost
+from progsearch.internals.ray import exit_detail
 from progsearch.workers.logs import name_trial
 from progsearch.workers.process import prepare_process
 
@@ -33,7 +34,11 @@ _SECONDS_TO_KNOW = 10
 # How long after a death this process may still wait for the dead one.
 _SECONDS_TO_NOTICE = 30.0
 
+GONE = "a process that trains the same trial is gone"
+
 _log = logging.getLogger(__name__)
+# What only followers say; the rest of what they would say is said by the worker.
+_OWN = (__name__, "progsearch.training.together")
 
 
 class Follower:
@@ -45,6 +50,9 @@ class Follower:
 
     def __init__(self, log: str) -> None:
         prepare_process(log)
+        logging.getLogger("progsearch").setLevel(logging.ERROR)
+        for name in _OWN:
+            logging.getLogger(name).setLevel(logging.INFO)
 
     def address(self) -> str:
         """The address of its machine."""
@@ -152,7 +160,7 @@ class Followers:
                 cause: Exception = error.cause
                 return cause
             if error is not None:
-                return RankLost(f"{lost}: {error}")
+                return RankLost(f"{GONE}: {exit_detail(str(error)) or error}")
         return lost
 
 
@@ -177,7 +185,7 @@ class _Watch:
             error = _error_of(ready[0]) if ready else None
             if error is None or self._over.wait(_SECONDS_TO_NOTICE):
                 continue
-            _log.error("a process that trains the same trial is gone: %s", error)
+            _log.error("%s: %s", GONE, error)
             os._exit(1)
 
 

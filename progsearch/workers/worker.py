@@ -113,7 +113,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         if isinstance(error, RankLost) and self._followers is not None:
             error = self._followers.why(error)
         if isinstance(error, RankLost) or _lost_gpu(error):
-            # Tune starts another process, with others.
+            # Tune starts another process, with other followers.
             raise error
         _log.error("failed", exc_info=error)
         memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
