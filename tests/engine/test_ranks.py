@@ -92,9 +92,11 @@ def test_ranks_without_rows_add_nothing(kind):
     st.booleans(),
 )
 def test_any_schedule_gives_the_weights_of_one(pair, schedule, case, method, size, steps, cache):
+    kind, name = case
     assert_as_alone(
         pair,
-        *case,
+        kind,
+        name,
         schedule,
         method=method,
         batch_size=size,
