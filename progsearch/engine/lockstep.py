@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from progsearch.engine.loop import Engine
 from progsearch.engine.ranks import Ranks
 from progsearch.engine.state import latest
+from progsearch.errors import RankLost
 from progsearch.schedule import Schedule
 
 
@@ -95,5 +97,7 @@ class LeadingEngine(Engine):
     def finish(self) -> None:
         """See `Engine.finish`."""
         if not self._finished and self._group.is_open:
-            self._group.send(Drop(self._run))
+            # Without the others the run is whole, too.
+            with suppress(RankLost):
+                self._group.send(Drop(self._run))
         super().finish()

@@ -7,12 +7,15 @@ done next, and the others follow (`progsearch.engine.lockstep`).
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
+import psutil
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -31,6 +34,7 @@ _COMMAND = timedelta(days=30)
 _NCCL = timedelta(minutes=10)
 # Gradients are summed together up to this size: less would take more time, more much memory.
 _BUCKET_BYTES = 2**25
+_GLOO_NETWORK = "GLOO_SOCKET_IFNAME"
 
 
 class Alone:
@@ -126,14 +130,16 @@ class Ranks(Alone):
         """
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with _as_rank_lost():
+            address = meeting if isinstance(meeting, str) else meeting.address
+            host, _, port = address.rpartition(":")
             if isinstance(meeting, Meeting):
                 store = meeting.store
             else:
-                host, _, port = meeting.rpartition(":")
                 store = TCPStore(host, int(port), is_master=False, timeout=_JOIN)
-            dist.init_process_group(
-                "gloo", store=store, rank=rank, world_size=size, timeout=_COMMAND
-            )
+            with _through_network_of(host, int(port)):
+                dist.init_process_group(
+                    "gloo", store=store, rank=rank, world_size=size, timeout=_COMMAND
+                )
             return cls(rank, size, chosen)
 
     def close(self) -> None:
@@ -329,6 +335,29 @@ class Ranks(Alone):
         except RankLost:
             self.close()
             raise
+
+
+@contextmanager
+def _through_network_of(host: str, port: int) -> Iterator[None]:
+    """Have gloo use the network by which ``host`` is reached, unless the user chose one.
+
+    Otherwise it uses that of the machine's own name, which often leads to no other machine.
+    """
+    if _GLOO_NETWORK in os.environ:
+        yield
+        return
+    family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    # Nothing is sent.
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(place)
+        own = probe.getsockname()[0]
+    names = [n for n, found in psutil.net_if_addrs().items() if own in {a.address for a in found}]
+    if names:
+        os.environ[_GLOO_NETWORK] = names[0]
+    try:
+        yield
+    finally:
+        os.environ.pop(_GLOO_NETWORK, None)
 
 
 @contextmanager

@@ -282,9 +282,9 @@ def test_segments_follow_threads_and_libraries(config, monkeypatch):
     keys.add(lineage_of(config).key(1))
     torch.set_num_threads(1)
     assert set(libraries()) < set(ENVIRONMENT)
-    monkeypatch.setattr("progsearch.training.assembly.ENVIRONMENT", ("another",))
+    monkeypatch.setattr("progsearch.training.lineages.ENVIRONMENT", ("another",))
     keys.add(lineage_of(config).key(1))
-    monkeypatch.setattr("progsearch.training.assembly.arithmetic", lambda device: ["another"])
+    monkeypatch.setattr("progsearch.training.lineages.arithmetic", lambda device: ["another"])
     keys.add(lineage_of(config).key(1))
     assert len(keys) == 4
 
