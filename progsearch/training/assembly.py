@@ -117,9 +117,8 @@ def assemble(
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)
-    lineages = Lineages(
-        config, task, plan, chosen_device, precision, ranks=1 if ranks is None else ranks.size
-    )
+    n_ranks = 1 if ranks is None else ranks.size
+    lineages = Lineages(config, task, plan, chosen_device, precision, ranks=n_ranks)
     if threads is not None:
         # The steps of a GPU do not depend on it.
         most = threads if chosen_device.type == "cpu" else 1
@@ -161,7 +160,7 @@ def assemble(
         lineage=lineage,
         engine=engine,
         root=content_key(lineages.of(threads=1).root),
-        cost=describe(config.model, config.task, config.method, config.training),
+        cost=describe(config.model, config.task, config.method, config.training, n_ranks),
         blocks=blocks_of(
             plan,
             config,

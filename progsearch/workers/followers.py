@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util import get_current_placement_group, get_node_ip_address
@@ -62,7 +61,6 @@ class Follower:
         """Join a group; see `Ranks.join`."""
         from progsearch.training import Ranks
 
-        connect_as_seen_by(meeting)
         self._ranks = Ranks.join(rank, size, meeting)
 
     def follow(self, number: int) -> None:
@@ -125,7 +123,6 @@ class Followers:
             own = get_node_ip_address()
             # So that no other machine can connect, if that is possible.
             meeting = Meeting(_LOOPBACK if set(places) == {own} else own)
-            connect_as_seen_by(meeting.address)
             joining = [
                 actor.join.remote(rank, size, meeting.address)
                 for rank, actor in enumerate(self._actors, 1)
@@ -187,21 +184,6 @@ class _Watch:
                 continue
             _log.error("%s: %s", GONE, error)
             os._exit(1)
-
-
-def connect_as_seen_by(meeting: str) -> None:
-    """Have gloo connect by the network in which the other processes see this one.
-
-    By default it takes that of the machine's name, which is often the loopback.
-
-    Args:
-        meeting: The address at which the processes meet.
-    """
-    host, _, _ = meeting.rpartition(":")
-    own = _LOOPBACK if host == _LOOPBACK else get_node_ip_address()
-    for interface, addresses in psutil.net_if_addrs().items():
-        if own in (address.address for address in addresses):
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
 
 
 def _error_of(reference: Any) -> RayError | None:

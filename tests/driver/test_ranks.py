@@ -122,7 +122,7 @@ def test_a_trial_that_lost_one_of_its_processes_is_trained_again(tmp_path, name,
     lost, *trials = folder.trials()
     assert lost.is_lost and reason in lost.reason
     assert [trial.name for trial in trials if trial.retry_of == 0] == [lost.name]
-    assert {trial.state.name for trial in trials} == {"COMPLETE"} and len(trials) == 6
+    assert {trial.state.name for trial in trials} == {"COMPLETE"} and len(trials) == 5
     assert not any(process.is_running() for process in view.processes.values())
     assert processors_are_free()
 
