@@ -25,7 +25,7 @@ from progsearch.workers.logs import name_trial
 from progsearch.workers.process import prepare_process
 
 if TYPE_CHECKING:
-    from progsearch.training import Ranks
+    from progsearch.training import Meeting, Ranks
 
 _LOOPBACK = "127.0.0.1"
 # Ray knows of a death some time after a broken connection shows it.
@@ -86,21 +86,8 @@ class Followers:
     """
 
     def __init__(self, log: str) -> None:
-        group = get_current_placement_group()
-        assert group is not None, "Tune's actors are in a placement group"
-        self._actors = [
-            ray.remote(Follower)
-            .options(
-                num_cpus=bundle.get("CPU", 0),
-                num_gpus=bundle.get("GPU", 0),
-                scheduling_strategy=PlacementGroupSchedulingStrategy(
-                    group, placement_group_bundle_index=index
-                ),
-            )
-            .remote(log)
-            for index, bundle in enumerate(group.bundle_specs)
-            if index
-        ]
+        self._log = log
+        self._actors = self._started()
         self._ranks: Ranks | None = None
         self._following: Sequence[Any] = ()
         self._watch: _Watch | None = None
@@ -108,30 +95,31 @@ class Followers:
     def begin(self, number: int) -> Ranks:
         """Have them follow in the runs of a trial.
 
+        Args:
+            number: The number of the trial in its study.
+
         Raises:
             RankLost: One of them is gone.
         """
-        from progsearch.training import Meeting, Ranks
-
-        size = 1 + len(self._actors)
+        if self._ranks is not None and not self._ranks.is_open:
+            # This process left the group within a run, and they may still wait for it.
+            for actor in self._actors:
+                ray.kill(actor)
+            self._actors, self._ranks = self._started(), None
+        meeting = None if self._ranks is not None else self._meeting()
         joining: list[Any] = []
-        if self._ranks is None or not self._ranks.is_open:
-            try:
-                places = ray.get([actor.address.remote() for actor in self._actors])
-            except RayError as error:
-                raise RankLost(str(error)) from error
-            own = get_node_ip_address()
-            # So that no other machine can connect, if that is possible.
-            meeting = Meeting(_LOOPBACK if set(places) == {own} else own)
+        if meeting is not None:
             joining = [
-                actor.join.remote(rank, size, meeting.address)
+                actor.join.remote(rank, self._size, meeting.address)
                 for rank, actor in enumerate(self._actors, 1)
             ]
         self._following = [*joining, *(actor.follow.remote(number) for actor in self._actors)]
         self._watch = _Watch(self._following)
-        if joining:
-            self._ranks = Ranks.join(0, size, meeting)
-        assert self._ranks is not None
+        if meeting is not None:
+            from progsearch.training import Ranks
+
+            self._ranks = Ranks.join(0, self._size, meeting)
+        assert self._ranks is not None, "it was there, or this process has joined it"
         return self._ranks
 
     def end(self) -> None:
@@ -143,6 +131,38 @@ class Followers:
             # If one is gone, the group ends, and `begin` finds out.
             with suppress(RankLost):
                 self._ranks.dismiss()
+
+    @property
+    def _size(self) -> int:
+        return 1 + len(self._actors)
+
+    def _started(self) -> list[Any]:
+        group = get_current_placement_group()
+        assert group is not None, "Tune's actors are in a placement group"
+        return [
+            ray.remote(Follower)
+            .options(
+                num_cpus=bundle.get("CPU", 0),
+                num_gpus=bundle.get("GPU", 0),
+                scheduling_strategy=PlacementGroupSchedulingStrategy(
+                    group, placement_group_bundle_index=index
+                ),
+            )
+            .remote(self._log)
+            for index, bundle in enumerate(group.bundle_specs)
+            if index
+        ]
+
+    def _meeting(self) -> Meeting:
+        from progsearch.training import Meeting
+
+        try:
+            places = ray.get([actor.address.remote() for actor in self._actors])
+        except RayError as error:
+            raise RankLost(f"{GONE}: {exit_detail(str(error)) or error}") from error
+        own = str(get_node_ip_address())
+        # So that no other machine can connect, if that is possible.
+        return Meeting(_LOOPBACK if set(places) == {own} else own)
 
     def why(self, lost: RankLost) -> Exception:
         """The reason for which a follower is gone: the death of its process, or its own error."""
