@@ -63,18 +63,18 @@ class Machines:
     Attributes:
         parallel: The number of parallel trials.
         gpus_per_trial: The number of GPUs per trial; a fraction if several share one.
-        ranks: The number of processes per trial; on GPUs each has one.
-        strategy: How Ray places the processes of a trial.
         start_again: Starts Ray again after it was lost, or waits for the cluster and connects
             again; None if somebody else has connected this process to Ray. It raises
             `MachineFailed` if that fails.
+        ranks: The number of processes per trial; on GPUs each has one.
+        strategy: How Ray places the processes of a trial.
     """
 
     parallel: int
     gpus_per_trial: float
+    start_again: Callable[[], None] | None = field(default=None, compare=False)
     ranks: int = 1
     strategy: Strategy = "STRICT_PACK"
-    start_again: Callable[[], None] | None = field(default=None, compare=False)
 
     @property
     def process(self) -> dict[str, float]:
@@ -212,4 +212,6 @@ def _fit(recipe: Recipe) -> Machines:
             "across machines",
             found.ranks,
         )
-    return Machines(found.parallel, found.gpus_per_trial, found.ranks, found.strategy)
+    return Machines(
+        found.parallel, found.gpus_per_trial, ranks=found.ranks, strategy=found.strategy
+    )

@@ -9,9 +9,10 @@ import ray
 
 from progsearch import load_study, search
 from progsearch.api import confirm, resume
-from progsearch.config import TaskConfig
+from progsearch.config import TaskConfig, with_seed
 from progsearch.errors import ConfigError
 from progsearch.study.confirmed_runs import read_confirmed
+from progsearch.training import SeedMean, TrainingRun
 from tests.support.fakes import Watcher
 from tests.support.tiny import save_tiny
 from tests.support.tiny_task import tiny_recipe
@@ -63,18 +64,15 @@ def metrics_of(study):
     return {(t.name, t.key): [record.metrics for record in t.records] for t in trials}
 
 
-def close_to(metrics):
-    return {
-        trial: [pytest.approx(record, abs=1e-5, rel=1e-5) for record in records]
-        for trial, records in metrics.items()
-    }
+def close(metrics):
+    return pytest.approx(metrics, abs=1e-5, rel=1e-5)
 
 
 def test_two_processes_give_the_metrics_of_one(lengths, tmp_path):
     one = metrics_of(search(lengths, studies_dir=tmp_path / "one"))
     two = metrics_of(search(with_two(lengths), studies_dir=tmp_path / "two"))
     assert len(one) == 7
-    assert two == close_to(one)
+    assert two == {trial: list(map(close, records)) for trial, records in one.items()}
     assert processors_are_free()
 
 
@@ -128,18 +126,18 @@ def test_a_trial_that_lost_one_of_its_processes_is_trained_again(tmp_path, name,
 
 
 def test_seeds_of_a_trial_are_trained_in_turn_and_confirmed(lengths, tmp_path):
-    recipe = lengths.model_copy(update={"seeds": 2, "budget": 1})
-    one = search(recipe, studies_dir=tmp_path / "one")
-    two = search(with_two(recipe), studies_dir=tmp_path / "two")
-    assert metrics_of(two) == close_to(metrics_of(one))
-    for study, processes in (("one", 2), ("two", None)):
-        confirm(tmp_path / study / "tiny", 1, picks="head-only", processes_per_trial=processes)
-    found = [
-        {(run.trial, run.seed): run.metrics for run in read_confirmed(study.path).runs}
-        for study in (one, two)
-    ]
-    assert len(found[0]) == 3
-    assert found[1] == {run: pytest.approx(metrics, abs=1e-5) for run, metrics in found[0].items()}
+    given = with_two(lengths, seeds=2, budget=1)
+    trials = search(given, studies_dir=tmp_path).folder.trials()
+    for trial in trials:
+        alone = SeedMean([TrainingRun.from_config(with_seed(trial.run, seed)) for seed in (0, 1)])
+        expected = [record.metrics for record in alone.records()]
+        assert [record.metrics for record in trial.records] == list(map(close, expected))
+    confirmed = confirm("tiny", 1, picks="head-only", studies_dir=tmp_path)
+    runs = read_confirmed(confirmed.path).runs
+    assert len(runs) == 3
+    for run in runs:
+        alone = TrainingRun.from_config(with_seed(trials[run.trial].run, run.seed))
+        assert run.metrics == close([record.metrics for record in alone.records()][-1])
 
 
 def test_a_study_goes_on_with_another_number_of_processes(lengths, tmp_path):

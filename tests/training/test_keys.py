@@ -86,7 +86,10 @@ RECIPE_LEFT_OUT = {
     **dict.fromkeys(("max_updated", "min_metric", "max_memory"), "which are chosen"),
     **dict.fromkeys(("budget", "time_limit", "max_gpu_hours", "patience"), "how many"),
     **dict.fromkeys(("scheduler",), "how far they are trained"),
-    **dict.fromkeys(("parallel", "gpus_per_trial"), "threads and hardware are in the keys"),
+    **dict.fromkeys(
+        ("parallel", "gpus_per_trial", "processes_per_trial"),
+        "threads, hardware and the number of processes are in the keys",
+    ),
     **dict.fromkeys(("reuse", "reuse_budget"), "whether the keys are used"),
     **dict.fromkeys(("prefix_cache",), "decides how the same numbers are rounded, by 1e-6"),
 }
