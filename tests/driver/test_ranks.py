@@ -129,8 +129,8 @@ def test_seeds_of_a_trial_are_trained_in_turn_and_confirmed(lengths, tmp_path):
     given = with_two(lengths, seeds=2, budget=1)
     trials = search(given, studies_dir=tmp_path).folder.trials()
     for trial in trials:
-        alone = SeedMean([TrainingRun.from_config(with_seed(trial.run, seed)) for seed in (0, 1)])
-        expected = [record.metrics for record in alone.records()]
+        both = SeedMean([TrainingRun.from_config(with_seed(trial.run, seed)) for seed in (0, 1)])
+        expected = [record.metrics for record in both.records()]
         assert [record.metrics for record in trial.records] == list(map(close, expected))
     confirmed = confirm("tiny", 1, picks="head-only", studies_dir=tmp_path)
     runs = read_confirmed(confirmed.path).runs
