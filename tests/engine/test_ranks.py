@@ -211,7 +211,8 @@ def train_and_fail(ranks, fault):
     try:
         engine.advance(engine.total_steps)
     except Exception as error:
-        return type(error), str(error), ranks.is_open
+        spoilt = bool(next(model.parameters()).isnan().any())
+        return type(error), str(error), ranks.is_open, spoilt
     return None
 
 
@@ -240,6 +241,8 @@ def test_what_fails_in_one_rank_is_raised_in_all(pair, fault, kind, text):
     assert issubclass(leader[0], kind)
     assert text in leader[1]
     assert follower is not None
+    # What was left of the step is no weight that anything could go on with.
+    assert leader[3]
     # The group trains the next run.
     assert leader[2] and follower[2]
     assert_as_alone(pair, "sequence", "bert", three_stages(3))
