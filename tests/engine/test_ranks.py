@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -165,6 +166,12 @@ def group():
     ranks = Ranks.join(0, 1, Meeting(), device="cpu")
     yield ranks
     ranks.close()
+
+
+def test_a_rank_that_never_joins_is_lost(monkeypatch):
+    monkeypatch.setattr("progsearch.engine.ranks._JOIN", timedelta(seconds=0.2))
+    with pytest.raises(RankLost, match="a process that trains the same trial is gone"):
+        Ranks.join(0, 2, Meeting(), device="cpu")
 
 
 def fail(error):
