@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain as chained
 from typing import Any
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from progsearch.config import Precision, TrainingConfig
 from progsearch.determinism import Determinism
 from progsearch.engine import evaluation
-from progsearch.engine.batches import Batch, TrainingBatches, shares
+from progsearch.engine.batches import Batch, TrainingBatches
 from progsearch.engine.checkpointing import Checkpointing
 from progsearch.engine.freezer import Freezer
 from progsearch.engine.frozen_weights import FrozenWeights
@@ -35,6 +36,7 @@ from progsearch.engine.precision import autocast, resolve_precision
 from progsearch.engine.ranks import Alone, Ranks
 from progsearch.engine.shortcuts.base import Shortcut, Shortcuts, StageStart
 from progsearch.engine.state import put_state, take_state, take_weights
+from progsearch.engine.step import Step
 from progsearch.errors import TrialFailed
 from progsearch.internals.torch import seed_generator
 from progsearch.models.anatomy import Anatomy
@@ -107,8 +109,7 @@ class Engine:
         self._freezer = Freezer(model, anatomy, trainable)
         self._frozen = FrozenWeights(model, anatomy, training.frozen_dtype, self.precision)
         self._checkpointing = Checkpointing(model, anatomy, training, self.shortcuts.all)
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self.precision == "fp16")
-        self._loss_sum = torch.zeros((), device=self._device)
+        self._step = Step(self.optimizer, self.precision, self.memory, self._ranks, self._device)
         self._determinism = Determinism(self._device)
         self._entered: tuple[int, int, Stage] | None = None
         self._trains = True
@@ -179,43 +180,15 @@ class Engine:
         rows = [torch.from_numpy(batch.indices) for batch in batches]
         # First, because recording a step may change the state of the random generator. It needs
         # neither value below: recorded kernels read the learning rate and the seed at each replay.
-        shortcut = self.shortcuts.step(batches, rows, self._update)
+        update = partial(self._step.make, self._forward)
+        shortcut = self.shortcuts.step(batches, rows, update)
         self.optimizer.set_learning_rate(self.step)
         seed = self._training.seed * _SEED_STRIDE + self.step
         seed_generator(self._ranks.own_seed(seed), self._device)
         if shortcut is not None:
             shortcut()
         else:
-            self._update(batches, [r.to(self._device, non_blocking=True) for r in rows])
-
-    def _update(self, batches: list[Batch], rows: list[Tensor]) -> None:
-        """The device's work of one step; nothing here waits for the device."""
-        # A recording that failed midway may have left gradients.
-        self.optimizer.forget_gradients()
-        self._ranks.attempt(self._add_gradients, batches, rows)
-        self._ranks.sum_gradients(self.optimizer.in_training)
-        self._ranks.attempt(self._update_weights)
-        # Free their memory for the activations of the next step.
-        self.optimizer.forget_gradients()
-
-    def _add_gradients(self, batches: list[Batch], rows: list[Tensor]) -> None:
-        self.memory.begin_step(max(batch.tokens for batch in batches))
-        weights = shares(batches, rows)
-        for batch, rows_of_batch, weight in zip(batches, rows, weights, strict=True):
-            with autocast(self.precision, self._device):
-                loss = self._forward(batch, rows_of_batch).loss
-            # Activations peak here, gradients after the backward pass.
-            self.memory.sample()
-            part = loss if len(batches) == 1 and batch.share is None else loss * weight
-            self._scaler.scale(part).backward()
-            self._loss_sum += loss.detach()
-        self.memory.sample()
-
-    def _update_weights(self) -> None:
-        self._scaler.unscale_(self.optimizer.adamw)
-        self.optimizer.clip()
-        self._scaler.step(self.optimizer.adamw)
-        self._scaler.update()
+            update(batches, [r.to(self._device, non_blocking=True) for r in rows])
 
     def _forward(self, batch: Batch, rows: Tensor) -> Any:
         inputs = batch.split.gather(rows, batch.width)
@@ -227,7 +200,7 @@ class Engine:
         self._most_memory = self._ranks.meet(self.memory.peak)
 
     def _refuse_infinite_loss(self) -> None:
-        if not torch.isfinite(self._loss_sum):
+        if not self._step.is_finite:
             raise TrialFailed(f"the loss is not finite at step {self.step} of {self.total_steps}")
 
     @property

@@ -136,6 +136,9 @@ class Ranks(Alone):
                 store = meeting.store
             else:
                 store = TCPStore(host, int(port), is_master=False, timeout=_JOIN)
+            # What follows would wait for the others as long as for a command.
+            store.set(f"rank {rank}", "here")
+            store.wait([f"rank {other}" for other in range(size)], _JOIN)
             with _through_network_of(host, int(port)):
                 dist.init_process_group(
                     "gloo", store=store, rank=rank, world_size=size, timeout=_COMMAND

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -81,12 +82,12 @@ def test_ranks_without_rows_add_nothing(kind):
 
 @pytest.mark.slow
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     schedules(6),
     st.sampled_from(CASES),
-    st.sampled_from(["full", "lora", "bitfit", "adapter"]),
+    st.sampled_from(["full", "lora", "adapter"]),
     st.integers(1, 5),
     st.integers(1, 3),
     st.booleans(),
@@ -167,6 +168,12 @@ def group():
     ranks.close()
 
 
+def test_a_rank_that_never_joins_is_lost(monkeypatch):
+    monkeypatch.setattr("progsearch.engine.ranks._JOIN", timedelta(seconds=0.2))
+    with pytest.raises(RankLost, match="a process that trains the same trial is gone"):
+        Ranks.join(0, 2, Meeting(), device="cpu")
+
+
 def fail(error):
     raise error
 
@@ -197,11 +204,11 @@ def test_one_that_leaves_midway_ends_the_group(group):
 
 
 def train_and_fail(ranks, fault):
-    """Rank 1 fails as ``fault`` says in step 3; returns what each rank raised."""
+    """Rank 1 fails as ``fault`` says in step 9; returns what each rank raised."""
     engine, model = engine_of(ranks, "sequence", "bert", three_stages(3), batch_size=4)
 
     def hook(*args):
-        if ranks.rank == 1 and engine.step == 3:
+        if ranks.rank == 1 and engine.step == 9:
             if fault == "nan":
                 return torch.full((), torch.nan)
             raise {"memory": torch.OutOfMemoryError, "bug": KeyError}[fault]("fault")
@@ -211,15 +218,16 @@ def train_and_fail(ranks, fault):
     try:
         engine.advance(engine.total_steps)
     except Exception as error:
-        return type(error), str(error), ranks.is_open
+        spoilt = any(bool(p.isnan().any()) for p in model.parameters())
+        return type(error), str(error), ranks.is_open, spoilt
     return None
 
 
 def poison(model, engine, ranks):
-    """The loss of the rows of rank 1 in step 3 is not a number."""
+    """The loss of the rows of rank 1 in step 9 is not a number."""
 
     def hook(module, args, output):
-        if ranks.rank == 1 and engine.step == 3:
+        if ranks.rank == 1 and engine.step == 9:
             output["loss"] = output["loss"] * torch.nan
         return output
 
@@ -240,6 +248,8 @@ def test_what_fails_in_one_rank_is_raised_in_all(pair, fault, kind, text):
     assert issubclass(leader[0], kind)
     assert text in leader[1]
     assert follower is not None
+    # What was left of the step is no weight that anything could go on with.
+    assert leader[3]
     # The group trains the next run.
     assert leader[2] and follower[2]
     assert_as_alone(pair, "sequence", "bert", three_stages(3))
