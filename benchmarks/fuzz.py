@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from progsearch.version import ENGINE_VERSION, __version__
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.running import DEADLINE
 from tests.fuzz.work import no_work
@@ -70,6 +71,8 @@ def main() -> None:
                 if most > 0:
                     seed(f"{given_.seed}/{number}")(settings(_SETTINGS, max_examples=most)(run))()
                 result = {
+                    "version": __version__,
+                    "engine": ENGINE_VERSION,
                     "seed": given_.seed,
                     "inputs": counts.total(),
                     "by_kind": dict(counts),

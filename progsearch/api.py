@@ -46,7 +46,8 @@ def search(
 
     Args:
         recipe: What to search, or a file that holds it. Without it the words say all.
-        studies_dir: The folder in which the study's folder is made.
+        studies_dir: The folder in which the study's folder is made, or its URL if the trials are
+            in a database, such as ``s3://bucket/studies``.
         progress: Show the progress: in a notebook's output, in a terminal, else line by line.
         view: Watches the search instead.
         **words: The options of `progsearch run`, with underscores: ``task``, ``train_file``,
@@ -72,7 +73,7 @@ def search(
         >>> study.front[["metric", "updated_parameters"]]  # doctest: +SKIP
         >>> study.pick("knee").export("best.yaml")  # doctest: +SKIP
     """
-    prepared = prepare(_recipe_of(recipe, words), _folder(studies_dir))
+    prepared = prepare(_recipe_of(recipe, words), _studies(studies_dir))
     from progsearch.results import Study
 
     with _watching(progress, view) as watched:
@@ -107,6 +108,7 @@ def prepare(
     from progsearch.strategy.samplers.base import sampler_of
     from progsearch.strategy.warm_start import read_earlier
     from progsearch.study.folder import check_name_is_free, default_name, is_taken
+    from progsearch.study.remote import check_usable
     from progsearch.study.secrets import storage_of_environment
     from progsearch.study.storage import has_study, taken_in
 
@@ -115,6 +117,7 @@ def prepare(
     name = recipe.study or default_name(recipe)
     recipe = recipe.model_copy(update={"study": name})
     check_writable_folder(studies_dir, "--studies-dir")
+    check_usable(studies_dir, recipe.storage)
     check_writable_folder(Path(studies_dir) / name, "--study")
     space = Space.load(recipe.space, recipe.methods)
     # Which learning rates the model asks for is not known yet; any list will do here.
@@ -157,7 +160,7 @@ def load_study(name: str | Path, studies_dir: str | Path = "studies") -> Study:
     from progsearch.results import Study
     from progsearch.study.folder import open_study
 
-    return Study(open_study(_folder(name, "name"), _folder(studies_dir), read_only=True))
+    return Study(open_study(_folder(name, "name"), _studies(studies_dir), read_only=True))
 
 
 @naming_arguments()
@@ -198,7 +201,7 @@ def resume(
     if budget is not None:
         check_count(budget, "budget")
     resources = checked_resources(Resources(parallel, gpus_per_trial, processes_per_trial))
-    place, studies = _place(study), _folder(studies_dir)
+    place, studies = _place(study), _studies(studies_dir)
     from progsearch.results import Study
 
     with _watching(progress, view) as watched:
@@ -268,7 +271,7 @@ def confirm(
         wanted = "a rule, a trial's number, a reference's name or a list of them"
         raise ConfigError("picks", [("", f"must be {wanted}, got {_shown(picks)}")])
     chosen = [picks] if isinstance(picks, str | int) else picks
-    place, studies = _place(study), _folder(studies_dir)
+    place, studies = _place(study), _studies(studies_dir)
     from progsearch.results import Study
 
     with _watching(progress, view) as watched:
@@ -311,11 +314,18 @@ def _recipe_of(recipe: Recipe | str | Path | None, words: Mapping[str, Any]) -> 
     return recipe_with(data, words, source, lambda option: option.name)
 
 
-def _folder(given: object, name: str = "studies_dir") -> str | Path:
+def _folder(given: object, name: str) -> str | Path:
     """A path that was given, if it is one."""
     if isinstance(given, str | Path):
         return given
     raise ConfigError(name, [("", f"must be a text or a path, got {_shown(given)}")])
+
+
+def _studies(given: object) -> Path:
+    """The folder of all studies on this machine; see `studies_folder`."""
+    from progsearch.study.remote import studies_folder
+
+    return studies_folder(_folder(given, "studies_dir"))
 
 
 def _place(study: str | Path | Study) -> str | Path:

@@ -73,7 +73,9 @@ def ls(
         case Kind.STUDIES:
             rows = list(_studies(studies_dir))
             if not rows:
-                typer.echo(f"there is no study in {studies_dir}", err=True)
+                from progsearch.study.remote import given_as
+
+                typer.echo(f"there is no study in {given_as(studies_dir)}", err=True)
     say_pairs(list(rows))
 
 

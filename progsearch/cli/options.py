@@ -13,6 +13,14 @@ from progsearch.errors import ConfigError
 from progsearch.paths import check_writable_file
 from progsearch.words import checked_resources
 
+
+def _studies_folder(given: str) -> Path:
+    # Imported here: help is shown without it.
+    from progsearch.study.remote import studies_folder
+
+    return studies_folder(given)
+
+
 STUDIES = Path("studies")
 OUTPUT = "Output"
 """The group of these options in the help."""
@@ -21,8 +29,9 @@ StudiesDir = Annotated[
     Path,
     typer.Option(
         metavar="DIR",
-        help="The folder of all studies.",
-        readable=False,
+        help="The folder of all studies, or its URL for studies in a database, such as "
+        "s3://bucket/studies.",
+        parser=_studies_folder,
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -90,36 +90,6 @@ def listening_places() -> list[tuple[str, Place]]:
     ]
 
 
-def control_service_kept_in(folder: Path) -> dict[str, str]:
-    """Ray's settings with which its control service can be started again where it was.
-
-    By default it keeps its state in memory, and after its death calls of this process wait for it
-    for a minute, during which nothing can interrupt them, and then Ray ends this process.
-    """
-    return {"gcs_storage": "rocksdb", "gcs_storage_path": str(folder)}
-
-
-def control_service_folder() -> Path | None:
-    """The folder that `control_service_kept_in` was given when Ray was started here."""
-    node = worker._global_node
-    folder = None if node is None or not node.is_head() else node._config.get("gcs_storage_path")
-    return None if folder is None else Path(folder)
-
-
-def start_control_service_again() -> Callable[[], None] | None:
-    """Start it as it was; returns what waits for its end, or None if this is not possible.
-
-    The system ends the service with the thread that started it.
-    """
-    node = worker._global_node
-    if control_service_folder() is None:
-        return None
-    node.kill_gcs_server(check_alive=False)
-    node.start_gcs_server()
-    started: subprocess.Popen[bytes] = node.all_processes["gcs_server"][0].process
-    return started.wait  # type: ignore[return-value]
-
-
 @contextmanager
 def no_environment_for_trials() -> Iterator[None]:
     """While active, Tune takes the processes that Ray started ahead.

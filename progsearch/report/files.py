@@ -6,6 +6,7 @@ import json
 
 from progsearch.report.data import StudyReport, study_report
 from progsearch.report.html import write_page
+from progsearch.study import remote
 from progsearch.study.confirmed_runs import read_confirmed
 from progsearch.study.folder import StudyFolder
 
@@ -25,4 +26,5 @@ def write_report(folder: StudyFolder) -> StudyReport:
     write_page(report, page, folder.path.parent)
     text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
     data.write_text(text + "\n", encoding="utf-8")
+    remote.send(folder.path)
     return report

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 _LARGEST_FACTOR = 100.0
+# Of a range with a step: each is checked with the settings that depend on it.
+_MOST_VALUES = 100_000
 
 Value = bool | int | float | str
 Condition = dict[str, Value | tuple[Value, ...]]
@@ -58,6 +60,7 @@ class _Range(_Dimension):
             raise ValueError("step and log cannot be combined")
         if self.step <= 0:
             raise ValueError(f"step must be greater than 0, got {self.step:g}")
+        _check_number_of_values(self.high - self.low, self.step)
         steps = (self.high - self.low) / self.step
         if abs(steps - round(steps)) > 1e-6:
             raise ValueError(f"high must be low plus a whole number of steps of {self.step:g}")
@@ -75,6 +78,13 @@ class _Range(_Dimension):
         return bool(abs(steps - round(steps)) < 1e-6)
 
 
+def _check_number_of_values(width: float, step: float) -> None:
+    if width / step > _MOST_VALUES:
+        raise ValueError(
+            f"has {width / step + 1:.4g} values, more than {_MOST_VALUES:,}; give a larger step"
+        )
+
+
 class IntDimension(_Range):
     """A whole number, ``low`` and ``high`` included."""
 
@@ -82,6 +92,11 @@ class IntDimension(_Range):
     low: int
     high: int
     step: int | None = None
+
+    @model_validator(mode="after")
+    def _check_number(self) -> IntDimension:
+        _check_number_of_values(self.high - self.low, self.step or 1)
+        return self
 
     def suggest(self, trial: BaseTrial, name: str) -> int:
         """Sample a value."""

@@ -24,6 +24,7 @@ from progsearch.cache import write_bytes
 from progsearch.config import Recipe, parse, plain, read_yaml, write_yaml, yaml_of
 from progsearch.errors import StudyError
 from progsearch.paths import check_writable_file, check_writable_folder, reason_of
+from progsearch.study import remote
 from progsearch.study.database import PATIENCE
 from progsearch.study.dominance import directions
 from progsearch.study.info import StudyInfo
@@ -146,11 +147,12 @@ class StudyFolder:
     @contextlib.contextmanager
     def owned(self, work: str) -> Iterator[None]:
         """As `locked`, but what is written to a database is there at once."""
-        with try_lock(self.path, Holder.of(work)) as free:
+        with remote.working(self.path) as begin, try_lock(self.path, Holder.of(work)) as free:
             if not free:
                 holder = lock_state(self.path).holder
                 who = "another process" if holder is None else f"another process ({holder})"
                 raise StudyError(f"study {self.name} is in use by {who}; wait for it or stop it")
+            begin()
             yield
 
     @contextlib.contextmanager
@@ -202,9 +204,9 @@ def check_name_is_free(recipe: Recipe, studies_dir: str | Path) -> None:
         resume = command_line("resume", name, studies_dir)
         report = command_line("report", name, studies_dir)
         raise StudyError(
-            f"there is already a study {name} in {studies_dir}; give the new search another name "
-            f"with --study NAME, or go on with the old one: `{report}` shows it, `{resume}` "
-            "continues it"
+            f"there is already a study {name} in {remote.given_as(studies_dir)}; give the new "
+            f"search another name with --study NAME, or go on with the old one: `{report}` "
+            f"shows it, `{resume}` continues it"
         )
 
 
@@ -266,6 +268,7 @@ def open_study(
         StudyError: There is no such study, or it is damaged.
     """
     path = _folder_of(study, Path(studies_dir))
+    remote.bring(path)
     recipe = parse(Recipe, read_yaml(path / RECIPE), str(path / RECIPE))
     if not read_only:
         check_writable(path)
@@ -327,7 +330,7 @@ def command_line(command: str, study: str, studies_dir: str | Path, *others: str
         others: Further arguments.
     """
     is_default = Path(studies_dir).absolute() == Path("studies").absolute()
-    place = [] if is_default else ["--studies-dir", str(studies_dir)]
+    place = [] if is_default else ["--studies-dir", remote.given_as(studies_dir)]
     return shlex.join(["progsearch", command, study, *others, *place])
 
 
@@ -346,7 +349,8 @@ def _folder_of(study: str | Path, studies_dir: Path) -> Path:
         hint = f"there are {', '.join(names)}"
     else:
         hint = "there are no studies yet; `progsearch run` creates one"
-    raise StudyError(f"there is no study {str(study)!r} in {studies_dir}; {hint}")
+    place = remote.given_as(studies_dir)
+    raise StudyError(f"there is no study {str(study)!r} in {place}; {hint}")
 
 
 def _unreadable(path: Path, reason: str) -> StudyError:

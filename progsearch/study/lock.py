@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-_LOCK = ".lock"
+LOCK = ".lock"
+"""The file of the lock in a study's folder."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def try_lock(folder: Path, holder: Holder | None = None) -> Iterator[bool]:
         folder: The study's folder.
         holder: What others are told of this process; a process that dies leaves it behind.
     """
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +101,7 @@ def try_lock(folder: Path, holder: Holder | None = None) -> Iterator[bool]:
 def lock_state(folder: Path) -> LockState:
     """Who works in the study of a folder; changes nothing there."""
     try:
-        descriptor = os.open(folder / _LOCK, os.O_RDONLY)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
     except OSError:
         return LockState(False, None)
     try:

@@ -10,6 +10,7 @@ import optuna
 
 from progsearch.errors import StudyError
 from progsearch.paths import reason_of
+from progsearch.study import remote
 from progsearch.study.folder import StudyFolder
 from progsearch.study.lock import lock_state
 
@@ -48,6 +49,7 @@ def remove(folder: StudyFolder) -> int:
                 f"{error.filename or folder.path} cannot be removed: {reason_of(error)}; remove "
                 f"{folder.path} by hand"
             ) from None
+        remote.remove(folder.path)
     return size
 
 

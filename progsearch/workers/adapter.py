@@ -44,7 +44,6 @@ from progsearch.study.view import Ending
 from progsearch.workers.cluster import Machines
 from progsearch.workers.halt import Halt
 from progsearch.workers.loggers import loggers_of
-from progsearch.workers.starting import start_control_service_again_here
 from progsearch.workers.watch import Watch
 from progsearch.workers.worker import TrialWorker, WorkerSettings
 
@@ -77,7 +76,7 @@ def run_source(
         Stuck: Nothing moves any more.
     """
     watch = Watch(
-        start_control_service_again_here,
+        (lambda: False) if fit.control is None else fit.control.comes_back,
         patience=0.0 if folder.recipe.address is None else folder.recipe.reconnect,
         saved=saved,
     )

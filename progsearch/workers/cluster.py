@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,15 +21,20 @@ import ray
 from progsearch.config import Recipe
 from progsearch.errors import ConfigError, MachineFailed, StudyError
 from progsearch.internals.ray import (
-    control_service_folder,
     no_environment_for_trials,
     signals_left_alone,
     take_back_sigterm,
 )
+from progsearch.internals.ray_control import ControlService
 from progsearch.strategy.problem import Problem
 from progsearch.workers.places import Strategy, places
 from progsearch.workers.processors import workers_that_fit
-from progsearch.workers.starting import STAY_IN_FOLDER, environment, start_ray
+from progsearch.workers.starting import (
+    STAY_IN_FOLDER,
+    as_child_of_ray,
+    environment,
+    start_ray,
+)
 from progsearch.workers.watch import anyone_gone
 
 _DRIVER_ENVIRONMENT = {
@@ -66,6 +73,7 @@ class Machines:
         start_again: Starts Ray again after it was lost, or waits for the cluster and connects
             again; None if somebody else has connected this process to Ray. It raises
             `MachineFailed` if that fails.
+        control: Keeps Ray's control service, if it was started here.
         ranks: The number of processes per trial; on GPUs each has one.
         strategy: How Ray places the processes of a trial.
     """
@@ -73,6 +81,7 @@ class Machines:
     parallel: int
     gpus_per_trial: float
     start_again: Callable[[], None] | None = field(default=None, compare=False)
+    control: ControlService | None = field(default=None, compare=False)
     ranks: int = 1
     strategy: Strategy = "STRICT_PACK"
 
@@ -97,6 +106,7 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
         ConfigError: There is no cluster at the recipe's address, or no trial fits there.
     """
     mine = not ray.is_initialized()
+    control = ControlService(as_child_of_ray, _end_here)
     before = set(psutil.Process().children(recursive=True))
     # If Ray has started already, Tune must pass it to the workers.
     joined = {} if mine else STAY_IN_FOLDER
@@ -111,30 +121,39 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
     ):
         try:
             if mine:
-                start_ray(recipe)
+                start_ray(recipe, control)
             fit = _fit(recipe)
             if mine:
-                fit = replace(fit, start_again=partial(_start_again, recipe, before))
+                again = partial(_start_again, recipe, control, before)
+                fit = replace(fit, start_again=again, control=control)
             # Workers start side by side only if Tune may have as many trials pending.
             with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(fit.parallel)}):
                 yield fit
         finally:
             if mine:
-                _end_ray(before)
+                _end_ray(control, before)
 
 
-def _end_ray(before: set[psutil.Process]) -> bool:
+def _end_here(reason: str) -> None:
+    """End this process, whose main thread waits inside Ray for what does not come."""
+    print(f"error: {reason}; all that was saved is kept, give the command again", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(MachineFailed.exit_code)
+
+
+def _end_ray(control: ControlService, before: set[psutil.Process]) -> bool:
     """End Ray and all its processes, and say whether this process could leave it.
 
     If it was still starting, its daemons may be gone while those that they have just started live
     on for some time.
 
     Args:
+        control: Keeps Ray's control service.
         before: The processes below this one before Ray was started.
     """
     below = psutil.Process().children(recursive=True)
     started = [process for process in below if process not in before and _is_rays(process)]
-    folder = control_service_folder()
+    folder = control.end()
     has_left = _shut_down()
     if folder is not None:
         rmtree(folder, ignore_errors=True)
@@ -159,19 +178,20 @@ def _shut_down() -> bool:
     return not thread.is_alive()
 
 
-def _start_again(recipe: Recipe, before: set[psutil.Process]) -> None:
+def _start_again(recipe: Recipe, control: ControlService, before: set[psutil.Process]) -> None:
     """See `Machines.start_again`.
 
     Args:
         recipe: Says how Ray was started.
+        control: As in `_end_ray`.
         before: As in `_end_ray`.
     """
-    if not _end_ray(before):
+    if not _end_ray(control, before):
         raise MachineFailed(f"this process could not leave Ray in {_SHUTDOWN_SECONDS} s")
     deadline = time.monotonic() + recipe.reconnect
     while True:
         try:
-            start_ray(recipe)
+            start_ray(recipe, control)
             return
         except (ConfigError, StudyError) as error:
             if recipe.address is None or time.monotonic() >= deadline:

@@ -7,12 +7,10 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from os.path import exists, expanduser
 from pathlib import Path
-from queue import Queue
 from shutil import rmtree
-from threading import Thread
 from typing import Any
 
 import ray
@@ -21,12 +19,11 @@ from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
 from progsearch.internals.ray import (
     command_line_untold,
-    control_service_kept_in,
     processes_in_a_group_of_their_own,
     processes_started_ahead,
-    start_control_service_again,
     take_back_sigterm,
 )
+from progsearch.internals.ray_control import ControlService
 from progsearch.paths import check_writable_folder, is_of_a_place, reason_of
 from progsearch.workers.address import check_address
 from progsearch.workers.halt import signals_kept_from_children
@@ -70,15 +67,26 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def start_ray(recipe: Recipe) -> None:
+@contextmanager
+def as_child_of_ray() -> Iterator[None]:
+    """While active, processes that Ray starts get neither our signals nor those of our group."""
+    with environment(_token()), signals_kept_from_children(), processes_in_a_group_of_their_own():
+        yield
+
+
+def start_ray(recipe: Recipe, control: ControlService) -> None:
     """Start Ray here, or connect to the cluster at the recipe's address.
+
+    Args:
+        recipe: The recipe of the search.
+        control: Keeps the control service that is started here.
 
     Raises:
         ConfigError: There is no cluster at the address.
         StudyError: Ray does not start; the message gives Ray's reason.
     """
     if recipe.address is None:
-        _start_here(recipe)
+        _start_here(recipe, control)
         return
     check_address(recipe.address)
     try:
@@ -90,8 +98,8 @@ def start_ray(recipe: Recipe) -> None:
         ) from error
 
 
-def _start_here(recipe: Recipe) -> None:
-    variables = WORKER_ENVIRONMENT | _short_folder() | _token()
+def _start_here(recipe: Recipe, control: ControlService) -> None:
+    variables = WORKER_ENVIRONMENT | _short_folder()
     if recipe.parallel is not None or not has_gpus():
         variables |= processes_started_ahead("progsearch.workers.preload")
     for tries_left in reversed(range(_START_TRIES)):
@@ -102,20 +110,17 @@ def _start_here(recipe: Recipe) -> None:
         try:
             # Ray's processes inherit it. With a runtime_env, Ray would not use the processes that
             # it starts ahead.
-            with (
-                environment(variables),
-                signals_kept_from_children(),
-                processes_in_a_group_of_their_own(),
-            ):
+            with environment(variables), as_child_of_ray(), control.starting(folder) as settings:
                 _init(
                     address="local",
                     num_cpus=_processors(recipe),
                     object_store_memory=_OBJECT_STORE_BYTES,
                     include_dashboard=False,
-                    _system_config=control_service_kept_in(folder),
+                    _system_config=settings,
                 )
             return
         except Exception as error:
+            control.end()
             ray.shutdown()
             rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError) and is_of_a_place(error):
@@ -140,31 +145,6 @@ def _processors(recipe: Recipe) -> int:
     trials = allowed // ranks
     # Without room for any, it is refused once Ray runs, as on a cluster.
     return ranks * workers_that_fit(trials, processes=ranks) if trials else allowed
-
-
-def start_control_service_again_here() -> bool:
-    """Start Ray's control service again after its death; nothing is lost then.
-
-    Returns:
-        Whether it was started.
-    """
-    started: Queue[bool] = Queue()
-
-    def start() -> None:
-        wait = None
-        with (
-            suppress(Exception),
-            environment(_token()),
-            signals_kept_from_children(),
-            processes_in_a_group_of_their_own(),
-        ):
-            wait = start_control_service_again()
-        started.put(wait is not None)
-        if wait is not None:
-            wait()
-
-    Thread(target=start, name="progsearch-control", daemon=True).start()
-    return started.get()
 
 
 def _short_folder() -> dict[str, str]:

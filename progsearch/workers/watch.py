@@ -20,8 +20,8 @@ from progsearch.numerals import duration
 _SECONDS_BETWEEN, _SECONDS_TO_ANSWER = 2.0, 10.0
 # The main thread is expected to leave Ray in this time, once it is interrupted.
 _SECONDS_TO_HEAR = 30.0
-# How often the control service is started again before all of Ray is.
-_MOST_REVIVES = 3
+# How long the control service may take to answer again, once it is started again.
+_SECONDS_TO_COME_BACK = 15.0
 # Nothing moves if no run reports for so many times the longest time that one took to do so.
 _TIMES_SLOWEST, _LEAST_SECONDS = 20, 600.0
 # Without a handler it does nothing, so that one that comes late does no harm.
@@ -42,7 +42,7 @@ class Watch:
     """Watches, from a thread, whether Ray lives and whether runs report.
 
     Args:
-        revive: Starts Ray's control service again without a loss; says whether it could.
+        comes_back: Says whether Ray's control service is started again if it does not answer.
         patience: For how many seconds a cluster's control service is waited for. Meanwhile Ray
             tries to connect again, and runs go on.
         saved: Says what is saved and how to continue, if this process must end here.
@@ -53,7 +53,7 @@ class Watch:
 
     def __init__(
         self,
-        revive: Callable[[], bool] = lambda: False,
+        comes_back: Callable[[], bool] = lambda: False,
         *,
         patience: float = 0.0,
         saved: str = "",
@@ -62,7 +62,7 @@ class Watch:
         self._over = threading.Event()
         self._is_saving = False
         self._lock, self._looking = threading.Lock(), threading.Lock()
-        self._revive, self._revives = revive, _MOST_REVIVES
+        self._comes_back = comes_back
         self._patience = patience
         self._gone_since: float | None = None
         self._saved = saved
@@ -100,11 +100,6 @@ class Watch:
         with self._looking:
             if self.trouble is None:
                 gone = anyone_gone(self._places)
-                if gone == CONTROL_SERVICE and self._revives:
-                    self._revives -= 1
-                    if self._revive():
-                        _log.warning("%s did not answer any more and was started again", gone)
-                        gone = None
                 if gone is not None and not self._waits(gone):
                     self.trouble = RayLost(f"{gone} does not answer any more")
                 elif gone is None:
@@ -114,19 +109,20 @@ class Watch:
             return self.trouble
 
     def _waits(self, gone: str) -> bool:
-        """Whether a cluster's control service may still come back.
+        """Whether the control service may still come back.
 
-        Without its daemon on this machine (both are gone with the head), this
+        Without Ray's daemon on this machine (both are gone with the head of a cluster), this
         process cannot go on in the same connection.
         """
         others = [place for place in self._places if place[0] != CONTROL_SERVICE]
-        if gone != CONTROL_SERVICE or not self._patience or anyone_gone(others):
+        patience = _SECONDS_TO_COME_BACK if self._comes_back() else self._patience
+        if gone != CONTROL_SERVICE or not patience or anyone_gone(others):
             return False
         now = time.monotonic()
         if self._gone_since is None:
             self._gone_since = now
             _log.warning("%s does not answer; waiting for it", gone)
-        return now - self._gone_since < self._patience
+        return now - self._gone_since < patience
 
     def _silence(self) -> str | None:
         """Says that nothing moves; None if something does, or before it is known how long is long.

@@ -12,7 +12,9 @@ nothing may wait, be lost or be left behind; then the next study begins, with an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 import os
 import random
 import shutil
@@ -33,12 +35,15 @@ import yaml
 from progsearch.store import Store
 from progsearch.study.folder import StudyFolder, open_study
 from progsearch.study.progress import to_retry
+from progsearch.version import ENGINE_VERSION, __version__
 from progsearch.workers.owned import owned_folder
 from tests.support.tiny_task import tiny_recipe
 
 _COMMAND = [sys.executable, "-c", "from progsearch.cli import main; main()"]
 _STOPPED = 3.0  # seconds
-_HANG = 300.0
+# Without a line, a result or a stored step.
+_HANG = 60.0
+_UNDISTURBED = 300.0
 _LEAVE = 60.0
 _DONE = 0
 
@@ -67,6 +72,7 @@ class Campaign:
         kills: How many kills there were, by what and how.
         faults: A sentence each.
         studies: How many studies were done.
+        longest_silence: Seconds in which a search wrote nothing.
         longest_end: Seconds from a signal that ends a search to the end of its process.
         swept_later: Folders of killed searches that the next start of Ray removes.
     """
@@ -76,11 +82,23 @@ class Campaign:
     kills: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     studies: int = 0
+    longest_silence: float = 0.0
     longest_end: float = 0.0
     swept_later: int = 0
 
-    def run(self, wanted: int, say: Callable[[str], None] = lambda text: None) -> None:
-        """Kill ``wanted`` times, and once more as often as the last study needs to be done."""
+    def run(
+        self,
+        wanted: int,
+        say: Callable[[str], None] = lambda text: None,
+        done: Callable[[Campaign], None] = lambda campaign: None,
+    ) -> None:
+        """Kill ``wanted`` times, and let the last study come to its end.
+
+        Args:
+            wanted: How many kills there should be in all.
+            say: Is told each kill and each end of a study.
+            done: Called after each study.
+        """
         recipe = tiny_recipe(self.folder / "tiny", rows=1_000, budget=3, parallel=1)
         recipe_file = self.folder / "recipe.yaml"
         recipe_file.write_text(yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True)))
@@ -95,6 +113,22 @@ class Campaign:
             self.studies += 1
             shutil.rmtree(place)
             say(f"{self.kills.total()} kills, {self.studies} studies, faults: {self.faults}")
+            done(self)
+
+    def result(self, seed: int) -> dict[str, Any]:
+        """What is kept of it."""
+        return {
+            "version": __version__,
+            "engine": ENGINE_VERSION,
+            "seed": seed,
+            "kills": self.kills.total(),
+            "by_kind": dict(sorted(self.kills.items())),
+            "studies": self.studies,
+            "swept_later": self.swept_later,
+            "longest_end_seconds": round(self.longest_end, 1),
+            "longest_silence_seconds": round(self.longest_silence, 1),
+            "faults": self.faults,
+        }
 
     def _place(self) -> Path:
         # Ray's sockets need short paths.
@@ -113,7 +147,7 @@ class Campaign:
 
     def _undisturbed(self, recipe_file: Path) -> tuple[list[Any], int]:
         place = self._place()
-        code = self._begin(place, "run", str(recipe_file)).wait(_HANG)
+        code = self._begin(place, "run", str(recipe_file)).wait(_UNDISTURBED)
         found = trained(open_study("tiny", place / "studies"))
         shutil.rmtree(place)
         return found, code
@@ -136,20 +170,8 @@ class Campaign:
             running = self._begin(
                 place, *(["resume", "tiny"] if known else ["run", str(recipe_file)])
             )
-            until = time.monotonic() + self.draw.uniform(0, 1.1 * lasts)
-            while time.monotonic() < until and running.poll() is None:
-                time.sleep(0.05)
-            if running.poll() is None and self.kills.total() < wanted:
-                what, how = self.draw.choice(KINDS)
-                if self._kill(running, what, how):
-                    self.kills[f"{what} {how.name}"] += 1
-                    say(f"{what} {how.name}")
-            try:
-                code = running.wait(_HANG)
-            except subprocess.TimeoutExpired:
-                self.faults.append(f"a search hung for {_HANG:.0f} s")
-                os.killpg(running.pid, signal.SIGKILL)
-                code = running.wait()
+            self._disturb(running, place, lasts, wanted, say)
+            code = self._end_of(running, place)
             if code == _DONE:
                 return lasts if known else min(lasts, time.monotonic() - began)
             if code not in (
@@ -167,6 +189,50 @@ class Campaign:
                     return lasts
         self.faults.append("a study was not done after 100 sessions")
         return lasts
+
+    def _disturb(
+        self,
+        running: subprocess.Popen[bytes],
+        place: Path,
+        lasts: float,
+        wanted: int,
+        say: Callable[[str], None],
+    ) -> None:
+        """Kill at random moments of a session, until it ends or there are enough kills."""
+        longest = 1.1 * lasts
+        while self.kills.total() < wanted:
+            if self._end_of(running, place, self.draw.uniform(0, longest)) is not None:
+                return
+            what, how = self.draw.choice(KINDS)
+            if self._kill(running, what, how):
+                self.kills[f"{what} {how.name}"] += 1
+                say(f"{what} {how.name}")
+            # A session that survived one is disturbed again.
+            longest = 0.5 * lasts
+
+    def _end_of(
+        self, running: subprocess.Popen[bytes], place: Path, seconds: float = math.inf
+    ) -> int | None:
+        """The exit code of a session; None if it still runs after some seconds.
+
+        A session that neither writes nor says anything for too long hangs.
+        """
+        until, silent_since, before = time.monotonic() + seconds, time.monotonic(), -1
+        while time.monotonic() < until:
+            code = running.poll()
+            if code is not None:
+                return code
+            now = _written(place)
+            if now != before:
+                before, silent_since = now, time.monotonic()
+            silence = time.monotonic() - silent_since
+            self.longest_silence = max(self.longest_silence, silence)
+            if silence > _HANG:
+                self.faults.append(f"a search hung: {_last_lines(place / 'output')}")
+                os.killpg(running.pid, signal.SIGKILL)
+                return running.wait()
+            time.sleep(0.1)
+        return None
 
     def _kill(self, running: subprocess.Popen[bytes], what: str, how: signal.Signals) -> bool:
         """Send a signal; returns whether there was a process that could get it."""
@@ -247,6 +313,15 @@ def trained(study: StudyFolder) -> list[Any]:
     ]
 
 
+def _written(place: Path) -> int:
+    """The latest time at which a session wrote something, in ns."""
+    latest = 0
+    for file in [place / "output", *place.glob("studies/tiny/*"), *place.glob("cache/*")]:
+        with contextlib.suppress(FileNotFoundError):
+            latest = max(latest, file.stat().st_mtime_ns)
+    return latest
+
+
 def _alive(place: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
@@ -271,19 +346,13 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder), random.Random(given.seed))
-        campaign.run(given.kills, lambda text: print(text, flush=True))
-    result = {
-        "seed": given.seed,
-        "kills": campaign.kills.total(),
-        "by_kind": dict(sorted(campaign.kills.items())),
-        "studies": campaign.studies,
-        "swept_later": campaign.swept_later,
-        "longest_end_seconds": round(campaign.longest_end, 1),
-        "faults": campaign.faults,
-    }
-    if given.out is not None:
-        given.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+
+        def keep(campaign: Campaign) -> None:
+            if given.out is not None:
+                given.out.write_text(json.dumps(campaign.result(given.seed), indent=1) + "\n")
+
+        campaign.run(given.kills, lambda text: print(text, flush=True), keep)
+    print(json.dumps(campaign.result(given.seed), indent=1))
     sys.exit(1 if campaign.faults else 0)
 
 

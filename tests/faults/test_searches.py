@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -52,10 +53,21 @@ class Search:
         children = psutil.Process(self.process.pid).children(recursive=True)
         return [child for child in children if "TrialWorker" in " ".join(child.cmdline())]
 
+    def has(self, name):
+        """Whether it has a process whose command has ``name``."""
+        return bool(self._named(name))
+
+    def _named(self, name):
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if name in (child.cmdline() or [""])[0]:
+                    found.append(child)
+        return found
+
     def kill(self, name):
         """Kill the process whose command has ``name``; returns when."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        (found,) = (child for child in children if name in child.cmdline()[0])
+        (found,) = self._named(name)
         found.kill()
         return time.monotonic()
 
@@ -229,7 +241,24 @@ def test_the_death_of_rays_control_service_costs_nothing(tmp_path, begin):
     assert (code, running.words[-1]) == (0, ["finished", "budget"])
     folder = open_study("tiny", tmp_path / "studies")
     assert states(folder) == [TrialState.COMPLETE] * 6
-    assert "(GCS) did not answer any more and was started again" in folder.log.read_text()
+    assert "(GCS) has ended and was started again" in folder.log.read_text()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 1.5])
+@pytest.mark.parametrize("name", ["gcs_server", "raylet/raylet"])
+def test_what_dies_while_ray_starts_is_started_again(tmp_path, begin, name, seconds):
+    running = begin(tiny_recipe(tmp_path / "tiny", budget=1))
+    deadline = time.monotonic() + 60
+    while not running.has(name):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(seconds)
+    killed = running.kill(name)
+    running.wait_for("run_started")
+    assert time.monotonic() - killed < 60
+    code, _ = running.end()
+    assert (code, running.words[-1]) == (0, ["finished", "budget"])
+    assert states(open_study("tiny", tmp_path / "studies")) == [TrialState.COMPLETE] * 6
 
 
 def test_ray_is_started_again_after_its_death(tmp_path, begin):

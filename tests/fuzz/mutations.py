@@ -24,7 +24,8 @@ def values() -> st.SearchStrategy[Any]:
     return st.one_of(
         st.sampled_from(_WORDS),
         st.sampled_from(_NUMBERS),
-        st.sampled_from(_SPECIAL),
+        # A copy, since it may be damaged further where it is put.
+        st.sampled_from(_SPECIAL).map(copy.deepcopy),
         st.text(max_size=6),
         st.integers(),
         st.floats(),

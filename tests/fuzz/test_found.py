@@ -194,6 +194,19 @@ def test_a_number_as_a_method_beside_rates():
         Space.of(space, "my.yaml")
 
 
+@pytest.mark.parametrize(
+    "rate",
+    [
+        {"type": "int", "low": 1, "high": 3e16},
+        {"type": "float", "low": 0.0, "high": 1e9, "step": 1e-7},
+    ],
+)
+def test_a_range_of_more_values_than_fit_into_memory(rate):
+    space = {"dimensions": {"n_stages": rate, "further_freeze": {"type": "int"}}}
+    with pytest.raises(ConfigError, match=r"more than 100,000; give a larger step"):
+        Space.of(space, "my.yaml")
+
+
 # -- files of YAML ---------------------------------------------------------------------------
 
 
@@ -249,3 +262,13 @@ def test_a_table_whose_only_cells_are_blank(tmp_path, text):
     (tmp_path / "a.tsv").write_text(text)
     with pytest.raises(TaskError, match="has no rows"):
         check_task(TaskConfig(name="own", train_file=str(tmp_path / "a.tsv")))
+
+
+@pytest.mark.parametrize("odd", [1.5, True, "x", {"a": 1}, None])
+def test_a_cell_that_is_no_list_among_lists_of_choices(tmp_path, odd):
+    rows = [{"question": "a b", "choices": ["x", "y"], "answer": 0} for _ in range(12)]
+    rows[11]["choices"] = odd
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reason = "line 12: choices must hold a list|no value in column 'choices'"
+    with pytest.raises(TaskError, match=reason):
+        check_task(TaskConfig(name="own", train_file=str(tmp_path / "a.jsonl")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -12,6 +12,7 @@ import optuna
 
 from progsearch.config import TaskConfig, TrainingConfig
 from progsearch.models.loading import load_tokenizer
+from progsearch.space import check
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
 from progsearch.strategy.samplers import Draws
@@ -20,6 +21,19 @@ from progsearch.tasks import load_task_for, understand
 from progsearch.tasks import loading as task_loading
 from tests.fuzz.running import Reached
 from tests.fuzz.world import TYPES, World
+
+
+def _once(function: Callable[[Space], Any]) -> Callable[[Space], Any]:
+    """``function``, called once for equal spaces: that of a recipe is seldom what is damaged."""
+    found: dict[str, Any] = {}
+
+    def call(space: Space) -> Any:
+        key = repr(space)
+        if key not in found:
+            found[key] = function(space)
+        return found[key]
+
+    return call
 
 
 def _reached(*arguments: Any, **named: Any) -> None:
@@ -48,6 +62,9 @@ def no_work() -> Iterator[None]:
             "progsearch.driver.dry_run.dry_run": _only_data,
             "progsearch.training.run.TrainingRun.records": _only_built,
             "typer.launch": _reached,
+            "progsearch.space.check._contradictions": _once(check._contradictions),
+            # It measures for half a second what other processes leave.
+            "progsearch.workers.processors.free_threads": lambda: 1,
         }.items():
             stack.enter_context(mock.patch(name, replacement))
         yield

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from ray._private import ray_constants, services, utils, worker
+from ray._private import services, utils, worker
 from ray._private.node import Node
 from ray.air.execution._internal import actor_manager
 from ray.air.execution._internal.actor_manager import RayActorManager
@@ -21,8 +21,6 @@ from ray.tune.experiment import Trial
 from progsearch.internals.ray import (
     actor_of,
     command_line_untold,
-    control_service_folder,
-    control_service_kept_in,
     daemon_messages,
     death_of,
     every_death_is_of_one_worker,
@@ -32,7 +30,6 @@ from progsearch.internals.ray import (
     processes_in_a_group_of_their_own,
     processes_started_ahead,
     signals_left_alone,
-    start_control_service_again,
     take_back_sigterm,
 )
 
@@ -49,35 +46,12 @@ def test_rays_daemon_reads_the_settings_of_processes_that_are_started_ahead(vari
     assert variable.removeprefix("RAY_").encode() in DAEMON.read_bytes()
 
 
-def test_rays_control_service_is_started_again_by_its_node(monkeypatch, tmp_path):
-    settings = control_service_kept_in(tmp_path)
-    assert all(name.encode() in DAEMON.read_bytes() for name in settings)
-    assert "gcs_storage_path" in inspect.getsource(Node._check_persisted_rocksdb_session_name)
-    assert "_system_config" in inspect.signature(ray.init).parameters or "_system_config" in (
-        inspect.getsource(ray.init)
-    )
-    calls = []
-    node = SimpleNamespace(
-        gcs_address="192.0.2.2:6379",
-        raylet_socket_name="a-socket",
-        is_head=lambda: True,
-        _config=settings,
-        kill_gcs_server=lambda check_alive: calls.append("kill"),
-        start_gcs_server=lambda: calls.append("start"),
-        all_processes={"gcs_server": [SimpleNamespace(process=SimpleNamespace(wait=calls.clear))]},
-    )
-    for name in ("gcs_address", "raylet_socket_name", "is_head", "kill_gcs_server"):
+def test_where_rays_daemons_listen(monkeypatch):
+    node = SimpleNamespace(gcs_address="192.0.2.2:6379", raylet_socket_name="a-socket")
+    for name in ("gcs_address", "raylet_socket_name"):
         assert hasattr(Node, name)
-    assert inspect.signature(Node.start_gcs_server).parameters.keys() == {"self"}
-    assert ray_constants.PROCESS_TYPE_GCS_SERVER == "gcs_server"
-    assert start_control_service_again() is None, "Ray does not run"
     monkeypatch.setattr(worker, "_global_node", node)
     assert [place for _, place in listening_places()] == [("192.0.2.2", 6379), "a-socket"]
-    assert control_service_folder() == tmp_path
-    wait = start_control_service_again()
-    assert calls == ["kill", "start"]
-    wait()
-    assert calls == []
 
 
 def test_tune_wants_no_environment_for_trials(monkeypatch):

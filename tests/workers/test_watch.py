@@ -106,3 +106,19 @@ def test_a_cluster_is_not_waited_for_without_its_daemon_here(daemons, monkeypatc
     assert found.look() is None, "its control service may come back"
     daemons["the raylet"].close()
     assert isinstance(found.look(), RayLost)
+
+
+def test_a_control_service_that_is_started_again_is_waited_for(daemons, monkeypatch, now):
+    control = daemons["the GCS"].getsockname()
+    monkeypatch.setattr(watch, "listening_places", lambda: [(CONTROL_SERVICE, control)])
+    comes_back = [True]
+    found = Watch(lambda: comes_back[0])
+    daemons["the GCS"].close()
+    assert found.look() is None
+    now[0] += 14
+    assert found.look() is None
+    now[0] += 2
+    assert isinstance(found.look(), RayLost)
+    comes_back[0] = False
+    found = Watch(lambda: comes_back[0])
+    assert isinstance(found.look(), RayLost)

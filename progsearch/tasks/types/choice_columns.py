@@ -131,7 +131,15 @@ def read_choices(
         TaskError: Rows have not the same number of choices, or a label is none of them.
     """
     if len(columns.choices) == 1:
-        cells = [tuple(map(_words, cell or ())) for cell in table.column(columns.choices[0])]
+        name = columns.choices[0]
+        found = table.column(name)
+        odd = [row for row, cell in enumerate(found) if not isinstance(cell, list)]
+        if odd:
+            raise TaskError(
+                f"{table.source}, {table.places(odd)}: {name} must hold a list of choices, got "
+                f"{str(found[odd[0]])[:40]!r}"
+            )
+        cells = [tuple(map(_words, cell)) for cell in found]
     else:
         parts = [table.column(name) for name in columns.choices]
         cells = [tuple(map(str, row)) for row in zip(*parts, strict=True)]
