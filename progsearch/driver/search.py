@@ -98,8 +98,8 @@ def with_resources(recipe: Recipe, resources: Resources) -> Recipe:
     ranks = recipe.ranks_per_trial
     if ranks != found.ranks_per_trial and "peak_memory" in recipe.objectives:
         reason = (
-            "the peak memory of the study's trials is an objective, and was predicted for "
-            f"{counted(ranks, 'process')} per trial; keep {ranks}"
+            "the peak memory of the study's trials is an objective and was predicted for another "
+            f"number of processes per trial; keep {ranks}"
         )
         raise ConfigError(option_of_ranks(found), [("", reason)])
     return found

@@ -21,3 +21,9 @@ def test_no_more_trials_at_once_than_memory_holds(monkeypatch):
     assert with_memory_for(there, recipe(parallel=8), known) == there
     shared = Machines(parallel=4, gpus_per_trial=0.25)
     assert with_memory_for(shared, recipe(), known) == shared
+
+
+def test_each_process_of_a_trial_has_a_whole_gpu_or_shares_one():
+    assert Machines(1, 2.0, ranks=2).process == {"CPU": 1.0, "GPU": 1.0}
+    assert Machines(1, 0.25).process == {"CPU": 1.0, "GPU": 0.25}
+    assert Machines(1, 0.0, ranks=4).process == {"CPU": 1.0, "GPU": 0.0}
