@@ -80,8 +80,19 @@ class Meeting:
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        self.store = TCPStore(host, 0, is_master=True, wait_for_workers=False, timeout=_JOIN)
-        self.address = f"{host}:{self.store.port}"
+        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+        # By itself the store would listen on all networks of the machine.
+        listener = socket.create_server((host, 0), family=family)
+        port = listener.getsockname()[1]
+        self.store = TCPStore(
+            host,
+            port,
+            is_master=True,
+            wait_for_workers=False,
+            timeout=_JOIN,
+            master_listen_fd=listener.detach(),
+        )
+        self.address = f"{host}:{port}"
 
 
 class Ranks(Alone):

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -166,6 +167,15 @@ def group():
     ranks = Ranks.join(0, 1, Meeting(), device="cpu")
     yield ranks
     ranks.close()
+
+
+def test_a_meeting_is_held_in_no_other_network():
+    meeting = Meeting()
+    port = int(meeting.address.rpartition(":")[2])
+    found = psutil.Process().net_connections("tcp")
+    assert {place.laddr for place in found if place.laddr.port == port and not place.raddr} == {
+        ("127.0.0.1", port)
+    }
 
 
 def test_a_rank_that_never_joins_is_lost(monkeypatch):
