@@ -9,12 +9,12 @@ from os.path import exists
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from progsearch.config import Recipe, read_yaml
+from progsearch.config import Recipe, Resources, read_yaml
 from progsearch.errors import ConfigError
 from progsearch.importing import collector_paused, without_widget_advice
 from progsearch.study.confirmed_runs import DEFAULT_MARGIN
 from progsearch.study.view import View
-from progsearch.words import check_count, margin_of, recipe_with, search_words
+from progsearch.words import check_count, checked_resources, margin_of, recipe_with, search_words
 from progsearch.words_help import help_with_words, signature_with_words
 from progsearch.words_python import naming_arguments
 
@@ -170,6 +170,9 @@ def resume(
     *,
     studies_dir: str | Path = "studies",
     budget: int | None = None,
+    parallel: int | None = None,
+    gpus_per_trial: float | None = None,
+    processes_per_trial: int | None = None,
     progress: bool = True,
     view: View | None = None,
 ) -> Study:
@@ -181,6 +184,9 @@ def resume(
         study: A study, its name or its folder.
         studies_dir: The folder that holds the studies.
         budget: Whole trials that the search may cost in total; by default as before.
+        parallel: Trials at once; as the next two by default as before, and for this call only.
+        gpus_per_trial: A share of a GPU, or the GPUs that train each trial together.
+        processes_per_trial: Processes that train each trial together, without GPUs.
         progress: Show the progress, as `search` does.
         view: Watches the search instead.
 
@@ -194,6 +200,7 @@ def resume(
     """
     if budget is not None:
         check_count(budget, "budget")
+    resources = checked_resources(Resources(parallel, gpus_per_trial, processes_per_trial))
     place, studies = _place(study), _studies(studies_dir)
     from progsearch.results import Study
 
@@ -201,7 +208,11 @@ def resume(
         with collector_paused():
             from progsearch.driver import search as driver
 
-        return Study(driver.resume(place, studies_dir=studies, budget=budget, view=watched))
+        return Study(
+            driver.resume(
+                place, studies_dir=studies, budget=budget, resources=resources, view=watched
+            )
+        )
 
 
 @naming_arguments()
@@ -213,6 +224,8 @@ def confirm(
     picks: str | int | Sequence[str | int] = (),
     margin: float | str = DEFAULT_MARGIN,
     parallel: int | None = None,
+    gpus_per_trial: float | None = None,
+    processes_per_trial: int | None = None,
     studies_dir: str | Path = "studies",
     progress: bool = True,
     view: View | None = None,
@@ -232,6 +245,10 @@ def confirm(
         margin: How much lower the task's metric may be than with full fine-tuning (0.01 or
             ``"1pt"``: one point).
         parallel: Runs at once; by default as many as in the search.
+        gpus_per_trial: A share of a GPU, or the GPUs that train each run together; by default as
+            in the search.
+        processes_per_trial: Processes that train each run together, without GPUs; by default as
+            in the search.
         studies_dir: The folder that holds the studies.
         progress: Show the progress, as `search` does.
         view: Watches the runs instead.
@@ -248,8 +265,7 @@ def confirm(
         ProgsearchError: As `progsearch.api.search` raises.
     """
     check_count(seeds, "seeds")
-    if parallel is not None:
-        check_count(parallel, "parallel")
+    resources = checked_resources(Resources(parallel, gpus_per_trial, processes_per_trial))
     drop = margin_of(margin, "margin")
     if not isinstance(picks, str | int | Sequence):
         wanted = "a rule, a trial's number, a reference's name or a list of them"
@@ -266,7 +282,7 @@ def confirm(
             seeds,
             picks=[str(pick) for pick in chosen],
             margin=drop,
-            parallel=parallel,
+            resources=resources,
             studies_dir=studies,
             view=watched,
         )

@@ -93,6 +93,10 @@ class Interrupted(ProgsearchError):
     study: Path | None = None
 
 
+class RankLost(Exception):
+    """A process that trains the same trial has died; it says nothing about the trial."""
+
+
 class TrialFailed(Exception):
     """One trial cannot continue; the reason is its result (NaN, out of memory)."""
 

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from progsearch.config import METHODS, SAMPLERS, Option, Recipe, parse
+from progsearch.config import METHODS, SAMPLERS, Option, Recipe, Resources, parse
+from progsearch.config.resources import share_or_whole
 from progsearch.errors import ConfigError, TaskError
 from progsearch.models.references import ALIASES
 from progsearch.registry import Registry
@@ -215,6 +216,27 @@ def check_count(given: object, shown: str) -> None:
         raise ConfigError(shown, [("", f"must be a whole number, got {given!r}")])
     if given < 1:
         raise ConfigError(shown, [("", f"must be at least 1, got {given}")])
+
+
+def checked_resources(given: Resources, shown: Callable[[str], str] = str) -> Resources:
+    """The resources that were given to the trials of a study, if they are possible.
+
+    Args:
+        given: Unchecked.
+        shown: How an option is written there, such as ``--parallel``.
+
+    Raises:
+        ConfigError: One of them is not possible.
+    """
+    for name in ("parallel", "processes_per_trial"):
+        if getattr(given, name) is not None:
+            check_count(getattr(given, name), shown(name))
+    try:
+        share_or_whole(given.gpus_per_trial)
+    except ValueError as error:
+        reason = f"{error}, got {given.gpus_per_trial!r}"
+        raise ConfigError(shown("gpus_per_trial"), [("", reason)]) from None
+    return given
 
 
 def margin_of(given: float | str, shown: str) -> float:

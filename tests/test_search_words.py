@@ -121,6 +121,9 @@ def test_wrong_words_are_named_in_a_sentence(words, message):
         (confirm, ["any", 2.5], {}, "seeds: must be a whole number"),
         (confirm, ["any", 3], {"margin": 2}, "margin: must be above 0 and below 1"),
         (confirm, ["any", 3], {"parallel": 0}, "parallel: must be at least 1"),
+        (confirm, ["any", 3], {"gpus_per_trial": 1.5}, "gpus_per_trial: must be a share of a GPU"),
+        (resume, ["any"], {"gpus_per_trial": "a"}, "gpus_per_trial: must be a share of a GPU"),
+        (resume, ["any"], {"processes_per_trial": 0}, "processes_per_trial: must be at least 1"),
     ],
 )
 def test_other_wrong_arguments(call, given, words, message):

@@ -9,6 +9,7 @@ import typer
 from progsearch.cli import options
 from progsearch.show.output import print_json
 from progsearch.signals import finishing
+from progsearch.words import check_count, margin_of
 
 
 def confirm(
@@ -33,10 +34,9 @@ def confirm(
             help="How much a schedule may lose to full fine-tuning, such as 0.01, 1% or 1pt.",
         ),
     ] = "1pt",
-    parallel: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Runs at once, else as many as in the search."),
-    ] = None,
+    parallel: options.Parallel = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    processes_per_trial: options.ProcessesPerTrial = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     studies_dir: options.StudiesDir = options.STUDIES,
@@ -52,7 +52,9 @@ def confirm(
         progsearch confirm reviews --seeds 5
         progsearch confirm reviews --seeds 10 --pick knee --margin 0.5pt
     """
-    drop = _checked(seeds, parallel, margin)
+    check_count(seeds, "--seeds")
+    resources = options.resources(parallel, gpus_per_trial, processes_per_trial)
+    drop = margin_of(margin, "--margin")
     from progsearch.show.live import watching
     from progsearch.show.searching import report_if_interrupted
 
@@ -71,7 +73,7 @@ def confirm(
             seeds,
             picks=pick or (),
             margin=drop,
-            parallel=parallel,
+            resources=resources,
             studies_dir=studies_dir,
             view=view,
         )
@@ -81,13 +83,3 @@ def confirm(
             print_json(report.to_dict())
         else:
             print_confirmed(report, folder)
-
-
-def _checked(seeds: int, parallel: int | None, margin: str) -> float:
-    """The margin as a number, if the options are possible."""
-    from progsearch.words import check_count, margin_of
-
-    check_count(seeds, "--seeds")
-    if parallel is not None:
-        check_count(parallel, "--parallel")
-    return margin_of(margin, "--margin")

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from progsearch.config import Resources
 from progsearch.errors import ConfigError
 from progsearch.paths import check_writable_file
+from progsearch.words import checked_resources
 
 
 def _studies_folder(given: str) -> Path:
@@ -42,6 +44,33 @@ Json = Annotated[
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print only the final lines.", rich_help_panel=OUTPUT)
 ]
+RESOURCES = "Resources"
+"""The group of these options in the help."""
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Trials at once (default: as in the study).",
+        rich_help_panel=RESOURCES,
+    ),
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(
+        metavar="F",
+        help="A share of a GPU, or a whole number of GPUs that train each trial together "
+        "(default: as in the study).",
+        rich_help_panel=RESOURCES,
+    ),
+]
+ProcessesPerTrial = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Processes that train each trial together, without GPUs (default: as in the study).",
+        rich_help_panel=RESOURCES,
+    ),
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
 # The values of `--pick`, described for the help.
 PICKS = (
@@ -49,6 +78,18 @@ PICKS = (
     "DROP below full fine-tuning, such as 0.01, 1% or 1pt), a trial's number (7 or '#7') or "
     "a reference's name"
 )
+
+
+def resources(
+    parallel: int | None, gpus_per_trial: float | None, processes_per_trial: int | None
+) -> Resources:
+    """What these options give the trials of a study.
+
+    Raises:
+        ConfigError: One of them is not possible.
+    """
+    given = Resources(parallel, gpus_per_trial, processes_per_trial)
+    return checked_resources(given, lambda name: f"--{name.replace('_', '-')}")
 
 
 def check_target(file: Path, place: str, *, replace: bool) -> None:

@@ -20,20 +20,25 @@ def resume(
         int | None,
         typer.Option(metavar="N", help="The total budget (default: that of the study)."),
     ] = None,
+    parallel: options.Parallel = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    processes_per_trial: options.ProcessesPerTrial = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     studies_dir: options.StudiesDir = options.STUDIES,
 ) -> None:
     """Continue a study that was stopped or killed.
 
-    With more budget, a finished study continues, too.
+    With more budget, a finished study continues, too. Resources hold for this command only.
 
     Examples:
         progsearch resume reviews
         progsearch resume reviews --budget 60
+        progsearch resume reviews --parallel 1
     """
     if budget is not None:
         check_count(budget, "--budget")
+    resources = options.resources(parallel, gpus_per_trial, processes_per_trial)
     from progsearch.show.searching import watched_search
 
     def start(view: View) -> StudyFolder:
@@ -44,6 +49,8 @@ def resume(
         open_study(study, studies_dir, read_only=True).check_writable(*REPORT_FILES)
         from progsearch.driver.search import resume as resume_search
 
-        return resume_search(study, studies_dir=studies_dir, budget=budget, view=view)
+        return resume_search(
+            study, studies_dir=studies_dir, budget=budget, resources=resources, view=view
+        )
 
     watched_search(start, studies_dir, quiet=quiet, json=json)

@@ -12,6 +12,7 @@ from progsearch.config.method import (
 )
 from progsearch.config.option import Option
 from progsearch.config.recipe import LogTarget, Objective, Recipe, SchedulerName
+from progsearch.config.resources import Resources
 from progsearch.config.rows import Rows
 from progsearch.config.run import (
     TASK_FILES,
@@ -50,6 +51,7 @@ __all__ = [
     "Option",
     "Precision",
     "Recipe",
+    "Resources",
     "Rows",
     "RunConfig",
     "SchedulerName",

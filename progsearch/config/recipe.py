@@ -11,6 +11,7 @@ from progsearch.config.limits import Limits
 from progsearch.config.method import MethodName
 from progsearch.config.named import name_in
 from progsearch.config.option import Option
+from progsearch.config.resources import check_ranks, ranks_of, share_or_whole
 from progsearch.config.run import TaskConfig, TrainingConfig
 from progsearch.config.sampler import SAMPLERS, SamplerTraits
 from progsearch.config.storage_url import StorageUrl
@@ -198,8 +199,18 @@ class Recipe(Config):
         ),
     ] = Field(default=None, ge=1)
     gpus_per_trial: Annotated[
-        float | None, Option("F", "A share of a GPU, at most 1 (default 1).")
-    ] = Field(default=None, ge=0)
+        float | None,
+        AfterValidator(share_or_whole),
+        Option(
+            "F",
+            "A share of a GPU, or a whole number of GPUs that train each trial together "
+            "(default 1).",
+        ),
+    ] = Field(default=None, ge=0, allow_inf_nan=False)
+    processes_per_trial: Annotated[
+        int | None,
+        Option("N", "Processes that train each trial together, without GPUs (default 1)."),
+    ] = Field(default=None, ge=1)
     address: Annotated[str | None, Option("ADDRESS", "A running Ray cluster to use.")] = None
     reconnect: Annotated[
         float,
@@ -294,6 +305,16 @@ class Recipe(Config):
                 f"{what_to_do} dominance, mo-asha or none"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_ranks(self) -> Recipe:
+        check_ranks(self.gpus_per_trial, self.processes_per_trial, self.training.batch_size)
+        return self
+
+    @property
+    def ranks_per_trial(self) -> int:
+        """The number of processes that train one trial together; see `ranks_of`."""
+        return ranks_of(self.gpus_per_trial, self.processes_per_trial)
 
     @property
     def _sampler(self) -> type[SamplerTraits]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -77,12 +78,15 @@ class ModelMemory:
             stage trains the embeddings.
         checkpointed: The number of blocks, from the lowest, that gradient checkpointing covers.
         pass_rows: Examples in a batch of the longest ones in passes without gradients.
+        ranks: The number of processes that train together, each on its share of a batch's rows;
+            the memory is that of one of them. Not measured.
     """
 
     parts: tuple[PartMemory, ...]
     reduced_table: int
     checkpointed: int
     pass_rows: int
+    ranks: int = 1
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -90,7 +94,7 @@ class ModelMemory:
         return cls(**data | {"parts": tuple(map(PartMemory.from_dict, data["parts"]))})
 
     def of(self, schedule: Schedule, training: TrainingConfig, examples: int) -> int:
-        """The peak of a run, without the states of the prefix cache.
+        """The peak of a run in one process, without the states of the prefix cache.
 
         Args:
             schedule: The stages.
@@ -98,7 +102,7 @@ class ModelMemory:
             examples: Training examples.
         """
         table = self.reduced_table if any(s.embeddings for s in schedule.stages) else 0
-        rows = min(training.batch_size, examples)
+        rows = math.ceil(min(training.batch_size, examples) / self.ranks)
         return round(table + max(self._of(stage, training, rows) for stage in schedule.stages))
 
     def _of(self, stage: Stage, training: TrainingConfig, rows: int) -> float:

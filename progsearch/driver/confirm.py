@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from progsearch.driver.possible import check_machine
+from progsearch.config import Resources
 from progsearch.driver.prepared import check_inputs
-from progsearch.driver.search import train_lost_references
+from progsearch.driver.search import train_lost_references, with_resources
 from progsearch.driver.work import interruptible, ready, run_to_end
 from progsearch.errors import NothingUsable, StudyError
 from progsearch.strategy.confirmation import (
@@ -37,15 +37,13 @@ def confirm(
     *,
     picks: Sequence[str],
     margin: float,
-    parallel: int | None,
+    resources: Resources,
     studies_dir: str | Path,
     view: View,
 ) -> StudyFolder:
     """Confirm a study; see `progsearch.api.confirm`."""
     folder = open_study(study, studies_dir)
-    if parallel is not None:
-        folder.recipe = folder.recipe.model_copy(update={"parallel": parallel})
-        check_machine(folder.recipe)
+    folder.recipe = with_resources(folder.recipe, resources)
     with folder.locked("confirmation"), study_log() as log:
         log.write_to(folder.log)
         train_lost_references(folder, view)

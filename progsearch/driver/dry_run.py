@@ -20,7 +20,7 @@ from progsearch.driver.disk import Sizes, run_bytes, shared_bytes
 from progsearch.driver.possible import check_found
 from progsearch.driver.prepared import Prepared
 from progsearch.driver.search import with_learning_rate
-from progsearch.errors import ProgsearchError, ScheduleError, TrialFailed
+from progsearch.errors import ConfigError, ProgsearchError, ScheduleError, TrialFailed
 from progsearch.space.settings import choice_of
 from progsearch.space.space import Space
 from progsearch.store import default_budget
@@ -31,6 +31,7 @@ from progsearch.strategy.samplers import Draws
 from progsearch.study.dominance import directions
 from progsearch.study.progress import tuning_work
 from progsearch.workers.inspect_problem import inspect_problem
+from progsearch.workers.places import places
 from progsearch.workers.processors import allowed_processors, gpus_here, workers_that_fit
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Expected:
     """The time and disk that a search is expected to take.
 
     Attributes:
-        seconds: From its first to its last trial, if nothing is reused or stopped early.
+        seconds: From its first to its last trial, if nothing is reused or stopped early, and
+            several processes train a trial as fast as one.
         bytes: What it stores for reuse, at most ``most_bytes``.
         most_bytes: What the cache may hold; then the least recently used work is removed.
         seconds_per_step: Of full fine-tuning, as timed here.
@@ -266,10 +268,13 @@ def _points(recipe: Recipe, space: Space, problem: Problem) -> list[Candidate]:
 
 
 def _parallel(recipe: Recipe, problem: Problem) -> int:
-    gpus = gpus_here()
-    if gpus and recipe.gpus_per_trial != 0:
-        slots = min(allowed_processors(), int(gpus / (recipe.gpus_per_trial or 1)))
-        return max(1, recipe.parallel or slots)
-    return recipe.parallel or workers_that_fit(
-        allowed_processors(), problem.parameters * recipe.seeds
-    )
+    gpus = 0 if recipe.gpus_per_trial == 0 else gpus_here()
+    try:
+        found = places(recipe, [{"CPU": allowed_processors(), "GPU": gpus}])
+    except ConfigError:
+        # What a cluster has is not known here.
+        return recipe.parallel or 1
+    if recipe.parallel or gpus:
+        return found.parallel
+    parameters = problem.parameters * recipe.seeds
+    return workers_that_fit(found.parallel, parameters, processes=found.ranks)

@@ -11,6 +11,7 @@ from progsearch.extras import check_bitsandbytes
 from progsearch.numerals import size
 from progsearch.strategy.problem import Problem
 from progsearch.strategy.references import References
+from progsearch.workers.places import option_of_ranks, without_gpus
 from progsearch.workers.processors import (
     allowed_processors,
     gpus_here,
@@ -25,11 +26,7 @@ def check_machine(recipe: Recipe) -> None:
     Raises:
         ConfigError: With every setting that is impossible here.
     """
-    per_trial = recipe.gpus_per_trial
     problems = []
-    if per_trial is not None and per_trial > 1:
-        text = f"a trial is trained on one GPU; give at most 1, got {per_trial:g}"
-        problems.append(("--gpus-per-trial", text))
     if recipe.address is None and not _uses_running_ray():
         problems += _impossible_here(recipe, gpus_here())
     _refuse(problems)
@@ -104,11 +101,12 @@ def check_found(
     # On GPUs, trials take little of this memory.
     if recipe.parallel and recipe.address is None and not gpus_per_trial:
         parameters = problem.parameters * recipe.seeds
-        fitting = workers_that_fit(recipe.parallel, parameters)
+        ranks = recipe.ranks_per_trial
+        fitting = workers_that_fit(recipe.parallel, parameters, ranks)
         if fitting < recipe.parallel:
             text = (
                 f"the free memory is enough for {fitting} at once, each of about "
-                f"{memory_of_worker(parameters) / 2**30:.1f} GiB, got {recipe.parallel}"
+                f"{ranks * memory_of_worker(parameters) / 2**30:.1f} GiB, got {recipe.parallel}"
             )
             problems.append(("--parallel", text))
     _refuse(problems)
@@ -116,20 +114,29 @@ def check_found(
 
 def _impossible_here(recipe: Recipe, gpus: int) -> list[tuple[str, str]]:
     problems = []
-    per_trial = recipe.gpus_per_trial
-    if per_trial and per_trial <= 1 and not gpus:
+    per_trial, ranks = recipe.gpus_per_trial, recipe.ranks_per_trial
+    processors = allowed_processors()
+    if per_trial and not gpus:
         problems.append(("--gpus-per-trial", "there is no GPU here; leave it out or give 0"))
+    elif per_trial and per_trial > gpus:
+        text = f"there are {gpus} GPUs here, got {per_trial:g}"
+        problems.append(("--gpus-per-trial", text))
     uses_gpus = bool(gpus) and per_trial != 0
+    if ranks > 1 and not per_trial and uses_gpus:
+        problems.append(("--processes-per-trial", without_gpus(gpus)))
+    elif ranks > processors:
+        text = f"there are {processors} processors for {ranks} processes here"
+        problems.append((option_of_ranks(recipe), text))
     if recipe.training.precision == "fp16" and not uses_gpus:
         problems.append(("--precision", "fp16 needs a GPU; use bf16, fp32 or auto"))
     if recipe.max_gpu_hours is not None and not uses_gpus:
         text = "this search uses no GPU; limit its time with --time instead"
         problems.append(("--max-gpu-hours", text))
     if recipe.parallel is not None:
-        processors = allowed_processors()
-        if recipe.parallel > processors:
+        if recipe.parallel * ranks > processors:
             text = f"there are {processors} processors for it here, got {recipe.parallel}"
-            problems.append(("--parallel", text))
+            each = f", each trained by {ranks} processes" if ranks > 1 else ""
+            problems.append(("--parallel", text + each))
         elif uses_gpus and recipe.parallel * (per_trial or 1) > gpus:
             text = (
                 f"{recipe.parallel} trials at once need more than the {gpus} GPUs here; give "

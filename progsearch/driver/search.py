@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from progsearch.config import Recipe, parse, plain
-from progsearch.driver.possible import check_found
+from progsearch.config import Recipe, Resources, parse, plain
+from progsearch.driver.possible import check_found, check_machine
 from progsearch.driver.prepared import Prepared, check_inputs
 from progsearch.driver.work import Ready, interruptible, ready, run_to_end
-from progsearch.errors import NothingUsable, StudyError
+from progsearch.errors import ConfigError, NothingUsable, StudyError
 from progsearch.numerals import counted, learning_rates
 from progsearch.space.space import Space, SpaceConfig
 from progsearch.strategy.problem import Problem
@@ -27,6 +27,7 @@ from progsearch.study.view import SearchGoal, View
 from progsearch.version import __version__
 from progsearch.workers.halt import GpuClock, Halt
 from progsearch.workers.logs import study_log
+from progsearch.workers.places import option_of_ranks
 
 
 def search(prepared: Prepared, view: View) -> StudyFolder:
@@ -58,10 +59,16 @@ def search(prepared: Prepared, view: View) -> StudyFolder:
 
 
 def resume(
-    study: str | Path, *, studies_dir: str | Path, budget: int | None, view: View
+    study: str | Path,
+    *,
+    studies_dir: str | Path,
+    budget: int | None,
+    resources: Resources,
+    view: View,
 ) -> StudyFolder:
     """Continue a search; see `progsearch.api.resume`."""
     folder = open_study(study, studies_dir)
+    with_resources(folder.recipe, resources)
     halt = Halt(folder.recipe.time_limit)
     with folder.locked(), study_log() as log:
         clean(folder)
@@ -69,11 +76,33 @@ def resume(
         interrupt_running(folder)
         if budget is not None:
             folder.set_budget(budget)
+        # Not before, since they are not kept.
+        folder.recipe = resources.of(folder.recipe)
         if left(folder).is_nothing:
             view.finished("budget")
             return _checked(folder)
         _continue(folder, halt, view)
     return _checked(folder)
+
+
+def with_resources(recipe: Recipe, resources: Resources) -> Recipe:
+    """The recipe of a study whose trials get other resources.
+
+    Raises:
+        ConfigError: They are impossible, or trials that had them could not be compared.
+    """
+    found = resources.of(recipe)
+    if found == recipe:
+        return recipe
+    check_machine(found)
+    ranks = recipe.ranks_per_trial
+    if ranks != found.ranks_per_trial and "peak_memory" in recipe.objectives:
+        reason = (
+            "the peak memory of the study's trials is an objective and was predicted for another "
+            f"number of processes per trial; keep {ranks}"
+        )
+        raise ConfigError(option_of_ranks(found), [("", reason)])
+    return found
 
 
 def train_lost_references(folder: StudyFolder, view: View) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +33,15 @@ class Batch:
         indices: Their indices in the split.
         width: The number of tokens that they are padded to.
         cached: Whether cached results of earlier passes may replace a part of this one.
+        share: The weight of its mean loss in the loss of its optimizer step, if other processes
+            compute other rows of the step; None: it follows from the batches of the step.
     """
 
     split: Split
     indices: Indices
     width: int
     cached: bool = True
+    share: float | None = None
 
     @classmethod
     def of(cls, split: Split, indices: Indices, *, cached: bool = True) -> Batch:
@@ -69,22 +72,36 @@ class TrainingBatches:
         split: The training data.
         training: Batch size, gradient accumulation and seed.
         device: The model's device.
+        rank: Which of the processes this is that share each batch.
+        size: Their number.
     """
 
-    def __init__(self, split: Split, training: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        split: Split,
+        training: TrainingConfig,
+        device: torch.device,
+        rank: int = 0,
+        size: int = 1,
+    ) -> None:
         self._split = split
         self._training = training
+        self._rank = rank
+        self._size = size
         # On a GPU, steps are recorded as CUDA graphs, one per width.
         self._has_few_widths = device.type == "cuda"
 
     def steps_of(self, epoch: int) -> list[list[Batch]]:
-        """The batches of each step of an epoch (0-based)."""
+        """The batches of each step of an epoch (0-based), of which this process has its rows."""
         training = self._training
         batches = epoch_batches(self._split.lengths, training.batch_size, training.seed, epoch)
-        return [
+        steps = [
             [self._batch(indices) for indices in step]
             for step in optimizer_steps(batches, training.gradient_accumulation)
         ]
+        if self._size == 1:
+            return steps
+        return [part_of_step(step, self._rank, self._size) for step in steps]
 
     def _batch(self, indices: Indices) -> Batch:
         batch = Batch.of(self._split, indices)
@@ -92,6 +109,27 @@ class TrainingBatches:
             return batch
         width = common_width(batch.width, int(self._split.lengths.max()))
         return Batch(self._split, indices, width)
+
+
+def part_of_step(batches: list[Batch], rank: int, size: int) -> list[Batch]:
+    """The rows of a step that one of ``size`` processes computes: each ``size``-th of each batch.
+
+    They are padded to the width of the whole batch. The shares of all processes' batches add up
+    to one. A process without a target in a batch computes a row of another one with share 0, so
+    that the same parameters have a gradient in all processes.
+    """
+    total = sum(batch.units for batch in batches)
+    parts = []
+    for batch in batches:
+        own = replace(batch, indices=np.ascontiguousarray(batch.indices[rank::size]))
+        if own.units:
+            parts.append(replace(own, share=own.units / total))
+            continue
+        counted = batch.indices[batch.split.units[batch.indices] > 0]
+        # Without any target the loss is not a number, as it is in one process.
+        other = counted[:1] if len(counted) else batch.indices
+        parts.append(replace(batch, indices=other, share=0.0))
+    return parts
 
 
 def shares(batches: list[Batch], rows: list[Tensor]) -> list[float | Tensor]:
@@ -104,6 +142,9 @@ def shares(batches: list[Batch], rows: list[Tensor]) -> list[float | Tensor]:
         batches: Those of one step.
         rows: The example indices of each, on the device.
     """
+    given = [batch.share for batch in batches if batch.share is not None]
+    if given:
+        return [*given]
     if len(batches) == 1:
         return [1.0]
     if not batches[0].split.per_token:

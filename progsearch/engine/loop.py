@@ -3,6 +3,9 @@
 The random numbers of a step depend on (seed, step) alone, not on earlier steps. So a run can be
 interrupted and resumed at any step and still give the same weights.
 
+Several processes may train one run (`progsearch.engine.ranks`): the random numbers then depend on
+the number of the process as well, and gradients are summed over all of them before each update.
+
 A *stage* is a part of the run in which the set of trainable parts does not change. A *span* is a
 stage with its first step and the step after its last. A *segment* ends wherever a stage or an
 epoch ends; it is the unit that is stored and reused (`progsearch.training.segments`).
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain as chained
 from typing import Any
 
@@ -22,15 +26,17 @@ from torch import Tensor, nn
 from progsearch.config import Precision, TrainingConfig
 from progsearch.determinism import Determinism
 from progsearch.engine import evaluation
-from progsearch.engine.batches import Batch, TrainingBatches, shares
+from progsearch.engine.batches import Batch, TrainingBatches
 from progsearch.engine.checkpointing import Checkpointing
 from progsearch.engine.freezer import Freezer
 from progsearch.engine.frozen_weights import FrozenWeights
 from progsearch.engine.memory import PeakMemory
 from progsearch.engine.optimizer import Optimizer
 from progsearch.engine.precision import autocast, resolve_precision
+from progsearch.engine.ranks import Alone, Ranks
 from progsearch.engine.shortcuts.base import Shortcut, Shortcuts, StageStart
 from progsearch.engine.state import put_state, take_state, take_weights
+from progsearch.engine.step import Step
 from progsearch.errors import TrialFailed
 from progsearch.internals.torch import seed_generator
 from progsearch.models.anatomy import Anatomy
@@ -57,6 +63,7 @@ class Engine:
         training: Hyperparameters and the seed.
         split: The training data.
         shortcuts: Optimisations that do not change the result; see `usual_shortcuts`.
+        ranks: The processes that train this run together, each with an engine like this one.
 
     Attributes:
         step: Optimizer steps made so far.
@@ -80,6 +87,7 @@ class Engine:
         split: Split,
         *,
         shortcuts: Iterable[Shortcut] = (),
+        ranks: Ranks | None = None,
     ) -> None:
         self._model = model
         self._trainable = trainable
@@ -87,7 +95,10 @@ class Engine:
         self._training = training
         self._split = split
         self._device = next(model.parameters()).device
-        self._data = TrainingBatches(split, training, self._device)
+        self._ranks = ranks or Alone()
+        self._data = TrainingBatches(
+            split, training, self._device, self._ranks.rank, self._ranks.size
+        )
         self.step = 0
         self.total_steps = plan.total_steps
         self.steps_per_epoch = plan.steps_per_epoch
@@ -98,12 +109,12 @@ class Engine:
         self._freezer = Freezer(model, anatomy, trainable)
         self._frozen = FrozenWeights(model, anatomy, training.frozen_dtype, self.precision)
         self._checkpointing = Checkpointing(model, anatomy, training, self.shortcuts.all)
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self.precision == "fp16")
-        self._loss_sum = torch.zeros((), device=self._device)
+        self._step = Step(self.optimizer, self.precision, self.memory, self._ranks, self._device)
         self._determinism = Determinism(self._device)
         self._entered: tuple[int, int, Stage] | None = None
         self._trains = True
         self._finished = False
+        self._most_memory = 0
 
     # -- training, from the whole to a step --------------------------------------------------
 
@@ -112,17 +123,19 @@ class Engine:
 
         Raises:
             TrialFailed: The loss is no longer finite.
+            RankLost: Another process that trains this run has died.
         """
         # `finish` may replace parameters (a reduced token embedding by the whole one), and the
         # optimizer does not hold the new ones.
         assert not self._finished, "a finished run cannot be trained further"
-        with self._determinism.on():
-            for span in self._plan.spans:
-                first, end, _ = span
-                if first <= self.step < min(end, until):
-                    self._enter(span)
-                    self._train(min(end, until))
-        self._check_loss()
+        with self._ranks.lockstep():
+            with self._determinism.on():
+                for span in self._plan.spans:
+                    first, end, _ = span
+                    if first <= self.step < min(end, until):
+                        self._enter(span)
+                        self._train(min(end, until))
+            self._check_loss()
 
     def _enter(self, span: tuple[int, int, Stage]) -> None:
         self._freezer.enter(span[2], self.optimizer.adamw)
@@ -133,6 +146,9 @@ class Engine:
             return
         self._entered = span
         start = StageStart.of(self._freezer, span, self.step, self._plan.spans)
+        self._ranks.attempt(self._begin_stage, start)
+
+    def _begin_stage(self, start: StageStart) -> None:
         self._checkpointing.first = start.frozen_prefix
         self._frozen.hold(self._split)
         self.memory.begin_stage()
@@ -145,8 +161,8 @@ class Engine:
             epoch, position = divmod(self.step, self.steps_per_epoch)
             steps = self._data.steps_of(epoch)[position : position + until - self.step]
             if self._trains:
-                indices = np.concatenate([batch.indices for batches in steps for batch in batches])
-                self.shortcuts.prepare(self._split, indices, self._pass_outside_step)
+                self._ranks.attempt(self._prepare, steps)
+                self._ranks.meet()
             for batches in steps:
                 if self._trains:
                     self._make_step(batches)
@@ -156,39 +172,23 @@ class Engine:
                 if self.on_step is not None:
                     self.on_step(self.step)
 
+    def _prepare(self, steps: list[list[Batch]]) -> None:
+        indices = np.concatenate([batch.indices for batches in steps for batch in batches])
+        self.shortcuts.prepare(self._split, indices, self._pass_outside_step)
+
     def _make_step(self, batches: list[Batch]) -> None:
         rows = [torch.from_numpy(batch.indices) for batch in batches]
         # First, because recording a step may change the state of the random generator. It needs
         # neither value below: recorded kernels read the learning rate and the seed at each replay.
-        shortcut = self.shortcuts.step(batches, rows, self._update)
+        update = partial(self._step.make, self._forward)
+        shortcut = self.shortcuts.step(batches, rows, update)
         self.optimizer.set_learning_rate(self.step)
-        seed_generator(self._training.seed * _SEED_STRIDE + self.step, self._device)
+        seed = self._training.seed * _SEED_STRIDE + self.step
+        seed_generator(self._ranks.own_seed(seed), self._device)
         if shortcut is not None:
             shortcut()
         else:
-            self._update(batches, [r.to(self._device, non_blocking=True) for r in rows])
-
-    def _update(self, batches: list[Batch], rows: list[Tensor]) -> None:
-        """The device's work of one step; nothing here waits for the device."""
-        # A recording that failed midway may have left gradients.
-        self.optimizer.forget_gradients()
-        self.memory.begin_step(max(batch.tokens for batch in batches))
-        weights = shares(batches, rows)
-        for batch, rows_of_batch, weight in zip(batches, rows, weights, strict=True):
-            with autocast(self.precision, self._device):
-                loss = self._forward(batch, rows_of_batch).loss
-            # Activations peak here, gradients after the backward pass.
-            self.memory.sample()
-            part = loss if len(batches) == 1 else loss * weight
-            self._scaler.scale(part).backward()
-            self._loss_sum += loss.detach()
-        self.memory.sample()
-        self._scaler.unscale_(self.optimizer.adamw)
-        self.optimizer.clip()
-        self._scaler.step(self.optimizer.adamw)
-        self._scaler.update()
-        # Free their memory for the activations of the next step.
-        self.optimizer.forget_gradients()
+            update(batches, [r.to(self._device, non_blocking=True) for r in rows])
 
     def _forward(self, batch: Batch, rows: Tensor) -> Any:
         inputs = batch.split.gather(rows, batch.width)
@@ -196,8 +196,17 @@ class Engine:
             return self._model(**inputs)
 
     def _check_loss(self) -> None:
-        if not torch.isfinite(self._loss_sum):
+        self._ranks.attempt(self._refuse_infinite_loss)
+        self._most_memory = self._ranks.meet(self.memory.peak)
+
+    def _refuse_infinite_loss(self) -> None:
+        if not self._step.is_finite:
             raise TrialFailed(f"the loss is not finite at step {self.step} of {self.total_steps}")
+
+    @property
+    def peak_memory(self) -> int:
+        """The highest peak memory of the processes that train this run, in bytes."""
+        return max(self._most_memory, self.memory.peak)
 
     # -- passes outside a step ---------------------------------------------------------------
 

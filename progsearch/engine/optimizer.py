@@ -89,7 +89,7 @@ class Optimizer:
 
     def clip(self) -> None:
         """Clip the gradients to the maximum norm; on a CPU the fused AdamW step does it."""
-        parameters = self._in_training
+        parameters = self.in_training
         grads = [p.grad for p in parameters if p.grad is not None]
         norm, largest = get_total_norm(grads), self._training.max_grad_norm
         if self._divides:
@@ -99,7 +99,7 @@ class Optimizer:
 
     def forget_gradients(self) -> None:
         """Drop all gradients and free their memory."""
-        for parameter in self._in_training:
+        for parameter in self.in_training:
             parameter.grad = None
 
     def recent_gradients(self, parameters: Iterable[nn.Parameter]) -> list[Tensor] | None:
@@ -147,7 +147,8 @@ class Optimizer:
         return factor
 
     @property
-    def _in_training(self) -> list[nn.Parameter]:
+    def in_training(self) -> list[nn.Parameter]:
+        """The parameters that are being trained, in an order that depends on the model alone."""
         return [p for group in self.adamw.param_groups for p in group["params"]]
 
 

@@ -44,15 +44,24 @@ def put_state(model: nn.Module, optimizer: Optimizer, chain: Sequence[dict[str, 
             hold every weight that was trained.
     """
     parameters = dict(model.named_parameters())
-    weights: dict[str, Tensor] = {}
-    for tensors in reversed(chain):
-        weights |= {k: value for k, value in tensors.items() if k.startswith(f"{_WEIGHT}:")}
-    with torch.no_grad():
-        for key, value in weights.items():
-            parameters[key.partition(":")[2]].copy_(value)
     states: dict[nn.Parameter, dict[str, Tensor]] = {}
-    for key, value in chain[0].items():
-        kind, _, name = key.partition(":")
-        if kind != _WEIGHT:
-            states.setdefault(parameters[name], {})[kind] = value
+    with torch.no_grad():
+        for key, value in latest(chain).items():
+            kind, _, name = key.partition(":")
+            if kind == _WEIGHT:
+                parameters[name].copy_(value)
+            else:
+                states.setdefault(parameters[name], {})[kind] = value
     optimizer.put_states(states)
+
+
+def latest(chain: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """One state from those of a chain: the latest value of each weight, and the latest of Adam.
+
+    Args:
+        chain: As for `put_state`.
+    """
+    found: dict[str, Tensor] = {}
+    for tensors in reversed(chain):
+        found |= {k: value for k, value in tensors.items() if k.startswith(f"{_WEIGHT}:")}
+    return found | chain[0]

@@ -22,6 +22,8 @@ from ray.tune import tune
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
+from progsearch.errors import RankLost
+
 
 def processes_started_ahead(module: str) -> dict[str, str]:
     """Environment variables with which Ray prepares a process for each processor as it starts.
@@ -238,9 +240,15 @@ def death_of(trial: Trial) -> str | None:
     error = _error_of(trial)
     if error is None:
         return None
+    named = f"{RankLost.__module__}.{RankLost.__qualname__}: "
+    return exit_detail(error) or error.strip().splitlines()[-1].removeprefix(named)
+
+
+def exit_detail(error: str) -> str:
+    """What Ray's error of a dead process says of its end; empty if it says nothing."""
     _, _, detail = error.partition("Worker exit detail: ")
     detail, _, _ = detail.partition("Some common causes")
-    return detail.strip() or error.strip().splitlines()[-1]
+    return detail.strip()
 
 
 def memory_at_kill(trial: Trial) -> str | None:

@@ -84,25 +84,51 @@ class SegmentPlan:
         return sorted(ends | set(epochs))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lineage:
     """What determines the weights of a run, at any of its steps.
+
+    The number of processes that train together counts: sums are rounded otherwise, and each has
+    random numbers of its own. Stored steps may be those of another number than the run has.
 
     Attributes:
         pretrained: JSON-able: all that determines the weights before the first step, except
             those of the new head.
         root: The same for the training, except the schedule.
         plan: What is trained; its past steps do not change.
+        ranks: The number of processes of the run.
+        others: The first steps that another number of processes made, and that number; None if
+            there are none.
     """
 
     pretrained: Sequence[Any]
     root: Sequence[Any]
     plan: SegmentPlan
+    ranks: int = 1
+    others: tuple[int, int] | None = None
 
     def key(self, step: int) -> str:
         """The key of the state after ``step``."""
-        (key,) = self.plan.keys(self.root, [step])
+        (key,) = self.plan.keys([*self.root, *self._made_by(step)], [step])
         return key
+
+    def made_by_others(self, step: int) -> bool:
+        """Whether the step before ``step`` was made by another number of processes."""
+        return self.others is not None and step <= self.others[0]
+
+    def train_from(self, step: int) -> None:
+        """From now on, the run trains its own steps after ``step``."""
+        if self.others is not None:
+            end, ranks = self.others
+            self.others = (min(step, end), ranks) if step else None
+
+    def _made_by(self, step: int) -> list[Any]:
+        """The number of processes of the steps before ``step``; one is left out."""
+        made = [(step, self.ranks)]
+        if self.others is not None:
+            end, ranks = self.others
+            made = [(min(end, step), ranks), *(made if step > end else [])]
+        return [] if made == [(step, 1)] else [["processes", made]]
 
     def origin(self, step: int) -> Sequence[Any]:
         """All that determines the weights of embeddings and blocks after ``step``, JSON-able."""

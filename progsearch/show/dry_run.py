@@ -46,22 +46,24 @@ def _lines(found: DryRun) -> Iterator[str]:
     names = found.space.config.dimensions
     yield f"space: {recipe.space}, {counted(len(names), 'dimension')}: {', '.join(names)}"
     yield f"references, trained first: {len(found.references.all)}"
+    ranks = recipe.ranks_per_trial
+    each = f" in each of {ranks} processes" if ranks > 1 else ""
     for name, rates in found.references.rates.items():
         memory = found.references.memory[name]
-        needs = f", predicted peak memory {size(memory)}" if memory else ""
+        needs = f", predicted peak memory {size(memory)}{each}" if memory else ""
         yield f"  {name} at {learning_rates(rates)}{needs}"
     for sentence in found.references.left_out:
         yield f"  {sentence}"
     budget = counted(recipe.budget, "whole trial")
     each = counted(recipe.training.epochs, "epoch")
     yield f"then searched: a budget of {budget} of {each} each"
-    yield from _expected_lines(found.expected)
+    yield from _expected_lines(found.expected, ranks)
     yield "nothing was trained or saved; leave out --dry-run to search"
     if found.exists_already:
         yield f"there is already a study {recipe.study}; to search, give another --study NAME, too"
 
 
-def _expected_lines(expected: Expected | None) -> Iterator[str]:
+def _expected_lines(expected: Expected | None, ranks: int) -> Iterator[str]:
     if expected is None:
         yield "expected time: unknown, since a few steps could not be trained"
         return
@@ -72,6 +74,11 @@ def _expected_lines(expected: Expected | None) -> Iterator[str]:
         f"fine-tuning of {expected.seconds_per_step:.2g} s each and from the FLOPs of the "
         f"schedules, of which a searched one has {whole_percent(expected.share)} on average"
     )
+    if ranks > 1:
+        yield (
+            f"  as if the {ranks} processes of a trial trained as fast as one; how much faster "
+            "they are was not measured"
+        )
     work = "no reusable work"
     if expected.most_bytes:
         work = (

@@ -1,5 +1,6 @@
 """A run from its config to its result, trained according to a schedule."""
 
+from progsearch.engine.ranks import Meeting, Ranks
 from progsearch.store import Store
 from progsearch.training.model_costs import describe
 from progsearch.training.protocol import Run
@@ -12,8 +13,11 @@ from progsearch.training.save import (
     save_run,
 )
 from progsearch.training.seeds import SeedMean
+from progsearch.training.together import follow
 
 __all__ = [
+    "Meeting",
+    "Ranks",
     "Run",
     "SeedMean",
     "Store",
@@ -21,6 +25,7 @@ __all__ = [
     "check_files",
     "check_room",
     "describe",
+    "follow",
     "load_trained",
     "per_class_scores",
     "save_run",

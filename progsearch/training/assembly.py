@@ -6,17 +6,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from progsearch.config import FrozenDtype, Precision, RunConfig, training_under
+from progsearch.cache import content_key
+from progsearch.config import RunConfig, training_under
 from progsearch.costs import ModelCost, steps_per_epoch
-from progsearch.engine.four_bits import library_version
-from progsearch.engine.frozen_weights import rounds
+from progsearch.engine.lockstep import LeadingEngine
 from progsearch.engine.loop import Engine
-from progsearch.engine.precision import arithmetic, resolve_precision
+from progsearch.engine.precision import resolve_precision
+from progsearch.engine.ranks import Ranks
 from progsearch.engine.shortcuts.frozen_prefix import FrozenPrefix
 from progsearch.engine.shortcuts.occurring_rows import OccurringRows
 from progsearch.engine.shortcuts.recorded_steps import RecordedSteps
@@ -29,7 +29,6 @@ from progsearch.models.loading import (
     inspect_weights,
     load_model,
     load_tokenizer,
-    model_fingerprint,
 )
 from progsearch.schedule import Schedule
 from progsearch.schedule.plan import Lineage, SegmentPlan
@@ -37,9 +36,9 @@ from progsearch.schedule.rescoring import make_plan
 from progsearch.store import Store
 from progsearch.tasks import TaskData, load_task_for
 from progsearch.tasks.fit import fitted_tokenizer
+from progsearch.training.lineages import Lineages
 from progsearch.training.model_costs import describe
 from progsearch.training.rescoring import PlannedBlocks, blocks_of
-from progsearch.training.segments import ENVIRONMENT, stored_steps
 from progsearch.training.shortcut_check import checked_shortcuts
 
 _log = logging.getLogger(__name__)
@@ -60,6 +59,7 @@ class Parts:
         engine: Trains the model.
         blocks: Chooses the blocks of stages, as planned or by their scores.
         cost: The costs of the model's parts.
+        root: What must be the same in all processes that train the run, as a key.
     """
 
     config: RunConfig
@@ -72,6 +72,7 @@ class Parts:
     engine: Engine
     blocks: PlannedBlocks
     cost: ModelCost
+    root: str
 
 
 def assemble(
@@ -81,8 +82,20 @@ def assemble(
     store: Store | None,
     prefix_cache: bool,
     threads: int | None = None,
+    ranks: Ranks | None = None,
+    number: int = 0,
 ) -> Parts:
-    """Load and prepare all parts of a run; see `TrainingRun.from_config`."""
+    """Load and prepare all parts of a run; see `TrainingRun.from_config`.
+
+    Args:
+        config: As there.
+        device: As there.
+        store: As there.
+        prefix_cache: As there.
+        threads: As there.
+        ranks: As there; of this process, which need not lead.
+        number: The number of the run among those of ``ranks``.
+    """
     chosen_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     training = training_under(config.method, config.training)
     precision = resolve_precision(training.precision, chosen_device)
@@ -107,18 +120,20 @@ def assemble(
     anatomy = find_anatomy(model)
     plan = _plan(config, anatomy.n_blocks, len(task.train))
     trainable = apply_method(model, anatomy, config.method, config.training.seed)
-    lineages = partial(_lineage, config, task, plan, chosen_device, precision)
+    n_ranks = 1 if ranks is None else ranks.size
+    lineages = Lineages(config, task, plan, chosen_device, precision, ranks=n_ranks)
     if threads is not None:
         # The steps of a GPU do not depend on it.
         most = threads if chosen_device.type == "cpu" else 1
-        torch.set_num_threads(_best_threads(most, store, lineages))
-    lineage = lineages(torch.get_num_threads())
+        torch.set_num_threads(lineages.best_threads(most, store))
+    lineage = lineages.best(torch.get_num_threads(), store)
     model.to(chosen_device)
     left_out = [*check.left_out, *([] if prefix_cache else [FrozenPrefix])]
-    if training.gradient_checkpointing or in_four_bits or in_eight_bits:
+    is_alone = ranks is None
+    if training.gradient_checkpointing or in_four_bits or in_eight_bits or not is_alone:
         # A recording cannot read the state of the random generator, from which a block is run
-        # again. That kernels of bitsandbytes can be recorded is not known, and its optimizer
-        # takes the learning rate as a number.
+        # again. That kernels of bitsandbytes and sums over processes can be recorded is not
+        # known, and its optimizer takes the learning rate as a number.
         left_out.append(RecordedSteps)
     if task.type.generates:
         left_out.append(OccurringRows)
@@ -133,7 +148,13 @@ def assemble(
         origin=lineage.origin,
         left_out=left_out,
     )
-    engine = Engine(model, anatomy, trainable, plan, training, task.train, shortcuts=shortcuts)
+    made: Callable[..., Engine] = Engine
+    if ranks is not None:
+        leads = ranks.rank == 0
+        made = partial(LeadingEngine, run=number) if leads else Engine
+    engine = made(
+        model, anatomy, trainable, plan, training, task.train, shortcuts=shortcuts, ranks=ranks
+    )
     return Parts(
         config=config,
         device=chosen_device,
@@ -143,7 +164,8 @@ def assemble(
         plan=plan,
         lineage=lineage,
         engine=engine,
-        cost=describe(config.model, config.task, config.method, config.training),
+        root=content_key(lineages.of(threads=1).root),
+        cost=describe(config.model, config.task, config.method, config.training, n_ranks),
         blocks=blocks_of(
             plan,
             config,
@@ -161,54 +183,3 @@ def _plan(config: RunConfig, n_blocks: int, n_examples: int) -> SegmentPlan:
     schedule = Schedule.from_dicts([stage.model_dump() for stage in config.stages], n_blocks)
     epoch = steps_per_epoch(n_examples, training.batch_size, training.gradient_accumulation)
     return make_plan(schedule, epoch, training.epochs, config.contribution)
-
-
-def _best_threads(most: int, store: Store | None, lineages: Callable[[int], Lineage]) -> int:
-    """The threads with which a run ends first, given the steps that the store has.
-
-    Another number of threads gives other last digits, so each number has stored steps of its
-    own; those of a search were made with one. At best, n threads are n times as fast.
-    """
-
-    def left(threads: int) -> float:
-        lineage = lineages(threads)
-        return (lineage.plan.total_steps - stored_steps(store, lineage)) / threads
-
-    return min((1, most), key=left)
-
-
-def _lineage(
-    config: RunConfig,
-    task: TaskData,
-    plan: SegmentPlan,
-    device: torch.device,
-    precision: Precision,
-    threads: int,
-) -> Lineage:
-    hardware = arithmetic(device)
-    start: tuple[Any, ...] = (
-        ENVIRONMENT,
-        model_fingerprint(config.model),
-        config.method.identity,
-        # The number of threads decides how sums are rounded.
-        threads,
-        *_rounding(training_under(config.method, config.training).frozen_dtype, precision),
-    )
-    training = config.training.decisive() | {"precision": precision}
-    training.pop("frozen_dtype", None)
-    if "optimizer" in training:
-        training["library"] = library_version()
-    return Lineage(
-        # The same for every seed: a method does not change what the pre-trained model computes.
-        pretrained=(*start, precision, hardware),
-        root=(*start, task.fingerprint, training, hardware),
-        plan=plan,
-    )
-
-
-def _rounding(choice: FrozenDtype, precision: Precision) -> list[str]:
-    """What decides the numbers that frozen weights are rounded to, if they are."""
-    if not rounds(choice, precision):
-        return []
-    library = [library_version()] if choice == "nf4" else []
-    return [f"frozen weights in {choice}", *library]

@@ -77,7 +77,11 @@ class SegmentChain:
             TrialFailed: The loss or the metric is not finite, or memory ran out.
         """
         key = self._lineage.key(end)
-        segment = self._reuse(key) or self._train(key, end)
+        segment = self._reuse(key)
+        if segment is None:
+            self._lineage.train_from(self.last.step)
+            key = self._lineage.key(end)
+            segment = self._train(key, end)
         self._passed.append((key, segment))
         return segment
 
@@ -109,7 +113,8 @@ class SegmentChain:
             with self.memory_failures():
                 self._advance(segment.step)
             self.saved_seconds -= segment.train_seconds - before.train_seconds
-            put_segment(self._store, key, segment, self._state(before.step, segment.step))
+            if not self._lineage.made_by_others(segment.step):
+                put_segment(self._store, key, segment, self._state(before.step, segment.step))
 
     def release_weights(self) -> None:
         """See `Engine.release_weights`."""
@@ -169,7 +174,7 @@ class SegmentChain:
             metrics=metrics,
             train_seconds=before.train_seconds + trained - started,
             evaluate_seconds=before.evaluate_seconds + evaluated - trained,
-            peak_memory=max(before.peak_memory, self._engine.memory.peak),
+            peak_memory=max(before.peak_memory, self._engine.peak_memory),
             test_metrics=test_metrics,
             constant=found.constant,
             per_class=found.per_class if at_end else None,

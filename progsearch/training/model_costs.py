@@ -27,7 +27,11 @@ _EXAMPLES = 4
 
 
 def describe(
-    model: str, task: TaskConfig, method: MethodConfig, training: TrainingConfig | None = None
+    model: str,
+    task: TaskConfig,
+    method: MethodConfig,
+    training: TrainingConfig | None = None,
+    ranks: int = 1,
 ) -> ModelCost:
     """The costs of the parts of ``model`` on ``task`` under ``method``.
 
@@ -39,6 +43,7 @@ def describe(
         method: The method applied to the model.
         training: Precision, the dtype of frozen weights and the optimizer, to measure memory,
             too; None: it is left out.
+        ranks: The number of processes that train together; the memory is that of one.
 
     Raises:
         ProgsearchError: The model, the task or the method cannot be used, or do not fit.
@@ -71,7 +76,8 @@ def describe(
     if training is None:
         return cost
     training = training_under(method, training)
-    return replace(cost, memory=_memory(model, task, data, method, training))
+    memory = replace(_memory(model, task, data, method, training), ranks=ranks)
+    return replace(cost, memory=memory)
 
 
 def _memory(

@@ -11,6 +11,7 @@ import numpy as np
 
 from progsearch.config import Precision, RunConfig, plain
 from progsearch.costs import RunCost
+from progsearch.engine.ranks import Ranks
 from progsearch.schedule import Schedule
 from progsearch.store import Store
 from progsearch.study.results import Chosen, Outcome, Record, Spent, Timings
@@ -19,6 +20,7 @@ from progsearch.training.assembly import Parts, assemble
 from progsearch.training.at_end import AtEnd
 from progsearch.training.chain import SegmentChain
 from progsearch.training.evaluator import Evaluator
+from progsearch.training.together import lead
 
 
 class TrainingRun:
@@ -72,6 +74,7 @@ class TrainingRun:
         prefix_cache: bool = True,
         test: bool = False,
         threads: int | None = None,
+        ranks: Ranks | None = None,
     ) -> Self:
         """The run of ``config``, with its task and its model loaded.
 
@@ -79,7 +82,8 @@ class TrainingRun:
             config: The complete config of the run; its ``costs`` and ``results`` are ignored. If
                 its contribution sets ``rescore``, the blocks of later stages are chosen when they
                 begin.
-            device: The device to train on; by default the GPU, if there is one.
+            device: The device to train on; by default the GPU, if there is one. That of
+                ``ranks``, if they are given.
             store: The store to read segments from and add them to. If it holds the complete run,
                 nothing is trained, and the model stays untrained until `catch_up`.
             prefix_cache: Whether the output of the frozen prefix is cached.
@@ -87,14 +91,21 @@ class TrainingRun:
                 step. A stored last segment without test metrics is trained again.
             threads: The most threads to train with on a CPU; by default those of torch. Fewer are
                 used if the store then has so many of the steps that the run ends sooner.
+            ranks: The processes that train the run together, of which this is the first; the
+                others are in `follow`. Leave the ``with`` block or call `Ranks.dismiss` to free
+                their memory.
 
         Raises:
             ProgsearchError: The model, the task or the schedule cannot be used, or do not fit.
+            RankLost: One of the other processes has died.
         """
         started = time.perf_counter()
-        parts = assemble(
-            config, device=device, store=store, prefix_cache=prefix_cache, threads=threads
-        )
+        if ranks is None:
+            parts = assemble(
+                config, device=device, store=store, prefix_cache=prefix_cache, threads=threads
+            )
+        else:
+            parts = lead(ranks, config, store=store, prefix_cache=prefix_cache, threads=threads)
         run = cls(parts, store=store, test=test)
         run._setup_seconds = time.perf_counter() - started
         return run
@@ -115,6 +126,7 @@ class TrainingRun:
 
         Raises:
             TrialFailed: The loss or the metric is not finite, or memory ran out.
+            RankLost: Another process that trains the run has died.
         """
         for end in self._plan.ends():
             segment = self._chain.pass_to(end)

@@ -119,7 +119,9 @@ def _tune(
         search_alg=_Searcher(adapter),
         scheduler=_Scheduler(adapter),
         num_samples=-1,
-        resources_per_trial=tune.PlacementGroupFactory([{"CPU": 1, "GPU": fit.gpus_per_trial}]),
+        resources_per_trial=tune.PlacementGroupFactory(
+            [fit.process] * fit.ranks, strategy=fit.strategy
+        ),
         reuse_actors=True,
         stop=halt,
         callbacks=[_WorkerWatch(adapter, halt), *loggers],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -26,6 +27,7 @@ from progsearch.internals.ray import (
 )
 from progsearch.internals.ray_control import ControlService
 from progsearch.strategy.problem import Problem
+from progsearch.workers.places import Strategy, places
 from progsearch.workers.processors import workers_that_fit
 from progsearch.workers.starting import (
     STAY_IN_FOLDER,
@@ -58,6 +60,8 @@ _SHUTDOWN_SECONDS = 30
 _SECONDS_BETWEEN_TRIES = 5
 _SECONDS_OF_GRACE = 120
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Machines:
@@ -70,12 +74,21 @@ class Machines:
             again; None if somebody else has connected this process to Ray. It raises
             `MachineFailed` if that fails.
         control: Keeps Ray's control service, if it was started here.
+        ranks: The number of processes per trial; on GPUs each has one.
+        strategy: How Ray places the processes of a trial.
     """
 
     parallel: int
     gpus_per_trial: float
     start_again: Callable[[], None] | None = field(default=None, compare=False)
     control: ControlService | None = field(default=None, compare=False)
+    ranks: int = 1
+    strategy: Strategy = "STRICT_PACK"
+
+    @property
+    def process(self) -> dict[str, float]:
+        """What a process of a trial needs, as Ray names it."""
+        return {"CPU": 1.0, "GPU": self.gpus_per_trial / self.ranks}
 
 
 def starts_here(recipe: Recipe) -> bool:
@@ -90,12 +103,8 @@ def machines(recipe: Recipe) -> Iterator[Machines]:
     If this process is already connected to Ray, that connection is used and stays open.
 
     Raises:
-        ConfigError: There is no cluster at the recipe's address, there are too few GPUs, or a
-            trial asks for several GPUs.
+        ConfigError: There is no cluster at the recipe's address, or no trial fits there.
     """
-    if recipe.gpus_per_trial is not None and recipe.gpus_per_trial > 1:
-        reason = f"a trial is trained on one GPU; give at most 1, got {recipe.gpus_per_trial:g}"
-        raise ConfigError("--gpus-per-trial", [("", reason)])
     mine = not ray.is_initialized()
     control = ControlService(as_child_of_ray, _end_here)
     before = set(psutil.Process().children(recursive=True))
@@ -208,24 +217,21 @@ def with_memory_for(found: Machines, recipe: Recipe, problem: Problem) -> Machin
     if recipe.parallel is not None or found.gpus_per_trial:
         return found
     return replace(
-        found, parallel=workers_that_fit(found.parallel, problem.parameters * recipe.seeds)
+        found,
+        parallel=workers_that_fit(
+            found.parallel, problem.parameters * recipe.seeds, processes=found.ranks
+        ),
     )
 
 
 def _fit(recipe: Recipe) -> Machines:
-    resources = ray.cluster_resources()
-    cpus, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
-    per_trial = recipe.gpus_per_trial
-    if per_trial is None:
-        per_trial = 1.0 if gpus else 0.0
-    if per_trial > gpus:
-        raise ConfigError(
-            "--gpus-per-trial", [("", f"{per_trial:g} GPUs were asked for and {gpus:g} are there")]
+    found = places(recipe, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    if found.strategy == "PACK":
+        _log.info(
+            "no machine has room for the %d processes of a trial, so that trials are trained "
+            "across machines",
+            found.ranks,
         )
-    if recipe.max_gpu_hours is not None and not per_trial:
-        raise ConfigError(
-            "--max-gpu-hours",
-            [("", "this search uses no GPU; limit its time with --time instead")],
-        )
-    slots = min(cpus, int(gpus / per_trial)) if per_trial else cpus
-    return Machines(recipe.parallel or max(1, slots), per_trial)
+    return Machines(
+        found.parallel, found.gpus_per_trial, ranks=found.ranks, strategy=found.strategy
+    )

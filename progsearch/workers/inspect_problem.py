@@ -72,7 +72,9 @@ def inspect_problem(
             tell(f"computing costs{scoring}")
             return Problem(
                 costs={
-                    m.cost_key: describe(recipe.model, recipe.task, m, recipe.training)
+                    m.cost_key: describe(
+                        recipe.model, recipe.task, m, recipe.training, recipe.ranks_per_trial
+                    )
                     for m in methods
                 },
                 contributions=contribution_scores_many(

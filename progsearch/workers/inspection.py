@@ -73,7 +73,7 @@ def inspection(
 
 
 def _ask_ray(question: _Question, fit: Machines) -> Problem:
-    task = ray.remote(num_cpus=1, num_gpus=fit.gpus_per_trial, max_retries=0)(inspect_problem)
+    task = ray.remote(num_cpus=1, num_gpus=fit.process["GPU"], max_retries=0)(inspect_problem)
     try:
         return _checked(ray.get(task.remote(*question)))
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:

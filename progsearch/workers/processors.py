@@ -83,17 +83,18 @@ def use_allowed_threads() -> None:
     torch.set_num_threads(min(torch.get_num_threads(), allowed_processors()))
 
 
-def workers_that_fit(wanted: int, parameters: int = 0) -> int:
+def workers_that_fit(wanted: int, parameters: int = 0, processes: int = 1) -> int:
     """The number of workers that fit into memory, at least one and at most ``wanted``.
 
     Args:
         wanted: The number of workers that the processors allow.
         parameters: The number of parameters of all models of a worker; 0 if not known yet.
+        processes: The processes of a worker, each with its models.
     """
     free = allowed_memory()
     if free is None:
         return wanted
-    return max(1, min(wanted, free // memory_of_worker(parameters)))
+    return max(1, min(wanted, free // (processes * memory_of_worker(parameters))))
 
 
 def memory_of_worker(parameters: int) -> int:

@@ -113,7 +113,7 @@ def _start_here(recipe: Recipe, control: ControlService) -> None:
             with environment(variables), as_child_of_ray(), control.starting(folder) as settings:
                 _init(
                     address="local",
-                    num_cpus=recipe.parallel or workers_that_fit(allowed_processors()),
+                    num_cpus=_processors(recipe),
                     object_store_memory=_OBJECT_STORE_BYTES,
                     include_dashboard=False,
                     _system_config=settings,
@@ -134,6 +134,17 @@ def _start_here(recipe: Recipe, control: ControlService) -> None:
                     "machine is busy, free memory and processors; otherwise see Ray's logs in "
                     f"{_logs(variables)}"
                 ) from error
+
+
+def _processors(recipe: Recipe) -> int:
+    """How many processes may train here at once."""
+    ranks = recipe.ranks_per_trial
+    if recipe.parallel is not None:
+        return recipe.parallel * ranks
+    allowed = allowed_processors()
+    trials = allowed // ranks
+    # Without room for any, it is refused once Ray runs, as on a cluster.
+    return ranks * workers_that_fit(trials, processes=ranks) if trials else allowed
 
 
 def _short_folder() -> dict[str, str]:

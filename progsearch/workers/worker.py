@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Trainable
 
 from progsearch.config import shared_store, with_seed
-from progsearch.errors import OutOfMemory, TrialFailed
+from progsearch.errors import OutOfMemory, RankLost, TrialFailed
 from progsearch.strategy.source import Assignment, Failed, Finished, Message, Progress
-from progsearch.workers.logs import log_to, name_trial
+from progsearch.workers.followers import Followers
+from progsearch.workers.logs import name_trial
+from progsearch.workers.process import prepare_process
 
 if TYPE_CHECKING:
     from progsearch.study.folder import StudyFolder
@@ -36,6 +38,7 @@ class WorkerSettings:
         reuse_budget: GiB of disk that reusable work may take; None leaves it to the store.
         prefix_cache: Whether they keep the output of frozen blocks.
         store: Where machines share reusable work; None if they do not.
+        ranks: The number of processes that train each trial.
     """
 
     log: str
@@ -43,6 +46,7 @@ class WorkerSettings:
     reuse_budget: float | None
     prefix_cache: bool
     store: str | None = None
+    ranks: int = 1
 
     @classmethod
     def of(cls, folder: StudyFolder) -> WorkerSettings:
@@ -50,7 +54,14 @@ class WorkerSettings:
         recipe = folder.recipe
         # Workers on other machines do not have the environment of this one.
         shared = recipe.store or shared_store()
-        return cls(str(folder.log), recipe.reuse, recipe.reuse_budget, recipe.prefix_cache, shared)
+        return cls(
+            str(folder.log),
+            recipe.reuse,
+            recipe.reuse_budget,
+            recipe.prefix_cache,
+            shared,
+            recipe.ranks_per_trial,
+        )
 
 
 class TrialWorker(Trainable):  # type: ignore[misc]
@@ -58,22 +69,16 @@ class TrialWorker(Trainable):  # type: ignore[misc]
 
     _run: Run | None = None
     _records: Iterator[Record] | None = None
+    _followers: Followers | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, once for all its trials."""
         settings: WorkerSettings = config["settings"]
-        log_to(settings.log)
-        # Before anything else that is large: it loads all of it with the collector paused.
-        import progsearch.workers.libraries  # noqa: F401
-
+        if settings.ranks > 1:
+            # They load what they need meanwhile.
+            self._followers = Followers(settings.log)
+        prepare_process(settings.log)
         self.reset_config(config)
-        import torch
-
-        from progsearch.engine.memory import keep_freed_memory
-
-        keep_freed_memory()
-        # Up to one trial per core runs at once, so each uses one thread.
-        torch.set_num_threads(1)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; the process keeps what it has loaded.
@@ -95,18 +100,24 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         except TrialFailed as error:
             message = Failed(str(error), memory=isinstance(error, OutOfMemory))
         except Exception as error:
-            import torch
-
-            if _lost_gpu(error):
-                # This process is unusable now; Tune starts another one.
-                raise
-            _log.exception("failed")
-            memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-            message = Failed(f"{type(error).__name__}: {error}", memory=memory)
+            message = self._failure(error)
         done = not isinstance(message, Progress)
         if done:
             self._drop()
         return {"message": message, "done": done}
+
+    def _failure(self, error: Exception) -> Failed:
+        """What an error says of the run; raised if it says nothing, and this process must end."""
+        import torch
+
+        if isinstance(error, RankLost) and self._followers is not None:
+            error = self._followers.why(error)
+        if isinstance(error, RankLost) or _lost_gpu(error):
+            # Tune starts another process, with other followers.
+            raise error
+        _log.error("failed", exc_info=error)
+        memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        return Failed(f"{type(error).__name__}: {error}", memory=memory)
 
     def _advance(self) -> Message:
         if self._run is None or self._records is None:
@@ -126,6 +137,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
             gib = settings.reuse_budget
             budget = None if gib is None else int(gib * 2**30)
             store = Store(budget=budget, shared=settings.store)
+        ranks = None if self._followers is None else self._followers.begin(assignment.number)
         seed = assignment.run.training.seed
         runs = [
             TrainingRun.from_config(
@@ -133,6 +145,7 @@ class TrialWorker(Trainable):  # type: ignore[misc]
                 store=store,
                 prefix_cache=settings.prefix_cache,
                 test=assignment.test,
+                ranks=ranks,
             )
             for index in range(assignment.seeds)
         ]
@@ -142,6 +155,8 @@ class TrialWorker(Trainable):  # type: ignore[misc]
         """Free the memory of the run, for trials that share the GPU."""
         import torch
 
+        if self._followers is not None:
+            self._followers.end()
         self._run = self._records = None
         if torch.cuda.is_available():
             gc.collect()

@@ -72,13 +72,40 @@ def test_it_refuses_what_a_search_refuses(refused, arguments):
     assert "processors for it here" in refused(*arguments, "--parallel", 4096)
 
 
+def test_what_several_processes_for_each_trial_change(progsearch, arguments, monkeypatch):
+    for place in ("possible", "dry_run"):
+        monkeypatch.setattr(f"progsearch.driver.{place}.gpus_here", lambda: 4)
+        monkeypatch.setattr(f"progsearch.driver.{place}.allowed_processors", lambda: 16)
+    given = (*arguments, "--learning-rate", 1e-3)
+    outcome = progsearch(*given, "--gpus-per-trial", 2)
+    assert outcome.code == 0
+    assert " in each of 2 processes" in outcome.stdout
+    assert "with 2 trials at once" in outcome.stdout
+    assert "as if the 2 processes of a trial trained as fast as one" in outcome.stdout
+    assert "processes of a trial" not in progsearch(*given).stdout
+    for option, value, reason in (
+        ("--gpus-per-trial", 5, "there are 4 GPUs here, got 5"),
+        ("--processes-per-trial", 2, "without GPUs, and there are 4; give --gpus-per-trial 0"),
+    ):
+        assert reason in progsearch(*given, option, value).refusal()
+    assert (
+        "more than the 4 GPUs"
+        in progsearch(*given, "--gpus-per-trial", 2, "--parallel", 3).refusal()
+    )
+    message = progsearch(*given, "--gpus-per-trial", 4, "--parallel", 8).refusal()
+    assert "16 processors for it here, got 8, each trained by 4 processes" in message
+
+
 @pytest.mark.usefixtures("without_gpus")
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
     [
         ("--precision", "fp16", "needs a GPU"),
         ("--gpus-per-trial", 1, "there is no GPU here"),
-        ("--gpus-per-trial", 2, "at most 1"),
+        ("--gpus-per-trial", 2, "there is no GPU here"),
+        ("--gpus-per-trial", 1.5, "a whole number of GPUs"),
+        ("--processes-per-trial", 0, "greater than or equal to 1"),
+        ("--processes-per-trial", 3, "2 processors for 3 processes here"),
         ("--max-gpu-hours", 1, "uses no GPU"),
         ("--max-gpu-hours", "inf", "finite"),
         ("--reuse-budget", "inf", "finite"),
@@ -101,3 +128,4 @@ def test_impossible_settings_are_refused_before_any_trial(
 @pytest.fixture
 def without_gpus(monkeypatch):
     monkeypatch.setattr("progsearch.driver.possible.gpus_here", lambda: 0)
+    monkeypatch.setattr("progsearch.driver.possible.allowed_processors", lambda: 2)

@@ -161,8 +161,13 @@ def test_impossible_values_of_options(refused, option, value):
     assert message.startswith(f"Error: {option}: ")
 
 
-def test_resume_with_budget_0(refused):
-    assert "--budget" in refused("resume", "any", "--budget", 0)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--budget", 0), ("--parallel", 0), ("--gpus-per-trial", -1), ("--processes-per-trial", 0)],
+)
+def test_impossible_values_for_resume(refused, option, value):
+    message = refused("resume", "any", option, value)
+    assert message.startswith(f"Error: {option}: must be ") and str(value) in message
 
 
 @pytest.mark.parametrize(
@@ -170,6 +175,8 @@ def test_resume_with_budget_0(refused):
     [
         ("--seeds", 0),
         ("--parallel", 0),
+        ("--gpus-per-trial", 1.5),
+        ("--processes-per-trial", 0),
         ("--margin", "soon"),
         ("--margin", "0"),
         ("--margin", "1"),

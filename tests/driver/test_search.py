@@ -145,12 +145,6 @@ def test_gpus_that_are_not_there_are_refused(tiny, tmp_path):
         search(tiny_recipe(tiny, gpus_per_trial=0.5), studies_dir=tmp_path)
 
 
-def test_several_gpus_for_a_trial_are_refused_until_it_can_use_them(tiny, tmp_path):
-    with pytest.raises(ConfigError, match=r"^gpus_per_trial: .* one GPU; give at most 1, got 2$"):
-        search(tiny_recipe(tiny, gpus_per_trial=2), studies_dir=tmp_path)
-    assert study_names(tmp_path) == []
-
-
 def test_a_search_whose_time_is_up_can_be_resumed(tiny, tmp_path):
     view = Watcher()
     with pytest.raises(NothingUsable, match="no trial of study tiny has a result"):

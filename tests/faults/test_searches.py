@@ -122,6 +122,20 @@ def test_ctrl_c_saves_everything_at_once(tmp_path, begin, moment):
     assert left(folder)[:3] == (4, 4, 2)
 
 
+def test_ctrl_c_leaves_no_process_that_trains_a_trial_with_others(tmp_path, begin):
+    recipe = tiny_recipe(tmp_path / "tiny", rows=4_000, parallel=1, processes_per_trial=2)
+    running = begin(recipe)
+    running.wait_for("record", 0, 1)
+    processes = psutil.Process(running.process.pid).children(recursive=True)
+    names = " ".join(word for process in processes for word in process.cmdline())
+    assert "TrialWorker" in names and "Follower" in names
+    os.killpg(running.process.pid, signal.SIGINT)
+    code, seconds = running.end()
+    assert code == 130 and seconds < 30
+    assert not any(process.is_running() for process in processes)
+    assert {t.reason for t in open_study("tiny", tmp_path / "studies").trials()} == {INTERRUPTED}
+
+
 @pytest.mark.parametrize("kind", [signal.SIGHUP, signal.SIGUSR1])
 def test_a_closed_terminal_and_a_batch_system_are_as_ctrl_c(tmp_path, begin, kind):
     running = begin(tiny_recipe(tmp_path / "tiny", rows=4_000, training={"epochs": 50}))

@@ -186,7 +186,7 @@ _OPTION_WORDS = (
     "--batch-size --learning-rate --precision --study --warm-start --log-to --text-columns "
     "--label-column --task-metric --max-length --separator --encoding --json --quiet --dry-run "
     "--studies-dir --pick --force --anyway --out --margin --limit --clear --yes --output-dir "
-    "--overwrite --help --version --reconnect --frozen-dtype --optimizer"
+    "--overwrite --help --version --reconnect --frozen-dtype --optimizer --processes-per-trial"
 )
 _OPTIONS = _OPTION_WORDS.split()
 

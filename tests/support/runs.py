@@ -72,6 +72,7 @@ def tiny_engine(
     store=None,
     rows=False,
     without=(),
+    ranks=None,
     **training,
 ):
     """An engine with its model.
@@ -102,6 +103,7 @@ def tiny_engine(
         settings,
         split,
         shortcuts=shortcuts,
+        ranks=ranks,
     )
     return engine, model
 

@@ -86,7 +86,10 @@ RECIPE_LEFT_OUT = {
     **dict.fromkeys(("max_updated", "min_metric", "max_memory"), "which are chosen"),
     **dict.fromkeys(("budget", "time_limit", "max_gpu_hours", "patience"), "how many"),
     **dict.fromkeys(("scheduler",), "how far they are trained"),
-    **dict.fromkeys(("parallel", "gpus_per_trial"), "threads and hardware are in the keys"),
+    **dict.fromkeys(
+        ("parallel", "gpus_per_trial", "processes_per_trial"),
+        "threads, hardware and the number of processes are in the keys",
+    ),
     **dict.fromkeys(("reuse", "reuse_budget"), "whether the keys are used"),
     **dict.fromkeys(("prefix_cache",), "decides how the same numbers are rounded, by 1e-6"),
 }
@@ -282,9 +285,9 @@ def test_segments_follow_threads_and_libraries(config, monkeypatch):
     keys.add(lineage_of(config).key(1))
     torch.set_num_threads(1)
     assert set(libraries()) < set(ENVIRONMENT)
-    monkeypatch.setattr("progsearch.training.assembly.ENVIRONMENT", ("another",))
+    monkeypatch.setattr("progsearch.training.lineages.ENVIRONMENT", ("another",))
     keys.add(lineage_of(config).key(1))
-    monkeypatch.setattr("progsearch.training.assembly.arithmetic", lambda device: ["another"])
+    monkeypatch.setattr("progsearch.training.lineages.arithmetic", lambda device: ["another"])
     keys.add(lineage_of(config).key(1))
     assert len(keys) == 4
 

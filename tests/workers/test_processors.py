@@ -118,6 +118,7 @@ def test_no_more_workers_than_memory_holds(machine):
     # BERT-base: 0.5 GiB for the process and 2 GiB for training.
     assert workers_that_fit(8, 110_000_000) == 3
     assert workers_that_fit(8, 7_000_000_000) == 1
+    assert workers_that_fit(40, processes=2) == 10
 
 
 def test_torch_gets_no_more_threads_than_processors(machine):

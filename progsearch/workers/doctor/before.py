@@ -25,8 +25,8 @@ def check_nodes(recipe: Recipe, found: Machines, note: Callable[[str], None]) ->
         ConfigError: A node lacks a local path; the message names both.
     """
     paths = local_paths(recipe)
-    resources = {"GPU": found.gpus_per_trial} if found.gpus_per_trial else {}
-    nodes = nodes_of_cluster(paths, needs={"CPU": 1.0} | resources)
+    needs = {name: amount for name, amount in found.process.items() if amount}
+    nodes = nodes_of_cluster(paths, needs=needs)
     problems = []
     for part in judged(nodes, here([]), len(paths)):
         for check in part.checks:
