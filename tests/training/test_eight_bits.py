@@ -47,5 +47,5 @@ def test_stored_steps_are_its_own_and_follow_the_library(files, tmp_path, monkey
     assert plain.origin(0) == held.origin(0)
     assert "optimizer" not in config_of(files).training.decisive()
     key = held.key(1)
-    monkeypatch.setattr("progsearch.training.assembly.library_version", lambda: "another")
+    monkeypatch.setattr("progsearch.training.lineages.library_version", lambda: "another")
     assert lineage_of(config_of(files, **EIGHT)).key(1) not in (key, plain.key(1))

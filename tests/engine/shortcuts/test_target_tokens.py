@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progsearch.config import TrainingConfig, method_of
-from progsearch.engine import loop
+from progsearch.engine import step
 from progsearch.engine.batches import TrainingBatches
 from progsearch.engine.shortcuts import hidden_states, target_tokens
 from progsearch.engine.shortcuts.check import CHECKED, check_shortcuts
@@ -150,7 +150,7 @@ def test_steps_are_those_of_any_cut_into_micro_batches(name):
 def test_a_mean_over_micro_batches_would_give_other_weights(monkeypatch):
     given = {"split": language_split(16), "batch_size": 4, "gradient_accumulation": 4}
     right, _ = trained("llama", Schedule.full(3), **given)
-    monkeypatch.setattr(loop, "shares", lambda batches, rows: [0.25] * 4)
+    monkeypatch.setattr(step, "shares", lambda batches, rows: [0.25] * 4)
     wrong, _ = trained("llama", Schedule.full(3), **given)
     assert max(float((right[n] - wrong[n]).abs().max()) for n in right) > 1e-4
 
