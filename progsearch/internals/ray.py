@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ray import _raylet as _untyped_raylet
 from ray import cloudpickle
 from ray._private import services, utils, worker
 from ray._private.node import Node
@@ -71,6 +73,10 @@ def unanswered(address: str, seconds: float) -> str | None:
 
 
 CONTROL_SERVICE = "Ray's control service (GCS)"
+# mypy finds nothing in it, since it is compiled.
+_raylet: Any = _untyped_raylet
+# As long as Ray waits for its processes, by default.
+_SECONDS_FOR_DAEMON = 30
 Place = tuple[str, int] | str
 """A host and a port, or the path of a socket."""
 
@@ -175,6 +181,43 @@ def take_back_sigterm() -> None:
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+
+@contextmanager
+def joined_when_ready() -> Iterator[None]:
+    """While active, this process joins Ray only once Ray's daemon here is ready for it.
+
+    Ray's core ends this process, without a word of what is saved, if the daemon dies while it
+    waits to be let in. Meanwhile SIGTERM ends it as well, so its handler is taken back at once.
+    """
+    original = _raylet.CoreWorker
+
+    def join(*arguments: Any, **settings: Any) -> Any:
+        node = worker._global_node
+        if node is not None and "raylet" in node.all_processes:
+            _wait_for_daemon(node)
+        core = original(*arguments, **settings)
+        take_back_sigterm()
+        return core
+
+    _raylet.CoreWorker = join
+    try:
+        yield
+    finally:
+        _raylet.CoreWorker = original
+
+
+def _wait_for_daemon(node: Node) -> None:
+    daemon = node.all_processes["raylet"][0].process
+    until = time.monotonic() + _SECONDS_FOR_DAEMON
+    while daemon.poll() is None:
+        try:
+            services.wait_for_node(node.gcs_address, node.plasma_store_socket_name, timeout=1)
+            return
+        except TimeoutError:
+            if time.monotonic() > until:
+                raise
+    raise RuntimeError("Ray's daemon (raylet) has ended while Ray started")
 
 
 @contextmanager

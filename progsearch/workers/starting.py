@@ -19,6 +19,7 @@ from progsearch.config import Recipe
 from progsearch.errors import ConfigError, StudyError
 from progsearch.internals.ray import (
     command_line_untold,
+    joined_when_ready,
     processes_in_a_group_of_their_own,
     processes_started_ahead,
     take_back_sigterm,
@@ -196,6 +197,6 @@ def _first_line(error: Exception) -> str:
 
 
 def _init(**settings: Any) -> None:
-    with command_line_untold():
+    with command_line_untold(), joined_when_ready():
         ray.init(log_to_driver=False, logging_level="warning", **settings)
     take_back_sigterm()

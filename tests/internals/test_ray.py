@@ -4,12 +4,14 @@ import ctypes
 import inspect
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import ray
-from ray._private import services, utils, worker
+from ray._private import ray_constants, services, utils, worker
 from ray._private.node import Node
 from ray.air.execution._internal import actor_manager
 from ray.air.execution._internal.actor_manager import RayActorManager
@@ -19,11 +21,13 @@ from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
 from progsearch.internals.ray import (
+    _raylet,
     actor_of,
     command_line_untold,
     daemon_messages,
     death_of,
     every_death_is_of_one_worker,
+    joined_when_ready,
     listening_places,
     memory_at_kill,
     no_environment_for_trials,
@@ -52,6 +56,66 @@ def test_where_rays_daemons_listen(monkeypatch):
         assert hasattr(Node, name)
     monkeypatch.setattr(worker, "_global_node", node)
     assert [place for _, place in listening_places()] == [("192.0.2.2", 6379), "a-socket"]
+
+
+@pytest.fixture
+def daemon(monkeypatch):
+    """A process that stands in for Ray's daemon, and a core that says it was let in."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+    node = SimpleNamespace(
+        all_processes={"raylet": [SimpleNamespace(process=process)]},
+        gcs_address="192.0.2.2:6379",
+        plasma_store_socket_name="a-socket",
+    )
+    monkeypatch.setattr(worker, "_global_node", node)
+    monkeypatch.setattr(_raylet, "CoreWorker", lambda *words: ("in", *words))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_this_process_joins_ray_once_its_daemon_is_ready(daemon, monkeypatch):
+    answers = [TimeoutError(), None]
+
+    def wait(address, socket, timeout):
+        assert (address, socket, timeout) == ("192.0.2.2:6379", "a-socket", 1)
+        if answer := answers.pop(0):
+            raise answer
+
+    monkeypatch.setattr(services, "wait_for_node", wait)
+    core = _raylet.CoreWorker
+    with joined_when_ready():
+        assert _raylet.CoreWorker("a word") == ("in", "a word")
+    assert answers == []
+    assert _raylet.CoreWorker is core
+
+
+def test_a_daemon_that_dies_before_is_an_error_and_not_the_end(daemon, monkeypatch):
+    def wait(address, socket, timeout):
+        daemon.kill()
+        daemon.wait()
+        raise TimeoutError
+
+    monkeypatch.setattr(services, "wait_for_node", wait)
+    with joined_when_ready(), pytest.raises(RuntimeError, match="has ended while Ray started"):
+        _raylet.CoreWorker()
+
+
+def test_the_handler_of_sigterm_is_taken_back_at_once(daemon, monkeypatch):
+    monkeypatch.setattr(services, "wait_for_node", lambda *words, timeout: None)
+    before = signal.getsignal(signal.SIGTERM)
+    installed = []
+    monkeypatch.setattr(signal, "signal", lambda *words: installed.append(words))
+    with joined_when_ready():
+        _raylet.CoreWorker()
+    assert installed == [(signal.SIGTERM, before)]
+
+
+def test_ray_has_what_is_used_to_wait_for_its_daemon():
+    assert "ray._raylet.CoreWorker(" in inspect.getsource(worker.connect)
+    assert {"timeout"} < inspect.signature(services.wait_for_node).parameters.keys()
+    assert hasattr(Node, "plasma_store_socket_name")
+    assert ray_constants.PROCESS_TYPE_RAYLET == "raylet"
 
 
 def test_tune_wants_no_environment_for_trials(monkeypatch):
