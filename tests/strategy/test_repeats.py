@@ -1,6 +1,7 @@
 """Trials that are run again with other seeds, through the source of trials."""
 
 import hashlib
+import json
 import math
 
 import numpy as np
@@ -26,7 +27,10 @@ def soon_flat(run):
 
 def noisy(run):
     """The made-up metric of a run with its seed's noise, the same each time."""
-    text = f"{with_seed(run, 0).model_dump_json()} {run.training.seed}"
+    # Without settings that a later version adds and this run leaves as they are.
+    data = with_seed(run, 0).model_dump(mode="json")
+    data["training"] = with_seed(run, 0).training.decisive()
+    text = f"{json.dumps(data, default=str)} {run.training.seed}"
     digest = hashlib.sha256(text.encode()).digest()
     return accuracy_of(run) + NOISE * np.random.default_rng(list(digest[:8])).standard_normal()
 
