@@ -1,4 +1,4 @@
-"""Multiple choice, the whole way: search, export, train, load; also with 8-bit moments."""
+"""Multiple choice, the whole way: search, export, train, load; with 8-bit moments of Adam."""
 
 import json
 import random
@@ -25,8 +25,8 @@ def questions(n, seed):
         yield {"question": " ".join(words), "choices": choices, "answer": choices.index("ann")}
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adamw-8bit"])
-def test_from_questions_to_a_model_that_transformers_loads(tmp_path, optimizer):
+def test_from_questions_to_a_model_that_transformers_loads(tmp_path):
+    pytest.importorskip("bitsandbytes")
     save_tiny(tmp_path / "model", [*WORDS, *NAMES])
     for name, rows in (("train", 200), ("dev", 40)):
         lines = [json.dumps(row) + "\n" for row in questions(rows, name)]
@@ -39,12 +39,12 @@ def test_from_questions_to_a_model_that_transformers_loads(tmp_path, optimizer):
 
     options = ["--train-file", "train.jsonl", "--validation-file", "dev.jsonl", "--space", "quick"]
     options += ["--learning-rate", "1e-2", "--batch-size", "8", "--study", "songs"]
-    options += ["--epochs", "4", "--budget", "1", "--optimizer", optimizer]
+    options += ["--epochs", "4", "--budget", "1", "--optimizer", "adamw-8bit"]
     progsearch("run", "--model", "model", *options)
     report = json.loads(progsearch("report", "songs", "--json"))
     assert report["objectives"] == ["accuracy", "updated_parameters"]
     progsearch("export", "songs", "--pick", "full", "--out", "full.yaml")
-    assert f"optimizer: {optimizer}" in (tmp_path / "full.yaml").read_text()
+    assert "optimizer: adamw-8bit" in (tmp_path / "full.yaml").read_text()
     progsearch("train", "full.yaml", "--output-dir", "trained")
     metrics = json.loads((tmp_path / "trained/metrics.json").read_text())
     model = AutoModelForMultipleChoice.from_pretrained(tmp_path / "trained")
