@@ -7,34 +7,26 @@ done next, and the others follow (`progsearch.engine.lockstep`).
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
-import psutil
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
+from progsearch.engine.meeting import Meeting, as_rank_lost, join_group
 from progsearch.errors import MachineFailed, OutOfMemory, ProgsearchError, RankLost, TrialFailed
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-# A rank may have to load its libraries before it joins.
-_JOIN = timedelta(minutes=5)
-# Rank 0 may evaluate for hours between two commands. A closed connection is noticed at once.
-_COMMAND = timedelta(days=30)
 # NCCL does not notice a closed connection; all ranks begin to train at the same time.
 _NCCL = timedelta(minutes=10)
 # Gradients are summed together up to this size: less would take more time, more much memory.
 _BUCKET_BYTES = 2**25
-_GLOO_NETWORK = "GLOO_SOCKET_IFNAME"
 
 
 class Alone:
@@ -67,32 +59,6 @@ class Alone:
     def meet(self, memory: int = 0) -> int:
         """See `Ranks.meet`."""
         return memory
-
-
-class Meeting:
-    """Where the ranks of a group find each other; rank 0 makes it, and its process serves it.
-
-    Args:
-        host: A name or an address of this machine that the other ranks can reach.
-
-    Attributes:
-        address: ``HOST:PORT``, for the other ranks.
-    """
-
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
-        # By itself the store would listen on all networks of the machine.
-        listener = socket.create_server((host, 0), family=family)
-        port = listener.getsockname()[1]
-        self.store = TCPStore(
-            host,
-            port,
-            is_master=True,
-            wait_for_workers=False,
-            timeout=_JOIN,
-            master_listen_fd=listener.detach(),
-        )
-        self.address = f"{host}:{port}"
 
 
 class Ranks(Alone):
@@ -140,21 +106,8 @@ class Ranks(Alone):
             RankLost: Not all ranks joined within five minutes.
         """
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        with _as_rank_lost():
-            address = meeting if isinstance(meeting, str) else meeting.address
-            host, _, port = address.rpartition(":")
-            if isinstance(meeting, Meeting):
-                store = meeting.store
-            else:
-                store = TCPStore(host, int(port), is_master=False, timeout=_JOIN)
-            # What follows would wait for the others as long as for a command.
-            store.set(f"rank {rank}", "here")
-            store.wait([f"rank {other}" for other in range(size)], _JOIN)
-            with _through_network_of(host, int(port)):
-                dist.init_process_group(
-                    "gloo", store=store, rank=rank, world_size=size, timeout=_COMMAND
-                )
-            return cls(rank, size, chosen)
+        join_group(rank, size, meeting)
+        return cls(rank, size, chosen)
 
     def close(self) -> None:
         """Leave the group: the other ranks raise `RankLost`. May be called again."""
@@ -344,44 +297,11 @@ class Ranks(Alone):
         if not self.is_open:
             raise RankLost("the group of processes that train this trial has ended")
         try:
-            with _as_rank_lost():
+            with as_rank_lost():
                 yield
         except RankLost:
             self.close()
             raise
-
-
-@contextmanager
-def _through_network_of(host: str, port: int) -> Iterator[None]:
-    """Have gloo use the network by which ``host`` is reached, unless the user chose one.
-
-    Otherwise it uses that of the machine's own name, which often leads to no other machine.
-    """
-    if _GLOO_NETWORK in os.environ:
-        yield
-        return
-    family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    # Nothing is sent.
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect(place)
-        own = probe.getsockname()[0]
-    names = [n for n, found in psutil.net_if_addrs().items() if own in {a.address for a in found}]
-    if names:
-        os.environ[_GLOO_NETWORK] = names[0]
-    try:
-        yield
-    finally:
-        os.environ.pop(_GLOO_NETWORK, None)
-
-
-@contextmanager
-def _as_rank_lost() -> Iterator[None]:
-    try:
-        yield
-    # torch's errors of connections are of this class; some have no other.
-    except RuntimeError as error:
-        reason = str(error).strip().split("\n")[0]
-        raise RankLost(f"a process that trains the same trial is gone ({reason})") from error
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

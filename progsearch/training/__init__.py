@@ -1,6 +1,7 @@
 """A run from its config to its result, trained according to a schedule."""
 
-from progsearch.engine.ranks import Meeting, Ranks
+from progsearch.engine.meeting import Meeting
+from progsearch.engine.ranks import Ranks
 from progsearch.store import Store
 from progsearch.training.model_costs import describe
 from progsearch.training.protocol import Run

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from progsearch.engine.batches import Batch, part_of_step, shares
-from progsearch.engine.ranks import Meeting, Ranks
+from progsearch.engine.meeting import Meeting
+from progsearch.engine.ranks import Ranks
 from progsearch.errors import MachineFailed, OutOfMemory, RankLost, TrialFailed
 from progsearch.tasks.split import IGNORED
 from tests.support.ranks import crew
@@ -179,7 +180,7 @@ def test_a_meeting_is_held_in_no_other_network():
 
 
 def test_a_rank_that_never_joins_is_lost(monkeypatch):
-    monkeypatch.setattr("progsearch.engine.ranks._JOIN", timedelta(seconds=0.2))
+    monkeypatch.setattr("progsearch.engine.meeting._JOIN", timedelta(seconds=0.2))
     with pytest.raises(RankLost, match="a process that trains the same trial is gone"):
         Ranks.join(0, 2, Meeting(), device="cpu")
 

@@ -7,7 +7,8 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from progsearch.engine.ranks import Meeting, Ranks
+from progsearch.engine.meeting import Meeting
+from progsearch.engine.ranks import Ranks
 
 # Each process is a copy of one that has loaded everything.
 _context = multiprocessing.get_context("forkserver")
