@@ -74,6 +74,8 @@ class Campaign:
         studies: How many studies were done.
         longest_silence: Seconds in which a search wrote nothing.
         longest_end: Seconds from a signal that ends a search to the end of its process.
+        ended_by_core: Sessions that Ray's core ended while it joined Ray, without a word of what
+            is saved: nothing in the process can prevent that. They are resumed as all others.
         swept_later: Folders of killed searches that the next start of Ray removes.
     """
 
@@ -85,6 +87,7 @@ class Campaign:
     longest_silence: float = 0.0
     longest_end: float = 0.0
     swept_later: int = 0
+    ended_by_core: int = 0
 
     def run(
         self,
@@ -125,6 +128,7 @@ class Campaign:
             "by_kind": dict(sorted(self.kills.items())),
             "studies": self.studies,
             "swept_later": self.swept_later,
+            "ended_by_core": self.ended_by_core,
             "longest_end_seconds": round(self.longest_end, 1),
             "longest_silence_seconds": round(self.longest_silence, 1),
             "faults": self.faults,
@@ -184,7 +188,11 @@ class Campaign:
                 -signal.SIGTERM,
                 -signal.SIGINT,
             ):
-                self.faults.append(f"exit code {code}: {_last_lines(place / 'output')}")
+                last = _last_lines(place / "output")
+                if any(code == known and text in last for known, text in _ENDED_BY_CORE):
+                    self.ended_by_core += 1
+                else:
+                    self.faults.append(f"exit code {code}: {last}")
         self.faults.append("a study was not done after 100 sessions")
         return lasts
 
@@ -299,6 +307,11 @@ class Campaign:
             self.faults.append(f"folders or files are left: {left}")
 
 
+# While the core waits to be let in, it exits if Ray's daemon dies, and aborts at SIGTERM.
+_ENDED_BY_CORE = (
+    (1, "Failed to register worker to Raylet"),
+    (-signal.SIGABRT, "SIGTERM received"),
+)
 _EXPECTED = {"cache", "studies", "output", "ray"}
 
 
