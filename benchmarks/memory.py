@@ -13,7 +13,8 @@ before the run. The ways:
 - ``checkpointing``: ``--gradient-checkpointing`` alone;
 - ``both``;
 - ``nf4`` (if bitsandbytes is installed): frozen weights in 4 bits (``--frozen-dtype nf4``), and
-  checkpointing.
+  checkpointing;
+- ``8-bit`` (the same): ``both``, and moments in 8 bits (``--optimizer adamw-8bit``).
 
 Writes ``benchmarks/results/memory.json``, or ``--out``.
 """
@@ -59,6 +60,7 @@ WAYS: dict[str, Any] = {
 }
 if find_spec("bitsandbytes") is not None:
     WAYS["nf4"] = {"frozen_dtype": "nf4", "gradient_checkpointing": True}
+    WAYS["8-bit"] = WAYS["both"] | {"optimizer": "adamw-8bit"}
 VOCABULARY = 8192
 STEPS_PER_STAGE = 2
 
@@ -123,8 +125,8 @@ def measure(name: str, way: str, settings: argparse.Namespace) -> dict[str, Any]
     schedule, training = schedules(settings.blocks)[name], training_of(way, settings)
     steps = STEPS_PER_STAGE * len(schedule.stages)
     split = data(settings, steps)
-    if training.frozen_dtype == "nf4":
-        import bitsandbytes.functional  # noqa: F401  # its own memory is not the run's
+    if "nf4" in WAYS:
+        import bitsandbytes  # noqa: F401  # its own memory is not the run's
     before = PeakMemory(CPU)
     before.sample()
     model, anatomy, trainable = made(name, settings)
@@ -150,12 +152,12 @@ def measure(name: str, way: str, settings: argparse.Namespace) -> dict[str, Any]
 def predictions(settings: argparse.Namespace) -> list[dict[str, Any]]:
     """What is predicted for each run."""
     split = data(settings, STEPS_PER_STAGE)
-    memory: dict[tuple[bool, str], ModelMemory] = {}
+    memory: dict[tuple[bool, str, str], ModelMemory] = {}
     found = []
     for name, schedule in schedules(settings.blocks).items():
         for way in WAYS:
             training = training_of(way, settings)
-            key = name == LORA, training.frozen_dtype
+            key = name == LORA, training.frozen_dtype, training.optimizer
             if key not in memory:
                 parts = made(name, settings)
                 memory[key] = measure_memory(*parts, [split], training, "bf16", device=CPU)

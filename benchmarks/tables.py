@@ -192,6 +192,7 @@ def memory() -> str:
         "checkpointing": "checkpointing",
         "both": "both",
         "nf4": "4 bits, checkpointing",
+        "8-bit": "both, 8-bit moments",
     }
     runs = results("memory")["runs"]
     found = {(run["schedule"], run["way"]): run for run in runs}
