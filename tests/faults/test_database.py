@@ -37,8 +37,8 @@ def whole_line(process):
 
 @pytest.mark.slow
 def test_a_database_may_restart_and_nothing_keeps_its_password(server, tmp_path):
-    """Five restarts and a longer stop; the files, the database and Ray's logs are searched."""
-    recipe = tiny_recipe(tmp_path / "tiny", rows=2_000, budget=6)
+    """Five restarts and a stop of a minute; the files, the database and Ray's logs are searched."""
+    recipe = tiny_recipe(tmp_path / "tiny", rows=8_000, budget=6)
     write_yaml(tmp_path / "recipe.yaml", plain(recipe))
     # Ray's own files, the cache and what libraries keep at home.
     folders = {"TMPDIR": "t", "RAY_TMPDIR": "t", "PROGSEARCH_CACHE": "cache", "HOME": "home"}
@@ -58,7 +58,7 @@ def test_a_database_may_restart_and_nothing_keeps_its_password(server, tmp_path)
             assert process.poll() is None and time.monotonic() < deadline, output_of(tmp_path)
             time.sleep(0.1)
         assert "postgresql" in whole_line(process) and "op%3A" not in whole_line(process)
-        for pause in (0, 0, 0, 0, 0, 10):
+        for pause in (0, 0, 0, 0, 0, 60):
             server.stop()
             time.sleep(pause)
             server.start()
