@@ -37,7 +37,7 @@ def whole_line(process):
 
 @pytest.mark.slow
 def test_a_database_may_restart_and_nothing_keeps_its_password(server, tmp_path):
-    """Five restarts and a stop of a minute; the files, the database and Ray's logs are searched."""
+    """Five restarts and a stop of a minute; files, the database and Ray's logs are searched."""
     recipe = tiny_recipe(tmp_path / "tiny", rows=8_000, budget=6)
     write_yaml(tmp_path / "recipe.yaml", plain(recipe))
     # Ray's own files, the cache and what libraries keep at home.
